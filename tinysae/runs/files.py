@@ -1,0 +1,86 @@
+"""Writing files so that a crash leaves the old one or the new one, never half of one."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, cast
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Replaces `path` by `data` as JSON: temporary name, fsync, rename.
+
+    Raises:
+        OSError: when the folder cannot be written; `path` is then as it was.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(data, file, ensure_ascii=False, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it does not hold a JSON object.
+    """
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(data, dict):
+        raise ValueError(f"{path.name} is not a JSON object")
+    return cast("dict[str, Any]", data)
+
+
+@contextmanager
+def staged_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill; at the end it takes the place of `target` in one rename.
+
+    What stood at `target` before is removed only once the new folder is complete, and
+    nothing of an unfinished one is left behind.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    # mkdtemp makes the folder private; a run's files are as readable as their parent.
+    stage.chmod(0o755)
+    try:
+        yield stage
+        for path in stage.rglob("*"):
+            if path.is_file():
+                _sync(path)
+        sync_folder(stage)
+        if target.exists():
+            old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+            target.replace(old / target.name)
+            stage.replace(target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            stage.replace(target)
+        sync_folder(target.parent)
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+
+
+def sync_folder(path: Path) -> None:
+    """Makes the names in `path` (a rename, a new file) survive a power cut."""
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,107 @@
+"""Starting and stopping a run's worker: a process of its own that outlives the page.
+
+The parent takes the run's lock and hands it down, so that from the first instant there
+is either a worker or no lock. The worker gets a session of its own: closing the
+browser, the terminal or the server does not end it.
+"""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tinysae.config import TrainConfig
+from tinysae.errors import BusyError
+from tinysae.runs.store import (
+    LOCK_NAME,
+    STOP_NAME,
+    Run,
+    create_run,
+    home_error,
+    list_runs,
+    runs_dir,
+)
+
+# An observer holds the lock for microseconds; a worker for minutes.
+OBSERVER_PATIENCE_S = 1.0
+RETRY_S = 0.02
+CHECKOUT = Path(__file__).parents[2]
+
+
+def start(config: TrainConfig) -> Run:
+    """Creates a run and starts its worker, unless another run is working.
+
+    Raises:
+        BusyError: another run is working, or someone is starting one just now.
+        MissingError: the home folder cannot be written.
+    """
+    with _start_lock():
+        for other in list_runs():
+            if other.status.is_working:
+                raise BusyError("run_in_progress", name=other.config.title)
+        run = create_run(config)
+        launch(run, "train")
+        return run
+
+
+def launch(run: Run, command: str) -> None:
+    """Runs `python -m tinysae COMMAND RUN` as the run's only worker.
+
+    Raises:
+        BusyError: the run has a worker already.
+    """
+    (run.path / STOP_NAME).unlink(missing_ok=True)
+    with (run.path / LOCK_NAME).open("ab") as lock, run.log_path.open("ab") as log:
+        if not _take(lock.fileno()):
+            raise BusyError("run_has_worker", name=run.config.title)
+        subprocess.Popen(
+            [sys.executable, "-m", "tinysae", command, run.id],
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+
+
+def request_stop(run: Run) -> None:
+    """Asks the worker to end after the step it is in, keeping what it has."""
+    with suppress(FileNotFoundError):
+        (run.path / STOP_NAME).touch()
+
+
+def stop_requested(path: Path) -> bool:
+    """Whether somebody asked the run in `path` to stop; the worker looks each step."""
+    return (path / STOP_NAME).exists()
+
+
+def _take(handle: int) -> bool:
+    deadline = time.monotonic() + OBSERVER_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(RETRY_S)
+
+
+@contextmanager
+def _start_lock() -> Iterator[None]:
+    """Between looking for a working run and starting one, nobody else may start."""
+    try:
+        runs_dir().mkdir(parents=True, exist_ok=True)
+        file = (runs_dir() / ".start.lock").open("ab")
+    except OSError as problem:
+        raise home_error(problem) from problem
+    with file:
+        if not _take(file.fileno()):
+            raise BusyError("start_in_progress")
+        yield

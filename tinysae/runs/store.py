@@ -1,0 +1,246 @@
+"""A run is a folder under `<home>/runs`; what it is doing is read from its files.
+
+`status.json` says what the worker last said; the lock says whether there is a worker.
+Together they give the status: a run that says "training" while nobody holds its lock
+was interrupted. A pid is never looked at: it may belong to somebody else by now.
+"""
+
+import fcntl
+import os
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from tinysae.config import TrainConfig
+from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
+from tinysae.runs.files import read_json, staged_folder, write_json
+
+State = Literal[
+    "queued",
+    "starting",
+    "norm",
+    "training",
+    "evaluating",
+    "indexing",
+    "done",
+    "stopped",
+    "failed",
+    "interrupted",
+]
+WORKING: frozenset[State] = frozenset(
+    {"queued", "starting", "norm", "training", "evaluating", "indexing"}
+)
+# What `new_run_id` makes and nothing else: no dots, no slashes, no leading dash.
+RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+LOCK_NAME = "lock"
+STOP_NAME = "stop.request"
+
+
+def home() -> Path:
+    """Where runs live: `$TINYSAE_HOME`, else the folder this code was cloned into."""
+    given = os.environ.get("TINYSAE_HOME")
+    return Path(given) if given else Path(__file__).parents[2]
+
+
+def runs_dir() -> Path:
+    return home() / "runs"
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What a run is doing.
+
+    `done` and `total` count what the state counts: batches in "norm", tokens in
+    "training", "evaluating" and "indexing". `eta_s` is for the state, in seconds.
+    `error` is a sentence of the catalogue with its values, for a run that failed.
+    """
+
+    state: State
+    done: int = 0
+    total: int = 0
+    tokens_per_s: float | None = None
+    eta_s: float | None = None
+    error: str | None = None
+    error_values: Mapping[str, Any] | None = None
+
+    @property
+    def is_working(self) -> bool:
+        return self.state in WORKING
+
+    @property
+    def share(self) -> float:
+        """How much of the state's work is done, from 0 to 1."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder and what is in it."""
+
+    id: str
+    path: Path
+    config: TrainConfig
+
+    @property
+    def status(self) -> RunStatus:
+        return read_status(self.path)
+
+    @property
+    def created_at(self) -> float:
+        """Seconds since the epoch."""
+        return (self.path / "config.json").stat().st_mtime
+
+    @property
+    def sae_dir(self) -> Path:
+        return self.path / "sae"
+
+    @property
+    def features_dir(self) -> Path:
+        return self.path / "features"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "log.txt"
+
+    def evaluation(self) -> dict[str, Any] | None:
+        """The held-out figures of `eval.json`; None when there are none (yet)."""
+        try:
+            return read_json(self.path / "eval.json")
+        except (OSError, ValueError):
+            return None
+
+
+def new_run_id() -> str:
+    """An id that sorts by time and that nobody else picks."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+
+
+def create_run(config: TrainConfig) -> Run:
+    """Makes the folder of a run that has not started.
+
+    Raises:
+        MissingError: when the home folder cannot be written.
+    """
+    run_id = new_run_id()
+    path = runs_dir() / run_id
+    try:
+        with staged_folder(path) as stage:
+            write_json(stage / "config.json", config.to_json())
+            write_json(stage / "status.json", {"state": "queued"})
+            (stage / LOCK_NAME).touch()
+    except OSError as problem:
+        raise home_error(problem) from problem
+    return Run(run_id, path, config)
+
+
+def home_error(problem: OSError) -> TinysaeError:
+    """The sentence for a home folder that does not take files."""
+    reason = os.strerror(problem.errno) if problem.errno else str(problem)
+    return MissingError("home_unwritable", path=str(home()), reason=reason)
+
+
+def open_run(run_id: str) -> Run:
+    """The run of that id.
+
+    Raises:
+        InputError: not an id at all (a path, dots, capital letters, ...).
+        MissingError: no such run.
+        DamagedError: its config.json cannot be read.
+    """
+    if not RUN_ID.fullmatch(run_id):
+        raise InputError("run_id", run=run_id[:80])
+    path = runs_dir() / run_id
+    # A link could lead anywhere; a run's folder is never one.
+    if path.is_symlink() or not path.is_dir():
+        raise MissingError("unknown_run", run=run_id)
+    try:
+        text = (path / "config.json").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise DamagedError("config_not_json") from problem
+    return Run(run_id, path, TrainConfig.loads(text))
+
+
+def list_runs() -> list[Run]:
+    """All readable runs, newest first; damaged folders are left out, not removed."""
+    try:
+        names = sorted((entry.name for entry in runs_dir().iterdir()), reverse=True)
+    except OSError:
+        return []
+    runs: list[Run] = []
+    for name in names:
+        with suppress(TinysaeError, OSError):
+            runs.append(open_run(name))
+    return runs
+
+
+def write_status(path: Path, status: RunStatus) -> None:
+    """Replaces the run's `status.json`; only the run's worker calls this."""
+    data = {
+        key: value
+        for key, value in vars(status).items()
+        if value is not None and key != "error_values"
+    }
+    if status.error_values:
+        data["error_values"] = {
+            key: value if isinstance(value, int | float | str) else str(value)
+            for key, value in status.error_values.items()
+        }
+    write_json(path / "status.json", data)
+
+
+def read_status(path: Path) -> RunStatus:
+    """What the run in `path` is doing, from its files and its lock."""
+    # The order matters: a worker that ends between the two readings has already
+    # written its last word, so look for the worker first.
+    held = is_locked(path)
+    status = _written_status(path)
+    if status.is_working and not held:
+        return replace(status, state="interrupted", eta_s=None)
+    return status
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a worker holds the run's lock. Holds nothing itself afterwards."""
+    try:
+        with (path / LOCK_NAME).open("rb") as file:
+            # Shared, so that two observers never mistake each other for a worker.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _written_status(path: Path) -> RunStatus:
+    try:
+        data = read_json(path / "status.json")
+    except (OSError, ValueError):
+        return RunStatus("interrupted")
+    state = data.get("state")
+    if state not in get_args(State):
+        return RunStatus("interrupted")
+    values = data.get("error_values")
+    return RunStatus(
+        cast("State", state),
+        done=int(_number(data.get("done")) or 0),
+        total=int(_number(data.get("total")) or 0),
+        tokens_per_s=_number(data.get("tokens_per_s")),
+        eta_s=_number(data.get("eta_s")),
+        error=str(data["error"]) if data.get("error") else None,
+        error_values=cast("dict[str, Any]", values) if isinstance(values, dict) else {},
+    )
+
+
+def _number(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None  # pyright: ignore[reportArgumentType]
