@@ -1,0 +1,122 @@
+"""Everything the pages keep between reruns: the only module with `st.cache_*`.
+
+Models and what they import (torch, transformer_lens) come in here, inside functions
+and in the background, so that a page's first paint waits for none of it.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import streamlit as st
+
+from tinysae.errors import TinysaeError
+from tinysae.ui.i18n import t
+
+if TYPE_CHECKING:
+    from tinysae.model.sources import LoadedModel
+
+logger = logging.getLogger(__name__)
+
+# How often a page that waits for the warm-up looks whether it is over.
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """How far the embedded model's warm-up is.
+
+    Attributes:
+        stage: what is going on: libraries are imported, weights are read, or neither.
+        done: nothing more will happen (also after a failure).
+        error: why there is no model; a page that asks for it is told the same.
+    """
+
+    stage: Literal["libraries", "model", "ready", "failed"]
+    done: bool
+    error: TinysaeError | None = None
+
+
+class _WarmUpThread(threading.Thread):
+    """Imports the heavy libraries and loads the embedded model, once a process."""
+
+    def __init__(self) -> None:
+        super().__init__(name="tinysae-warm-up", daemon=True)
+        self.state = WarmUp("libraries", done=False)
+        self.finished = threading.Event()
+
+    def run(self) -> None:
+        """Report every stage in `self.state`; never raises."""
+        try:
+            from tinysae.model.libraries import import_libraries
+            from tinysae.model.sources import STORYBOOK
+
+            import_libraries()
+            self.state = WarmUp("model", done=False)
+            _load(STORYBOOK)
+            self.state = WarmUp("ready", done=True)
+        except TinysaeError as error:
+            self.state = WarmUp("failed", done=True, error=error)
+        except Exception:
+            logger.exception("the warm-up failed")
+            self.state = WarmUp("failed", done=True, error=TinysaeError("unexpected"))
+        finally:
+            self.finished.set()
+
+
+@st.cache_resource(show_spinner=False)
+def _warm_up_thread() -> _WarmUpThread:
+    thread = _WarmUpThread()
+    thread.start()
+    return thread
+
+
+def start_warm_up() -> None:
+    """Start the warm-up unless this process already has."""
+    _warm_up_thread()
+
+
+def warm_up_state() -> WarmUp:
+    """How far the warm-up is; starts it when nobody has."""
+    return _warm_up_thread().state
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _load(source: str) -> LoadedModel:
+    from tinysae.model.sources import load_model
+
+    model = load_model(source)
+    # Streamlit collects garbage after every script run, and a full collection walks
+    # every object torch and transformers made: 433 ms. They are here to stay, so the
+    # collector need not look at them again (a rerun went from 600 to 85 ms).
+    gc.collect()
+    gc.freeze()
+    return model
+
+
+def loaded_model(source: str) -> LoadedModel:
+    """The model of `source`, shared by all sessions; the page says why it waits.
+
+    Take `model.lock` (or call the functions of `tinysae.model`, which do) to run it.
+
+    Raises:
+        MissingError, DamagedError: from `tinysae.model.sources.load_model`.
+    """
+    warm_up = _warm_up_thread()
+    if not warm_up.finished.is_set():
+        with st.empty():
+            shown = None
+            while not warm_up.finished.wait(_POLL_S):
+                stage = warm_up.state.stage
+                if stage != shown:
+                    st.status(t(f"common.warm_up_{stage}"), state="running")
+                    shown = stage
+            # Takes the message away again.
+            st.empty()
+    # The name may be a typed path: `st.spinner` reads Markdown, the code span does not.
+    with st.spinner(t("common.loading_model", source=f"`{source.replace('`', '')}`")):
+        return _load(source)

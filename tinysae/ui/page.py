@@ -1,0 +1,158 @@
+"""What every page starts with, and how it speaks to the reader.
+
+`page_setup("train")` is a page's first line: there is no `st.navigation`, because on a
+cold server a deep link would run the page's file alone, without the home page's set-up.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import streamlit as st
+
+from tinysae.errors import TinysaeError
+from tinysae.ui import cache
+from tinysae.ui.i18n import language, language_picker, link_parameters, t
+
+__all__ = [
+    "PAGES",
+    "Page",
+    "empty_state",
+    "language",
+    "page_link",
+    "page_setup",
+    "plain",
+    "shown_errors",
+]
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Page = Literal["home", "playground", "train", "features"]
+# A page's file and its icon, in the order of the navigation.
+PAGES: dict[Page, tuple[str, str]] = {
+    "home": ("app.py", ":material/home:"),
+    "playground": ("pages/playground.py", ":material/chat:"),
+    "train": ("pages/train.py", ":material/model_training:"),
+    "features": ("pages/features.py", ":material/hub:"),
+}
+
+_CSS = """
+<style>
+  /* A measure that reads well on a wide screen, and less empty space on top. */
+  [data-testid="stMainBlockContainer"] {
+    max-width: 72rem; padding-top: 2.5rem; padding-bottom: 4rem;
+  }
+  @media (max-width: 640px) {
+    [data-testid="stMainBlockContainer"] { padding: 3rem 1rem 3rem; }
+  }
+  h1, h2, h3 { text-wrap: balance; }
+  /* Korean breaks between words, not inside them. */
+  :root { word-break: keep-all; overflow-wrap: break-word; }
+</style>
+"""
+
+
+def page_setup(page: Page) -> None:
+    """Title, theme, navigation and language of `page`; starts the warm-up.
+
+    Call it first: nothing may be drawn before the page's configuration is sent.
+    """
+    st.set_page_config(
+        page_title=f"{t(f'{page}.title')} · {t('common.app_name')}",
+        page_icon=str(ROOT / "static" / "icon.png"),
+        layout="wide",
+    )
+    st.html(_CSS)
+    with st.sidebar:
+        st.markdown(f"**{t('common.app_name')}**  \n:small[{t('common.tagline')}]")
+        for name, (_, icon) in PAGES.items():
+            page_link(name, t(f"common.nav_{name}"), icon=icon)
+        language_picker()
+    cache.start_warm_up()
+
+
+def page_link(
+    page: Page, label: str, *, icon: str | None = None, **parameters: str
+) -> None:
+    """A link to `page`, which keeps the language and carries `parameters`.
+
+    A page that is not there (yet) gets no link, rather than a broken one.
+    """
+    path, own_icon = PAGES[page]
+    if not (ROOT / path).is_file():
+        return
+    st.page_link(
+        path,
+        label=label,
+        icon=icon or own_icon,
+        query_params={**parameters, **link_parameters()},
+    )
+
+
+# Streamlit's Markdown knows more than CommonMark: `:red[...]`, `:material/...:` and
+# `:smile:` are read after backslashes are taken away, as are bare web addresses. A word
+# joiner, which has no width, keeps their parts from being seen as one.
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_SHORTCODE = re.compile(r":(?=\S)")
+_ADDRESS = re.compile(r"(www|@)(?=\S)", re.IGNORECASE)
+_ARROWS = re.compile(r"([<>=\-])(?=[<>=\-])")
+_WORD_JOINER = "\u2060"
+
+
+def plain(text: str) -> str:
+    """`text` such that Streamlit's Markdown shows it literally, HTML and all."""
+    joined = _SHORTCODE.sub(f":{_WORD_JOINER}", text)
+    joined = _ADDRESS.sub(rf"\1{_WORD_JOINER}", joined)
+    joined = _ARROWS.sub(rf"\1{_WORD_JOINER}", joined)
+    lines = _PUNCTUATION.sub(r"\\\1", joined).splitlines()
+    # Spaces that begin a line could make a code block of it, and single line breaks
+    # would be lost.
+    return "  \n".join(
+        "&nbsp;" * (len(line) - len(line.lstrip(" \t"))) + line.lstrip(" \t")
+        for line in lines
+    )
+
+
+@contextmanager
+def shown_errors() -> Iterator[None]:
+    """Show what goes wrong inside as one plain sentence, and go on after it.
+
+    A `TinysaeError` is shown in the reader's language; anything else is a bug, whose
+    traceback goes to the log. Streamlit's own control flow (stop, rerun) passes. A
+    fragment reruns without its page: use it inside the fragment too.
+    """
+    try:
+        yield
+    except TinysaeError as error:
+        st.error(plain(error.in_language(language())))
+    except Exception:
+        logger.exception("a page failed")
+        st.error(plain(t("error.unexpected")))
+
+
+def empty_state(
+    text_key: str,
+    *,
+    page: Page | None = None,
+    link_key: str | None = None,
+    **values: object,
+) -> None:
+    """Say that there is nothing here yet, and what to do about it.
+
+    Args:
+        text_key: the sentence.
+        page: where the thing that is missing can be made.
+        link_key: that link's label; needed with `page`.
+        values: what the sentence fills in; shown literally.
+    """
+    with st.container(border=True):
+        st.markdown(plain(t(text_key, **values)))
+        if page is not None and link_key is not None:
+            page_link(page, t(link_key))
