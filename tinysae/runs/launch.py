@@ -59,7 +59,10 @@ def launch(run: Run, command: str) -> None:
         if not _take(lock.fileno()):
             raise BusyError("run_has_worker", name=run.config.title)
         subprocess.Popen(
-            [sys.executable, "-m", "tinysae", command, run.id],
+            [
+                *(sys.executable, "-m", "tinysae", command, run.id),
+                *("--lock-fd", str(lock.fileno())),
+            ],
             cwd=CHECKOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,130 @@
+"""`python -m tinysae`: what the pages do, without a browser."""
+
+import argparse
+import fcntl
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tinysae.config import PRESETS, TrainConfig, choices, settings
+from tinysae.errors import BusyError, TinysaeError
+from tinysae.runs.store import LOCK_NAME, Run, create_run, list_runs, open_run
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the process's exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except TinysaeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tinysae", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train an SAE in this terminal")
+    train.add_argument("run", nargs="?", help="a run that waits to be started")
+    train.add_argument("--preset", choices=[preset.key for preset in PRESETS])
+    for name, setting in settings().items():
+        train.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest=f"set_{name}",
+            type=_parse(name),
+            choices=choices(name) or None,
+            help=setting.help("en").replace("%", "%%"),
+        )
+    _add_lock(train)
+    train.set_defaults(command=_train)
+
+    index = commands.add_parser("index", help="evaluate and index a stopped run's SAE")
+    index.add_argument("run")
+    _add_lock(index)
+    index.set_defaults(command=_index)
+
+    runs = commands.add_parser("runs", help="list the runs and what they are doing")
+    runs.set_defaults(command=_runs)
+
+    storybook = commands.add_parser(
+        "storybook", help="rebuild the embedded model from its seed"
+    )
+    storybook.add_argument("--out", type=Path, help="where to (the embedded assets)")
+    storybook.add_argument("--tokens", type=int, help="how many tokens to train on")
+    storybook.add_argument("--seed", type=int, default=0)
+    storybook.set_defaults(command=_storybook)
+    return parser
+
+
+def _add_lock(parser: argparse.ArgumentParser) -> None:
+    # Passed by `runs.launch`: the run's lock, taken by the parent.
+    parser.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
+
+
+def _parse(name: str) -> Any:
+    default = getattr(TrainConfig(), name)
+    if isinstance(default, bool):
+        return lambda text: {"true": True, "false": False}.get(text.lower(), text)
+    return type(default)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from tinysae import worker
+
+    changes = {
+        name: value
+        for name in settings()
+        if (value := getattr(options, f"set_{name}")) is not None
+    }
+    if options.run:
+        run = open_run(options.run)
+    else:
+        preset = next((p.changes for p in PRESETS if p.key == options.preset), {})
+        run = create_run(TrainConfig(**{**preset, **changes}))
+    worker.log_to_stderr()
+    return _worked(run, options.lock_fd, worker.train)
+
+
+def _index(options: argparse.Namespace) -> int:
+    from tinysae import worker
+
+    worker.log_to_stderr()
+    return _worked(open_run(options.run), options.lock_fd, worker.index)
+
+
+def _worked(run: Run, lock_fd: int | None, work: Any) -> int:
+    """Does `work` under the run's lock; 0 when it ended as it should."""
+    with ExitStack() as stack:
+        if lock_fd is None:
+            lock = stack.enter_context((run.path / LOCK_NAME).open("ab"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BusyError("run_has_worker", name=run.config.title) from None
+        sys.stderr.write(f"{run.path}\n")
+        work(run)
+        status = run.status
+    sys.stderr.write(f"{status.state}\n")
+    return 0 if status.state in ("done", "stopped") else 1
+
+
+def _runs(_: argparse.Namespace) -> int:
+    for run in list_runs():
+        status = run.status
+        sys.stdout.write(
+            f"{run.id}  {status.state:<12} {status.share:>4.0%}  {run.config.title}\n"
+        )
+    return 0
+
+
+def _storybook(options: argparse.Namespace) -> int:
+    from tinysae.model.train_storybook import rebuild
+
+    rebuild(options.out, tokens=options.tokens, seed=options.seed)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Reading an SAE from SAELens's directory without SAELens: JSON and safetensors only."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from tinysae.errors import DamagedError, MissingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CFG_NAME = "cfg.json"
+WEIGHTS_NAME = "sae_weights.safetensors"
+SPARSITY_NAME = "sparsity.safetensors"
+RUNNER_CFG_NAME = "runner_cfg.json"
+InferenceArchitecture = Literal["standard", "jumprelu", "topk"]
+
+
+@dataclass(frozen=True, eq=False)
+class SAE:
+    """An SAE ready to encode raw activations of `hook_name`.
+
+    W_enc [d_in, d_sae], b_enc [d_sae], W_dec [d_sae, d_in], b_dec [d_in],
+    threshold [d_sae] (jumprelu), k (topk).
+    """
+
+    architecture: InferenceArchitecture
+    hook_name: str
+    model_name: str
+    context_size: int | None
+    W_enc: "Tensor"
+    b_enc: "Tensor"
+    W_dec: "Tensor"
+    b_dec: "Tensor"
+    threshold: "Tensor | None"
+    k: int | None
+    apply_b_dec_to_input: bool
+    rescale_acts_by_decoder_norm: bool
+    fingerprint: str
+    """sha256 of the weights' file: what an index belongs to."""
+
+    @property
+    def d_in(self) -> int:
+        return self.W_enc.shape[0]
+
+    @property
+    def d_sae(self) -> int:
+        return self.W_enc.shape[1]
+
+    def encode(self, x: "Tensor") -> "Tensor":
+        """Feature activations [..., d_sae] of activations `x` [..., d_in].
+
+        standard: ReLU; jumprelu: ReLU where above the threshold (Rajamanoharan et al.
+        2024, eq. 4); topk: the k largest, ReLU (Gao et al. 2024, eq. 4).
+        """
+        import torch
+
+        centred = x - self.b_dec if self.apply_b_dec_to_input else x
+        pre = centred @ self.W_enc + self.b_enc
+        if self.rescale_acts_by_decoder_norm:
+            pre = pre * self.W_dec.norm(dim=-1)
+        if self.threshold is not None:
+            return torch.relu(pre) * (pre > self.threshold)
+        if self.k is not None:
+            top = pre.topk(self.k, dim=-1)
+            return torch.zeros_like(pre).scatter(
+                -1, top.indices, torch.relu(top.values)
+            )
+        return torch.relu(pre)
+
+    def decode(self, acts: "Tensor") -> "Tensor":
+        """Reconstructed activations [..., d_in] of feature activations [..., d_sae]."""
+        if self.rescale_acts_by_decoder_norm:
+            acts = acts / self.W_dec.norm(dim=-1)
+        return acts @ self.W_dec + self.b_dec
+
+
+def load_sae(path: Path) -> SAE:
+    """The SAE in an SAELens directory.
+
+    Raises:
+        MissingError: the directory or one of its files is not there.
+        DamagedError: a file cannot be read, does not fit the other, or holds weights
+            that are not finite.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        cfg_text = (path / CFG_NAME).read_text(encoding="utf-8")
+        data = (path / WEIGHTS_NAME).read_bytes()
+    except OSError as problem:
+        raise MissingError("sae_missing", path=str(path)) from problem
+    try:
+        cfg = cast("dict[str, Any]", json.loads(cfg_text))
+        weights = load(data)
+        return _sae(cfg, weights, hashlib.sha256(data).hexdigest())
+    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as why:
+        raise DamagedError("sae_damaged", path=str(path)) from why
+
+
+def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) -> SAE:
+    architecture = cfg["architecture"]
+    if architecture not in get_args(InferenceArchitecture):
+        raise DamagedError("sae_architecture", architecture=str(architecture)[:40])
+    if cfg.get("normalize_activations", "none") != "none":
+        raise DamagedError("sae_not_folded", value=cfg["normalize_activations"])
+    metadata = cfg.get("metadata") or {}
+    d_in, d_sae = int(cfg["d_in"]), int(cfg["d_sae"])
+    shapes: dict[str, tuple[int, ...]] = {
+        "W_enc": (d_in, d_sae),
+        "b_enc": (d_sae,),
+        "W_dec": (d_sae, d_in),
+        "b_dec": (d_in,),
+    }
+    if architecture == "jumprelu":
+        shapes["threshold"] = (d_sae,)
+    for name, shape in shapes.items():
+        if tuple(weights[name].shape) != shape or not weights[name].isfinite().all():
+            raise ValueError(name)
+    tensors = {name: weights[name].float() for name in shapes}
+    return SAE(
+        architecture=architecture,
+        hook_name=str(metadata["hook_name"]),
+        model_name=str(metadata.get("model_name", "")),
+        context_size=metadata.get("context_size"),
+        W_enc=tensors["W_enc"],
+        b_enc=tensors["b_enc"],
+        W_dec=tensors["W_dec"],
+        b_dec=tensors["b_dec"],
+        threshold=tensors.get("threshold"),
+        k=int(cfg["k"]) if architecture == "topk" else None,
+        apply_b_dec_to_input=bool(cfg.get("apply_b_dec_to_input", True)),
+        rescale_acts_by_decoder_norm=bool(
+            cfg.get("rescale_acts_by_decoder_norm", False)
+        ),
+        fingerprint=fingerprint,
+    )

@@ -1,0 +1,253 @@
+"""Training an SAE: SAELens's own training step, driven so that it can be watched.
+
+`sae_lens.SAETrainer.fit` logs to wandb only and cannot be stopped without losing the
+weights; its `step` is the public seam used here, so that losses are SAELens's own.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinysae.config import TrainConfig
+from tinysae.data.activations import activation_batches, shuffled
+from tinysae.data.corpus import token_chunks
+from tinysae.errors import SettingError, TinysaeError
+from tinysae.runs.metrics import StepMetrics
+from tinysae.sae.architectures import build_training_sae, fold_activation_norm
+from tinysae.sae.files import RUNNER_CFG_NAME, SPARSITY_NAME
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tinysae.model.sources import LoadedModel
+
+# Enough points for a smooth curve; a row costs a pass over the batch.
+ROWS_PER_RUN = 1000
+
+
+class SAETraining:
+    """One SAE being trained on one model's activations.
+
+    Raises:
+        SettingError: the model has no such hook, or not that context size.
+        MissingError: no such text, or the device is not there.
+    """
+
+    def __init__(self, config: TrainConfig, model: "LoadedModel") -> None:
+        import torch
+        from sae_lens.config import LoggingConfig, SAETrainerConfig
+        from sae_lens.training.sae_trainer import SAETrainer
+
+        if config.hook_name not in model.hook_widths:
+            raise SettingError(
+                "setting_choice",
+                field="hook_name",
+                value=config.hook_name,
+                choices=", ".join(model.hook_widths),
+            )
+        self.config = config
+        device = resolve_device(config.device)
+        # SAELens's own code never uses its seed; weights and shuffling follow this one.
+        torch.manual_seed(config.seed)
+        d_in = model.hook_widths[config.hook_name]
+        self._sae = build_training_sae(config, d_in, device)
+        self._batches = _batches(config, model)
+        self._trainer: Any = SAETrainer(
+            SAETrainerConfig(
+                total_training_samples=(
+                    config.total_training_steps * config.train_batch_size_tokens
+                ),
+                train_batch_size_samples=config.train_batch_size_tokens,
+                lr=config.lr,
+                lr_end=config.lr / 10,
+                lr_warm_up_steps=config.lr_warm_up_steps,
+                lr_decay_steps=config.lr_decay_steps,
+                adam_beta1=config.adam_beta1,
+                adam_beta2=config.adam_beta2,
+                device=device,
+                dead_feature_window=config.dead_feature_window,
+                feature_sampling_window=config.feature_sampling_window,
+                n_batches_for_norm_estimate=config.n_batches_for_norm_estimate,
+                logger=LoggingConfig(log_to_wandb=False),
+            ),
+            self._sae,
+            self._batches,
+        )
+
+    @property
+    def needs_norm(self) -> bool:
+        """Whether `estimate_norm` comes before `run`."""
+        return self.config.normalize_activations == "expected_average_only_in"
+
+    def estimate_norm(self, progress: Callable[[int], bool]) -> bool:
+        """Measures the scale that makes the activations' mean norm sqrt(d_in).
+
+        The batches it is measured on are not trained on. `progress` hears how many are
+        done and stops by returning False; the result says whether it went to the end.
+        """
+        norms: list[float] = []
+        for batch in self._batches:
+            norms.append(batch.norm(dim=-1).mean().item())
+            if not progress(len(norms)):
+                return False
+            if len(norms) == self.config.n_batches_for_norm_estimate:
+                break
+        mean_norm = sum(norms) / len(norms)
+        if not math.isfinite(mean_norm) or mean_norm == 0:
+            raise TinysaeError("activations_not_finite", hook=self.config.hook_name)
+        scale = math.sqrt(self._sae.cfg.d_in) / mean_norm
+        self._trainer.activation_scaler.scaling_factor = scale
+        return True
+
+    def run(self, progress: Callable[[int, StepMetrics | None], bool]) -> bool:
+        """Trains to the end, or until `progress` returns False.
+
+        `progress` hears, after every step, of the tokens so far and, every few steps,
+        of the step's metrics. The result says whether it went to the end.
+
+        Raises:
+            TinysaeError: the loss is no longer a number.
+        """
+        trainer, total = self._trainer, self.config.total_training_steps
+        every = max(1, total // ROWS_PER_RUN)
+        while trainer.n_training_steps < total:
+            trainer.maybe_reset_sparsity()
+            lr = trainer.optimizer.param_groups[0]["lr"]
+            output = trainer.step(next(self._batches))
+            step = trainer.n_training_steps
+            trainer.n_training_steps += 1
+            if not math.isfinite(output.loss.item()):
+                raise TinysaeError("diverged", step=step, lr=self.config.lr)
+            is_row = step % every == 0 or trainer.n_training_steps == total
+            row = self._row(output, step, lr) if is_row else None
+            if not progress(trainer.n_training_samples, row):
+                return False
+        return True
+
+    def _row(self, output: Any, step: int, lr: float) -> StepMetrics:
+        log = self._trainer.build_train_step_log_dict(
+            output, self._trainer.n_training_samples
+        )
+        return {
+            "step": step,
+            "n_tokens": self._trainer.n_training_samples,
+            "mse": log["losses/mse_loss"],
+            "l1": log["losses/overall_loss"] - log["losses/mse_loss"],
+            "loss": log["losses/overall_loss"],
+            "l0": log["metrics/l0"],
+            "explained_variance": log["metrics/explained_variance"],
+            "n_dead": int(log["sparsity/dead_features"]),
+            "lr": lr,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes SAELens's final files into `folder`; training is over after this."""
+        from safetensors.torch import save_file
+
+        trainer, sae = self._trainer, self._sae
+        scale = trainer.activation_scaler.scaling_factor
+        if scale is not None:
+            fold_activation_norm(sae, scale)
+            trainer.activation_scaler.scaling_factor = None
+        sae.cfg.normalize_activations = "none"
+        runner = _runner_config(self.config, sae)
+        for name in _METADATA:
+            setattr(sae.cfg.metadata, name, runner[name])
+        trainer.set_final_sae_metadata()
+        sae.save_inference_model(folder)
+        rates = trainer.act_freq_scores / max(1, trainer.n_frac_active_samples)
+        # log10 with SAELens's epsilon, so that its own tools read the file.
+        save_file(
+            {"sparsity": (rates + 1e-10).log10().cpu().contiguous()},
+            folder / SPARSITY_NAME,
+        )
+        (folder / RUNNER_CFG_NAME).write_text(json.dumps(runner))
+
+
+def resolve_device(name: str) -> str:
+    """The torch device for a setting: auto is cuda if there, else mps, else cpu.
+
+    Raises:
+        SettingError: a device that this machine does not have.
+    """
+    import torch
+
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return next(device for device, is_there in there.items() if is_there)
+    if not there[name]:
+        found = ", ".join(device for device, is_there in there.items() if is_there)
+        raise SettingError("setting_choice", field="device", value=name, choices=found)
+    return name
+
+
+def _batches(config: TrainConfig, model: "LoadedModel") -> Iterator["Tensor"]:
+    """Shuffled batches of shape [train_batch_size_tokens, d_in]."""
+    import torch
+
+    chunks = token_chunks(
+        model, config.dataset_path, config.context_size, seed=config.seed
+    )
+    parts = activation_batches(
+        model, chunks, config.hook_name, config.store_batch_size_prompts
+    )
+    return shuffled(
+        parts,
+        batch_size=config.train_batch_size_tokens,
+        n_batches_in_buffer=config.n_batches_in_buffer,
+        generator=torch.Generator().manual_seed(config.seed),
+    )
+
+
+# What SAELens's runner copies from its config into the SAE's metadata.
+_METADATA = (
+    "dataset_path",
+    "hook_name",
+    "model_name",
+    "model_class_name",
+    "hook_head_index",
+    "context_size",
+    "seqpos_slice",
+    "prepend_bos",
+    "exclude_special_tokens",
+    "sequence_separator_token",
+    "disable_concat_sequences",
+)
+
+
+def _runner_config(config: TrainConfig, sae: Any) -> dict[str, Any]:
+    """The same run as a config of SAELens's own runner (`runner_cfg.json`)."""
+    from sae_lens.config import LanguageModelSAERunnerConfig, LoggingConfig
+
+    return LanguageModelSAERunnerConfig(
+        sae=sae.cfg,
+        model_name=config.model_name,
+        hook_name=config.hook_name,
+        dataset_path=config.dataset_path,
+        is_dataset_tokenized=False,
+        context_size=config.context_size,
+        n_batches_in_buffer=config.n_batches_in_buffer,
+        training_tokens=config.training_tokens,
+        store_batch_size_prompts=config.store_batch_size_prompts,
+        train_batch_size_tokens=config.train_batch_size_tokens,
+        adam_beta1=config.adam_beta1,
+        adam_beta2=config.adam_beta2,
+        lr=config.lr,
+        lr_warm_up_steps=config.lr_warm_up_steps,
+        lr_decay_steps=config.lr_decay_steps,
+        dead_feature_window=config.dead_feature_window,
+        feature_sampling_window=config.feature_sampling_window,
+        n_batches_for_norm_estimate=config.n_batches_for_norm_estimate,
+        seed=config.seed,
+        device=str(sae.cfg.device),
+        checkpoint_path=None,
+        output_path=None,
+        verbose=False,
+        logger=LoggingConfig(log_to_wandb=False),
+    ).to_dict()
