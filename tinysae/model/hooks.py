@@ -1,0 +1,147 @@
+"""TransformerLens's hook names -> the places in a bare Hugging Face model they mean.
+
+The Bridge knows, for every architecture, which module's input or output a hook is.
+We ask it for the place, and then check the place: a hook whose activations differ from
+the Bridge's own is not offered.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformer_lens.model_bridge import TransformerBridge
+    from transformers import PreTrainedModel
+
+# The hooks of a block with activations [batch, pos, d], in the order they happen.
+NAMES = (
+    "hook_resid_pre",
+    "hook_attn_out",
+    "hook_resid_mid",
+    "hook_mlp_out",
+    "hook_resid_post",
+)
+# Fused attention rounds differently; a wrong place is off by orders of magnitude.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class HookPlace:
+    """A module of the bare model, and whether the hook is its input or its output."""
+
+    module: str
+    is_input: bool
+
+
+class Reached(Exception):
+    """Ends a forward at the hook: what comes after it would be thrown away."""
+
+
+@contextmanager
+def reading(
+    plain: "PreTrainedModel", place: HookPlace, *, stop: bool
+) -> Iterator[list["Tensor"]]:
+    """Collects the activations at `place` into the list while the model runs.
+
+    With `stop` the forward ends there by raising `Reached`.
+    """
+    seen: list[Tensor] = []
+
+    def read(x: "Tensor") -> None:
+        seen.append(x)
+        if stop:
+            raise Reached
+
+    with _hooked(plain, place, read):
+        yield seen
+
+
+@contextmanager
+def replacing(
+    plain: "PreTrainedModel", place: HookPlace, replacement: "Tensor"
+) -> Iterator[None]:
+    """Puts `replacement` [batch, pos, d] where the activations at `place` were."""
+    with _hooked(plain, place, lambda _: replacement):
+        yield
+
+
+@contextmanager
+def _hooked(plain: "PreTrainedModel", place: HookPlace, change: Any) -> Iterator[None]:
+    module = plain.get_submodule(place.module)
+
+    def before(_: Any, args: Any, kwargs: Any) -> Any:
+        if args:
+            new = change(args[0])
+            return None if new is None else ((new, *args[1:]), kwargs)
+        new = change(kwargs["hidden_states"])
+        return None if new is None else (args, {**kwargs, "hidden_states": new})
+
+    def after(_: Any, __: Any, output: Any) -> Any:
+        if not isinstance(output, tuple):
+            return change(output)
+        new = change(output[0])
+        return None if new is None else (new, *output[1:])
+
+    if place.is_input:
+        handle = module.register_forward_pre_hook(before, with_kwargs=True)
+    else:
+        handle = module.register_forward_hook(after)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def verified_hooks(
+    bridge: "TransformerBridge", plain: "PreTrainedModel", token_id: int
+) -> tuple[dict[str, HookPlace], dict[str, int]]:
+    """Hook name -> place, and hook name -> width, of every hook that holds.
+
+    Runs both models on three tokens and keeps the hooks at which they agree.
+    """
+    import torch
+
+    places = _places(bridge, plain)
+    tokens = torch.full((1, 3), token_id, device=plain.device)
+    good: dict[str, HookPlace] = {}
+    widths: dict[str, int] = {}
+    with torch.no_grad():
+        _, cache = bridge.run_with_cache(tokens, names_filter=list(places))
+        for name, place in places.items():
+            with reading(plain, place, stop=False) as seen:
+                plain(tokens, use_cache=False)
+            if name not in cache or len(seen) != 1:
+                continue
+            theirs, ours = cache[name], seen[0]
+            if theirs.ndim != 3 or theirs.shape != ours.shape:
+                continue
+            if (theirs - ours).abs().max() <= TOLERANCE * theirs.abs().max():
+                good[name] = place
+                widths[name] = theirs.shape[-1]
+    return good, widths
+
+
+def _places(
+    bridge: "TransformerBridge", plain: "PreTrainedModel"
+) -> dict[str, HookPlace]:
+    """Where the Bridge says each hook is; blocks may differ from one another."""
+    modules = dict(plain.named_modules())
+    blocks: Any = bridge.blocks
+    root = bridge.adapter.component_mapping["blocks"].name
+    places: dict[str, HookPlace] = {}
+    for index, block in enumerate(blocks):
+        for name in NAMES:
+            target = block.hook_aliases.get(name)
+            if not isinstance(target, str):
+                continue
+            *parts, end = target.split(".")
+            path, component = f"{root}.{index}", block
+            for part in parts:
+                component = getattr(component, part, None)
+                path += f".{getattr(component, 'name', '')}"
+            if path in modules and end in ("hook_in", "hook_out"):
+                hook = f"blocks.{index}.{name}"
+                places[hook] = HookPlace(path, is_input=end == "hook_in")
+    return places

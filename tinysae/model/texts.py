@@ -1,0 +1,122 @@
+"""Token ids -> the exact pieces of text they stand for, one by one.
+
+Tokens shown side by side must give the text back to the letter. Byte-level tokens cut
+Korean, emoji and every other character of several bytes in two; decoded one by one
+they would all be U+FFFD. Here such a character stands whole at the token that
+completes it, and the tokens before hold the empty string.
+"""
+
+import codecs
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+REPLACEMENT = "\ufffd"
+
+
+class TextStream(Protocol):
+    """Turns ids into text as they come."""
+
+    def feed(self, token_id: int) -> str:
+        """What `token_id` adds to the text; empty while a character is incomplete."""
+        ...
+
+    def finish(self) -> str:
+        """What is left at the end: U+FFFD for a character that was never completed."""
+        ...
+
+
+class ByteStream:
+    """For byte-level tokenizers, whose tokens are bytes: exact for any sequence."""
+
+    def __init__(self, token_bytes: Sequence[bytes]) -> None:
+        self._token_bytes = token_bytes
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def feed(self, token_id: int) -> str:
+        """What `token_id` adds to the text; empty while a character is incomplete."""
+        return self._decoder.decode(self._token_bytes[token_id])
+
+    def finish(self) -> str:
+        """U+FFFD when the last character was never completed, else nothing."""
+        return self._decoder.decode(b"", final=True)
+
+
+class WindowStream:
+    """For every other tokenizer: decodes a short window and takes what is new in it.
+
+    SentencePiece drops the space before a sentence's first token, so a token can only
+    be read together with the one before it.
+    """
+
+    def __init__(self, tokenizer: "Tokenizer") -> None:
+        self._tokenizer = tokenizer
+        self._window: list[int] = []
+        self._n_read = 0
+
+    def feed(self, token_id: int) -> str:
+        """What `token_id` adds to the text; empty while a character is incomplete."""
+        self._window.append(token_id)
+        new = self._unread()
+        if not new or new.endswith(REPLACEMENT):
+            return ""
+        # The last token that was read stays: it is the context of the next one.
+        self._window = self._window[self._n_read :]
+        self._n_read = len(self._window)
+        return new
+
+    def finish(self) -> str:
+        """What the tokens held back so far stand for."""
+        new = self._unread()
+        self._n_read = len(self._window)
+        return new
+
+    def _unread(self) -> str:
+        before = self._decode(self._window[: self._n_read])
+        return self._decode(self._window)[len(before) :]
+
+    def _decode(self, ids: list[int]) -> str:
+        return self._tokenizer.decode(ids, skip_special_tokens=False)
+
+
+def token_texts(stream: TextStream, ids: Sequence[int]) -> list[str]:
+    """The piece of text of every token; joined they are the decoded text exactly."""
+    pieces = [stream.feed(token_id) for token_id in ids]
+    if pieces:
+        pieces[-1] += stream.finish()
+    return pieces
+
+
+def bytes_of_tokens(tokenizer: "Tokenizer", n_tokens: int) -> list[bytes] | None:
+    """The bytes of every id below `n_tokens`, or None if it is not byte-level.
+
+    Ids without a token (an embedding padded to a round size) stand for nothing.
+    """
+    decoder = json.loads(tokenizer.to_str()).get("decoder") or {}
+    if decoder.get("type") != "ByteLevel":
+        return None
+    added = tokenizer.get_added_tokens_decoder()
+    alphabet = _byte_of_character()
+
+    def of(token_id: int) -> bytes:
+        if token_id in added:
+            return added[token_id].content.encode()
+        token = tokenizer.id_to_token(token_id) or ""
+        if all(character in alphabet for character in token):
+            return bytes(alphabet[character] for character in token)
+        return token.encode()
+
+    return [of(token_id) for token_id in range(n_tokens)]
+
+
+@cache
+def _byte_of_character() -> dict[str, int]:
+    """GPT-2's alphabet: every byte has a printable character (openai/gpt-2 encoder)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    shifted = {chr(256 + place): byte for place, byte in enumerate(others)}
+    return {chr(byte): byte for byte in printable} | shifted
