@@ -129,7 +129,8 @@ def _places(
     """Where the Bridge says each hook is; blocks may differ from one another."""
     modules = dict(plain.named_modules())
     blocks: Any = bridge.blocks
-    root = bridge.adapter.component_mapping["blocks"].name
+    mapping: Any = bridge.adapter.component_mapping
+    root = mapping["blocks"].name
     places: dict[str, HookPlace] = {}
     for index, block in enumerate(blocks):
         for name in NAMES:

@@ -127,7 +127,8 @@ class LoadedModel:
     @property
     def W_U(self) -> Tensor:
         """The unembedding, [d_model, d_vocab]."""
-        return self.plain.get_output_embeddings().weight.detach().T
+        unembed: Any = self.plain.get_output_embeddings()
+        return unembed.weight.detach().T
 
     @property
     def final_norm_weight(self) -> Tensor | None:
@@ -155,8 +156,10 @@ def load_model(source: str, *, device: str = "cpu") -> LoadedModel:
     # Its progress bars are for downloads; here they would fill the server's log.
     logging.disable_progress_bar()
     tokenizer = _tokenizer(folder)
-    model = _weights(folder, config).to(device)
-    plain = lean_copy(model)
+    # Any: transformers' modules are not typed well enough to say more.
+    model: Any = _weights(folder, config)
+    model.to(device)
+    plain: Any = lean_copy(model)
     try:
         # The Bridge rebuilds the model it is given around its hooks, so `plain` is
         # copied before.
@@ -300,12 +303,12 @@ def _tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _weights(folder: Path, config: Mapping[str, Any]) -> PreTrainedModel:
+def _weights(folder: Path, config: Mapping[str, Any]) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
             local_files_only=True,
             trust_remote_code=False,
@@ -319,6 +322,7 @@ def _weights(folder: Path, config: Mapping[str, Any]) -> PreTrainedModel:
         raise DamagedError(
             "model_unsupported", folder=folder.name, kind=_kind(config)
         ) from problem
+    model, report = loaded
     # transformers fills gaps with random numbers and a warning: never good here.
     gaps = sorted({*report["missing_keys"], *report["mismatched_keys"]}, key=str)
     if gaps:

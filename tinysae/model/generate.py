@@ -1,0 +1,216 @@
+"""Writing text, token by token.
+
+torch is imported inside functions: the page reads the settings before it is loaded.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tinysae.errors import InputError, SettingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tinysae.model.sources import LoadedModel
+
+# Longer than any context here by far, and short enough to be tokenized in a blink.
+MAX_PROMPT_CHARACTERS = 200_000
+
+# Why a text ended: at an end-of-text token, after `max_new_tokens`, because the
+# context is full, or because somebody pressed Stop.
+StopReason = Literal["eos", "length", "context", "stopped"]
+
+# Accepted by `GenerateSettings`: field -> (lowest, highest).
+BOUNDS: dict[str, tuple[float, float]] = {
+    "temperature": (0.0, 5.0),
+    "top_k": (0, 1_000_000),
+    "top_p": (0.01, 1.0),
+    "max_new_tokens": (1, 1000),
+    "seed": (0, 2**63 - 1),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateSettings:
+    """How the next token is chosen from the model's distribution.
+
+    Raises:
+        SettingError: a value of the wrong kind or out of `BOUNDS`; it names the
+            field, the value and what would be accepted.
+    """
+
+    temperature: float = 1.0
+    """Logits are divided by it: below 1 sharpens, above 1 flattens, 0 is greedy."""
+    top_k: int = 0
+    """Only the k likeliest tokens can be drawn; 0 keeps all."""
+    top_p: float = 1.0
+    """Only the smallest set of likeliest tokens that reaches p can be drawn."""
+    max_new_tokens: int = 64
+    """Stop after this many tokens."""
+    seed: int = 42
+    """Same seed, same prompt, same settings: same text."""
+    stop_at_eos: bool = True
+    """Stop where the model ends its text; that token itself is not part of it."""
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in BOUNDS.items():
+            value = getattr(self, name)
+            kind = type(getattr(type(self), name))
+            # bool is an int in Python, and a forged NaN passes every comparison.
+            is_good = (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+                and low <= value <= high
+                and (kind is float or value == int(value))
+            )
+            if not is_good:
+                raise SettingError(
+                    "setting_range",
+                    field=name,
+                    value=str(value)[:60],
+                    low=f"{low:g}" if kind is float else int(low),
+                    high=f"{high:g}" if kind is float else int(high),
+                )
+            object.__setattr__(self, name, kind(value))
+        if not isinstance(self.stop_at_eos, bool):
+            raise SettingError(
+                "setting_choice",
+                field="stop_at_eos",
+                value=str(self.stop_at_eos)[:60],
+                choices="true, false",
+            )
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text as the model reads it.
+
+    Attributes:
+        ids: what is read: the last tokens of the text, without BOS.
+        n_cut: how many tokens were left out at the start because they do not fit.
+        special: special tokens typed in the text, which are read as plain text.
+    """
+
+    ids: tuple[int, ...]
+    n_cut: int
+    special: tuple[str, ...]
+
+
+def prepare_prompt(model: "LoadedModel", text: str, max_new_tokens: int) -> Prompt:
+    """`text` as ids that fit the context.
+
+    A text that fits is never cut. From one that does not, the end is kept, and room is
+    left for `max_new_tokens`, though for no more than half of the context.
+
+    Raises:
+        InputError: more than `MAX_PROMPT_CHARACTERS`.
+    """
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        raise InputError(
+            "text_too_long", n=f"{len(text):,}", limit=f"{MAX_PROMPT_CHARACTERS:,}"
+        )
+    ids = model.encode(text)
+    special = tuple(token for token in model.special_tokens if token in text)
+    n_kept = len(ids)
+    if n_kept > model.n_ctx - 1:
+        n_kept = model.n_ctx - 1 - min(max_new_tokens, model.n_ctx // 2)
+    n_cut = len(ids) - n_kept
+    if n_cut:
+        # Not in the middle of a character: its first bytes would be gone.
+        pieces = model.token_texts(ids)
+        while n_cut < len(ids) and not pieces[n_cut - 1]:
+            n_cut += 1
+    return Prompt(ids=tuple(ids[n_cut:]), n_cut=n_cut, special=special)
+
+
+def next_token_probs(logits: "Tensor", settings: GenerateSettings) -> "Tensor":
+    """The distribution the next token is drawn from, [d_vocab]; cut tokens have 0.
+
+    `logits` [d_vocab] may as well be log-probs. Temperature comes first, then top-k,
+    then top-p on what is left, as in Hugging Face and TransformerLens.
+    """
+    import torch
+
+    logits = logits.float()
+    if settings.temperature == 0:
+        probs = torch.zeros_like(logits)
+        probs[logits.argmax()] = 1.0
+        return probs
+    # With the maximum at 0 a tiny temperature underflows to 0 rather than to inf/inf.
+    scores = (logits - logits.max()) / settings.temperature
+    if 0 < settings.top_k < len(scores):
+        kept = scores.topk(settings.top_k).indices
+        cut = torch.full_like(scores, -torch.inf)
+        cut[kept] = scores[kept]
+        scores = cut
+    probs = scores.softmax(-1)
+    if settings.top_p < 1:
+        ordered, order = probs.sort(descending=True, stable=True)
+        # A token stays while those before it have not reached p: the likeliest always.
+        before = ordered.cumsum(-1) - ordered
+        probs[order[before >= settings.top_p]] = 0.0
+        probs /= probs.sum()
+    return probs
+
+
+def generate_stream(
+    model: "LoadedModel",
+    prompt_ids: Sequence[int],
+    settings: GenerateSettings,
+    stop: Callable[[], bool] | None = None,
+) -> Generator[int, None, StopReason]:
+    """Yields the ids the model writes after BOS and `prompt_ids`, one by one.
+
+    The generator's return value says why it ended. Keys and values are cached, so that
+    every token costs one forward of one position. The model's lock is taken a forward
+    at a time: sessions that write at once take turns, each with its own cache and
+    random numbers, so that none changes what another writes.
+
+    Raises:
+        InputError: when called, if the prompt does not fit the context.
+    """
+    return _generate(model, model.to_input(prompt_ids), settings, stop)
+
+
+def _generate(
+    model: "LoadedModel",
+    tokens: "Tensor",
+    settings: GenerateSettings,
+    stop: Callable[[], bool] | None,
+) -> Generator[int, None, StopReason]:
+    import torch
+    from transformers import DynamicCache
+
+    generator = torch.Generator().manual_seed(settings.seed)
+    cache = DynamicCache(config=model.plain.config)
+    arguments: dict[str, Any] = {"past_key_values": cache, "use_cache": True}
+    # Only the last position's logits are read: a long prompt need not pay for all.
+    if "logits_to_keep" in inspect.signature(model.plain.forward).parameters:
+        arguments["logits_to_keep"] = 1
+    n_read = 0
+    for _ in range(settings.max_new_tokens):
+        if stop is not None and stop():
+            return "stopped"
+        n_read += tokens.shape[1]
+        if n_read == model.n_ctx:
+            return "context"
+        with model.lock, torch.no_grad():
+            logits = model.plain(tokens, **arguments).logits[0, -1]
+        token_id = _drawn(next_token_probs(logits.cpu(), settings), settings, generator)
+        if settings.stop_at_eos and token_id in model.eos_ids:
+            return "eos"
+        yield token_id
+        tokens = torch.tensor([[token_id]], device=tokens.device)
+    return "length"
+
+
+def _drawn(probs: "Tensor", settings: GenerateSettings, generator: Any) -> int:
+    import torch
+
+    if settings.temperature == 0:
+        return int(probs.argmax())
+    return int(torch.multinomial(probs, 1, generator=generator))
