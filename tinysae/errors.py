@@ -16,7 +16,7 @@ class TinysaeError(Exception):
         values: what the sentence fills in.
     """
 
-    def __init__(self, key: str, **values: object) -> None:
+    def __init__(self, key: str, /, **values: object) -> None:
         self.key = f"error.{key}"
         self.values = values
         super().__init__(self.in_language("en"))

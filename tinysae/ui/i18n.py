@@ -30,7 +30,7 @@ def language() -> Language:
     return "en"
 
 
-def t(key: str, **values: object) -> str:
+def t(key: str, /, **values: object) -> str:
     """The sentence `key` in the reader's language, with `values` filled in.
 
     The result is plain text: pass what came from outside through `ui.page.plain`

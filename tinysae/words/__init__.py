@@ -32,7 +32,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     return merged
 
 
-def text(key: str, language: Language, **values: object) -> str:
+def text(key: str, language: Language, /, **values: object) -> str:
     """The sentence `key` in `language`, with `values` filled in.
 
     Raises:
