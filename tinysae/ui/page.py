@@ -54,7 +54,7 @@ _CSS = """
   }
   h1, h2, h3 { text-wrap: balance; }
   /* Korean breaks between words, not inside them. */
-  :root { word-break: keep-all; overflow-wrap: break-word; }
+  :is(h1, h2, h3, p, li, label) { word-break: keep-all; overflow-wrap: anywhere; }
 </style>
 """
 

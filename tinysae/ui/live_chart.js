@@ -1,0 +1,86 @@
+// A line chart that takes new points without being built again: Plotly.react on one
+// node, so that zoom, hidden lines and the scroll position stay as they are. Streamlit
+// calls the default export for every change of the data or the theme, and this text
+// travels with each of them: keep it short.
+
+// plotly.js comes once, as a file of its own that the browser keeps.
+function load(address) {
+  window.tinysaePlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL(address, document.baseURI).href;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => {
+      window.tinysaePlotly = undefined;
+      script.remove();
+      reject(new Error(`cannot load ${script.src}`));
+    };
+    document.head.append(script);
+  });
+  return window.tinysaePlotly;
+}
+
+function figure({ series, log_y, x_title }, style) {
+  const text = style.getPropertyValue("--st-text-color");
+  const line = style.getPropertyValue("--st-border-color");
+  const axis = { automargin: true, zeroline: false, gridcolor: line, linecolor: line };
+  const lines = series.map(({ name, x, y, colour }) => ({
+    name, x, y, type: "scatter", mode: x.length > 1 ? "lines" : "markers",
+    line: { color: colour, width: 2 }, hovertemplate: "%{y:.4~g}",
+  }));
+  const layout = {
+    xaxis: {
+      ...axis, title: { text: x_title, standoff: 8, font: { size: 13 } },
+      showgrid: false, spikecolor: line, spikethickness: 1, spikedash: "solid",
+    },
+    // A zoom is in the axis's own units: another kind of axis starts afresh.
+    yaxis: { ...axis, type: log_y ? "log" : "linear", uirevision: `${log_y}`, nticks: 6 },
+    uirevision: "kept", hovermode: "x unified", showlegend: true,
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+    hoverlabel: {
+      bgcolor: style.getPropertyValue("--st-background-color"), bordercolor: line,
+      font: { color: text },
+    },
+    margin: { l: 8, r: 8, t: 8, b: 8 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: style.getPropertyValue("--st-font"), size: 13, color: text },
+  };
+  return [lines, layout, { displayModeBar: false, doubleClick: "autosize" }];
+}
+
+function wire(Plotly, chart, reset) {
+  chart.on("plotly_relayout", () => {
+    const { xaxis, yaxis } = chart.layout;
+    reset.hidden = xaxis.autorange !== false && yaxis.autorange !== false;
+  });
+  reset.onclick = () =>
+    Plotly.relayout(chart, { "xaxis.autorange": true, "yaxis.autorange": true });
+  // The sidebar changes the width without resizing the window.
+  chart.resizing = new ResizeObserver(() => Plotly.Plots.resize(chart));
+  chart.resizing.observe(chart);
+}
+
+async function draw(box, chart, reset) {
+  const Plotly = await load(box.latest.address);
+  // What arrived while Plotly was busy is drawn next, and only the newest of it.
+  for (let drawn; drawn !== box.latest && chart.isConnected; ) {
+    drawn = box.latest;
+    await Plotly.react(chart, ...figure(drawn, getComputedStyle(box)));
+    if (!chart.resizing) wire(Plotly, chart, reset);
+  }
+}
+
+export default function ({ parentElement, data }) {
+  const box = parentElement.querySelector(".tinysae-live");
+  const [chart, reset] = box.children;
+  chart.style.height = `${data.height}px`;
+  chart.setAttribute("aria-label", data.description);
+  reset.textContent = data.reset;
+  box.latest = { ...data };
+  box.drawing ??= draw(box, chart, reset)
+    .catch(() => (chart.textContent = data.failed))
+    .finally(() => (box.drawing = undefined));
+  return () => {
+    chart.resizing?.disconnect();
+    window.Plotly?.purge(chart);
+  };
+}
