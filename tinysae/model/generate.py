@@ -25,11 +25,12 @@ StopReason = Literal["eos", "length", "context", "stopped"]
 
 # Accepted by `GenerateSettings`: field -> (lowest, highest).
 BOUNDS: dict[str, tuple[float, float]] = {
-    "temperature": (0.0, 5.0),
+    "temperature": (0.0, 2.0),
     "top_k": (0, 1_000_000),
     "top_p": (0.01, 1.0),
     "max_new_tokens": (1, 1000),
-    "seed": (0, 2**63 - 1),
+    # The largest integer that a browser's number holds exactly.
+    "seed": (0, 2**53 - 1),
 }
 
 
@@ -214,3 +215,53 @@ def _drawn(probs: "Tensor", settings: GenerateSettings, generator: Any) -> int:
     if settings.temperature == 0:
         return int(probs.argmax())
     return int(torch.multinomial(probs, 1, generator=generator))
+
+
+class Writing:
+    """A text being written: everything so far is kept, whenever it is interrupted.
+
+    A page is interrupted by every click. It holds on to this object and calls `step`
+    again in its next run, which goes on where the last one was.
+
+    Attributes:
+        prompt: what the model was given.
+        settings: how tokens are chosen.
+        ids: the tokens written so far.
+        text: what they say.
+        reason: why it ended; None while it goes on.
+    """
+
+    def __init__(
+        self, model: "LoadedModel", prompt: Prompt, settings: GenerateSettings
+    ) -> None:
+        self.prompt = prompt
+        self.settings = settings
+        self.ids: list[int] = []
+        self.text = ""
+        self.reason: StopReason | None = None
+        self._stream = generate_stream(model, prompt.ids, settings)
+        self._texts = model.text_stream()
+
+    def step(self) -> bool:
+        """Write one more token; False when there is none."""
+        if self.reason is not None:
+            return False
+        try:
+            token_id = next(self._stream)
+        except StopIteration as end:
+            self._end(end.value or "stopped")
+            return False
+        self.ids.append(token_id)
+        self.text += self._texts.feed(token_id)
+        return True
+
+    def stop(self) -> None:
+        """End here; what is written stays."""
+        if self.reason is None:
+            self._end("stopped")
+
+    def _end(self, reason: StopReason) -> None:
+        self.text += self._texts.finish()
+        self.reason = reason
+        # Lets go of the cached keys and values.
+        self._stream.close()

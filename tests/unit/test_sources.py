@@ -1,0 +1,309 @@
+"""Loading models: what is refused, what is offered, and that the numbers hold."""
+
+import json
+import shutil
+import socket
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
+
+from tests.unit.tiny_model import N_CTX, save_model, save_tokenizer
+from tinysae.errors import DamagedError, InputError, MissingError
+from tinysae.model.forward import activations, logits, logits_with
+from tinysae.model.sources import LoadedModel, load_model
+from tinysae.model.texts import WindowStream, token_texts
+
+TEXTS = [
+    "Once upon a time, there was a little girl named Lily.",
+    "옛날 옛적에 릴리라는 아이가 살았어요.",
+    "👩\u200d👩\u200d👧 and 🇰🇷 and é and e\u0301",
+    "\x00\x01\x07\x1b[31m\t\r\n\u200b\u2028",
+    "</script><script>alert(1)</script><img src=x onerror=alert(1)>",
+    "<|endoftext|> is plain text here",
+    "مرحبا بالعالم",
+    " ",
+    "",
+]
+
+
+@pytest.fixture
+def copied(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+def random_tokens(model: LoadedModel, batch: int = 3, pos: int = 40) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, model.d_vocab, (batch, pos), generator=generator)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_token_texts_joined_give_the_text_back(
+    tiny_model: LoadedModel, text: str
+) -> None:
+    ids = tiny_model.encode(text)
+    assert "".join(tiny_model.token_texts(ids)) == text
+    assert token_texts(WindowStream(tiny_model.backend), ids) == tiny_model.token_texts(
+        ids
+    )
+
+
+def test_random_ids_decode_as_the_tokenizer_decodes_them(
+    tiny_model: LoadedModel,
+) -> None:
+    for row in random_tokens(tiny_model, batch=20).tolist():
+        expected = tiny_model.backend.decode(row, skip_special_tokens=False)
+        assert "".join(tiny_model.token_texts(row)) == expected
+
+
+def test_character_of_several_tokens_stands_at_its_last(
+    tiny_model: LoadedModel,
+) -> None:
+    assert tiny_model.token_texts(tiny_model.encode("한a")) == ["", "", "한", "a"]
+
+
+def test_special_token_typed_as_text_is_plain_text(tiny_model: LoadedModel) -> None:
+    assert tiny_model.bos_id not in tiny_model.encode("<|endoftext|>")
+    assert tiny_model.special_tokens == ["<|endoftext|>"]
+
+
+def test_lone_surrogate_is_read_as_replacement_character(
+    tiny_model: LoadedModel,
+) -> None:
+    assert tiny_model.decode(tiny_model.encode("a\ud800b")) == "a\ufffdb"
+
+
+def test_encode_many_is_encode_of_each(tiny_model: LoadedModel) -> None:
+    assert tiny_model.encode_many(TEXTS) == [tiny_model.encode(text) for text in TEXTS]
+
+
+def test_input_starts_with_bos(tiny_model: LoadedModel) -> None:
+    assert tiny_model.to_input([5, 6]).tolist() == [[tiny_model.bos_id, 5, 6]]
+
+
+@pytest.mark.parametrize("ids", [[1] * N_CTX, [-1], [10**6]])
+def test_input_that_the_model_cannot_read_is_refused(
+    tiny_model: LoadedModel, ids: list[int]
+) -> None:
+    with pytest.raises(InputError):
+        tiny_model.to_input(ids)
+
+
+def test_sizes_and_hooks_of_the_model(tiny_model: LoadedModel) -> None:
+    assert (tiny_model.d_model, tiny_model.n_layers, tiny_model.n_ctx) == (32, 2, N_CTX)
+    assert tiny_model.W_U.shape == (32, tiny_model.d_vocab)
+    assert set(tiny_model.hook_widths) == {
+        f"blocks.{layer}.hook_{name}"
+        for layer in range(2)
+        for name in ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")
+    }
+    assert set(tiny_model.hook_widths.values()) == {32}
+
+
+def test_unembedding_and_final_norm_are_those_of_the_logits(
+    tiny_model: LoadedModel,
+) -> None:
+    tokens = random_tokens(tiny_model)
+    x = activations(tiny_model, tokens, "blocks.1.hook_resid_post")
+    weight, bias = tiny_model.final_norm_weight, tiny_model.bridge.ln_final.bias
+    normed = torch.nn.functional.layer_norm(x, (32,), weight, bias)
+    expected = normed @ tiny_model.W_U
+    torch.testing.assert_close(
+        logits(tiny_model, tokens), expected, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_lean_copy_gives_transformers_own_logits(
+    tiny_model: LoadedModel, tiny_folder: Path
+) -> None:
+    own = AutoModelForCausalLM.from_pretrained(
+        tiny_folder, attn_implementation="eager"
+    ).eval()
+    tokens = random_tokens(tiny_model, pos=N_CTX)
+    with torch.no_grad():
+        expected = own(tokens).logits
+    torch.testing.assert_close(
+        logits(tiny_model, tokens), expected, rtol=1e-5, atol=2e-5
+    )
+
+
+def check_hooks(model: LoadedModel) -> None:
+    tokens = random_tokens(model)
+    with torch.no_grad():
+        _, cache = model.bridge.run_with_cache(tokens)
+        for name in model.hooks:
+            seen = activations(model, tokens, name)
+            torch.testing.assert_close(seen, cache[name], rtol=1e-4, atol=1e-4)
+            assert not seen.requires_grad
+            changed = seen * 0.5 + 1
+            expected = model.bridge.run_with_hooks(
+                tokens,
+                fwd_hooks=[(name, lambda x, hook, new=changed: new)],  # noqa: ARG005
+            )
+            torch.testing.assert_close(
+                logits_with(model, tokens, name, changed),
+                expected,
+                rtol=1e-3,
+                atol=1e-3,
+            )
+
+
+def test_activations_are_the_bridges(tiny_model: LoadedModel) -> None:
+    check_hooks(tiny_model)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (GPT2LMHeadModel, GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=64)),
+        (
+            GPTNeoXForCausalLM,
+            GPTNeoXConfig(
+                hidden_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                intermediate_size=64,
+                max_position_embeddings=64,
+            ),
+        ),
+        (
+            LlamaForCausalLM,
+            LlamaConfig(
+                hidden_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                intermediate_size=64,
+                max_position_embeddings=64,
+            ),
+        ),
+    ],
+)
+def test_activations_are_the_bridges_for_other_architectures(
+    tmp_path: Path, kind: Any, config: Any
+) -> None:
+    config.vocab_size = save_tokenizer(tmp_path)
+    config.bos_token_id = config.eos_token_id = 0
+    save_model(kind(config), tmp_path)
+    model = load_model(str(tmp_path))
+    assert {"blocks.0.hook_mlp_out", "blocks.1.hook_resid_post"} <= set(model.hooks)
+    check_hooks(model)
+
+
+def test_logits_without_replacement_are_the_models(tiny_model: LoadedModel) -> None:
+    tokens = random_tokens(tiny_model)
+    same = logits_with(tiny_model, tokens, "blocks.0.hook_mlp_out", None)
+    assert torch.equal(same, logits(tiny_model, tokens))
+
+
+def test_hook_that_is_not_there_is_refused(tiny_model: LoadedModel) -> None:
+    with pytest.raises(InputError, match="blocks.9.hook_mlp_out"):
+        activations(tiny_model, random_tokens(tiny_model), "blocks.9.hook_mlp_out")
+
+
+def test_nothing_is_asked_of_the_network(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def refuse(*address: Any, **_: Any) -> NoReturn:
+        asked.append(address)
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    load_model(str(tiny_folder))
+    assert asked == []
+
+
+@pytest.mark.parametrize("source", ["", " ", "gpt2", "/no/such/folder", "~nobody/x"])
+def test_source_that_is_no_folder_is_named(source: str) -> None:
+    with pytest.raises(MissingError):
+        load_model(source)
+
+
+def test_source_that_cannot_be_a_path_is_refused() -> None:
+    for source in ("a" * 100_000, "a\0b"):
+        with pytest.raises(MissingError):
+            load_model(source)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_missing_file_is_named(copied: Path, file: str) -> None:
+    (copied / file).unlink()
+    with pytest.raises(MissingError, match=file):
+        load_model(str(copied))
+
+
+def test_pickled_weights_are_never_opened(copied: Path) -> None:
+    (copied / "model.safetensors").unlink()
+    # The opcode of a pickle that would run `print`, were it ever loaded.
+    (copied / "pytorch_model.bin").write_bytes(b"cbuiltins\nprint\n(S'ran'\ntR.")
+    with pytest.raises(MissingError, match="pickle"):
+        load_model(str(copied))
+
+
+def test_missing_shard_is_named(copied: Path) -> None:
+    (copied / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors"}})
+    )
+    with pytest.raises(MissingError, match="model-00001-of-00002"):
+        load_model(str(copied))
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
+@pytest.mark.parametrize("kept", [0, 0.5, 0.99])
+def test_torn_file_is_named(copied: Path, file: str, kept: float) -> None:
+    whole = (copied / file).read_bytes()
+    (copied / file).write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(DamagedError, match=file):
+        load_model(str(copied))
+
+
+def change_config(folder: Path, **changes: Any) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_type": "no_such_model"},
+        {"model_type": "bert", "architectures": ["BertModel"]},
+        {"hidden_size": 64},
+        {"num_layers": 3, "attention_types": [[["global"], 3]]},
+        {"vocab_size": 100},
+        {"num_heads": 5},
+    ],
+)
+def test_config_that_does_not_fit_is_refused(
+    copied: Path, changes: dict[str, Any]
+) -> None:
+    change_config(copied, **changes)
+    with pytest.raises(DamagedError):
+        load_model(str(copied))
+
+
+def test_code_that_a_folder_brings_is_not_run(copied: Path) -> None:
+    ran = copied / "ran"
+    (copied / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    change_config(
+        copied,
+        model_type="evil",
+        auto_map={
+            "AutoConfig": "evil.Config",
+            "AutoModelForCausalLM": "evil.Model",
+        },
+    )
+    with pytest.raises(DamagedError):
+        load_model(str(copied))
+    assert not ran.exists()

@@ -1,0 +1,25 @@
+"""Numbers as people read them, the same in every language."""
+
+
+def percent(share: float) -> str:
+    """A probability as a percentage: "70.1%", "0.03%", "<0.01%", "0%"."""
+    if share == 0:
+        return "0%"
+    if share < 0.0001:
+        return "<0.01%"
+    if share < 0.001:
+        return f"{share:.2%}"
+    return f"{share:.1%}"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with a real minus sign, which screen readers say."""
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def ordinal(n: int) -> str:
+    """1 -> "1st", 2 -> "2nd", 11 -> "11th", 1023 -> "1,023rd"."""
+    ending = (
+        "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10)
+    )
+    return f"{n:,}{ending or 'th'}"

@@ -1,0 +1,216 @@
+"""What the playground shows of a text: the story, its heatmap, what could come next."""
+
+from __future__ import annotations
+
+import html
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from tinysae.model.generate import BOUNDS
+from tinysae.ui.distribution import Candidate, distribution_chart
+from tinysae.ui.i18n import t
+from tinysae.ui.numbers import ordinal, percent, signed
+from tinysae.ui.page import plain
+from tinysae.ui.tokens import StripToken, token_strip
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from tinysae.model.generate import GenerateSettings, Prompt, Writing
+    from tinysae.model.logprobs import TokenStats
+    from tinysae.model.sources import LoadedModel
+
+# Log-prob of the heatmap's palest colour: a token the model gave 1 chance in 400.
+LOWEST_LOG_PROB = -6.0
+N_CANDIDATES = 12
+# The browser draws no more often than this, and the model is faster.
+DRAW_EVERY_S = 0.03
+
+_STORY = (
+    '<div style="white-space:pre-wrap;overflow-wrap:anywhere;font-size:1.125rem;'
+    'line-height:1.7"><span style="color:light-dark(#5F6A68,#9AA5A3)">{given}</span>'
+    "<span>{written}</span></div>"
+)
+
+
+def primed(key: str, value: Any) -> str:
+    """`key` for a widget that starts with `value`.
+
+    Streamlit forgets a widget when its page is left; the page hands in what it kept.
+    """
+    if key not in st.session_state:
+        st.session_state[key] = value
+    return key
+
+
+def number(
+    place: DeltaGenerator, name: str, saved: GenerateSettings, **options: Any
+) -> Any:
+    """A number field in `place` for the setting `name`."""
+    low, high = BOUNDS[name]
+    value = getattr(saved, name)
+    kind = type(value)
+    return place.number_input(
+        t(f"playground.{name}"),
+        kind(low),
+        kind(high),
+        key=primed(f"_{name}", value),
+        help=t(f"playground.{name}_help"),
+        **options,
+    )
+
+
+def temperature_sentence(temperature: float) -> str:
+    """What this temperature does, in one sentence."""
+    if temperature == 0:
+        return t("playground.temperature_greedy")
+    for limit, name in ((0.5, "low"), (0.95, "below"), (1.05, "one"), (1.5, "above")):
+        if temperature <= limit:
+            return t(f"playground.temperature_{name}")
+    return t("playground.temperature_high")
+
+
+def show_notices(model: LoadedModel, prompt: Prompt) -> None:
+    """Say what is special about the prompt, if anything is."""
+    if not prompt.ids:
+        st.info(plain(t("playground.prompt_empty")))
+    if prompt.n_cut:
+        notice = t(
+            "playground.prompt_cut",
+            n=f"{len(prompt.ids) + prompt.n_cut:,}",
+            limit=model.n_ctx - 1,
+            cut=f"{prompt.n_cut:,}",
+            kept=len(prompt.ids),
+        )
+        st.info(plain(notice))
+    if prompt.special:
+        notice = t("playground.prompt_special", tokens=", ".join(prompt.special))
+        st.info(plain(notice))
+
+
+def show_next_token(
+    model: LoadedModel, prompt: Prompt, settings: GenerateSettings
+) -> None:
+    """The likeliest tokens after the prompt, before and after the settings."""
+    from tinysae.model.generate import next_token_probs
+    from tinysae.model.logprobs import next_log_probs
+
+    log_probs = next_log_probs(model, prompt.ids).cpu()
+    drawn = next_token_probs(log_probs, settings)
+    best = log_probs.topk(min(N_CANDIDATES, len(log_probs))).indices.tolist()
+    distribution_chart(
+        [
+            Candidate(_alone(model, i), float(log_probs[i].exp()), float(drawn[i]))
+            for i in best
+        ],
+        key="playground_next",
+    )
+    n_drawable = int((drawn > 0).sum())
+    st.caption(
+        plain(
+            t("playground.n_drawable", n=f"{n_drawable:,}", total=f"{model.d_vocab:,}")
+        )
+    )
+
+
+def show_writing(place: DeltaGenerator, model: LoadedModel, writing: Writing) -> None:
+    """Draw the story in `place`, and write on until it ends.
+
+    A click elsewhere interrupts this at a drawing; `writing` has everything so far.
+    """
+    given = ("…" if writing.prompt.n_cut else "") + model.decode(writing.prompt.ids)
+    drawn_at = 0.0
+    while writing.step():
+        if time.monotonic() - drawn_at > DRAW_EVERY_S:
+            with place.container():
+                _story(given, writing.text)
+                n = len(writing.ids)
+                st.caption(plain(t("playground.writing", n=n)))
+            drawn_at = time.monotonic()
+    with place.container():
+        _story(given, writing.text)
+        ended = t(
+            f"playground.ended_{writing.reason}",
+            n=len(writing.ids),
+            limit=model.n_ctx - 1,
+        )
+        st.caption(plain(ended))
+
+
+def show_heatmap(model: LoadedModel, prompt: Prompt, writing: Writing | None) -> None:
+    """The strip of the text that is on the page, coloured by log-prob."""
+    from tinysae.model.logprobs import token_stats
+
+    if writing is not None:
+        prompt = writing.prompt
+    ids = [*prompt.ids, *(writing.ids if writing else ())]
+    if not ids:
+        return
+    st.subheader(t("playground.heatmap"))
+    token_strip(
+        heatmap_tokens(model, token_stats(model, ids), n_given=len(prompt.ids)),
+        key="playground_heatmap",
+        scale="sequential",
+        low=LOWEST_LOG_PROB,
+        high=0.0,
+        legend=t("playground.heatmap_legend"),
+    )
+    st.caption(plain(t("playground.heatmap_note")))
+
+
+def heatmap_tokens(
+    model: LoadedModel, stats: TokenStats, n_given: int
+) -> list[StripToken]:
+    """A strip's tokens for `stats`; those from `n_given` on are highlighted."""
+    texts = model.token_texts(stats.ids.tolist())
+    alone = {
+        int(token_id): _alone(model, int(token_id))
+        for token_id in set(stats.top_ids.flat)
+    }
+    tokens: list[StripToken] = []
+    for index, text in enumerate(texts):
+        rank = int(stats.rank[index]) + 1
+        details = [
+            (t("playground.log_prob"), signed(float(stats.log_prob[index]))),
+            (t("playground.prob"), percent(float(stats.prob[index]))),
+            (
+                t("playground.rank"),
+                t(
+                    "playground.rank_of",
+                    ordinal=ordinal(rank),
+                    n=f"{rank:,}",
+                    total=f"{model.d_vocab:,}",
+                ),
+            ),
+        ]
+        if not text and model.token_bytes is not None:
+            part = model.token_bytes[int(stats.ids[index])].hex(" ").upper()
+            details.append((t("playground.part_of_character"), part))
+        details.append(("", t("playground.alternatives")))
+        for token_id, log_prob in zip(
+            stats.top_ids[index], stats.top_log_probs[index], strict=True
+        ):
+            share = percent(math.exp(log_prob))
+            details.append((alone[int(token_id)], share))
+        tokens.append(
+            StripToken(text, float(stats.log_prob[index]), details, index >= n_given)
+        )
+    return tokens
+
+
+def _alone(model: LoadedModel, token_id: int) -> str:
+    """The text of a token by itself; bytes that are no character in hexadecimal."""
+    if model.token_bytes is not None:
+        raw = model.token_bytes[token_id]
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return f"<{raw.hex(' ').upper()}>"
+    return model.decode([token_id])
+
+
+def _story(given: str, written: str) -> None:
+    st.html(_STORY.format(given=html.escape(given), written=html.escape(written)))

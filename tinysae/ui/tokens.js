@@ -1,0 +1,161 @@
+// Draws tokens as coloured spans with one card of details.
+// Text reaches the page through textContent only: nothing in it is ever markup.
+
+// What stands in for text that cannot be seen; it is drawn by CSS, so that copied text
+// stays exact.
+function mark(text) {
+  if (text === "") return "·";
+  if (text === "\n") return "↵";
+  if (/^[\u0000-\u001f]+$/.test(text)) {
+    return [...text].map((c) => String.fromCharCode(0x2400 + c.charCodeAt(0))).join("");
+  }
+  return /^[\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]+$/.test(text)
+    ? "◌" : "";
+}
+
+function add(parent, tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+function addToken(parent, tag, className, text) {
+  const element = add(parent, tag, className, text);
+  if (mark(text)) element.dataset.mark = mark(text);
+  return element;
+}
+
+async function unpacked(bytes) {
+  const stream = new Blob([bytes]).stream();
+  const whole = stream.pipeThrough(new DecompressionStream("deflate"));
+  return new Response(whole).json();
+}
+
+function draw(root, strip, select) {
+  root.replaceChildren();
+  const card = add(root, "div", "card");
+  card.id = "card";
+  card.role = "tooltip";
+  card.popover = "manual";
+
+  if (strip.legend) {
+    const legend = add(root, "div", "legend");
+    add(legend, "span", "", strip.legend);
+    const ramp = add(legend, "span", "ramp");
+    add(ramp, "span", "", strip.low);
+    for (let i = 0; i < strip.steps; i++) add(ramp, "i", strip.scale + i);
+    add(ramp, "span", "", strip.high);
+  }
+
+  const list = add(root, "div", "tokens");
+  list.role = "listbox";
+  list.ariaLabel = strip.label;
+  list.dir = "auto";
+  const spans = strip.tokens.map(([text, step, highlighted, details], index) => {
+    const span = addToken(list, "span", "token", text);
+    if (step !== null) span.classList.add(strip.scale + step);
+    if (highlighted) span.classList.add("highlighted");
+    span.role = "option";
+    span.tabIndex = index ? -1 : 0;
+    span.ariaSelected = "false";
+    const first = details.length ? `, ${details[0].join(" ")}` : "";
+    span.ariaLabel = `“${mark(text) || text}”${first}`;
+    return span;
+  });
+
+  let shown = -1;
+  function hide() {
+    if (shown >= 0) spans[shown].removeAttribute("aria-describedby");
+    shown = -1;
+    if (card.isConnected) card.hidePopover();
+  }
+  function show(index) {
+    const [text, , , details] = strip.tokens[index];
+    if (index === shown || !details.length) return;
+    if (shown >= 0) hide();
+    shown = index;
+    card.replaceChildren();
+    addToken(card, "b", "chip", text);
+    const rows = add(card, "dl");
+    for (const [label, value] of details) {
+      if (!label) {
+        add(rows, "h6", "", value);
+        continue;
+      }
+      const row = add(rows, "div");
+      addToken(row, "dt", "chip", label);
+      add(row, "dd", "", value);
+      if (/^[\d.]+%$/.test(value)) row.style.setProperty("--share", value);
+    }
+    spans[index].setAttribute("aria-describedby", "card");
+    card.showPopover();
+    // The first line of a token that is broken over two.
+    const at = spans[index].getClientRects()[0] ?? spans[index].getBoundingClientRect();
+    const own = card.getBoundingClientRect();
+    const below = at.bottom + 6;
+    const fits = below + own.height < innerHeight || at.top < own.height;
+    card.style.top = `${fits ? below : at.top - own.height - 6}px`;
+    card.style.left = `${Math.max(8, Math.min(at.left, innerWidth - own.width - 8))}px`;
+  }
+
+  // One stop of the Tab key for the whole strip; arrows move within it.
+  let current = 0;
+  function moveTo(index) {
+    if (!spans[index]) return;
+    spans[current].tabIndex = -1;
+    current = index;
+    spans[current].tabIndex = 0;
+    spans[current].focus();
+  }
+  function choose(index) {
+    if (!strip.selectable) return;
+    spans.forEach((span, i) => (span.ariaSelected = String(i === index)));
+    select([strip.fingerprint, index]);
+  }
+  const indexOf = (event) => spans.indexOf(event.target);
+  list.onfocusin = (event) => indexOf(event) >= 0 && show(indexOf(event));
+  list.onfocusout = hide;
+  list.onmouseover = (event) => indexOf(event) >= 0 && show(indexOf(event));
+  list.onmouseleave = hide;
+  list.onclick = (event) => {
+    const index = indexOf(event);
+    if (index < 0) return;
+    moveTo(index);
+    show(index);
+    choose(index);
+  };
+  list.onkeydown = (event) => {
+    const moves = {
+      ArrowRight: current + 1, ArrowDown: current + 1,
+      ArrowLeft: current - 1, ArrowUp: current - 1,
+      Home: 0, End: spans.length - 1,
+    };
+    if (event.key in moves) moveTo(moves[event.key]);
+    else if (event.key === "Enter" || event.key === " ") choose(current);
+    else if (event.key === "Escape") hide();
+    else return;
+    event.preventDefault();
+  };
+  return hide;
+}
+
+const drawn = new WeakMap();
+
+export default function ({ data, parentElement, setStateValue }) {
+  let entry = drawn.get(parentElement);
+  if (!entry) {
+    const root = add(parentElement, "div", "strip");
+    entry = { root, print: null, hide() {} };
+    drawn.set(parentElement, entry);
+    // A card stays where it was while its token scrolls away.
+    addEventListener("scroll", () => entry.hide(), { capture: true, passive: true });
+  }
+  unpacked(data).then((strip) => {
+    // A rerun of the page sends the same again: keep the focus where it is.
+    if (strip.fingerprint === entry.print) return;
+    entry.print = strip.fingerprint;
+    entry.hide = draw(entry.root, strip, (value) => setStateValue("selected", value));
+  });
+}
