@@ -38,8 +38,8 @@ TEXTS = [
 
 
 @pytest.fixture
-def copied(tiny_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+def copied(tiny_model_dir: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_model_dir, tmp_path / "model"))
 
 
 def random_tokens(model: LoadedModel, batch: int = 3, pos: int = 40) -> torch.Tensor:
@@ -124,10 +124,10 @@ def test_unembedding_and_final_norm_are_those_of_the_logits(
 
 
 def test_lean_copy_gives_transformers_own_logits(
-    tiny_model: LoadedModel, tiny_folder: Path
+    tiny_model: LoadedModel, tiny_model_dir: Path
 ) -> None:
     own = AutoModelForCausalLM.from_pretrained(
-        tiny_folder, attn_implementation="eager"
+        tiny_model_dir, attn_implementation="eager"
     ).eval()
     tokens = random_tokens(tiny_model, pos=N_CTX)
     with torch.no_grad():
@@ -211,7 +211,7 @@ def test_hook_that_is_not_there_is_refused(tiny_model: LoadedModel) -> None:
 
 
 def test_nothing_is_asked_of_the_network(
-    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
 
@@ -221,7 +221,7 @@ def test_nothing_is_asked_of_the_network(
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    load_model(str(tiny_folder))
+    load_model(str(tiny_model_dir))
     assert asked == []
 
 
