@@ -1,0 +1,54 @@
+# Two commands do all the set-up: `make app` and `make test`.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PY := .venv/bin/python
+# The first of these that is Python 3.11 or 3.12 makes the environment.
+PYTHON := $(shell for p in $$PYTHON python3 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+	2>/dev/null && echo "$$p" && break; done)
+
+# What is installed is named after what was asked for, so that a second run has
+# nothing to do and a changed requirement installs again.
+stamp = .venv/.$(1)-$(shell cat $(2) | cksum | cut -d ' ' -f 1)
+RUN := $(call stamp,run,requirements.txt constraints.txt)
+DEV := $(call stamp,dev,requirements.txt requirements-dev.txt constraints.txt)
+
+.PHONY: help app test lint types unit format
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+app: $(RUN) ## set up, and open tinysae in the browser
+	$(PY) -m streamlit run app.py
+
+test: $(DEV) lint types ## set up, then lint, types and every test (browser included)
+	CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM && \
+	$(PY) -m pytest
+
+lint: $(DEV) ## style, formatting and the layers
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports
+
+types: $(DEV) ## pyright
+	$(PY) -m pyright
+
+unit: $(DEV) ## the tests that need no browser
+	$(PY) -m pytest tests/unit tests/app
+
+format: $(DEV) ## put every file into the project's style
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "tinysae needs Python 3.11 or 3.12 (or PYTHON=/path/to/one)."; exit 1; }
+	"$(PYTHON)" -m venv .venv || { echo "On Debian and Ubuntu: apt install python3-venv"; rm -rf .venv; exit 1; }
+
+$(RUN): | .venv/bin/python
+	$(PY) -m pip install -r requirements.txt
+	@rm -f .venv/.run-* && touch $@
+
+$(DEV): | .venv/bin/python
+	$(PY) -m pip install -r requirements-dev.txt
+	@rm -f .venv/.dev-* .venv/.run-* && touch $@ $(RUN)
