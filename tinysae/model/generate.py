@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tinysae.errors import InputError, SettingError
+from tinysae.model.forward import running
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,8 +142,9 @@ def next_token_probs(logits: "Tensor", settings: GenerateSettings) -> "Tensor":
         probs = torch.zeros_like(logits)
         probs[logits.argmax()] = 1.0
         return probs
-    # With the maximum at 0 a tiny temperature underflows to 0 rather than to inf/inf.
-    scores = (logits - logits.max()) / settings.temperature
+    # With the maximum at 0 a small temperature underflows to 0 rather than to inf/inf.
+    # One that is 0 itself in float32 would still give 0/0.
+    scores = (logits - logits.max()) / max(settings.temperature, 1e-30)
     if 0 < settings.top_k < len(scores):
         kept = scores.topk(settings.top_k).indices
         cut = torch.full_like(scores, -torch.inf)
@@ -199,7 +201,7 @@ def _generate(
         n_read += tokens.shape[1]
         if n_read == model.n_ctx:
             return "context"
-        with model.lock, torch.no_grad():
+        with running(model, tokens.numel()):
             logits = model.plain(tokens, **arguments).logits[0, -1]
         token_id = _drawn(next_token_probs(logits.cpu(), settings), settings, generator)
         if settings.stop_at_eos and token_id in model.eos_ids:

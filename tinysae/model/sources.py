@@ -68,6 +68,7 @@ class LoadedModel:
     n_layers: int
     n_ctx: int
     d_vocab: int
+    n_parameters: int
     bos_id: int
     eos_ids: frozenset[int]
     hooks: Mapping[str, HookPlace]
@@ -197,6 +198,7 @@ def load_model(source: str, *, device: str = "cpu") -> LoadedModel:
         n_layers=bridge.cfg.n_layers,
         n_ctx=bridge.cfg.n_ctx,
         d_vocab=n_embedded,
+        n_parameters=sum(parameter.numel() for parameter in plain.parameters()),
         bos_id=starts[0],
         eos_ids=frozenset(eos_ids),
         hooks=places,
