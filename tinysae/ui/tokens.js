@@ -66,7 +66,9 @@ function draw(root, strip, select) {
   });
 
   let shown = -1;
+  let following;
   function hide() {
+    following?.abort();
     if (shown >= 0) spans[shown].removeAttribute("aria-describedby");
     shown = -1;
     if (card.isConnected) card.hidePopover();
@@ -91,8 +93,16 @@ function draw(root, strip, select) {
     }
     spans[index].setAttribute("aria-describedby", "card");
     card.showPopover();
-    // The first line of a token that is broken over two.
-    const at = spans[index].getClientRects()[0] ?? spans[index].getBoundingClientRect();
+    place();
+    // The card floats above the page: it has to follow its token.
+    following = new AbortController();
+    const { signal } = following;
+    addEventListener("scroll", place, { capture: true, passive: true, signal });
+  }
+  // Below the token's first line, or above it where there is no room.
+  function place() {
+    if (!card.isConnected) return hide();
+    const at = spans[shown].getClientRects()[0] ?? spans[shown].getBoundingClientRect();
     const own = card.getBoundingClientRect();
     const below = at.bottom + 6;
     const fits = below + own.height < innerHeight || at.top < own.height;
@@ -146,16 +156,14 @@ const drawn = new WeakMap();
 export default function ({ data, parentElement, setStateValue }) {
   let entry = drawn.get(parentElement);
   if (!entry) {
-    const root = add(parentElement, "div", "strip");
-    entry = { root, print: null, hide() {} };
+    entry = { root: add(parentElement, "div", "strip"), print: null, hide() {} };
     drawn.set(parentElement, entry);
-    // A card stays where it was while its token scrolls away.
-    addEventListener("scroll", () => entry.hide(), { capture: true, passive: true });
   }
   unpacked(data).then((strip) => {
     // A rerun of the page sends the same again: keep the focus where it is.
     if (strip.fingerprint === entry.print) return;
     entry.print = strip.fingerprint;
+    entry.hide();
     entry.hide = draw(entry.root, strip, (value) => setStateValue("selected", value));
   });
 }
