@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # How often a page that waits for the warm-up looks whether it is over.
-_POLL_S = 0.1
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,11 @@ def loaded_model(source: str) -> LoadedModel:
     warm_up = _warm_up_thread()
     if not warm_up.finished.is_set():
         with st.empty():
-            shown = None
+            # Saying the same again costs little, and it is when Streamlit lets a
+            # reader who has gone on to another page interrupt the wait.
             while not warm_up.finished.wait(_POLL_S):
                 stage = warm_up.state.stage
-                if stage != shown:
-                    st.status(t(f"common.warm_up_{stage}"), state="running")
-                    shown = stage
+                st.status(t(f"common.warm_up_{stage}"), state="running")
             # Takes the message away again.
             st.empty()
     # The name may be a typed path: `st.spinner` reads Markdown, the code span does not.

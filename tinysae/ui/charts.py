@@ -112,7 +112,9 @@ def _plotly_address() -> str:
 
 @cache
 def _live_component() -> ComponentRenderer:
-    return st.components.v2.component(
+    from streamlit.components.v2 import component
+
+    return component(
         "tinysae_live_chart",
         html=_HTML,
         css=_CSS,

@@ -54,7 +54,9 @@ _CSS = """
   }
   h1, h2, h3 { text-wrap: balance; }
   /* Korean breaks between words, not inside them. */
-  :is(h1, h2, h3, p, li, label) { word-break: keep-all; overflow-wrap: anywhere; }
+  [data-testid="stMarkdownContainer"] :is(p, li), [data-testid="stHeading"] * {
+    word-break: keep-all; overflow-wrap: anywhere;
+  }
 </style>
 """
 
@@ -73,24 +75,36 @@ def page_setup(page: Page) -> None:
     with st.sidebar:
         st.markdown(f"**{t('common.app_name')}**  \n:small[{t('common.tagline')}]")
         for name, (_, icon) in PAGES.items():
-            page_link(name, t(f"common.nav_{name}"), icon=icon)
+            page_link(name, t(f"common.nav_{name}"), icon=icon, quiet=True)
         language_picker()
     cache.start_warm_up()
 
 
 def page_link(
-    page: Page, label: str, *, icon: str | None = None, **parameters: str
+    page: Page,
+    label: str,
+    *,
+    icon: str | None = None,
+    quiet: bool = False,
+    **parameters: str,
 ) -> None:
     """A link to `page`, which keeps the language and carries `parameters`.
 
     A page that is not there (yet) gets no link, rather than a broken one.
+
+    Args:
+        page: where it leads.
+        label: plain text.
+        icon: by default the page's own.
+        quiet: in the colour of the text, for a navigation.
+        parameters: the link's query.
     """
     path, own_icon = PAGES[page]
     if not (ROOT / path).is_file():
         return
     st.page_link(
         path,
-        label=label,
+        label=plain(label) if quiet else f":primary[{plain(label)}]",
         icon=icon or own_icon,
         query_params={**parameters, **link_parameters()},
     )
