@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from tinysae.model.sources import LoadedModel
 
-# Enough points for a smooth curve; a row costs a pass over the batch.
+# Enough points for a smooth curve (a row costs a pass over the batch), but never rarer
+# than the tutorial logs.
 ROWS_PER_RUN = 1000
+MAX_STEPS_A_ROW = 30
 
 
 class SAETraining:
@@ -111,7 +113,7 @@ class SAETraining:
             TinysaeError: the loss is no longer a number.
         """
         trainer, total = self._trainer, self.config.total_training_steps
-        every = max(1, total // ROWS_PER_RUN)
+        every = min(max(1, total // ROWS_PER_RUN), MAX_STEPS_A_ROW)
         while trainer.n_training_steps < total:
             trainer.maybe_reset_sparsity()
             lr = trainer.optimizer.param_groups[0]["lr"]

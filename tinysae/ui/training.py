@@ -73,7 +73,9 @@ def _setting_widget(name: str, value: Any, key: str) -> Any:
     if name == "hook_name":
         return st.selectbox(**words, options=_hook_names(value), key=key)
     if accepted := choices(name):
-        return st.selectbox(**words, options=accepted, index=accepted.index(value), key=key)
+        return st.selectbox(
+            **words, options=accepted, index=accepted.index(value), key=key
+        )
     if isinstance(value, bool):
         return st.checkbox(**words, value=value, key=key)
     if isinstance(value, str):
@@ -106,7 +108,9 @@ def progress_text(status: RunStatus) -> str:
     state = t(f"train.state_{status.state}")
     if not status.total:
         return state
-    key = "train.progress_batches" if status.state == "norm" else "train.progress_tokens"
+    key = (
+        "train.progress_batches" if status.state == "norm" else "train.progress_tokens"
+    )
     return t(
         key,
         state=state,

@@ -1,0 +1,185 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.builders import finished_run
+from tinysae.config import TrainConfig
+from tinysae.runs import launch
+from tinysae.runs.metrics import MetricsLog
+from tinysae.runs.store import Run, RunStatus, create_run, list_runs, write_status
+from tinysae.ui import training
+from tinysae.words import LANGUAGES, Language, text
+
+PAGE = "pages/train.py"
+PATIENCE_S = 60
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYSAE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
+    """What the page asked to start; no worker is, and the run is made."""
+    configs: list[TrainConfig] = []
+
+    def launched(run: Run, command: str) -> None:
+        assert command == "train"
+        configs.append(run.config)
+
+    monkeypatch.setattr(launch, "launch", launched)
+    return configs
+
+
+def opened(language: Language = "en", **parameters: str) -> AppTest:
+    app = AppTest.from_file(PAGE, default_timeout=PATIENCE_S)
+    for name, value in {"lang": language, **parameters}.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def shown(app: AppTest) -> str:
+    """Every text on the page that a person reads as a sentence."""
+    assert not app.exception
+    kinds = (app.markdown, app.error, app.warning, app.info, app.caption)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def press(app: AppTest, key: str, language: Language = "en") -> AppTest:
+    label = text(key, language)
+    return next(b for b in app.button if b.label == label).click().run()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_empty_page_says_what_to_do_next(language: Language) -> None:
+    app = opened(language)
+    assert app.title[0].value == text("train.title", language)
+    assert text("train.no_runs", language).split(".")[0] in shown(app)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_start_launches_what_the_form_says(
+    language: Language, started: list[TrainConfig]
+) -> None:
+    app = opened(language)
+    app.number_input(key="look_d_sae").set_value(512)
+    app.text_input(key="look_name").set_value("<b>mine</b>")
+    press(app, "train.start", language)
+    assert not app.exception
+    (config,) = started
+    assert (config.d_sae, config.name) == (512, "<b>mine</b>")
+    assert list_runs()[0].config == config
+    assert app.query_params["run"] == [list_runs()[0].id]
+
+
+def test_the_architecture_chooses_its_settings(started: list[TrainConfig]) -> None:
+    app = opened()
+    app.selectbox(key="look_architecture").set_value("batchtopk").run()
+    keys = {widget.key for widget in app.number_input}
+    assert "look_k" in keys
+    assert "look_l1_coefficient" not in keys
+    app.number_input(key="look_k").set_value(7.0)
+    press(app, "train.start")
+    assert (started[0].architecture, started[0].k) == ("batchtopk", 7.0)
+
+
+def test_another_preset_fills_the_form_with_its_values() -> None:
+    app = opened()
+    app.segmented_control(key="train_preset").set_value("good").run()
+    assert app.number_input(key="good_training_tokens").value == 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("look_lr", float("nan")), ("look_d_sae", -3), ("look_training_tokens", 10**15)],
+)
+def test_a_forged_setting_is_a_sentence(
+    key: str, value: Any, started: list[TrainConfig]
+) -> None:
+    app = opened()
+    app.number_input(key=key).set_value(value)
+    press(app, "train.start")
+    # `plain` escapes the underscore.
+    assert key.removeprefix("look_") in shown(app).replace("\\", "")
+    assert app.error
+    assert not started
+    assert list_runs() == []
+
+
+@pytest.mark.parametrize(
+    "run_id", ["../x", "/etc/passwd", "20200101-000000-abcdef", "<script>", "a" * 5000]
+)
+def test_an_unknown_run_in_the_link_is_a_sentence(
+    run_id: str, tiny_model_dir: Path
+) -> None:
+    finished_run(tiny_model_dir)
+    app = opened(run=run_id)
+    assert len(app.error) == 1
+    assert not app.exception
+
+
+def test_a_finished_run_shows_its_figures(tiny_model_dir: Path) -> None:
+    run = finished_run(tiny_model_dir, name="<img src=x onerror=alert(1)>")
+    app = opened(run=run.id)
+    assert not app.exception
+    assert [metric.value for metric in app.metric] == ["90.0%", "4.0", "80.0%", "1 · 2.5%"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_failed_run_says_why(language: Language) -> None:
+    run = create_run(TrainConfig())
+    write_status(
+        run.path,
+        RunStatus("failed", error="error.diverged", error_values={"step": 3, "lr": 1}),
+    )
+    app = opened(language, run=run.id)
+    assert text("error.diverged", language, step=3, lr=1)[:8] in shown(app)
+
+
+def test_a_failure_of_another_version_is_still_a_sentence() -> None:
+    run = create_run(TrainConfig())
+    write_status(run.path, RunStatus("failed", error="error.from_the_future"))
+    assert "log" in shown(opened(run=run.id))
+
+
+def test_an_interrupted_run_keeps_its_torn_curve() -> None:
+    run = create_run(TrainConfig())
+    row: Any = {
+        "step": 0, "n_tokens": 64, "mse": 2.0, "l1": 1.0, "loss": 3.0, "l0": 9.0,
+        "explained_variance": 0.1, "n_dead": 0, "lr": 0.1,
+    }  # fmt: skip
+    with MetricsLog(run.metrics_path) as log:
+        log.append(row)
+    with run.metrics_path.open("a") as file:
+        file.write(json.dumps(row)[:30])
+    write_status(run.path, RunStatus("training", done=64, total=100))
+    app = opened(run=run.id)
+    assert text("train.interrupted_why", "en")[:40] in shown(app)
+    assert len(training.read_metrics(run.metrics_path).rows) == 1
+
+
+def test_a_damaged_run_is_left_out_and_named_when_linked(tiny_model_dir: Path) -> None:
+    good = finished_run(tiny_model_dir)
+    bad = create_run(TrainConfig())
+    (bad.path / "config.json").write_text("{")
+    app = opened()
+    assert [*app.selectbox(key=f"train_choice_{good.id}").options]
+    app = opened(run=bad.id)
+    assert "config" in shown(app)
+    assert (bad.path / "config.json").read_text() == "{"
+
+
+def test_a_stopped_run_offers_its_index(
+    tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished_run(tiny_model_dir, with_features=False)
+    write_status(run.path, RunStatus("stopped"))
+    app = opened(run=run.id)
+    commands: list[str] = []
+    monkeypatch.setattr(launch, "launch", lambda _, command: commands.append(command))
+    press(app, "train.index_now")
+    assert commands == ["index"]

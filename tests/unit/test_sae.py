@@ -1,0 +1,302 @@
+"""Our reading, evaluation and training of SAEs against SAELens's own."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tinysae.config import TrainConfig
+from tinysae.errors import DamagedError, MissingError, SettingError, TinysaeError
+from tinysae.sae import train as train_module
+from tinysae.sae.architectures import build_training_sae, fold_activation_norm
+from tinysae.sae.evaluate import evaluate
+from tinysae.sae.files import load_sae
+from tinysae.sae.train import SAETraining
+
+HOOK = "blocks.0.hook_mlp_out"
+
+
+def small_config(**changes: Any) -> TrainConfig:
+    return TrainConfig(
+        **{
+            "d_sae": 48,
+            "k": 4,
+            "context_size": 16,
+            "training_tokens": 20 * 64,
+            "train_batch_size_tokens": 64,
+            "n_batches_in_buffer": 4,
+            "n_batches_for_norm_estimate": 3,
+            "store_batch_size_prompts": 4,
+            "lr": 1e-3,
+            **changes,
+        }
+    )
+
+
+def run_to_end(config: TrainConfig, model: Any) -> tuple[SAETraining, list[Any]]:
+    training = SAETraining(config, model)
+    rows: list[Any] = []
+    if training.needs_norm:
+        assert training.estimate_norm(lambda _: True)
+    assert training.run(lambda _, row: rows.append(row) or True)
+    return training, [row for row in rows if row is not None]
+
+
+@pytest.mark.parametrize("architecture", ["standard", "batchtopk"])
+def test_saelens_loads_what_we_save_and_encodes_as_we_do(
+    architecture: str, tiny_model: Any, tmp_path: Path
+) -> None:
+    from sae_lens import SAE
+
+    training, _ = run_to_end(small_config(architecture=architecture), tiny_model)
+    training.save(tmp_path)
+    theirs: Any = SAE.load_from_disk(tmp_path)
+    ours = load_sae(tmp_path)
+    x = torch.randn(7, ours.d_in)
+    with torch.no_grad():
+        acts = theirs.encode(x)
+        assert (acts > 0).any()
+        torch.testing.assert_close(ours.encode(x), acts)
+        torch.testing.assert_close(ours.decode(acts), theirs.decode(acts))
+    assert theirs.cfg.metadata.hook_name == ours.hook_name == HOOK
+    assert theirs.cfg.metadata.context_size == 16
+
+
+def test_an_saelens_topk_directory_is_read(tmp_path: Path) -> None:
+    from sae_lens import TopKSAE, TopKSAEConfig
+
+    config = TopKSAEConfig(d_in=8, d_sae=24, k=3, rescale_acts_by_decoder_norm=True)
+    config.metadata.hook_name = HOOK
+    theirs = TopKSAE(config)
+    theirs.save_model(tmp_path)
+    x = torch.randn(5, 8)
+    ours = load_sae(tmp_path)
+    with torch.no_grad():
+        acts = theirs.encode(x).to_dense()
+        torch.testing.assert_close(ours.encode(x), acts)
+        torch.testing.assert_close(ours.decode(acts), theirs.decode(acts))
+
+
+@pytest.mark.parametrize("architecture", ["standard", "batchtopk"])
+def test_folding_the_norm_keeps_features_and_reconstruction(architecture: str) -> None:
+    scale = 3.7
+    config = small_config(architecture=architecture)
+    sae = build_training_sae(config, 8, "cpu")
+    x = torch.randn(200, 8)
+    acts = sae.encode(x * scale)
+    if architecture == "batchtopk":
+        sae.topk_threshold = acts[acts > 0].min().double()
+    reconstructed = sae.decode(acts) / scale
+    fold_activation_norm(sae, scale)
+    state: dict[str, torch.Tensor] = dict(sae.state_dict())
+    sae.process_state_dict_for_saving_inference(state)
+    pre = x @ state["W_enc"] + state["b_enc"]
+    threshold = state.get("threshold", torch.zeros(config.d_sae))
+    # The least active pair of the batch is the threshold itself: it may fall either
+    # way by rounding, and no other may.
+    folded = torch.relu(pre) * (pre > threshold * (1 - 1e-5))
+    assert torch.equal(folded > 0, acts > 0)
+    torch.testing.assert_close(
+        folded @ state["W_dec"] + state["b_dec"], reconstructed, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("architecture", ["standard", "batchtopk"])
+def test_losses_are_those_of_saelens_fit(
+    architecture: str, tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same weights and batches through `SAETrainer.fit`, its logs collected."""
+    from sae_lens.config import LoggingConfig, SAETrainerConfig
+    from sae_lens.training import sae_trainer
+
+    config = small_config(architecture=architecture, lr_decay_steps=4)
+    _, rows = run_to_end(config, tiny_model)
+
+    torch.manual_seed(config.seed)
+    sae = build_training_sae(config, tiny_model.d_model, "cpu")
+    logged: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        sae_trainer.wandb, "log", lambda entry, **_: logged.append(entry)
+    )
+    trainer = sae_trainer.SAETrainer(
+        SAETrainerConfig(
+            total_training_samples=config.training_tokens,
+            train_batch_size_samples=config.train_batch_size_tokens,
+            lr=config.lr,
+            lr_end=config.lr / 10,
+            lr_decay_steps=config.lr_decay_steps,
+            n_batches_for_norm_estimate=config.n_batches_for_norm_estimate,
+            dead_feature_window=config.dead_feature_window,
+            logger=LoggingConfig(wandb_log_frequency=1, eval_every_n_wandb_logs=10**9),
+        ),
+        sae,
+        train_module._batches(config, tiny_model),
+    )
+    trainer.fit()
+    theirs = [entry for entry in logged if "losses/mse_loss" in entry]
+    assert len(rows) == len(theirs) == 20
+    for ours, entry in zip(rows, theirs, strict=True):
+        assert ours["mse"] == pytest.approx(entry["losses/mse_loss"], rel=1e-5)
+        assert ours["loss"] == pytest.approx(entry["losses/overall_loss"], rel=1e-5)
+        assert ours["l0"] == pytest.approx(entry["metrics/l0"], rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_rows(tiny_model: Any) -> None:
+    first = run_to_end(small_config(), tiny_model)[1]
+    assert run_to_end(small_config(), tiny_model)[1] == first
+    assert run_to_end(small_config(seed=7), tiny_model)[1] != first
+
+
+def test_evaluation_agrees_with_run_evals(tiny_model: Any, tmp_path: Path) -> None:
+    from sae_lens import SAE
+    from sae_lens.evals import get_eval_everything_config, run_evals
+    from sae_lens.training.activation_scaler import ActivationScaler
+
+    training, _ = run_to_end(small_config(), tiny_model)
+    training.save(tmp_path)
+    generator = np.random.default_rng(0)
+    batches = generator.integers(1, tiny_model.d_vocab, (4, 6, 16)).astype(np.int32)
+    batches[:, :, 0] = tiny_model.bos_id
+    batches[:, 2, 9] = tiny_model.bos_id
+
+    class Store:
+        context_size, store_batch_size_prompts = 16, 6
+        _next = 0
+
+        def reset_input_dataset(self) -> None:
+            self._next = 0
+
+        def get_batch_tokens(self, _: int) -> torch.Tensor:
+            self._next += 1
+            return torch.from_numpy(batches[self._next - 1]).long()
+
+    store: Any = Store()
+    theirs, features = run_evals(
+        SAE.load_from_disk(tmp_path),
+        store,
+        tiny_model.bridge,
+        ActivationScaler(),
+        get_eval_everything_config(6, len(batches), len(batches)),
+        exclude_special_tokens=[tiny_model.bos_id],
+    )
+    ours = evaluate(load_sae(tmp_path), tiny_model, batches, n_ce_batches=len(batches))
+    performance = theirs["model_performance_preservation"]
+    quality = theirs["reconstruction_quality"]
+    for value, reference in (
+        (ours.ce_loss_score, performance["ce_loss_score"]),
+        (ours.ce_loss_clean, performance["ce_loss_without_sae"]),
+        (ours.ce_loss_sae, performance["ce_loss_with_sae"]),
+        (ours.ce_loss_zero, performance["ce_loss_with_ablation"]),
+        (ours.explained_variance, quality["explained_variance"]),
+        (ours.mse, quality["mse"]),
+        (ours.l0, theirs["sparsity"]["l0"]),
+    ):
+        assert value == pytest.approx(reference, rel=1e-3)
+    densities = np.asarray(features["feature_density"])
+    assert ours.n_dead == int((densities == 0).sum())
+
+
+def test_a_stop_keeps_a_usable_sae(tiny_model: Any, tmp_path: Path) -> None:
+    training = SAETraining(small_config(), tiny_model)
+    assert training.estimate_norm(lambda _: True)
+    assert not training.run(lambda n_tokens, _: n_tokens < 5 * 64)
+    training.save(tmp_path)
+    assert load_sae(tmp_path).d_sae == 48
+    assert json.loads((tmp_path / "runner_cfg.json").read_text())["training_tokens"]
+
+
+def test_a_stop_during_the_norm_leaves_weights_that_read_raw_activations(
+    tiny_model: Any, tmp_path: Path
+) -> None:
+    training = SAETraining(small_config(), tiny_model)
+    assert not training.estimate_norm(lambda _: False)
+    training.save(tmp_path)
+    assert load_sae(tmp_path).d_sae == 48
+
+
+def test_a_loss_that_is_no_number_ends_training_with_a_sentence(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infinite = torch.full((64, tiny_model.d_model), torch.nan)
+    monkeypatch.setattr(train_module, "_batches", lambda *_: itertools.repeat(infinite))
+    training = SAETraining(small_config(normalize_activations="none"), tiny_model)
+    with pytest.raises(TinysaeError, match="learning rate"):
+        training.run(lambda *_: True)
+    training = SAETraining(small_config(), tiny_model)
+    with pytest.raises(TinysaeError, match="not numbers"):
+        training.estimate_norm(lambda _: True)
+
+
+def test_an_unknown_hook_or_device_is_refused(tiny_model: Any) -> None:
+    with pytest.raises(SettingError, match="hook_name"):
+        SAETraining(small_config(hook_name="blocks.9.hook_mlp_out"), tiny_model)
+    with pytest.raises(SettingError, match="context_size"):
+        run_to_end(small_config(context_size=8192), tiny_model)
+    if not torch.cuda.is_available():
+        with pytest.raises(SettingError, match="device"):
+            SAETraining(small_config(device="cuda"), tiny_model)
+
+
+def damage_missing(folder: Path) -> None:
+    (folder / "sae_weights.safetensors").unlink()
+
+
+def damage_torn(folder: Path) -> None:
+    path = folder / "sae_weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def damage_nan(folder: Path) -> None:
+    path = folder / "sae_weights.safetensors"
+    weights = load_file(path)
+    weights["b_dec"][0] = torch.nan
+    save_file(weights, path)
+
+
+def damage_width(folder: Path) -> None:
+    cfg = json.loads((folder / "cfg.json").read_text())
+    (folder / "cfg.json").write_text(json.dumps({**cfg, "d_in": 3}))
+
+
+def damage_cfg(folder: Path) -> None:
+    (folder / "cfg.json").write_text("[]")
+
+
+def damage_unfolded(folder: Path) -> None:
+    cfg = json.loads((folder / "cfg.json").read_text())
+    cfg["normalize_activations"] = "layer_norm"
+    (folder / "cfg.json").write_text(json.dumps(cfg))
+
+
+def damage_architecture(folder: Path) -> None:
+    cfg = json.loads((folder / "cfg.json").read_text())
+    (folder / "cfg.json").write_text(json.dumps({**cfg, "architecture": "<b>x</b>"}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_missing,
+        damage_torn,
+        damage_nan,
+        damage_width,
+        damage_cfg,
+        damage_unfolded,
+        damage_architecture,
+    ],
+)
+def test_a_damaged_sae_is_a_sentence(
+    damage: Any, tiny_model: Any, tmp_path: Path
+) -> None:
+    training = SAETraining(
+        small_config(normalize_activations="none", training_tokens=64), tiny_model
+    )
+    training.save(tmp_path)
+    damage(tmp_path)
+    with pytest.raises((MissingError, DamagedError)):
+        load_sae(tmp_path)

@@ -1,0 +1,135 @@
+"""The worker as the page starts it: a process of its own, watched through its files."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinysae.config import TrainConfig
+from tinysae.errors import BusyError
+from tinysae.runs import launch
+from tinysae.runs.metrics import read_metrics
+from tinysae.runs.store import Run, is_locked, list_runs, open_run
+
+# Importing torch and its friends takes seconds on a busy machine.
+PATIENCE_S = 180
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYSAE_HOME", str(tmp_path))
+
+
+def config_for(model_dir: Path, **changes: Any) -> TrainConfig:
+    return TrainConfig(
+        **{
+            "model_name": str(model_dir),
+            "d_sae": 32,
+            "k": 4,
+            "context_size": 16,
+            "training_tokens": 30 * 64,
+            "train_batch_size_tokens": 64,
+            "n_batches_in_buffer": 4,
+            "n_batches_for_norm_estimate": 3,
+            "store_batch_size_prompts": 4,
+            **changes,
+        }
+    )
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long for {what}"
+        time.sleep(0.02)
+
+
+def ended(run: Run) -> bool:
+    return not run.status.is_working and not is_locked(run.path)
+
+
+def worker_pid(run: Run) -> int:
+    """The process whose command line names the run: only ever one we started."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if run.id.encode() in words and b"tinysae" in words:
+                return int(entry.name)
+    raise AssertionError("no worker")
+
+
+def endless(model_dir: Path) -> TrainConfig:
+    """More tokens than any test waits for."""
+    return config_for(model_dir, training_tokens=10**9)
+
+
+def test_a_run_goes_from_start_to_an_index(tiny_model_dir: Path) -> None:
+    run = launch.start(config_for(tiny_model_dir, architecture="standard"))
+    assert run.status.is_working
+    wait_for(lambda: ended(run), "the run")
+    assert run.status.state == "done", run.log_path.read_text()
+    rows = read_metrics(run.metrics_path).rows
+    assert [row["step"] for row in rows] == list(range(30))
+    assert {path.name for path in run.sae_dir.iterdir()} == {
+        "cfg.json",
+        "sae_weights.safetensors",
+        "sparsity.safetensors",
+        "runner_cfg.json",
+    }
+    figures = run.evaluation()
+    assert figures is not None
+    assert figures["d_sae"] == 32
+    assert run.features_dir.is_dir()
+
+
+def test_stop_keeps_the_sae_and_index_finishes_the_run(tiny_model_dir: Path) -> None:
+    run = launch.start(endless(tiny_model_dir))
+    wait_for(lambda: read_metrics(run.metrics_path).rows, "the first row")
+    with pytest.raises(BusyError):
+        launch.start(config_for(tiny_model_dir))
+    assert list_runs() == [run]
+    launch.request_stop(run)
+    wait_for(lambda: ended(run), "the stop")
+    assert run.status.state == "stopped"
+    assert (run.sae_dir / "sae_weights.safetensors").is_file()
+    assert run.evaluation() is None
+
+    launch.launch(run, "index")
+    wait_for(lambda: ended(run), "the index")
+    assert run.status.state == "stopped", run.log_path.read_text()
+    assert run.evaluation() is not None
+    assert run.features_dir.is_dir()
+
+
+def test_a_killed_worker_reads_as_interrupted_with_its_rows(
+    tiny_model_dir: Path,
+) -> None:
+    run = launch.start(endless(tiny_model_dir))
+    wait_for(lambda: len(read_metrics(run.metrics_path).rows) >= 3, "three rows")
+    os.kill(worker_pid(run), signal.SIGKILL)
+    wait_for(lambda: ended(run), "the end")
+    assert open_run(run.id).status.state == "interrupted"
+    steps = [row["step"] for row in read_metrics(run.metrics_path).rows]
+    assert len(steps) >= 3
+    assert steps == sorted(set(steps))
+
+
+def test_a_run_that_cannot_start_says_why(tmp_path: Path) -> None:
+    run = launch.start(config_for(tmp_path / "no-such-model"))
+    wait_for(lambda: ended(run), "the failure")
+    assert run.status.state == "failed"
+    assert run.status.error == "error.model_missing"
+
+
+def test_a_hook_that_is_not_there_is_named(tiny_model_dir: Path) -> None:
+    run = launch.start(config_for(tiny_model_dir, hook_name="blocks.7.hook_mlp_out"))
+    wait_for(lambda: ended(run), "the failure")
+    assert run.status.error == "error.setting_choice"
+    assert (run.status.error_values or {})["field"] == "hook_name"
