@@ -1,20 +1,41 @@
-"""The tiny random model, built once a session and loaded like any other."""
+"""Fixtures for every kind of test: a home folder of one's own, pages to open."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from tests.unit.tiny_model import build_tiny_model
-from tinysae.model.sources import LoadedModel, load_model
+ROOT = Path(__file__).parents[1]
 
-
-@pytest.fixture(scope="session")
-def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model's folder; copy it before changing anything in it."""
-    return build_tiny_model(tmp_path_factory.mktemp("tiny"))
+OpenPage = Callable[..., AppTest]
 
 
-@pytest.fixture(scope="session")
-def tiny_model(tiny_model_dir: Path) -> LoadedModel:
-    """The tiny model, loaded: d_model 32, 2 layers, 64 positions, byte-level BPE."""
-    return load_model(str(tiny_model_dir))
+@pytest.fixture
+def tiny_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder: what the code under test writes goes there."""
+    monkeypatch.setenv("TINYSAE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def open_page(tiny_home: Path) -> OpenPage:
+    """`open_page("pages/train.py", language="ko", run="...")`: a page that has run.
+
+    It is reached as a reader reaches it, through `app.py`, whose folder has the pages;
+    keywords other than the language are the link's query. The home folder is empty.
+    """
+    assert tiny_home.is_dir()
+
+    def open_page(
+        path: str = "app.py", *, language: str = "en", timeout: float = 60, **query: str
+    ) -> AppTest:
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=timeout)
+        if path != "app.py":
+            page.switch_page(path)
+        page.query_params["lang"] = language
+        for name, value in query.items():
+            page.query_params[name] = value
+        return page.run()
+
+    return open_page

@@ -1,0 +1,105 @@
+"""The home page: what it says, the model's state, the runs and the language."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import OpenPage
+from tinysae.config import TrainConfig
+from tinysae.errors import MissingError
+from tinysae.runs.store import RunStatus, create_run, write_status
+from tinysae.ui import cache
+from tinysae.ui.cache import WarmUp
+from tinysae.ui.page import PAGES, ROOT, plain
+from tinysae.words import LANGUAGES, Language, text
+
+
+@pytest.fixture(autouse=True)
+def warming_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warm-up that never ends: these tests need no model."""
+    monkeypatch.setattr(cache, "start_warm_up", lambda: None)
+    set_warm_up(monkeypatch, WarmUp("libraries", done=False))
+
+
+def set_warm_up(monkeypatch: pytest.MonkeyPatch, state: WarmUp) -> None:
+    monkeypatch.setattr(cache, "warm_up_state", lambda: state)
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(str(element.value) for element in page.markdown)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_says_what_this_is_and_what_to_do(open_page: OpenPage, language: Language):
+    page = open_page(language=language)
+    assert not page.exception
+    assert not page.error
+    assert page.title[0].value == text("home.title", language)
+    shown = [heading.value for heading in page.subheader]
+    for way in ("playground", "train", "features"):
+        assert text(f"home.way_{way}", language) in shown
+    links = [link.proto.page for link in page.get("page_link")]
+    present = [path for path, _ in PAGES.values() if (ROOT / path).is_file()]
+    assert len(links) >= len(present)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_runs_it_says_how_to_make_one(open_page: OpenPage, language: Language):
+    page = open_page(language=language)
+    assert plain(text("home.no_runs", language)) in words(page)
+
+
+def test_a_run_is_listed_with_its_state_and_a_hostile_name_is_literal(
+    open_page: OpenPage, tiny_home: Path
+):
+    name = "<img src=x onerror=alert(1)> **b**"
+    run = create_run(TrainConfig(name=name))
+    write_status(run.path, RunStatus("done"))
+    assert run.path.is_relative_to(tiny_home)
+    page = open_page()
+    shown = words(page)
+    assert plain(name) in shown
+    assert name not in shown
+    assert text("train.state_done", "en") in shown
+    queries = [link.proto.query_string for link in page.get("page_link")]
+    assert any(f"run={run.id}" in query for query in queries)
+
+
+def test_only_the_newest_runs_are_listed(open_page: OpenPage, tiny_home: Path):
+    for index in range(7):
+        run = create_run(TrainConfig(name=f"number{index}"))
+        assert run.path.is_relative_to(tiny_home)
+    assert words(open_page()).count("number") == 5
+
+
+def test_the_warm_up_is_shown_while_it_lasts(open_page: OpenPage):
+    page = open_page()
+    assert page.status[0].label == text("common.warm_up_libraries", "en")
+
+
+def test_a_model_that_is_missing_is_a_sentence(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+):
+    error = MissingError("unknown_run", run="x")
+    set_warm_up(monkeypatch, WarmUp("failed", done=True, error=error))
+    page = open_page()
+    assert page.error[0].value == plain(str(error))
+    assert not page.exception
+
+
+def test_the_language_is_chosen_in_the_sidebar_and_kept(open_page: OpenPage):
+    page = open_page()
+    page.sidebar.selectbox[0].select("ko").run()
+    assert page.title[0].value == text("home.title", "ko")
+    assert page.query_params["lang"] == "ko"
+    queries = [link.proto.query_string for link in page.get("page_link")]
+    assert all("lang=ko" in query for query in queries)
+    page.run()
+    assert page.title[0].value == text("home.title", "ko")
+
+
+@pytest.mark.parametrize("forged", ["xx", "", "en'; drop", "<script>"])
+def test_an_unknown_language_in_the_link_is_english(open_page: OpenPage, forged: str):
+    page = open_page(language=forged)
+    assert page.title[0].value == text("home.title", "en")

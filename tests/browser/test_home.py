@@ -1,0 +1,111 @@
+"""The home page in Chromium: themes, languages, a phone, and no other host."""
+
+import http.client
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import Server, Theme, visit
+from tinysae.ui.palette import BACKGROUND
+from tinysae.words import Language, text
+
+# The longest a page may take on a busy machine of two cores.
+LOADED_MS = 60_000
+THEMES: tuple[Theme, ...] = ("light", "dark")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize(("locale", "language"), [("en-US", "en"), ("ko-KR", "ko")])
+def test_home_speaks_the_browsers_language_in_its_theme(
+    server: Server, browser: Browser, theme: Theme, locale: str, language: Language
+):
+    with visit(browser, theme=theme, locale=locale) as reader:
+        page = reader.page
+        page.goto(server.url)
+        title = page.get_by_role("heading", level=1)
+        expect(title).to_have_text(text("home.title", language), timeout=LOADED_MS)
+        red, green, blue = (int(BACKGROUND[theme][i : i + 2], 16) for i in (1, 3, 5))
+        expect(page.get_by_test_id("stApp")).to_have_css(
+            "background-color", f"rgb({red}, {green}, {blue})"
+        )
+        page.wait_for_function(
+            "() => [...document.fonts].some(f => f.family.includes('Figtree')"
+            " && f.status === 'loaded')"
+        )
+        reader.assert_clean()
+
+
+def test_home_fits_a_phone(server: Server, browser: Browser):
+    with visit(browser, width=390, height=844) as reader:
+        page = reader.page
+        page.goto(server.url)
+        expect(page.get_by_text(text("home.runs", "en"))).to_be_visible(
+            timeout=LOADED_MS
+        )
+        widest = page.evaluate(
+            "() => Math.max(...[...document.querySelectorAll('[data-testid=stMain] *')]"
+            ".map(e => e.getBoundingClientRect().right))"
+        )
+        assert widest <= 390
+        reader.assert_clean()
+
+
+def test_the_chosen_language_survives_a_reload_and_other_pages(
+    server: Server, browser: Browser
+):
+    with visit(browser) as reader:
+        page = reader.page
+        page.goto(server.url)
+        page.get_by_role("combobox").first.click(timeout=LOADED_MS)
+        page.get_by_role("option", name="한국어").click()
+        title = page.get_by_role("heading", level=1)
+        expect(title).to_have_text(text("home.title", "ko"))
+        page.reload()
+        expect(title).to_have_text(text("home.title", "ko"), timeout=LOADED_MS)
+        page.get_by_role("link", name=text("common.nav_train", "ko")).first.click()
+        expect(title).to_have_text(text("train.title", "ko"), timeout=LOADED_MS)
+        page.go_back()
+        expect(title).to_have_text(text("home.title", "ko"), timeout=LOADED_MS)
+        reader.assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("localhost", 101), ("evil.example", 403)]
+)
+def test_only_names_of_this_machine_may_open_a_session(
+    server: Server, host: str, status: int
+):
+    # A page of another site that makes its own name lead here (DNS rebinding) still
+    # sends its own name.
+    port = urlsplit(server.url).port
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(
+        "GET",
+        "/_stcore/stream",
+        headers={
+            "Host": f"{host}:{port}",
+            "Origin": f"http://{host}:{port}",
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        },
+    )
+    assert connection.getresponse().status == status
+    connection.close()
+
+
+def test_the_server_listens_on_this_machine_only(server: Server):
+    port = urlsplit(server.url).port
+    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
+    listening = [
+        line.split()[1].split(":")[0]
+        for table in tables
+        if table.is_file()
+        for line in table.read_text().splitlines()[1:]
+        if line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
+    ]
+    # 127.0.0.1, its bytes from last to first.
+    assert set(listening) <= {"0100007F"}

@@ -1,0 +1,145 @@
+"""Every sentence exists in both languages, is used, and fills in the same values."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from tinysae.words import LANGUAGES, catalogue, text
+
+ROOT = Path(__file__).parents[2]
+HANGUL = re.compile("[\uac00-\ud7a3]")
+
+# Korean sentences without a Korean letter, and why that is right.
+WITHOUT_HANGUL = {
+    "common.app_name": "a name",
+    "playground.prompt_default": "the embedded model reads English",
+    "playground.top_k": "a name",
+    "playground.top_p": "a name",
+    "train.group_sae": "an abbreviation that Korean uses as it is",
+    "train.figure_l0": "a symbol",
+    "train.unknown": "a sign, not a word",
+}
+# In ("t", "text", ...) the first argument is a whole key; an error's lacks `error.`.
+WHOLE_KEY = {"t", "text", "empty_state"}
+ERRORS = {
+    "TinysaeError",
+    "InputError",
+    "SettingError",
+    "MissingError",
+    "DamagedError",
+    "BusyError",
+}
+
+
+@cache
+def sources() -> tuple[Path, ...]:
+    return (
+        ROOT / "app.py",
+        *(ROOT / "pages").glob("*.py"),
+        *(ROOT / "tinysae").rglob("*.py"),
+    )
+
+
+@cache
+def trees() -> tuple[tuple[Path, ast.Module], ...]:
+    return tuple((p, ast.parse(p.read_text(encoding="utf-8"))) for p in sources())
+
+
+def pattern(node: ast.expr) -> re.Pattern[str] | None:
+    """What a string literal or f-string can be; None for any other expression."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return re.compile(re.escape(node.value))
+    if isinstance(node, ast.JoinedStr):
+        parts = [
+            re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+"
+            for part in node.values
+        ]
+        return re.compile("".join(parts))
+    return None
+
+
+def asked_keys() -> Iterator[tuple[str, re.Pattern[str]]]:
+    """Where a sentence is asked for by a literal, and which keys that can be."""
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            function = node.func
+            name = function.attr if isinstance(function, ast.Attribute) else None
+            name = function.id if isinstance(function, ast.Name) else name
+            found = pattern(node.args[0])
+            if found is None:
+                continue
+            where = f"{path.relative_to(ROOT)}:{node.lineno}"
+            if name in WHOLE_KEY:
+                yield where, found
+            elif name in ERRORS:
+                yield where, re.compile("error\\." + found.pattern)
+
+
+@cache
+def strings() -> tuple[re.Pattern[str], ...]:
+    """Every string literal and f-string of the sources that could be a key."""
+    found = [
+        pattern(node)
+        for _, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.expr)
+    ]
+    # An f-string without a fixed word in it would match anything.
+    return tuple(p for p in found if p and re.search("[a-z]{3}", p.pattern))
+
+
+def placeholders(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
+
+
+@pytest.mark.parametrize("key", sorted(catalogue()))
+def test_a_sentence_exists_in_both_languages(key: str):
+    texts = catalogue()[key]
+    assert set(texts) == set(LANGUAGES)
+    assert all(sentence.strip() for sentence in texts.values())
+    assert placeholders(texts["en"]) == placeholders(texts["ko"])
+    assert not HANGUL.search(texts["en"])
+    assert bool(HANGUL.search(texts["ko"])) != (key in WITHOUT_HANGUL)
+
+
+def test_every_key_the_code_asks_for_exists():
+    keys = catalogue().keys()
+    missing = [
+        (where, asked.pattern)
+        for where, asked in asked_keys()
+        if not any(asked.fullmatch(key) for key in keys)
+    ]
+    assert not missing
+
+
+def test_every_sentence_is_asked_for():
+    unused = [
+        key
+        for key in catalogue()
+        if not any(
+            used.fullmatch(key) or used.fullmatch(key.removeprefix("error."))
+            for used in strings()
+        )
+    ]
+    assert not unused
+
+
+def test_a_key_starts_with_the_name_of_its_file():
+    for path in (ROOT / "tinysae" / "words").glob("*.json"):
+        room = "error" if path.stem.startswith("errors") else path.stem
+        keys = re.findall(r'^  "([^"]+)":', path.read_text(encoding="utf-8"), re.M)
+        assert keys, path.name
+        strangers = [key for key in keys if not key.startswith(f"{room}.")]
+        assert not strangers, path.name
+
+
+def test_a_value_is_shown_as_it_is():
+    shown = text("common.loading_model", "en", source="{0} {x} <b>")
+    assert "{0} {x} <b>" in shown
