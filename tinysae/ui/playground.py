@@ -36,20 +36,14 @@ _STORY = (
 )
 
 
-def primed(key: str, value: Any) -> str:
-    """`key` for a widget that starts with `value`.
-
-    Streamlit forgets a widget when its page is left; the page hands in what it kept.
-    """
-    if key not in st.session_state:
-        st.session_state[key] = value
-    return key
-
-
 def number(
     place: DeltaGenerator, name: str, saved: GenerateSettings, **options: Any
 ) -> Any:
-    """A number field in `place` for the setting `name`."""
+    """A number field in `place` for the setting `name`, which starts as `saved` has it.
+
+    Streamlit forgets a widget when its page is left, and takes its starting value for
+    one that a browser forged.
+    """
     low, high = BOUNDS[name]
     value = getattr(saved, name)
     kind = type(value)
@@ -57,7 +51,8 @@ def number(
         t(f"playground.{name}"),
         kind(low),
         kind(high),
-        key=primed(f"_{name}", value),
+        value,
+        key=f"_{name}",
         help=t(f"playground.{name}_help"),
         **options,
     )
@@ -206,7 +201,8 @@ def _alone(model: LoadedModel, token_id: int) -> str:
     if model.token_bytes is not None:
         raw = model.token_bytes[token_id]
         try:
-            return raw.decode()
+            # An embedding may be larger than its vocabulary: a number without a text.
+            return raw.decode() or f"<{token_id}>"
         except UnicodeDecodeError:
             return f"<{raw.hex(' ').upper()}>"
     return model.decode([token_id])

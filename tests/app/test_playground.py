@@ -1,0 +1,263 @@
+"""The playground page, in both languages and with everything people may throw at it."""
+
+import json
+import math
+import zlib
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from tinysae.model.generate import BOUNDS
+from tinysae.model.sources import STORYBOOK, load_model
+from tinysae.ui.page import ROOT
+from tinysae.words import LANGUAGES, Language, text
+
+# The first test of the session waits for torch and the model.
+PATIENCE_S = 120
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+def opened(language: Language = "en", **state: Any) -> AppTest:
+    page = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE_S)
+    page.session_state["language"] = language
+    for key, value in state.items():
+        page.session_state[key] = value
+    page.switch_page("pages/playground.py")
+    return checked(page.run())
+
+
+def checked(page: AppTest) -> AppTest:
+    assert not page.exception
+    return page
+
+
+def generate(page: AppTest) -> AppTest:
+    label = text("playground.generate", language_of(page))
+    (button,) = [each for each in page.button if each.label == label]
+    return checked(button.click().run())
+
+
+def language_of(page: AppTest) -> Language:
+    return page.session_state["language"]
+
+
+def typed(page: AppTest, prompt: str) -> AppTest:
+    return checked(page.text_area[0].set_value(prompt).run())
+
+
+def strip(page: AppTest) -> dict[str, Any]:
+    """What the token strip was sent."""
+    (component,) = [
+        node.proto
+        for node in page.get("bidi_component")
+        if node.proto.component_name == "tinysae_tokens"
+    ]
+    return json.loads(zlib.decompress(component.bytes))
+
+
+def bars(page: AppTest) -> list[list[Any]]:
+    """The rows of the chart of next tokens: text, before, after, value, note."""
+    (component,) = [
+        node.proto
+        for node in page.get("bidi_component")
+        if node.proto.component_name == "tinysae_distribution"
+    ]
+    return json.loads(component.json)["rows"]
+
+
+def strip_text(page: AppTest) -> str:
+    return "".join(token[0] for token in strip(page)["tokens"])
+
+
+def sentences(page: AppTest) -> str:
+    """Everything the page says, without the backslashes that keep it literal."""
+    nodes = [*page.info, *page.error, *page.caption, *page.markdown]
+    return "\n".join(node.value for node in nodes).replace("\\", "")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_page_speaks_the_chosen_language(language: Language) -> None:
+    page = opened(language)
+    assert page.title[0].value == text("playground.title", language)
+    assert page.text_area[0].label == text("playground.prompt", language)
+    assert strip(page)["legend"] == text("playground.heatmap_legend", language)
+    assert text("playground.temperature_one", language) in sentences(page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_generated_text_follows_the_prompt_in_the_strip(language: Language) -> None:
+    page = opened(language)
+    prompt = text("playground.prompt_default", language)
+    assert strip_text(page) == prompt
+    generate(page)
+    assert strip_text(page).startswith(prompt)
+    assert len(strip_text(page)) > len(prompt)
+    tokens = strip(page)["tokens"]
+    model = load_model(STORYBOOK)
+    n_given = len(model.encode(prompt))
+    assert [token[2] for token in tokens] == [
+        int(place >= n_given) for place in range(len(tokens))
+    ]
+    # Log-prob, probability, rank, a heading, five alternatives.
+    assert all(len(token[3]) >= 9 for token in tokens)
+
+
+def test_same_seed_writes_the_same_and_another_seed_something_else() -> None:
+    page = generate(opened())
+    first = strip_text(page)
+    assert strip_text(generate(page)) == first
+    page.number_input(key="_seed").set_value(7)
+    assert strip_text(generate(page)) != first
+
+
+def test_temperature_zero_ignores_the_seed_and_says_so() -> None:
+    page = opened()
+    page.slider(key="_temperature").set_value(0.0)
+    first = strip_text(generate(page))
+    page.number_input(key="_seed").set_value(7)
+    assert strip_text(generate(page)) == first
+    assert "always the likeliest" in sentences(page)
+    written = [token for token in strip(page)["tokens"] if token[2]]
+    assert all(token[3][2][1].startswith("1st of ") for token in written)
+
+
+def test_bars_reshape_with_temperature_and_grey_what_is_cut() -> None:
+    page = opened()
+    usual = bars(page)
+    assert all(before == after for _, before, after, _, _ in usual)
+    checked(page.slider(key="_temperature").set_value(0.5).run())
+    sharper = bars(page)
+    assert [row[:2] for row in sharper] == [row[:2] for row in usual]
+    weights = [row[1] ** 2 for row in usual]
+    assert sharper[1][2] / sharper[0][2] == pytest.approx(
+        weights[1] / weights[0], abs=0.02
+    )
+    checked(page.number_input(key="_top_k").set_value(3).run())
+    assert [row[2] > 0 for row in bars(page)] == [True] * 3 + [False] * 9
+    assert sum(row[2] for row in bars(page)) == pytest.approx(1, abs=1e-4)
+    assert bars(page)[5][3] == "cut"
+    assert "3 of " in sentences(page)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        HOSTILE,
+        "옛날에 릴리가 살았어요. 🎈👩\u200d👩\u200d👧",
+        "\x07\x1b[31m tab\tnew\nline\u200b\u2028",
+        "**bold** $x$ :red[x] [a](http://x) `code` {name}",
+        " ",
+    ],
+)
+def test_any_prompt_comes_back_to_the_letter(prompt: str) -> None:
+    page = generate(typed(opened(), prompt))
+    assert strip_text(page).startswith(prompt)
+    assert not page.error
+    story = "".join(node.proto.body for node in page.get("html"))
+    assert "<script" not in story
+    assert "<img" not in story
+
+
+def test_empty_prompt_is_no_error() -> None:
+    page = generate(typed(opened(), ""))
+    assert "starts a story from nothing" in sentences(page)
+    assert strip_text(page)
+    assert not page.error
+
+
+def test_prompt_of_100_000_characters_is_cut_and_says_how() -> None:
+    page = typed(opened(), "Once upon a time. " * 5556)
+    assert "first" in page.info[0].value
+    assert "left out" in page.info[0].value
+    generate(page)
+    assert not page.error
+    assert len(strip(page)["tokens"]) <= 255
+
+
+def test_prompt_beyond_all_bounds_is_refused_and_kept() -> None:
+    page = typed(opened(), "a" * 200_001)
+    assert "200,001" in page.error[0].value.replace("\\", "")
+    assert page.text_area[0].value == "a" * 200_001
+
+
+def test_special_token_typed_as_text_is_noted() -> None:
+    page = typed(opened(), "The end.<|endoftext|>")
+    assert "<|endoftext|> is a special token" in sentences(page)
+    assert strip_text(page) == "The end.<|endoftext|>"
+
+
+def test_full_context_ends_with_an_explanation() -> None:
+    page = opened()
+    page.number_input(key="_max_new_tokens").set_value(1000)
+    page = typed(page, "Once upon a time. " * 40)
+    generate(page)
+    assert len(strip(page)["tokens"]) <= 255
+    assert not page.error
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("_temperature", math.nan),
+        ("_temperature", 99.0),
+        ("_temperature", -1.0),
+        ("_top_k", -5),
+        ("_top_p", 0.0),
+        ("_max_new_tokens", 10**7),
+        ("_seed", -1),
+    ],
+)
+def test_forged_value_never_reaches_the_model(key: str, value: float) -> None:
+    page = opened()
+    widget = page.slider if key == "_temperature" else page.number_input
+    checked(widget(key=key).set_value(value).run())
+    low, high = BOUNDS[key[1:]]
+    assert low <= getattr(page.session_state["playground.settings"], key[1:]) <= high
+    assert strip_text(page)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 99.0, None, "hot"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_value_that_no_widget_gives_is_a_plain_sentence(
+    value: Any, language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(st, "slider", lambda *_, **__: value)
+    (error,) = opened(language).error
+    said = error.value.replace("\\", "")
+    assert "temperature" in said
+    assert str(value) in said
+
+
+def test_settings_and_story_survive_language_and_page() -> None:
+    page = opened()
+    page.slider(key="_temperature").set_value(0.3)
+    page.number_input(key="_top_k").set_value(11)
+    page.text_area[0].set_value("One day, a boy named Tom")
+    generate(page)
+    before = strip_text(page)
+    page.selectbox(key="_language_picker").set_value("ko").run()
+    kept = {
+        key: page.session_state[key]
+        for key in ("playground.prompt", "playground.settings", "playground.writing")
+    }
+    # Leaving a page drops its widgets; what the page kept is all that comes back.
+    page = opened("ko", **kept)
+    assert page.slider(key="_temperature").value == 0.3
+    assert page.number_input(key="_top_k").value == 11
+    assert page.text_area[0].value == "One day, a boy named Tom"
+    assert strip_text(page) == before
+
+
+def test_stop_keeps_what_is_written() -> None:
+    page = generate(opened())
+    writing = page.session_state["playground.writing"]
+    # As an interrupted run leaves it: some tokens there, no reason to have ended.
+    n_before = len(writing.ids) - 5
+    del writing.ids[n_before:]
+    writing.reason = None
+    writing.stop()
+    checked(page.run())
+    assert len(page.session_state["playground.writing"].ids) == n_before
+    assert f"{n_before} tokens, then you pressed Stop" in sentences(page)
