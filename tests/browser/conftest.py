@@ -73,13 +73,16 @@ def is_healthy(url: str) -> bool:
         return False
 
 
-def start_server(home: Path, log: Path, port: int | None = None) -> Server:
+def start_server(
+    home: Path, log: Path, *, port: int | None = None, script: str = "app.py"
+) -> Server:
     """Start a server on `home` and wait until it answers.
 
     Args:
         home: its `TINYSAE_HOME`; made when it is missing.
         log: what it prints is added to the end of this file.
         port: by default a free one.
+        script: what to run, from the root of the checkout.
 
     Raises:
         RuntimeError: it ended, or did not answer in time; with what it printed.
@@ -89,7 +92,7 @@ def start_server(home: Path, log: Path, port: int | None = None) -> Server:
     with log.open("ab") as output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "streamlit", "run", "app.py"),
+                *(sys.executable, "-m", "streamlit", "run", script),
                 *("--server.port", str(port), "--server.headless", "true"),
             ],
             cwd=ROOT,
@@ -114,6 +117,15 @@ def start_server(home: Path, log: Path, port: int | None = None) -> Server:
 def server(tmp_path: Path) -> Iterator[Server]:
     """A fresh server with an empty home folder."""
     running = start_server(tmp_path / "home", tmp_path / "server.log")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def quiet_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for the tests that only look: nobody may start a run on it."""
+    folder = tmp_path_factory.mktemp("quiet")
+    running = start_server(folder / "home", folder / "server.log")
     yield running
     running.stop()
 

@@ -19,11 +19,15 @@ THEMES: tuple[Theme, ...] = ("light", "dark")
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize(("locale", "language"), [("en-US", "en"), ("ko-KR", "ko")])
 def test_home_speaks_the_browsers_language_in_its_theme(
-    server: Server, browser: Browser, theme: Theme, locale: str, language: Language
+    quiet_server: Server,
+    browser: Browser,
+    theme: Theme,
+    locale: str,
+    language: Language,
 ):
     with visit(browser, theme=theme, locale=locale) as reader:
         page = reader.page
-        page.goto(server.url)
+        page.goto(quiet_server.url)
         title = page.get_by_role("heading", level=1)
         expect(title).to_have_text(text("home.title", language), timeout=LOADED_MS)
         red, green, blue = (int(BACKGROUND[theme][i : i + 2], 16) for i in (1, 3, 5))
@@ -37,10 +41,10 @@ def test_home_speaks_the_browsers_language_in_its_theme(
         reader.assert_clean()
 
 
-def test_home_fits_a_phone(server: Server, browser: Browser):
+def test_home_fits_a_phone(quiet_server: Server, browser: Browser):
     with visit(browser, width=390, height=844) as reader:
         page = reader.page
-        page.goto(server.url)
+        page.goto(quiet_server.url)
         expect(page.get_by_text(text("home.runs", "en"))).to_be_visible(
             timeout=LOADED_MS
         )
@@ -53,11 +57,11 @@ def test_home_fits_a_phone(server: Server, browser: Browser):
 
 
 def test_the_chosen_language_survives_a_reload_and_other_pages(
-    server: Server, browser: Browser
+    quiet_server: Server, browser: Browser
 ):
     with visit(browser) as reader:
         page = reader.page
-        page.goto(server.url)
+        page.goto(quiet_server.url)
         page.get_by_role("combobox").first.click(timeout=LOADED_MS)
         page.get_by_role("option", name="한국어").click()
         title = page.get_by_role("heading", level=1)
@@ -75,11 +79,11 @@ def test_the_chosen_language_survives_a_reload_and_other_pages(
     ("host", "status"), [("localhost", 101), ("evil.example", 403)]
 )
 def test_only_names_of_this_machine_may_open_a_session(
-    server: Server, host: str, status: int
+    quiet_server: Server, host: str, status: int
 ):
     # A page of another site that makes its own name lead here (DNS rebinding) still
     # sends its own name.
-    port = urlsplit(server.url).port
+    port = urlsplit(quiet_server.url).port
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request(
         "GET",
@@ -97,8 +101,8 @@ def test_only_names_of_this_machine_may_open_a_session(
     connection.close()
 
 
-def test_the_server_listens_on_this_machine_only(server: Server):
-    port = urlsplit(server.url).port
+def test_the_server_listens_on_this_machine_only(quiet_server: Server):
+    port = urlsplit(quiet_server.url).port
     tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
     listening = [
         line.split()[1].split(":")[0]

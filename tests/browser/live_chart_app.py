@@ -1,0 +1,29 @@
+"""A chart that gets 25 points a tick, for `test_live_chart.py`; stops at 2,000."""
+
+import math
+
+import streamlit as st
+
+from tinysae.ui.charts import Series, live_chart
+
+st.title("Live chart")
+log_y = st.toggle("log")
+
+
+@st.fragment(run_every=0.25)
+def curves() -> None:
+    n = min(st.session_state.get("n", 0) + 25, 2_000)
+    st.session_state["n"] = n
+    x = range(n)
+    live_chart(
+        "curves",
+        [
+            Series("MSE", x, [20 + 100 * math.exp(-i / 100) for i in x]),
+            Series("<b>L1</b>", x, [10 + 60 * math.exp(-i / 200) for i in x], 1),
+        ],
+        log_y=log_y,
+        x_title="tokens",
+    )
+
+
+curves()
