@@ -28,7 +28,8 @@ NAME_LIMIT = 80
 MAX_TOKENS = 100_000_000_000
 MAX_D_SAE = 1 << 20
 MAX_BATCH = 1 << 17
-MAX_SEED = 2**63 - 1
+# What a number input of a browser holds exactly.
+MAX_SEED = 2**53 - 1
 
 
 class Setting(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.builders import finished_run
+from tests.builders import finished_run, write_model
 from tinysae.config import TrainConfig
 from tinysae.runs import launch
 from tinysae.runs.metrics import MetricsLog
@@ -13,13 +13,18 @@ from tinysae.runs.store import Run, RunStatus, create_run, list_runs, write_stat
 from tinysae.ui import training
 from tinysae.words import LANGUAGES, Language, text
 
-PAGE = "pages/train.py"
+HOME = Path(__file__).parents[2] / "app.py"
 PATIENCE_S = 60
 
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINYSAE_HOME", str(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def hostile_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("hostile"))
 
 
 @pytest.fixture
@@ -36,7 +41,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
 
 
 def opened(language: Language = "en", **parameters: str) -> AppTest:
-    app = AppTest.from_file(PAGE, default_timeout=PATIENCE_S)
+    app = AppTest.from_file(str(HOME), default_timeout=PATIENCE_S)
+    app.switch_page("pages/train.py")
     for name, value in {"lang": language, **parameters}.items():
         app.query_params[name] = value
     return app.run()
@@ -73,7 +79,7 @@ def test_start_launches_what_the_form_says(
     (config,) = started
     assert (config.d_sae, config.name) == (512, "<b>mine</b>")
     assert list_runs()[0].config == config
-    assert app.query_params["run"] == [list_runs()[0].id]
+    assert app.query_params["run"] == list_runs()[0].id
 
 
 def test_the_architecture_chooses_its_settings(started: list[TrainConfig]) -> None:
@@ -97,15 +103,29 @@ def test_another_preset_fills_the_form_with_its_values() -> None:
     ("key", "value"),
     [("look_lr", float("nan")), ("look_d_sae", -3), ("look_training_tokens", 10**15)],
 )
-def test_a_forged_setting_is_a_sentence(
+def test_a_value_forged_past_its_widget_never_reaches_a_run(
     key: str, value: Any, started: list[TrainConfig]
 ) -> None:
     app = opened()
+    before = app.number_input(key=key).value
     app.number_input(key=key).set_value(value)
     press(app, "train.start")
+    assert not app.exception
+    assert [getattr(config, key.removeprefix("look_")) for config in started] in (
+        [],
+        [before],
+    )
+
+
+def test_settings_that_contradict_each_other_are_a_sentence(
+    started: list[TrainConfig],
+) -> None:
+    app = opened()
+    app.number_input(key="look_train_batch_size_tokens").set_value(100_000)
+    app.number_input(key="look_training_tokens").set_value(1000)
+    press(app, "train.start")
     # `plain` escapes the underscore.
-    assert key.removeprefix("look_") in shown(app).replace("\\", "")
-    assert app.error
+    assert "training_tokens is 1000" in app.error[0].value.replace("\\", "")
     assert not started
     assert list_runs() == []
 
@@ -114,19 +134,24 @@ def test_a_forged_setting_is_a_sentence(
     "run_id", ["../x", "/etc/passwd", "20200101-000000-abcdef", "<script>", "a" * 5000]
 )
 def test_an_unknown_run_in_the_link_is_a_sentence(
-    run_id: str, tiny_model_dir: Path
+    run_id: str, hostile_model_dir: Path
 ) -> None:
-    finished_run(tiny_model_dir)
+    finished_run(hostile_model_dir)
     app = opened(run=run_id)
     assert len(app.error) == 1
     assert not app.exception
 
 
-def test_a_finished_run_shows_its_figures(tiny_model_dir: Path) -> None:
-    run = finished_run(tiny_model_dir, name="<img src=x onerror=alert(1)>")
+def test_a_finished_run_shows_its_figures(hostile_model_dir: Path) -> None:
+    run = finished_run(hostile_model_dir, name="<img src=x onerror=alert(1)>")
     app = opened(run=run.id)
     assert not app.exception
-    assert [metric.value for metric in app.metric] == ["90.0%", "4.0", "80.0%", "1 · 2.5%"]
+    assert [metric.value for metric in app.metric] == [
+        "90.0%",
+        "4.0",
+        "80.0%",
+        "1 · 2.5%",
+    ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -162,8 +187,10 @@ def test_an_interrupted_run_keeps_its_torn_curve() -> None:
     assert len(training.read_metrics(run.metrics_path).rows) == 1
 
 
-def test_a_damaged_run_is_left_out_and_named_when_linked(tiny_model_dir: Path) -> None:
-    good = finished_run(tiny_model_dir)
+def test_a_damaged_run_is_left_out_and_named_when_linked(
+    hostile_model_dir: Path,
+) -> None:
+    good = finished_run(hostile_model_dir)
     bad = create_run(TrainConfig())
     (bad.path / "config.json").write_text("{")
     app = opened()
@@ -174,9 +201,9 @@ def test_a_damaged_run_is_left_out_and_named_when_linked(tiny_model_dir: Path) -
 
 
 def test_a_stopped_run_offers_its_index(
-    tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+    hostile_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = finished_run(tiny_model_dir, with_features=False)
+    run = finished_run(hostile_model_dir, with_features=False)
     write_status(run.path, RunStatus("stopped"))
     app = opened(run=run.id)
     commands: list[str] = []
