@@ -10,14 +10,19 @@ import gc
 import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
 from tinysae.errors import TinysaeError
 from tinysae.ui.i18n import t
+from tinysae.ui.texts import visible
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from tinysae.features.reader import FeatureIndex
+    from tinysae.features.sources import FeatureSource
     from tinysae.model.sources import LoadedModel
 
 logger = logging.getLogger(__name__)
@@ -119,3 +124,35 @@ def loaded_model(source: str) -> LoadedModel:
     # The name may be a typed path: `st.spinner` reads Markdown, the code span does not.
     with st.spinner(t("common.loading_model", source=f"`{source.replace('`', '')}`")):
         return _load(source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _feature_index(index_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
+    return _source.open()
+
+
+def feature_index(source: FeatureSource) -> FeatureIndex:
+    """The open index of `source`, shared by all sessions until it is built again.
+
+    Raises:
+        MissingError, DamagedError: from `FeatureSource.open`.
+    """
+    return _feature_index(str(source.index_dir), source.stamp(), source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _feature_table(index_dir: str, stamp: object, _index: FeatureIndex) -> Any:  # noqa: ARG001
+    table = _index.table()
+    for name in ("top_tokens", "promoted", "suppressed"):
+        table[name] = [[visible(text) for text in texts] for texts in table[name]]
+    return table
+
+
+def feature_table(source: FeatureSource) -> pd.DataFrame:
+    """`FeatureIndex.table` with visible spaces; shared, so do not change it.
+
+    Raises:
+        MissingError, DamagedError: from `FeatureSource.open` and `FeatureIndex.table`.
+    """
+    index = feature_index(source)
+    return _feature_table(str(source.index_dir), source.stamp(), index)
