@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -100,9 +100,7 @@ def word_spans(text: str) -> tuple[Span, ...]:
             concepts = WORD_CONCEPTS.get(word, nothing)
         if " " in word:  # a phrase: each of its words carries the concepts
             for part in re.finditer(r"\S+", text[start:end]):
-                spans.append(
-                    Span(start + part.start(), start + part.end(), concepts)
-                )
+                spans.append(Span(start + part.start(), start + part.end(), concepts))
         else:
             spans.append(Span(start, end, concepts))
     return tuple(spans)
@@ -205,9 +203,7 @@ def _pick(values: Sequence[str], draw: float) -> str:
     return values[int(draw * len(values))]
 
 
-def _write(
-    plot: Plot, template: Template, rng: random.Random, held_out: bool
-) -> Story:
+def _write(plot: Plot, template: Template, rng: random.Random, held_out: bool) -> Story:
     cast = _cast(plot, rng, held_out)
     rendered = render(template, cast.forms, rng.random)
     slots = {"plot": plot.name}
@@ -230,7 +226,7 @@ def _article(word: str) -> str:
     return ("an " if word.startswith(_VOWELS) else "a ") + word
 
 
-@lru_cache(maxsize=None)
+@cache
 def _forms(slot: str, value: str) -> dict[str, str]:
     """Every form a template may ask of this filler: its text by the form's name."""
     if "+" in value:
@@ -275,7 +271,7 @@ _PERSON: Final = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _slot_mentioned(form: str) -> str | None:
     # "adult she" says nothing of which adult it is.
     return None if form.endswith((" she", " She", " her")) else slot_of(form)

@@ -7,7 +7,7 @@ from typing import Final
 # Only the protagonist ever follows
 # "In the end,", "At last,", "That night,", "From that day on,", "The next day,",
 # "Later that day,", "When it was time to go home," (by name) or "After that,",
-# "Now", "Before bed,", "On the way home,", "Deep inside,", "Every day," (by pronoun).
+# "Now", "Before bed,", "On the way home,", "Deep inside,", (by pronoun).
 MACROS: Final[dict[str, str]] = {
     "open": """
         [Once upon a time, there [was|lived] a
@@ -23,14 +23,18 @@ MACROS: Final[dict[str, str]] = {
         |{She} loved to [play outside|laugh|sing songs|help {her} {adult}|hear stories].
         |[Everyone|Everybody] [liked|loved] {N} because {she} was so {trait}.
         |{She} had {colour} [shoes|boots|socks] and a [big|happy|warm] smile.
+        |{Her} {adult} had {a size} {farm_animal} [and some bees|].
+        |There were {colour} [flowers|roses|tulips] [near|around] the house.
         |{She} [always had a smile on {her} face|liked to ask many questions].]
         """,
-    "day": "[One {weather} {time}|On a {weather} {time}|One {weather} day]",
+    "day": """[One {weather} {time}|On a {weather} {time}|One {weather} day
+        |One {weather} {season} {time}|On a {weather} {season} day]""",
     "meet": """
         [[Soon|Then|Just then], {her} friend {F} came [along|by|to play|over].
         |{Her} [good|best] friend {F} was [there|with {obj}] too.
         |A {fgirl} named {F} [was there too|came over|was sitting nearby].
-        |{Her} [little|big] {fsis} {F} [came along|was with {obj}|ran over].]
+        |{Her} [little|big] {fsis} {F} [came along|was with {obj}|ran over].
+        |{Her} friend {F} came [along|by]. ["Hello, {N}!"|"Hi, {N}!"] {fshe} said.]
         """,
     "said": "[said|said|said|asked|called|whispered]",
     "cry": """[began to cry|started to cry|wanted to cry|had tears in {her} eyes]""",
@@ -38,6 +42,7 @@ MACROS: Final[dict[str, str]] = {
     "glad": "[happy|glad|excited|delighted|joyful]",
     "down": "[sad|upset|unhappy|very sad|so sad]",
     "afraid": "[scared|afraid|frightened|a little scared|very scared]",
+    "eat": """They [ate|had|shared] {foods} for [lunch|dinner|a snack|breakfast]""",
     "thank": """
         [["Thank you, {F}!"|"Thank you so much!"|"Thanks, {F}!"] {N} said.
         |{N} [hugged|thanked] {F}. ["You are a good friend," {she} said.
@@ -63,10 +68,12 @@ MACROS: Final[dict[str, str]] = {
     "night": """
         [That night, {N!} [told {her} {adult} [all about it|the whole story|about {F}]
             |fell asleep with a [big|happy|little] smile|had [sweet|happy] dreams
-            |went to bed very happy|slept well].
+            |was [tired but happy|very tired]|slept well
+            |dreamed of {a zoo_animal}|counted sheep and fell asleep].
         |Before bed, {she!} [told {her} {adult} [all about it|the whole story]
             |hugged {her} {adult} [tight|and smiled]|looked at the
-            [moon|stars] and smiled|thought about {F}].
+            [moon|stars] and smiled|thought about {F}
+            |gave {her} {adult} a [kiss|hug] and was [sleepy|tired]].
         |Later that day, {N!} [told {her} {adult} [all about it|what had happened]
             |drew a picture of {F}|sat by the window and smiled].]
         """,
@@ -84,16 +91,19 @@ MACROS: Final[dict[str, str]] = {
             {adult she} said.|"Well done," {adult she} said.|]
         |["I am [so|very] proud of you," {her} {adult} said.
             |"You did the right thing," {her} {adult} said.]
+        |{Her} {adult} was [surprised|amazed]. "Is that true?" {adult she} asked.
+            "Yes," said {N}.
         |{Her} {adult} [smiled|hugged {obj}|gave {obj} a big hug|kissed {her} cheek].|]
         """,
     "learned": """[In the end, {N!} [learned|knew|understood] that
         |At last, {N!} [learned|knew|understood] that
         |Now {she!} [knew|understood] that
         |Deep inside, {she!} knew that]""",
-    "ever": "[From that day on, {N!}|Every day, {she!}|After that, {she!}]",
+    "ever": "[From that day on, {N!}|After that, {she!}]",
     "close": """
         [They were [best|good|the best of] friends [ever after|after that].
         |And they [all|both] lived happily ever after.|The end.
-        |It was [a very good day|the best day ever|a day to remember].|]
+        |It was [a very good day|the best day ever|a day to remember].
+        |"Today was [the best day|so much fun]," {N} [said|told {her} {adult}].|]
         """,
 }

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 from typing import Final
 
-GIRL_NAMES: Final[tuple[str, ...]] = tuple(
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+GIRL_NAMES: Final[tuple[str, ...]] = _words(
     """Lily Mia Emma Anna Lucy Sara Zoe Ella Amy Molly Nora Ruby Daisy Sophie Chloe
-    Jane Rosie Kate Maya Lena Clara Ivy Tina Poppy Alice Hannah""".split()
+    Jane Rosie Kate Maya Lena Clara Ivy Tina Poppy Alice Hannah"""
 )
-BOY_NAMES: Final[tuple[str, ...]] = tuple(
+BOY_NAMES: Final[tuple[str, ...]] = _words(
     """Tom Ben Max Sam Jack Leo Tim Finn Noah Oscar Peter Billy Jake Luke Adam Danny
-    Henry Toby Bob George Eric Owen Felix Hugo Theo David""".split()
+    Henry Toby Bob George Eric Owen Felix Hugo Theo David"""
 )
-PET_NAMES: Final[tuple[str, ...]] = tuple(
+PET_NAMES: Final[tuple[str, ...]] = _words(
     """Spot Fluffy Biscuit Coco Rex Buddy Whiskers Pepper Patch Bella Pip Goldie
-    Ginger Waffles Nibbles Rusty""".split()
+    Ginger Waffles Nibbles Rusty"""
 )
 
 # name -> (description, words separated by spaces, phrases joined by underscores)
@@ -127,9 +132,9 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
     "plant": (
         "something that grows",
         "tree trees flower flowers grass leaf leaves seed seeds bush roots branch"
-        " branches rose roses sunflower tulip plant sprout",
+        " branches rose roses sunflower tulip tulips plant sprout",
     ),
-    "flower": ("a flower", "flower flowers rose roses sunflower tulip"),
+    "flower": ("a flower", "flower flowers rose roses sunflower tulip tulips"),
     "body_part": (
         "a part of the body",
         "hand hands arm arms leg legs knee foot feet eyes eye nose ear ears face cheek"
@@ -238,7 +243,7 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
     "give_verb": ("giving", "gave give shared share sharing brought bring handed"),
     "take_verb": ("taking", "took take picked grabbed held carried pulled hold keep"),
     "want_verb": ("wanting", "wanted wished hoped want wish needed need"),
-    "love_verb": ("loving", "loved liked love hugged hug kissed"),
+    "love_verb": ("loving", "loved liked love hugged hug kissed kiss hug"),
     "think_verb": (
         "thinking",
         "thought knew know remembered learned wondered decided think understood idea"
@@ -339,24 +344,26 @@ WORD_CONCEPTS: Final[dict[str, frozenset[str]]] = _invert()
 """Word or phrase -> its concepts. Quotes are missing: which one depends on place."""
 
 # --- what fills the slots of a plot -------------------------------------------------
-# A value's forms are written "singular" or "singular/plural"; places "preposition+noun".
+# A value's forms are written "singular" or "singular/plural"; a
+# place "preposition+noun".
 
 SLOT_VALUES: Final[dict[str, tuple[str, ...]]] = {
     "pet_name": PET_NAMES,
-    "trait": tuple(
+    "trait": _words(
         "kind curious brave gentle clever quiet busy funny shy playful helpful"
-        " cheerful patient careful".split()
+        " cheerful patient careful"
     ),
-    "weather": ("sunny", "rainy", "windy", "cloudy", "warm", "cold", "foggy", "snowy"),
+    "weather": ("sunny", "windy", "cloudy", "warm", "cold", "foggy"),
+    "season": ("spring", "summer", "autumn", "winter"),
     "time": ("morning", "afternoon", "evening"),
-    "colour": tuple(
-        "red blue green yellow purple pink white black brown golden silver".split()
+    "colour": _words(
+        "red blue green yellow purple pink white black brown golden silver"
     ),
     "size": ("big", "little", "small", "tiny", "huge", "large"),
     "feel": ("soft", "shiny", "beautiful", "pretty", "lovely", "new", "old", "special"),
     "toy": (
-        *"ball kite doll train puppet drum robot boat balloon scooter puzzle".split(),
-        *"marble rocket airplane truck car bike hoop whistle skateboard".split(),
+        *_words("ball kite doll train puppet drum robot boat balloon scooter puzzle"),
+        *_words("marble rocket airplane truck car bike hoop whistle skateboard"),
         *("teddy bear", "yo-yo"),
     ),
     "outdoor": (
@@ -383,12 +390,12 @@ SLOT_VALUES: Final[dict[str, tuple[str, ...]]] = {
     "pet": ("dog", "cat", "puppy", "kitten", "hamster", "parrot"),
     "farm_animal": ("cow", "pig", "sheep", "goat", "horse", "hen", "lamb", "pony"),
     "animal": (
-        *"fox squirrel rabbit frog turtle mouse hedgehog deer owl bird duck".split(),
-        *"butterfly robin snail bear".split(),
+        *_words("fox squirrel rabbit frog turtle mouse hedgehog deer owl bird duck"),
+        *_words("butterfly robin snail bear"),
     ),
     "zoo_animal": ("elephant", "lion", "monkey", "giraffe", "penguin"),
     "adult": ("mom", "dad", "grandma", "grandpa"),
-    "job": tuple("teacher baker farmer doctor painter sailor gardener".split()),
+    "job": _words("teacher baker farmer doctor painter sailor gardener"),
     "clothing": ("hat", "scarf", "coat", "sweater", "dress", "cape", "glove"),
     "treasure": ("coin", "ring", "medal", "pearl", "key"),
     "music": ("drum", "piano", "guitar", "flute", "violin", "trumpet"),
@@ -401,6 +408,9 @@ SLOT_VALUES: Final[dict[str, tuple[str, ...]]] = {
     ),
 }
 """Slot -> its fillers."""
+
+ANY_WEATHER: Final = (*SLOT_VALUES["weather"], "rainy", "snowy", "stormy")
+"""For plots that happen inside."""
 
 
 def slot_of(form: str) -> str | None:
