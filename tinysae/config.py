@@ -81,8 +81,8 @@ class TrainConfig:
         ),
         (
             "모델 (model_name)",
-            "SAE가 배울 활성값을 내는 언어 모델이에요. 내장된 storybook이나 내 컴퓨터의 "
-            "Hugging Face 폴더를 쓸 수 있어요.",
+            "SAE가 배울 활성값을 내는 언어 모델이에요. 내장된 storybook이나 내 "
+            "컴퓨터의 Hugging Face 폴더를 쓸 수 있어요.",
         ),
     )
     hook_name: str = _setting(
@@ -95,8 +95,8 @@ class TrainConfig:
         ),
         (
             "훅 위치 (hook_name)",
-            "모델 안에서 값을 읽을 자리예요. blocks.0.hook_mlp_out은 첫 층의 MLP가 쓰는 "
-            "값이에요.",
+            "모델 안에서 값을 읽을 자리예요. blocks.0.hook_mlp_out은 첫 층의 "
+            "MLP가 쓰는 값이에요.",
         ),
     )
     dataset_path: str = _setting(
@@ -150,8 +150,8 @@ class TrainConfig:
         ),
         (
             "구조 (architecture)",
-            "SAE를 희소하게 유지하는 방법이에요. standard는 튜토리얼처럼 활성값에 벌점(L1)을 "
-            "주고, batchtopk는 토큰당 평균 k개의 특징만 남겨요.",
+            "SAE를 희소하게 유지하는 방법이에요. standard는 튜토리얼처럼 활성값에 "
+            "벌점(L1)을 주고, batchtopk는 토큰당 평균 k개의 특징만 남겨요.",
         ),
     )
     d_sae: int = _setting(
@@ -180,8 +180,8 @@ class TrainConfig:
         ),
         (
             "활성값 정규화 (normalize_activations)",
-            "expected_average_only_in은 활성값의 평균 크기가 d_in의 제곱근이 되도록 맞추고, "
-            "그 배율을 저장되는 가중치에 합쳐요.",
+            "expected_average_only_in은 활성값의 평균 크기가 d_in의 제곱근이 "
+            "되도록 맞추고, 그 배율을 저장되는 가중치에 합쳐요.",
         ),
     )
     n_batches_for_norm_estimate: int = _setting(
@@ -311,8 +311,8 @@ class TrainConfig:
         ),
         (
             "학습률 (lr)",
-            "Adam이 한 번에 움직이는 크기예요. 튜토리얼의 5e-5는 3만 단계에 알맞고, 몇백 "
-            "단계만 학습하려면 더 커야 해요.",
+            "Adam이 한 번에 움직이는 크기예요. 튜토리얼의 5e-5는 3만 단계에 알맞고, "
+            "몇백 단계만 학습하려면 더 커야 해요.",
         ),
         1e-9,
         1.0,
@@ -548,8 +548,8 @@ def reads(config_architecture: str, name: str) -> bool:
     return only_for is None or only_for == config_architecture
 
 
-def _checked(name: str, value: object) -> object:
-    kind = get_type_hints(TrainConfig)[name]
+def _checked(name: str, value: Any) -> Any:
+    kind: Any = get_type_hints(TrainConfig)[name]
     accepted = choices(name)
     if accepted:
         if value not in accepted:
@@ -574,10 +574,10 @@ def _checked(name: str, value: object) -> object:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if (
         not is_number
-        or not math.isfinite(cast("float", value))
-        or (kind is int and value != int(cast("float", value)))
-        or (setting.low is not None and cast("float", value) < setting.low)
-        or (setting.high is not None and cast("float", value) > setting.high)
+        or not math.isfinite(value)
+        or (kind is int and value != int(value))
+        or (setting.low is not None and value < setting.low)
+        or (setting.high is not None and value > setting.high)
     ):
         raise SettingError(
             "setting_range",

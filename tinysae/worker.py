@@ -105,11 +105,8 @@ def finish(run: Run, model: "LoadedModel", last_state: State) -> None:
         model,
         batched(contexts(EVALUATION_SEED, EVALUATION_TOKENS), CONTEXTS_AT_ONCE),
         n_ce_batches=CE_BATCHES,
-        progress=reporter.advanced,
+        progress=lambda done: reporter.go_on(reporter.done + done),
     )
-    if reporter.is_stopped:
-        write_status(run.path, RunStatus("stopped"))
-        return
     write_json(run.path / "eval.json", evaluation.to_json())
     reporter.begin("indexing", INDEX_TOKENS)
     build_index(
@@ -118,7 +115,7 @@ def finish(run: Run, model: "LoadedModel", last_state: State) -> None:
         contexts(INDEX_SEED, INDEX_TOKENS),
         run.features_dir,
         n_tokens=INDEX_TOKENS,
-        progress=lambda done, _total: reporter.reached(done),
+        progress=lambda done, _total: reporter.go_on(done),
     )
     write_status(run.path, RunStatus(last_state))
 
@@ -141,6 +138,8 @@ def _outcome(run: Run) -> Iterator[None]:
     """Turns whatever goes wrong inside into the run's last status."""
     try:
         yield
+    except _Stopped:
+        write_status(run.path, RunStatus("stopped"))
     except TinysaeError as error:
         logger.warning("%s", error)
         _write_failure(run, error)
@@ -164,41 +163,46 @@ def _write_failure(run: Run, error: TinysaeError) -> None:
         logger.exception("the status could not be written")
 
 
+class _Stopped(Exception):
+    """Somebody asked to stop in the middle of an evaluation or an index."""
+
+
 class _Reporter:
     """Counts a state's work, says how far it is, and hears a request to stop."""
 
     def __init__(self, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
         self._clock = clock
-        self.is_stopped = False
 
     def begin(self, state: State, total: int) -> None:
         self._state: State = state
-        self._total, self._done = total, 0
+        self._total, self.done = total, 0
         self._started = self._clock()
         self._write(0.0)
 
-    def advanced(self, n: int) -> bool:
-        """`reached`, by how much instead of how far."""
-        return self.reached(self._done + n)
-
     def reached(self, done: int) -> bool:
         """Says that `done` of the total is done; False when somebody asked to stop."""
-        self._done = done
+        self.done = done
         now = self._clock()
         if now - self._written_at >= STATUS_EVERY_S or done >= self._total:
             self._write(now - self._started)
-        self.is_stopped = stop_requested(self._run.path)
-        return not self.is_stopped
+        return not stop_requested(self._run.path)
+
+    def go_on(self, done: int) -> None:
+        """`reached`, for work that has nothing to keep: a stop raises `_Stopped`."""
+        if not self.reached(done):
+            raise _Stopped
 
     def _write(self, elapsed: float) -> None:
         self._written_at = self._clock()
-        rate = self._done / elapsed if elapsed > 0 and self._done else None
-        left = max(0, self._total - self._done)
-        per_unit = 1 if self._state != "norm" else self._run.config.train_batch_size_tokens
+        rate = self.done / elapsed if elapsed > 0 and self.done else None
+        left = max(0, self._total - self.done)
+        per_unit = (
+            1 if self._state != "norm" else self._run.config.train_batch_size_tokens
+        )
         status = RunStatus(
             self._state,
-            done=self._done,
+            done=self.done,
             total=self._total,
             tokens_per_s=rate * per_unit if rate else None,
             eta_s=left / rate if rate else None,

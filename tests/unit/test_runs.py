@@ -99,7 +99,9 @@ def test_a_final_state_needs_no_worker(run: Run) -> None:
     assert run.status.error == "error.diverged"
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"state": "dancing"}', "[1]", '{"state":1}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"state": "dancing"}', "[1]", '{"state":1}']
+)
 def test_a_damaged_status_reads_as_interrupted(run: Run, text: str) -> None:
     (run.path / "status.json").write_text(text)
     assert run.status.state == "interrupted"
@@ -193,7 +195,9 @@ def test_a_run_with_a_worker_gets_no_second_one(run: Run) -> None:
             launch.launch(run, "train")
 
 
-def test_the_worker_holds_the_lock_that_its_parent_took(run: Run, tmp_path: Path) -> None:
+def test_the_worker_holds_the_lock_that_its_parent_took(
+    run: Run,
+) -> None:
     code = "import sys; sys.stdin.read()"
     with (run.path / LOCK_NAME).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

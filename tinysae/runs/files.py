@@ -1,10 +1,10 @@
-"""Writing files so that a crash leaves the old one or the new one, never half of one."""
+"""Writing files so that a crash leaves the old one or the new one, never a half."""
 
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -44,7 +44,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def staged_folder(target: Path) -> Iterator[Path]:
+def staged_folder(target: Path) -> Generator[Path]:
     """A folder to fill; at the end it takes the place of `target` in one rename.
 
     What stood at `target` before is removed only once the new folder is complete, and

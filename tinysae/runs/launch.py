@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def _take(handle: int) -> bool:
 
 
 @contextmanager
-def _start_lock() -> Iterator[None]:
+def _start_lock() -> Generator[None]:
     """Between looking for a working run and starting one, nobody else may start."""
     try:
         runs_dir().mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""The curve of a run: `metrics.jsonl`, one JSON object a line, only ever appended to."""
+"""The curve of a run: `metrics.jsonl`, one JSON object a line, only appended to."""
 
 import json
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, TypedDict
+from typing import NamedTuple, Self, TypedDict, cast
 
 
 class StepMetrics(TypedDict):
@@ -75,5 +75,5 @@ def read_metrics(path: Path, offset: int = 0) -> MetricsPart:
         except ValueError:
             continue
         if isinstance(row, dict) and StepMetrics.__required_keys__ <= row.keys():
-            rows.append(row)  # pyright: ignore[reportUnknownArgumentType]
+            rows.append(cast("StepMetrics", row))
     return MetricsPart(rows, offset + len(whole))

@@ -54,13 +54,13 @@ def evaluate(
     batches: Iterable[NDArray[np.int32]],
     *,
     n_ce_batches: int,
-    progress: Callable[[int], bool] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Evaluation:
     """Evaluates `sae` on `batches` of token ids, each [batch, pos].
 
     Cross-entropies, which need three whole forwards, are taken on the first
-    `n_ce_batches` batches; everything else on all of them. `progress` hears of the
-    tokens of every batch and ends the evaluation early by returning False.
+    `n_ce_batches` batches; everything else on all of them. `progress` hears how many
+    tokens each batch had; what it raises ends the evaluation.
 
     Raises:
         ValueError: when there is no batch.
@@ -80,8 +80,8 @@ def evaluate(
             sums.add(x[kept], x_hat[kept], acts[kept])
             if index < n_ce_batches:
                 sums.add_ce(*_cross_entropies(model, tokens, sae.hook_name, x, x_hat))
-            if progress is not None and not progress(tokens.numel()):
-                break
+            if progress is not None:
+                progress(tokens.numel())
     return sums.evaluation()
 
 

@@ -1,4 +1,4 @@
-"""Reading an SAE from SAELens's directory without SAELens: JSON and safetensors only."""
+"""Reading an SAE from SAELens's directory without SAELens: JSON and safetensors."""
 
 import hashlib
 import json

@@ -69,26 +69,26 @@ def config_form() -> TrainConfig | None:
 
 def _setting_widget(name: str, value: Any, key: str) -> Any:
     setting = settings()[name]
-    words = {"label": setting.label(language()), "help": setting.help(language())}
+    label, note = setting.label(language()), setting.help(language())
     if name == "hook_name":
-        return st.selectbox(**words, options=_hook_names(value), key=key)
+        return st.selectbox(label, _hook_names(value), key=key, help=note)
     if accepted := choices(name):
-        return st.selectbox(
-            **words, options=accepted, index=accepted.index(value), key=key
-        )
+        index = accepted.index(value)
+        return st.selectbox(label, accepted, index=index, key=key, help=note)
     if isinstance(value, bool):
-        return st.checkbox(**words, value=value, key=key)
+        return st.checkbox(label, value, key=key, help=note)
     if isinstance(value, str):
-        return st.text_input(**words, value=value, key=key)
+        return st.text_input(label, value, key=key, help=note)
     kind = type(value)
     return st.number_input(
-        **words,
+        label,
         value=value,
         min_value=kind(setting.low) if setting.low is not None else None,
         max_value=kind(setting.high) if setting.high is not None else None,
         step=1 if kind is int else None,
         format=None if kind is int else "%g",
         key=key,
+        help=note,
     )
 
 
