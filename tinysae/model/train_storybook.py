@@ -1,0 +1,293 @@
+"""The embedded model, rebuilt from a seed: its tokenizer, its training, its card.
+
+The result is an ordinary Hugging Face folder, loaded like any other model.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tinysae.data.packing import pack
+from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES, PET_NAMES, stories
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from torch import Tensor
+    from transformers import GPTNeoForCausalLM
+
+END: Final = "<|endoftext|>"
+"""The only special token: it starts every context and stands between stories."""
+END_ID: Final = 0
+VOCABULARY: Final = 2048
+TOKENIZER_STORIES: Final = 8_000
+"""Enough that every name is frequent; more changes no merge that matters."""
+TOKENIZER_SEED_OFFSET: Final = 1_000_003
+"""The tokenizer, the training and the held-out stories read different streams."""
+HELD_OUT_CONTEXTS: Final = 600
+"""150k tokens: the loss is then known to within half a percent."""
+STORIES_AT_ONCE: Final = 512
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the storybook is trained; the defaults are the shipped model's.
+
+    Attributes:
+        d_model: width of the residual stream; the MLP is four times as wide.
+        n_heads: attention heads.
+        context: tokens a context.
+        batch: contexts a step: 16 x 256 tokens fill two cores' caches without
+            leaving too few steps.
+        learning_rate: its peak, after `warm_up` (a share of the steps); a cosine takes
+            it down to a `final` share of that.
+        weight_decay: of the matrices only.
+    """
+
+    d_model: int = 256
+    n_heads: int = 8
+    context: int = 256
+    batch: int = 16
+    learning_rate: float = 2e-3
+    warm_up: float = 0.02
+    final: float = 0.02
+    weight_decay: float = 0.05
+    bfloat16: bool = True
+
+
+def build(
+    out_dir: Path,
+    *,
+    tokens: int,
+    seed: int,
+    progress: Progress | None = None,
+    recipe: Recipe | None = None,
+) -> dict[str, Any]:
+    """Train tokenizer and model from `seed` on `tokens` tokens and save them.
+
+    The same seed and number of torch threads give the same weights. `progress` gets
+    ``{"phase": "tokenizer" | "training" | "evaluation", ...}``; while training also
+    step, n_steps, tokens, loss (nats a token, mean since the last call) and tokens_s.
+    Returns what is saved as ``storybook.json``.
+
+    Raises:
+        ValueError: fewer tokens than one step takes.
+    """
+    import torch
+
+    recipe = recipe or Recipe()
+    report = progress or (lambda _: None)
+    n_steps = tokens // (recipe.batch * recipe.context)
+    if n_steps < 1:
+        need = recipe.batch * recipe.context
+        raise ValueError(f"tokens is {tokens}; one step takes {need}")
+    started = time.monotonic()
+    report({"phase": "tokenizer"})
+    tokenizer = train_tokenizer(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = new_model(recipe)
+    _train(model, tokenizer, n_steps, seed, recipe, report)
+    report({"phase": "evaluation"})
+    losses = {"held_out": mean_loss(model, held_out_contexts(tokenizer, seed, recipe))}
+    facts = {
+        "format": 1,
+        "seed": seed,
+        "tokens": n_steps * recipe.batch * recipe.context,
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "threads": torch.get_num_threads(),
+        "recipe": asdict(recipe),
+        "losses": losses,
+    }
+    _save(out_dir, model, tokenizer, facts)
+    return facts
+
+
+def train_tokenizer(seed: int) -> Tokenizer:
+    """A byte-level BPE tokenizer in which every " Name" is one token.
+
+    Raises:
+        RuntimeError: a name is not (a name too rare among the stories).
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    # Without the whole alphabet, bytes that no story holds could not be written.
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[END],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    sample = islice(stories(seed + TOKENIZER_SEED_OFFSET), TOKENIZER_STORIES)
+    tokenizer.train_from_iterator((story.text for story in sample), trainer)
+    for name in (*GIRL_NAMES, *BOY_NAMES, *PET_NAMES):
+        if len(tokenizer.encode(f" {name}").ids) != 1:
+            raise RuntimeError(f"the name {name} is not one token")
+    return tokenizer
+
+
+def new_model(recipe: Recipe) -> GPTNeoForCausalLM:
+    """An untrained one-layer GPT-Neo, of the shape of TinyStories-1Layer-21M."""
+    from transformers import GPTNeoConfig, GPTNeoForCausalLM
+
+    return GPTNeoForCausalLM(
+        GPTNeoConfig(
+            vocab_size=VOCABULARY,
+            max_position_embeddings=recipe.context,
+            hidden_size=recipe.d_model,
+            intermediate_size=4 * recipe.d_model,
+            num_layers=1,
+            num_heads=recipe.n_heads,
+            attention_types=[[["global"], 1]],
+            window_size=recipe.context,
+            resid_dropout=0.0,
+            embed_dropout=0.0,
+            attention_dropout=0.0,
+            bos_token_id=END_ID,
+            eos_token_id=END_ID,
+            pad_token_id=END_ID,
+        )
+    )
+
+
+def contexts(
+    tokenizer: Tokenizer, seed: int, context: int, *, held_out: bool = False
+) -> Iterator[Tensor]:
+    """Token ids of packed stories without end: int64 [context] each, END first."""
+    import torch
+
+    def documents() -> Iterator[list[int]]:
+        told = stories(seed, held_out=held_out)
+        while True:
+            texts = [story.text for story in islice(told, STORIES_AT_ONCE)]
+            for encoding in tokenizer.encode_batch_fast(texts):
+                yield encoding.ids
+
+    for ids in pack(documents(), context, END_ID):
+        yield torch.from_numpy(ids).long()
+
+
+def held_out_contexts(
+    tokenizer: Tokenizer, seed: int, recipe: Recipe, n_contexts: int | None = None
+) -> Tensor:
+    """Packed held-out stories: int64 [n_contexts, context]."""
+    import torch
+
+    source = contexts(tokenizer, seed, recipe.context, held_out=True)
+    return torch.stack(list(islice(source, n_contexts or HELD_OUT_CONTEXTS)))
+
+
+def mean_loss(model: GPTNeoForCausalLM, ids: Tensor) -> float:
+    """Mean loss in nats a token of `ids` [n_contexts, context], but for the first."""
+    import torch
+
+    from tinysae.model.lean import lean_copy
+
+    lean = lean_copy(model)
+    total = 0.0
+    with torch.inference_mode():
+        for batch in ids.split(32):
+            total += float(_loss(lean, batch)) * len(batch)
+    return total / len(ids)
+
+
+def _loss(model: Any, ids: Tensor) -> Tensor:
+    from torch.nn.functional import cross_entropy
+
+    logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
+    return cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten())
+
+
+def _train(
+    model: GPTNeoForCausalLM,
+    tokenizer: Tokenizer,
+    n_steps: int,
+    seed: int,
+    recipe: Recipe,
+    report: Progress,
+) -> None:
+    import torch
+
+    from tinysae.model.lean import lean_copy
+
+    lean = lean_copy(model).train()
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=recipe.learning_rate,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    source = contexts(tokenizer, seed, recipe.context)
+    report_every = max(1, n_steps // 100)
+    started, since = time.monotonic(), 0.0
+    for step in range(1, n_steps + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = _learning_rate(step, n_steps, recipe)
+        ids = torch.stack(list(islice(source, recipe.batch)))
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            loss = _loss(lean, ids)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        since += float(loss.detach())
+        if step % report_every == 0 or step == n_steps:
+            n_tokens = step * recipe.batch * recipe.context
+            n_losses = (step - 1) % report_every + 1
+            report(
+                {
+                    "phase": "training",
+                    "step": step,
+                    "n_steps": n_steps,
+                    "tokens": n_tokens,
+                    "loss": since / n_losses,
+                    "tokens_s": n_tokens / (time.monotonic() - started),
+                }
+            )
+            since = 0.0
+    model.eval()
+
+
+def _learning_rate(step: int, n_steps: int, recipe: Recipe) -> float:
+    warm_up = max(1, int(recipe.warm_up * n_steps))
+    if step <= warm_up:
+        return recipe.learning_rate * step / warm_up
+    done = (step - warm_up) / max(1, n_steps - warm_up)
+    cosine = 0.5 * (1 + math.cos(math.pi * done))
+    return recipe.learning_rate * (recipe.final + (1 - recipe.final) * cosine)
+
+
+def _save(
+    out_dir: Path, model: GPTNeoForCausalLM, tokenizer: Tokenizer, facts: dict[str, Any]
+) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    out_dir.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(out_dir)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=END,
+        eos_token=END,
+        unk_token=END,
+        pad_token=END,
+        model_max_length=model.config.max_position_embeddings,
+        clean_up_tokenization_spaces=False,
+    ).save_pretrained(out_dir)
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    (out_dir / "storybook.json").write_text(text + "\n", encoding="utf-8")
