@@ -52,12 +52,13 @@ def choose_source() -> FeatureSource | None:
     linked = st.query_params.get("run")
     ready = [source.id for source in sources.values() if source.readiness == "ready"]
     shown = linked or (ready or list(sources))[0]
+    labels = {source.id: _label(source) for source in sources.values()}
     key = "features.run"
     st.session_state[key] = shown if shown in sources else None
     st.selectbox(
         t("features.choose_run"),
         list(sources),
-        format_func=lambda name: _label(sources[name]),
+        format_func=labels.__getitem__,
         key=key,
         placeholder=t("features.choose_run_placeholder"),
         on_change=lambda: go(run=st.session_state[key]),

@@ -1,0 +1,310 @@
+"""The features page over real runs with small SAEs, in both languages."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.builders import HOSTILE, finished_run, write_model
+from tests.conftest import OpenPage
+from tinysae.config import TrainConfig
+from tinysae.features.index import open_index
+from tinysae.runs.store import Run, RunStatus, create_run, write_status
+from tinysae.ui.texts import visible
+from tinysae.words import LANGUAGES, Language, text
+
+NAME = "<b>mine</b> </script><script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one finished run; every test gets a copy."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYSAE_HOME", str(home))
+        finished_run(write_model(home / "model"), name=NAME)
+    return home
+
+
+@pytest.fixture
+def run(made: Path, tiny_home: Path) -> Run:
+    shutil.copytree(made, tiny_home, dirs_exist_ok=True)
+    (folder,) = (tiny_home / "runs").iterdir()
+    config = TrainConfig.loads((folder / "config.json").read_text())
+    return Run(folder.name, folder, config)
+
+
+@pytest.fixture
+def opened(open_page: OpenPage) -> OpenPage:
+    """`opened("ko", run="...", feature="5")`: the page, from such a link."""
+
+    def opened(language: Language = "en", **query: str) -> AppTest:
+        return open_page("pages/features.py", language=language, **query)
+
+    return opened
+
+
+def address(app: AppTest) -> tuple[str | None, str | None]:
+    """The run and the feature in the address."""
+    values = [app.query_params.get(name) for name in ("run", "feature")]
+    run, feature = (v[0] if isinstance(v, list) else v for v in values)
+    return run, feature
+
+
+def literal(markdown: str) -> str:
+    """A sentence without what only keeps Markdown from reading it."""
+    return markdown.replace("\\", "").replace("\u2060", "")
+
+
+def errors(app: AppTest) -> list[str]:
+    assert not app.exception
+    return [literal(element.value) for element in app.error]
+
+
+def sentences(app: AppTest) -> list[str]:
+    return [literal(element.value) for element in app.markdown]
+
+
+def press(app: AppTest, key: str, language: Language = "en") -> AppTest:
+    label = text(key, language)
+    return next(b for b in app.button if b.label == label).click().run()
+
+
+def subheaders(app: AppTest) -> list[str]:
+    return [element.value for element in app.subheader]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_runs_the_page_leads_to_training(
+    opened: OpenPage, language: Language
+) -> None:
+    app = opened(language)
+    assert not errors(app)
+    assert app.title[0].value == text("features.title", language)
+    assert text("features.no_runs", language) in sentences(app)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_newest_run_opens_with_all_its_features(
+    opened: OpenPage, language: Language, run: Run
+) -> None:
+    app = opened(language)
+    assert not errors(app)
+    table, side_by_side = (element.value for element in app.dataframe)
+    assert table["feature"].tolist() == list(range(40))
+    assert table["density"].tolist() == (
+        open_index(run.features_dir).table()["density"].tolist()
+    )
+    assert side_by_side.shape == (10, 10)
+    assert app.selectbox(key="features.run").value == run.id
+    assert subheaders(app) == [
+        text("features.all", language),
+        text("features.ten", language),
+    ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_link_opens_its_feature(
+    opened: OpenPage, language: Language, run: Run
+) -> None:
+    app = opened(language, run=run.id, feature="5")
+    assert not errors(app)
+    record = open_index(run.features_dir).feature(5)
+    assert app.header[0].value == text("features.one", language, feature=5)
+    figures = [metric.value for metric in app.metric]
+    assert figures == [
+        f"{record.density:.1%}",
+        f"{record.max_act:.2f}",
+        f"{record.mean_act:.2f}",
+        str(record.n_fired),
+    ]
+    fires_on, promoted, suppressed = (element.value for element in app.dataframe)
+    assert fires_on["token"].tolist() == [visible(x.text) for x in record.tokens]
+    for table, tokens in (
+        (promoted, record.promoted["raw"]),
+        (suppressed, record.suppressed["raw"]),
+    ):
+        assert table.iloc[:, 0].tolist() == [visible(x.text) for x in tokens]
+    contexts = text("features.contexts_how", language, n=len(record.contexts))
+    assert contexts in [caption.value for caption in app.caption]
+    assert app.number_input(key="features.number").value == 5
+
+
+def test_the_final_layer_norm_can_be_put_in(opened: OpenPage, run: Run) -> None:
+    app = opened(run=run.id, feature="5")
+    app.toggle(key="features.folded").set_value(True).run()
+    assert not errors(app)
+    record = open_index(run.features_dir).feature(5)
+    shown = app.dataframe[1].value.iloc[:, 0].tolist()
+    assert shown == [visible(x.text) for x in record.promoted["folded"]]
+    assert record.promoted["folded"] != record.promoted["raw"]
+
+
+def test_whole_texts_can_be_shown(opened: OpenPage, run: Run) -> None:
+    app = opened(run=run.id, feature="5")
+    app.toggle(key="features.whole").set_value(True).run()
+    assert not errors(app)
+
+
+def test_every_step_changes_the_address(opened: OpenPage, run: Run) -> None:
+    app = opened(run=run.id, feature="5")
+    assert address(press(app, "features.next")) == (run.id, "6")
+    assert address(press(app, "features.previous")) == (run.id, "5")
+    app.number_input(key="features.number").set_value(39).run()
+    assert address(app) == (run.id, "39")
+    assert next(b for b in app.button if b.label == "Next").disabled
+    _, feature = address(press(app, "features.random"))
+    assert feature is not None
+    assert open_index(run.features_dir).feature(int(feature)).n_fired > 0
+    assert address(press(app, "features.all")) == (run.id, None)
+    assert not errors(app)
+
+
+def test_a_dead_feature_says_so(opened: OpenPage, run: Run) -> None:
+    app = opened(run=run.id, feature="0")
+    assert not errors(app)
+    assert app.info[0].value == text("features.dead", "en")
+    assert not app.metric
+    # Where it would push is known all the same.
+    assert len(app.dataframe) == 2
+
+
+def test_another_ten_are_another_ten_and_a_seed_brings_them_back(
+    opened: OpenPage, run: Run
+) -> None:
+    app = opened(run=run.id)
+    first = app.dataframe[1].value.columns.tolist()
+    press(app, "features.another_ten")
+    assert app.number_input(key="features.seed").value == 1
+    assert app.dataframe[1].value.columns.tolist() != first
+    app.number_input(key="features.seed").set_value(0).run()
+    assert app.dataframe[1].value.columns.tolist() == first
+    assert not errors(app)
+
+
+def test_hostile_names_and_tokens_are_only_text(opened: OpenPage, run: Run) -> None:
+    app = opened(run=run.id)
+    assert app.selectbox(key="features.run").options[0].startswith(NAME)
+    index = open_index(run.features_dir)
+    texts = {x.text for f in range(40) for x in index.feature(f).tokens}
+    assert set(HOSTILE) <= texts
+    for feature in range(1, 40):
+        app.query_params["feature"] = str(feature)
+        app.run()
+        assert not errors(app)
+        assert not any(element.allow_html for element in app.markdown)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "feature", ["40", "-1", "junk", "9" * 400, "1e3", "５x", "²", "<b>", "1.0"]
+)
+def test_an_unknown_feature_is_a_sentence_above_all_features(
+    opened: OpenPage, language: Language, feature: str, run: Run
+) -> None:
+    app = opened(language, run=run.id, feature=feature)
+    (error,) = errors(app)
+    assert error == text(
+        "error.features_unknown", language, feature=feature[:40], last=39
+    )
+    assert len(app.dataframe) == 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("../x", "run_id"),
+        ("/etc", "run_id"),
+        ("<b>x</b>", "run_id"),
+        ("20200101-000000-aaaaaa", "unknown_run"),
+    ],
+)
+def test_an_unknown_run_is_a_sentence_beside_the_list(
+    opened: OpenPage, language: Language, name: str, key: str, run: Run
+) -> None:
+    app = opened(language, run=name, feature="3")
+    assert errors(app) == [text(f"error.{key}", language, run=name)]
+    choice = app.selectbox(key="features.run")
+    assert choice.value is None
+    choice.set_value(run.id).run()
+    assert not errors(app)
+    assert address(app) == (run.id, None)
+    assert app.dataframe
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_without_features_says_why(
+    opened: OpenPage, language: Language, run: Run
+) -> None:
+    unfinished = create_run(TrainConfig(name="**early**"))
+    write_status(unfinished.path, RunStatus("stopped"))
+    app = opened(language, run=unfinished.id)
+    assert not errors(app)
+    why = text("features.why_no_sae", language, name="**early**")
+    assert why in sentences(app)
+    shutil.copytree(run.sae_dir, unfinished.sae_dir)
+    app.run()
+    name, run_id = unfinished.config.name, unfinished.id
+    why = text("features.why_no_index", language, name=name, id=run_id)
+    assert why in sentences(app)
+
+
+def test_a_run_with_features_comes_before_a_newer_one_without(
+    opened: OpenPage, run: Run
+) -> None:
+    newer = create_run(TrainConfig(name="newer"))
+    app = opened()
+    choice = app.selectbox(key="features.run")
+    assert choice.value == run.id
+    assert [option.split(" · ")[0] for option in choice.options] == ["newer", NAME]
+    choice.set_value(newer.id).run()
+    assert not errors(app)
+    assert not app.dataframe
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "file", ["features.parquet", "contexts.safetensors", "vocabulary.parquet"]
+)
+def test_a_damaged_index_is_a_sentence(
+    opened: OpenPage, language: Language, file: str, run: Run
+) -> None:
+    path = run.features_dir / file
+    path.write_bytes(path.read_bytes()[:100])
+    app = opened(language, run=run.id, feature="5")
+    assert errors(app) == [text("error.features_damaged", language, file=file)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_index_of_another_sae_or_version_is_a_sentence(
+    opened: OpenPage, language: Language, run: Run
+) -> None:
+    weights = run.sae_dir / "sae_weights.safetensors"
+    own = weights.read_bytes()
+    weights.write_bytes(own + b" ")
+    app = opened(language, run=run.id)
+    path = str(run.features_dir)
+    assert errors(app) == [text("error.features_of_another_sae", language, path=path)]
+    weights.write_bytes(own)
+    info = run.features_dir / "index.json"
+    info.write_text(json.dumps({**json.loads(info.read_text()), "format": 99}))
+    app.run()
+    assert errors(app) == [
+        text("error.features_format", language, found="99", wanted=1)
+    ]
+
+
+def test_a_rebuilt_index_is_shown(opened: OpenPage, run: Run, made: Path) -> None:
+    app = opened(run=run.id)
+    shutil.rmtree(run.features_dir)
+    app.run()
+    assert not app.dataframe
+    shutil.copytree(
+        made / "runs" / run.id / "features", run.features_dir, copy_function=shutil.copy
+    )
+    app.run()
+    assert not errors(app)
+    assert app.dataframe
