@@ -71,7 +71,10 @@ def page_setup(page: Page) -> None:
         page_icon=str(ROOT / "static" / "icon.png"),
         layout="wide",
     )
-    st.html(_CSS)
+    # Screen readers and the choice of Korean letter shapes go by the document's
+    # language, which Streamlit always calls English.
+    script = f"<script>document.documentElement.lang = '{language()}'</script>"
+    st.html(_CSS + script, unsafe_allow_javascript=True)
     with st.sidebar:
         st.markdown(f"**{t('common.app_name')}**  \n:small[{t('common.tagline')}]")
         for name, (_, icon) in PAGES.items():
