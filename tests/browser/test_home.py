@@ -30,7 +30,7 @@ def test_home_speaks_the_browsers_language_in_its_theme(
         page.goto(quiet_server.url)
         title = page.get_by_role("heading", level=1)
         expect(title).to_have_text(text("home.title", language), timeout=LOADED_MS)
-        assert page.evaluate("document.documentElement.lang") == language
+        page.wait_for_function(f"() => document.documentElement.lang === '{language}'")
         red, green, blue = (int(BACKGROUND[theme][i : i + 2], 16) for i in (1, 3, 5))
         expect(page.get_by_test_id("stApp")).to_have_css(
             "background-color", f"rgb({red}, {green}, {blue})"
