@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.unit.tiny_model import build_tiny_model
+from tinysae.model.sources import LoadedModel, load_model
+
 ROOT = Path(__file__).parents[1]
 
 OpenPage = Callable[..., AppTest]
@@ -39,3 +42,15 @@ def open_page(tiny_home: Path) -> OpenPage:
         return page.run()
 
     return open_page
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random model's folder; copy it before changing anything in it."""
+    return build_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_model_dir: Path) -> LoadedModel:
+    """The tiny model, loaded: d_model 32, 2 layers, 64 positions, byte-level BPE."""
+    return load_model(str(tiny_model_dir))
