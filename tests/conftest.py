@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.unit.tiny_model import build_tiny_model
-from tinysae.model.sources import LoadedModel, load_model
+if TYPE_CHECKING:
+    from tinysae.model.sources import LoadedModel
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,10 +48,15 @@ def open_page(tiny_home: Path) -> OpenPage:
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random model's folder; copy it before changing anything in it."""
+    # torch is imported here, not by tests that only look at a server's pages.
+    from tests.unit.tiny_model import build_tiny_model
+
     return build_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tiny_model_dir: Path) -> LoadedModel:
+def tiny_model(tiny_model_dir: Path) -> "LoadedModel":
     """The tiny model, loaded: d_model 32, 2 layers, 64 positions, byte-level BPE."""
+    from tinysae.model.sources import load_model
+
     return load_model(str(tiny_model_dir))
