@@ -117,8 +117,10 @@ def loaded_model(source: str) -> LoadedModel:
             # Saying the same again costs little, and it is when Streamlit lets a
             # reader who has gone on to another page interrupt the wait.
             while not warm_up.finished.wait(_POLL_S):
-                stage = warm_up.state.stage
-                st.status(t(f"common.warm_up_{stage}"), state="running")
+                # It may have ended since.
+                state = warm_up.state
+                if not state.done:
+                    st.status(t(f"common.warm_up_{state.stage}"), state="running")
             # Takes the message away again.
             st.empty()
     # The name may be a typed path: `st.spinner` reads Markdown, the code span does not.
