@@ -8,6 +8,7 @@ from tinysae.ui.cache import loaded_model
 from tinysae.ui.i18n import t
 from tinysae.ui.page import page_setup, plain, shown_errors
 from tinysae.ui.playground import (
+    note,
     number,
     show_heatmap,
     show_next_token,
@@ -60,7 +61,7 @@ with choice:
 with shown_errors():
     settings = GenerateSettings(temperature=temperature, **numbers)
     st.session_state[SETTINGS] = settings
-    sentence.caption(plain(temperature_sentence(settings.temperature)))
+    note(temperature_sentence(settings.temperature), sentence)
     with talk:
         model = loaded_model(STORYBOOK)
         prompt = prepare_prompt(model, text, settings.max_new_tokens)

@@ -154,4 +154,4 @@ def test_numbers_are_written_as_people_read_them() -> None:
         "111th",
         "1,022nd",
     ]
-    assert signed(-0.361) == "−0.36"
+    assert [signed(x) for x in (-0.361, -0.001, 2)] == ["−0.36", "0.00", "2.00"]

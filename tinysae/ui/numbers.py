@@ -14,7 +14,8 @@ def percent(share: float) -> str:
 
 def signed(value: float, digits: int = 2) -> str:
     """A number with a real minus sign, which screen readers say."""
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    # Adding zero turns the minus zero of a small negative number into plain zero.
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def ordinal(n: int) -> str:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tinysae.model.logprobs import TokenStats
     from tinysae.model.sources import LoadedModel
 
-# Log-prob of the heatmap's palest colour: a token the model gave 1 chance in 400.
-LOWEST_LOG_PROB = -6.0
+# Log-prob of the heatmap's palest colour: a token the model gave 1 chance in 55.
+LOWEST_LOG_PROB = -4.0
 N_CANDIDATES = 12
 # The browser draws no more often than this, and the model is faster.
 DRAW_EVERY_S = 0.03
@@ -34,6 +34,11 @@ _STORY = (
     'line-height:1.7"><span style="color:light-dark(#5F6A68,#9AA5A3)">{given}</span>'
     "<span>{written}</span></div>"
 )
+
+
+def note(sentence: str, place: Any = st) -> None:
+    """A small remark, in the full colour of text: `st.caption` is too pale for AA."""
+    place.markdown(f":small[{plain(sentence)}]")
 
 
 def number(
@@ -104,11 +109,7 @@ def show_next_token(
         key="playground_next",
     )
     n_drawable = int((drawn > 0).sum())
-    st.caption(
-        plain(
-            t("playground.n_drawable", n=f"{n_drawable:,}", total=f"{model.d_vocab:,}")
-        )
-    )
+    note(t("playground.n_drawable", n=f"{n_drawable:,}", total=f"{model.d_vocab:,}"))
 
 
 def show_writing(place: DeltaGenerator, model: LoadedModel, writing: Writing) -> None:
@@ -122,8 +123,7 @@ def show_writing(place: DeltaGenerator, model: LoadedModel, writing: Writing) ->
         if time.monotonic() - drawn_at > DRAW_EVERY_S:
             with place.container():
                 _story(given, writing.text)
-                n = len(writing.ids)
-                st.caption(plain(t("playground.writing", n=n)))
+                note(t("playground.writing", n=len(writing.ids)))
             drawn_at = time.monotonic()
     with place.container():
         _story(given, writing.text)
@@ -132,7 +132,7 @@ def show_writing(place: DeltaGenerator, model: LoadedModel, writing: Writing) ->
             n=len(writing.ids),
             limit=model.n_ctx - 1,
         )
-        st.caption(plain(ended))
+        note(ended)
 
 
 def show_heatmap(model: LoadedModel, prompt: Prompt, writing: Writing | None) -> None:
@@ -153,7 +153,7 @@ def show_heatmap(model: LoadedModel, prompt: Prompt, writing: Writing | None) ->
         high=0.0,
         legend=t("playground.heatmap_legend"),
     )
-    st.caption(plain(t("playground.heatmap_note")))
+    note(t("playground.heatmap_note"))
 
 
 def heatmap_tokens(

@@ -74,22 +74,24 @@ function draw(root, strip, select) {
     if (card.isConnected) card.hidePopover();
   }
   function show(index) {
+    if (index < 0 || index === shown) return;
     const [text, , , details] = strip.tokens[index];
-    if (index === shown || !details.length) return;
+    if (!details.length) return;
     if (shown >= 0) hide();
     shown = index;
     card.replaceChildren();
     addToken(card, "b", "chip", text);
-    const rows = add(card, "dl");
+    let below = false;
     for (const [label, value] of details) {
       if (!label) {
-        add(rows, "h6", "", value);
+        below = true;
+        add(card, "div", "heading", value);
         continue;
       }
-      const row = add(rows, "div");
-      addToken(row, "dt", "chip", label);
-      add(row, "dd", "", value);
-      if (/^[\d.]+%$/.test(value)) row.style.setProperty("--share", value);
+      const row = add(card, "div", "row");
+      addToken(row, "span", "chip", label);
+      add(row, "span", "value", value);
+      if (below && /^[\d.]+%$/.test(value)) row.style.setProperty("--share", value);
     }
     spans[index].setAttribute("aria-describedby", "card");
     card.showPopover();
@@ -125,9 +127,9 @@ function draw(root, strip, select) {
     select([strip.fingerprint, index]);
   }
   const indexOf = (event) => spans.indexOf(event.target);
-  list.onfocusin = (event) => indexOf(event) >= 0 && show(indexOf(event));
-  list.onfocusout = hide;
-  list.onmouseover = (event) => indexOf(event) >= 0 && show(indexOf(event));
+  list.addEventListener("focusin", (event) => show(indexOf(event)));
+  list.addEventListener("focusout", hide);
+  list.onmouseover = (event) => show(indexOf(event));
   list.onmouseleave = hide;
   list.onclick = (event) => {
     const index = indexOf(event);

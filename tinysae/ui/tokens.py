@@ -26,8 +26,8 @@ class StripToken(NamedTuple):
     Attributes:
         text: its exact text; empty while a character of several tokens is incomplete.
         value: what colours it; None for no colour.
-        details: the card's rows (label, value); a row without a label is a heading. A
-            value that ends with % also gets a bar.
+        details: the card's rows (label, value); a row without a label is a heading.
+            Percentages under a heading also get a bar.
         highlighted: underlined.
     """
 
