@@ -10,7 +10,11 @@ page_setup("home")
 st.title(t("home.title"))
 st.markdown(plain(t("home.lead")))
 home.ways()
-with shown_errors():
-    home.model()
+st.subheader(t("home.model"), anchor=False)
+model = st.container()
+st.subheader(t("home.runs"), anchor=False)
 with shown_errors():
     home.runs()
+# Last: it waits for the warm-up, and nothing else should wait for it.
+with model, shown_errors():
+    home.model()

@@ -1,6 +1,7 @@
 """The home page: what it says, the model's state, the runs and the language."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -10,20 +11,17 @@ from tinysae.config import TrainConfig
 from tinysae.errors import MissingError
 from tinysae.runs.store import RunStatus, create_run, write_status
 from tinysae.ui import cache
-from tinysae.ui.cache import WarmUp
 from tinysae.ui.page import PAGES, ROOT, plain
 from tinysae.words import LANGUAGES, Language, text
 
 
 @pytest.fixture(autouse=True)
-def warming_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A warm-up that never ends: these tests need no model."""
+def model(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The home page's model without its seconds of imports: sizes are all it shows."""
+    sizes = SimpleNamespace(n_layers=1, d_model=32, d_vocab=2048, n_ctx=64)
     monkeypatch.setattr(cache, "start_warm_up", lambda: None)
-    set_warm_up(monkeypatch, WarmUp("libraries", done=False))
-
-
-def set_warm_up(monkeypatch: pytest.MonkeyPatch, state: WarmUp) -> None:
-    monkeypatch.setattr(cache, "warm_up_state", lambda: state)
+    monkeypatch.setattr(cache, "loaded_model", lambda _source: sizes)
+    return sizes
 
 
 def words(page: AppTest) -> str:
@@ -73,19 +71,24 @@ def test_only_the_newest_runs_are_listed(open_page: OpenPage, tiny_home: Path):
     assert words(open_page()).count("number") == 5
 
 
-def test_the_warm_up_is_shown_while_it_lasts(open_page: OpenPage):
-    page = open_page()
-    assert page.status[0].label == text("common.warm_up_libraries", "en")
+def test_the_model_is_shown_with_its_sizes(open_page: OpenPage):
+    shown = words(open_page())
+    assert text("home.model_ready", "en") in shown
+    assert "2,048" in shown.replace("\\", "")
 
 
 def test_a_model_that_is_missing_is_a_sentence(
     open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ):
-    error = MissingError("unknown_run", run="x")
-    set_warm_up(monkeypatch, WarmUp("failed", done=True, error=error))
+    def missing(_source: str) -> None:
+        raise MissingError("unknown_run", run="x")
+
+    monkeypatch.setattr(cache, "loaded_model", missing)
     page = open_page()
-    assert page.error[0].value == plain(str(error))
+    assert page.error[0].value == plain(text("error.unknown_run", "en", run="x"))
     assert not page.exception
+    # The rest of the page is there all the same.
+    assert plain(text("home.no_runs", "en")) in words(page)
 
 
 def test_the_language_is_chosen_in_the_sidebar_and_kept(open_page: OpenPage):
