@@ -327,3 +327,19 @@ def test_stopped_writing_keeps_its_text_and_stays_stopped(
     assert not writing.step()
     assert (len(writing.ids), writing.reason) == (5, "stopped")
     assert writing.text == tiny_model.decode(writing.ids)
+
+
+def test_two_runs_of_a_page_at_once_write_one_text(tiny_model: LoadedModel) -> None:
+    settings = GenerateSettings(max_new_tokens=50, **ENDLESS)
+    prompt = prepare_prompt(tiny_model, PROMPT, 50)
+    expected = list(generate_stream(tiny_model, prompt.ids, settings))
+    writing = Writing(tiny_model, prompt, settings)
+
+    def write(_: int) -> None:
+        while writing.step():
+            pass
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert writing.ids == expected
+    assert writing.text == tiny_model.decode(expected)

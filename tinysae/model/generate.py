@@ -5,6 +5,7 @@ torch is imported inside functions: the page reads the settings before it is loa
 
 import inspect
 import math
+import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -223,7 +224,8 @@ class Writing:
     """A text being written: everything so far is kept, whenever it is interrupted.
 
     A page is interrupted by every click. It holds on to this object and calls `step`
-    again in its next run, which goes on where the last one was.
+    again in its next run, which goes on where the last one was. The next run may begin
+    while the last is still on its way out: each step is taken by one of them.
 
     Attributes:
         prompt: what the model was given.
@@ -243,24 +245,27 @@ class Writing:
         self.reason: StopReason | None = None
         self._stream = generate_stream(model, prompt.ids, settings)
         self._texts = model.text_stream()
+        self._lock = threading.Lock()
 
     def step(self) -> bool:
         """Write one more token; False when there is none."""
-        if self.reason is not None:
-            return False
-        try:
-            token_id = next(self._stream)
-        except StopIteration as end:
-            self._end(end.value or "stopped")
-            return False
-        self.ids.append(token_id)
-        self.text += self._texts.feed(token_id)
-        return True
+        with self._lock:
+            if self.reason is not None:
+                return False
+            try:
+                token_id = next(self._stream)
+            except StopIteration as end:
+                self._end(end.value or "stopped")
+                return False
+            self.ids.append(token_id)
+            self.text += self._texts.feed(token_id)
+            return True
 
     def stop(self) -> None:
         """End here; what is written stays."""
-        if self.reason is None:
-            self._end("stopped")
+        with self._lock:
+            if self.reason is None:
+                self._end("stopped")
 
     def _end(self, reason: StopReason) -> None:
         self.text += self._texts.finish()
