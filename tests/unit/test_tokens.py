@@ -120,7 +120,7 @@ def test_card_of_a_token_says_the_models_figures(tiny_model: LoadedModel) -> Non
     stats = token_stats(tiny_model, ids)
     drawn = heatmap_tokens(tiny_model, stats, n_given=2)
     assert "".join(token.text for token in drawn) == "Once upon 한"
-    assert [token.highlighted for token in drawn] == [i >= 2 for i in range(len(ids))]
+    assert [token.highlighted for token in drawn] == [i == 2 for i in range(len(ids))]
     for index, token in enumerate(drawn):
         details = dict(token.details)
         assert token.value == pytest.approx(stats.log_prob[index])

@@ -11,7 +11,7 @@ import streamlit as st
 
 from tinysae.model.generate import BOUNDS
 from tinysae.ui.distribution import Candidate, distribution_chart
-from tinysae.ui.i18n import t
+from tinysae.ui.i18n import language, t
 from tinysae.ui.numbers import ordinal, percent, signed
 from tinysae.ui.page import plain
 from tinysae.ui.tokens import StripToken, token_strip
@@ -159,12 +159,13 @@ def show_heatmap(model: LoadedModel, prompt: Prompt, writing: Writing | None) ->
 def heatmap_tokens(
     model: LoadedModel, stats: TokenStats, n_given: int
 ) -> list[StripToken]:
-    """A strip's tokens for `stats`; those from `n_given` on are highlighted."""
+    """A strip's tokens for `stats`; the first after `n_given` is highlighted."""
     texts = model.token_texts(stats.ids.tolist())
     alone = {
         int(token_id): _alone(model, int(token_id))
         for token_id in set(stats.top_ids.flat)
     }
+    ranks = ordinal if language() == "en" else "{:,}".format
     tokens: list[StripToken] = []
     for index, text in enumerate(texts):
         rank = int(stats.rank[index]) + 1
@@ -173,12 +174,7 @@ def heatmap_tokens(
             (t("playground.prob"), percent(float(stats.prob[index]))),
             (
                 t("playground.rank"),
-                t(
-                    "playground.rank_of",
-                    ordinal=ordinal(rank),
-                    n=f"{rank:,}",
-                    total=f"{model.d_vocab:,}",
-                ),
+                t("playground.rank_of", rank=ranks(rank), total=f"{model.d_vocab:,}"),
             ),
         ]
         if not text and model.token_bytes is not None:
@@ -191,7 +187,7 @@ def heatmap_tokens(
             share = percent(math.exp(log_prob))
             details.append((alone[int(token_id)], share))
         tokens.append(
-            StripToken(text, float(stats.log_prob[index]), details, index >= n_given)
+            StripToken(text, float(stats.log_prob[index]), details, index == n_given)
         )
     return tokens
 
