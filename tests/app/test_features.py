@@ -1,5 +1,6 @@
 """The features page over real runs with small SAEs, in both languages."""
 
+import fcntl
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ from tests.builders import HOSTILE, finished_run, write_model
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.features.index import open_index
-from tinysae.runs.store import Run, RunStatus, create_run, write_status
+from tinysae.runs.store import LOCK_NAME, Run, RunStatus, create_run, write_status
 from tinysae.ui.texts import visible
 from tinysae.words import LANGUAGES, Language, text
 
@@ -250,6 +251,23 @@ def test_a_run_without_features_says_why(
     name, run_id = unfinished.config.name, unfinished.id
     why = text("features.why_no_index", language, name=name, id=run_id)
     assert why in sentences(app)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_in_training_is_waited_for(
+    opened: OpenPage, language: Language, run: Run
+) -> None:
+    working = create_run(TrainConfig(name="busy"))
+    write_status(working.path, RunStatus("training"))
+    # As its worker would, for as long as it works.
+    with (working.path / LOCK_NAME).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        app = opened(language, run=working.id)
+        assert not errors(app)
+        assert text("features.why_working", language, name="busy") in sentences(app)
+    app.selectbox(key="features.run").set_value(run.id).run()
+    assert not errors(app)
+    assert len(app.dataframe) == 2
 
 
 def test_a_run_with_features_comes_before_a_newer_one_without(
