@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tinysae.errors import InputError
+from tinysae.model.cores import cores_for
 from tinysae.model.hooks import HookPlace, Reached, reading, replacing
 
 if TYPE_CHECKING:
@@ -16,27 +17,14 @@ if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
 
 
-# Multiplications below which a forward runs on one core (tens of milliseconds). Two
-# cores gain little on so few, and lose much when a training run has them busy: writing
-# a token then took 24 ms instead of 2, waiting for the slower half of each product.
-FEW_MULTIPLICATIONS = 5e8
-
-
 @contextmanager
 def running(model: "LoadedModel", n_tokens: int) -> Iterator[None]:
     """Around one forward of `n_tokens`: the lock, no gradients, the cores that pay."""
     import torch
 
-    with model.lock, torch.no_grad():
-        n_threads = torch.get_num_threads()
-        few = model.n_parameters * n_tokens < FEW_MULTIPLICATIONS and n_threads > 1
-        if few:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            if few:
-                torch.set_num_threads(n_threads)
+    cores = cores_for(model.n_parameters * n_tokens)
+    with model.lock, torch.no_grad(), cores:
+        yield
 
 
 def logits(model: "LoadedModel", tokens: "Tensor") -> "Tensor":

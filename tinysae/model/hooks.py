@@ -6,9 +6,11 @@ the Bridge's own is not offered.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from tinysae.model.cores import cores_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,19 +109,23 @@ def verified_hooks(
     tokens = torch.full((1, 3), token_id, device=plain.device)
     good: dict[str, HookPlace] = {}
     widths: dict[str, int] = {}
-    with torch.no_grad():
+    with torch.no_grad(), ExitStack() as stack:
+        stack.enter_context(cores_for(0))
         _, cache = bridge.run_with_cache(tokens, names_filter=list(places))
-        for name, place in places.items():
-            with reading(plain, place, stop=False) as seen:
-                plain(tokens, use_cache=False)
-            if name not in cache or len(seen) != 1:
-                continue
-            theirs, ours = cache[name], seen[0]
-            if theirs.ndim != 3 or theirs.shape != ours.shape:
-                continue
-            if (theirs - ours).abs().max() <= TOLERANCE * theirs.abs().max():
-                good[name] = place
-                widths[name] = theirs.shape[-1]
+        seen = {
+            name: stack.enter_context(reading(plain, place, stop=False))
+            for name, place in places.items()
+        }
+        plain(tokens, use_cache=False)
+    for name, place in places.items():
+        if name not in cache or len(seen[name]) != 1:
+            continue
+        theirs, ours = cache[name], seen[name][0]
+        if theirs.ndim != 3 or theirs.shape != ours.shape:
+            continue
+        if (theirs - ours).abs().max() <= TOLERANCE * theirs.abs().max():
+            good[name] = place
+            widths[name] = theirs.shape[-1]
     return good, widths
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysae.model.cores import cores_for
 from tinysae.model.forward import logits
 
 if TYPE_CHECKING:
@@ -64,20 +65,24 @@ def token_stats(model: "LoadedModel", ids: Sequence[int], top: int = 5) -> Token
     import torch
 
     tokens = model.to_input(ids)
-    # Position i (BOS is 0) predicts token i: [n, d_vocab].
-    predicted = log_probs(model, tokens)[0, :-1]
-    actual = tokens[0, 1:]
-    chosen = predicted.gather(1, actual[:, None])
-    # Among equals the smaller id comes first, so that ranks are a true order.
-    smaller = torch.arange(predicted.shape[1], device=actual.device) < actual[:, None]
-    rank = ((predicted > chosen) | ((predicted == chosen) & smaller)).sum(-1)
-    best = predicted.topk(min(top, predicted.shape[1]), dim=-1)
+    # A handful of passes over every log-prob.
+    with cores_for(10 * tokens.numel() * model.d_vocab):
+        # Position i (BOS is 0) predicts token i: [n, d_vocab].
+        predicted = log_probs(model, tokens)[0, :-1]
+        actual = tokens[0, 1:]
+        chosen = predicted.gather(1, actual[:, None])
+        # Among equals the smaller id comes first, so that ranks are a true order.
+        every = torch.arange(predicted.shape[1], device=actual.device)
+        tied = (predicted == chosen) & (every < actual[:, None])
+        rank = ((predicted > chosen) | tied).sum(-1)
+        best = predicted.topk(min(top, predicted.shape[1]), dim=-1)
+        entropy = torch.special.entr(predicted.exp()).sum(-1)
     return TokenStats(
         ids=actual.cpu().numpy(),
         log_prob=chosen[:, 0].cpu().numpy(),
         prob=chosen[:, 0].exp().cpu().numpy(),
         rank=rank.cpu().numpy(),
-        entropy=torch.special.entr(predicted.exp()).sum(-1).cpu().numpy(),
+        entropy=entropy.cpu().numpy(),
         top_ids=best.indices.cpu().numpy(),
         top_log_probs=best.values.cpu().numpy(),
     )
