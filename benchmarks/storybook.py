@@ -11,10 +11,13 @@ Prints a table, 20 samples in full, and as its last line one JSON object:
 - slot_8gram_share: share of those prompts that have eight fillers in a row, by order of
   first appearance, as some story of the whole training stream has them;
 - assets_mb: everything under tinysae/assets.
+
+With --save the model's figures and five samples also go into its card.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -41,11 +44,14 @@ from tinysae.model.train_storybook import (
     contexts,
     held_out_contexts,
     mean_loss,
+    save_facts,
 )
 
 ASSETS = Path(__file__).resolve().parents[1] / "tinysae" / "assets"
+FOLDER = ASSETS / "storybook"
 N_PROMPTS = 300
 N_SAMPLES = 20
+N_CARD_SAMPLES = 5
 TEMPERATURE = 0.8
 N_FILLERS = 8
 BIGRAM_CONTEXTS = 20_000
@@ -81,11 +87,18 @@ class Prompt:
 
 
 def main() -> int:
-    figures, lines = model_figures()
+    parser = argparse.ArgumentParser(description="The embedded model's figures.")
+    parser.add_argument("--save", action="store_true", help="write them into the card")
+    save = parser.parse_args().save
+    figures, lines, written = model_figures()
     sae, sae_lines = sae_figures()
     width = max(len(name) for name, _ in lines + sae_lines)
     for name, value in lines + sae_lines:
         print(f"{name:<{width}}  {value}")
+    if save:
+        facts = json.loads((FOLDER / "storybook.json").read_text(encoding="utf-8"))
+        facts |= {"figures": figures, "samples": written[:N_CARD_SAMPLES]}
+        save_facts(FOLDER, facts)
     print(json.dumps(figures | sae))
     return 0
 
@@ -95,17 +108,17 @@ def sae_figures() -> tuple[dict[str, float], list[tuple[str, str]]]:
     return {}, []
 
 
-def model_figures() -> tuple[dict[str, float], list[tuple[str, str]]]:
-    """The model's figures and their rows in the table; prints the samples."""
-    folder = ASSETS / "storybook"
-    facts = json.loads((folder / "storybook.json").read_text(encoding="utf-8"))
+def model_figures() -> tuple[dict[str, float], list[tuple[str, str]], list[str]]:
+    """The model's figures, their rows in the table, and its samples (printed)."""
+    facts = json.loads((FOLDER / "storybook.json").read_text(encoding="utf-8"))
     recipe = Recipe(**facts["recipe"])
     seed = facts["seed"]
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(FOLDER)
+    model = AutoModelForCausalLM.from_pretrained(FOLDER).eval()
 
     print(f"{N_SAMPLES} samples at temperature {TEMPERATURE}, seeds 0 ...\n")
-    for number, text in enumerate(samples(model, tokenizer)):
+    written = list(samples(model, tokenizer))
+    for number, text in enumerate(written):
         print(f"[{number}] {text}\n")
 
     name_prompts = prompts(seed, "name")
@@ -154,7 +167,7 @@ def model_figures() -> tuple[dict[str, float], list[tuple[str, str]]]:
         ("slot 8-grams shared", f"{shared:.3f} with {n_stories:,} training stories"),
         ("assets", f"{size:.2f} MB"),
     ]
-    return figures, lines
+    return figures, lines, written
 
 
 def prompts(seed: int, cue: str) -> list[Prompt]:

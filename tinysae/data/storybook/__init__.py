@@ -3,7 +3,6 @@
 from tinysae.data.storybook.generator import (
     Span,
     Story,
-    is_held_out,
     stories,
     token_concepts,
     word_spans,
@@ -24,7 +23,6 @@ __all__ = [
     "PET_NAMES",
     "Span",
     "Story",
-    "is_held_out",
     "stories",
     "token_concepts",
     "word_spans",

@@ -133,8 +133,8 @@ def token_concepts(
 def is_held_out(cast: Sequence[str]) -> bool:
     """Whether training never sees these fillers in one story, whatever their roles.
 
-    `cast` is (protagonist, second name, main thing). crc32, because Python's own
-    hash differs from process to process.
+    `cast` is (protagonist, second name, main thing as in `SLOT_VALUES`). By crc32:
+    Python's own hash differs from process to process.
     """
     return zlib.crc32("|".join(sorted(cast)).encode()) % HELD_OUT_IN == 0
 
@@ -177,6 +177,7 @@ class _Cast(NamedTuple):
 def _cast(plot: Plot, rng: random.Random, held_out: bool | None) -> _Cast:
     """Fillers for all of a plot's slots; `held_out` None takes any cast."""
     draw = rng.random
+    slots = _slots(plot.name)
     while True:
         girl = draw() < 0.5
         friend_girl = draw() < 0.5
@@ -185,18 +186,22 @@ def _cast(plot: Plot, rng: random.Random, held_out: bool | None) -> _Cast:
         if friend == name:
             continue
         fillers = {"name": name, "friend": friend}
-        forms = dict(_PERSON[girl, ""])
-        forms |= _PERSON[friend_girl, "f"]
-        forms["N"] = name
-        forms["F"] = friend
-        for slot, values in plot.values().items():
-            value = _pick(values, draw())
-            fillers[slot] = value
-            forms |= _forms(slot, value)
-        second = fillers["pet_name"] if plot.second == "pet_name" else friend
-        cast = (name, second, fillers[plot.key])
-        if held_out is None or is_held_out(cast) == held_out:
-            return _Cast(fillers, forms)
+        for slot, values in slots:
+            fillers[slot] = _pick(values, draw())
+        cast = (name, fillers[plot.second], fillers[plot.key])
+        if held_out is not None and is_held_out(cast) != held_out:
+            continue
+        forms = _PERSON[girl, ""] | _PERSON[friend_girl, "f"]
+        forms |= {"N": name, "F": friend}
+        for slot, _ in slots:
+            forms |= _forms(slot, fillers[slot])
+        return _Cast(fillers, forms)
+
+
+@cache
+def _slots(plot_name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    plot = next(plot for plot in PLOTS if plot.name == plot_name)
+    return tuple(plot.values().items())
 
 
 def _pick(values: Sequence[str], draw: float) -> str:
@@ -212,13 +217,14 @@ def _write(plot: Plot, template: Template, rng: random.Random, held_out: bool) -
         slot = _slot_mentioned(form)
         if slot is not None and slot not in mentions:
             mentions[slot] = offset
-            slots[slot] = _plain(cast.fillers[slot])
+            slots[slot] = plain(cast.fillers[slot])
     return Story(
         rendered.text, slots, mentions, rendered.name_cues, rendered.pronoun_cues
     )
 
 
-def _plain(value: str) -> str:
+def plain(value: str) -> str:
+    """A filler without its preposition or plural."""
     return value.partition("+")[2] or value.partition("/")[0]
 
 

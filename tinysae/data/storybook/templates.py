@@ -143,14 +143,14 @@ def render(
     stack = [iter(template)]
     while stack:
         for part in stack[-1]:
-            if type(part) is str:
+            if isinstance(part, str):
                 out.append(part)
-            elif type(part) is Slot:
+            elif isinstance(part, Slot):
                 marks.append((len(out), part))
                 out.append(forms[part.form])
             else:
-                options = part.options
-                stack.append(iter(options[int(draw() * len(options))]))
+                option = part.options[int(draw() * len(part.options))]
+                stack.append(iter(option))
                 break
         else:
             stack.pop()
