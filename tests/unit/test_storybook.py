@@ -20,9 +20,11 @@ from tinysae.data.storybook import (
     Story,
     stories,
     token_concepts,
+    word_spans,
 )
 from tinysae.data.storybook.generator import is_held_out, plain
 from tinysae.data.storybook.plots import PLOTS
+from tinysae.data.storybook.slots import SLOT_VALUES
 from tinysae.data.storybook.templates import parse, render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -249,6 +251,13 @@ def test_the_protagonist_and_the_friend_carry_their_concepts(told: list[Story]) 
                 assert "girl_name" in span.concepts
             if word.lower() in ("she", "her"):
                 assert "she_pronoun" in span.concepts
+
+
+@pytest.mark.parametrize("slot", sorted(SLOT_VALUES))
+def test_every_filler_stands_for_something(slot: str) -> None:
+    for value in SLOT_VALUES[slot]:
+        for span in word_spans(value.replace("+", " ").replace("/", " ")):
+            assert span.concepts, (value, span)
 
 
 def test_a_bear_is_an_animal_and_a_teddy_bear_a_toy() -> None:

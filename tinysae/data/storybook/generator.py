@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from tinysae.data.storybook.plot import Plot
 from tinysae.data.storybook.plots import PLOTS
+from tinysae.data.storybook.slots import slot_of
 from tinysae.data.storybook.templates import Template, render, slots_of
 from tinysae.data.storybook.words import (
     BOY_NAMES,
@@ -20,7 +21,6 @@ from tinysae.data.storybook.words import (
     LEXICON,
     PET_NAMES,
     WORD_CONCEPTS,
-    slot_of,
 )
 
 MIN_WORDS: Final = 60

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tinysae.data.storybook.macros import MACROS
+from tinysae.data.storybook.slots import SLOT_VALUES, slot_of
 from tinysae.data.storybook.templates import Template, parse, slots_of
-from tinysae.data.storybook.words import SLOT_VALUES, slot_of
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tinysae.data.storybook.plot import Plot
-from tinysae.data.storybook.words import ANY_WEATHER
+from tinysae.data.storybook.slots import ANY_WEATHER
 
 HOME_PLOTS: Final[tuple[Plot, ...]] = (
     Plot(
