@@ -1,6 +1,7 @@
 """The home page in Chromium: themes, languages, a phone, and no other host."""
 
 import http.client
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,11 +9,20 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Server, Theme, visit
+from tinysae.config import TrainConfig
+from tinysae.runs.store import create_run
 from tinysae.ui.palette import BACKGROUND
 from tinysae.words import Language, text
 
 # The longest a page may take on a busy machine of two cores.
 LOADED_MS = 60_000
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<b>b</b> _i_ ~~s~~ `c`",
+    "[a](https://example.com) www.example.com me@example.com $x^2$",
+    ":red[r] :smile: :material/home:",
+)
 THEMES: tuple[Theme, ...] = ("light", "dark")
 
 
@@ -39,6 +49,27 @@ def test_home_speaks_the_browsers_language_in_its_theme(
             "() => [...document.fonts].some(f => f.family.includes('Figtree')"
             " && f.status === 'loaded')"
         )
+        reader.assert_clean()
+
+
+def test_hostile_names_of_runs_are_text(
+    server: Server, browser: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TINYSAE_HOME", str(server.home))
+    for name in HOSTILE:
+        create_run(TrainConfig(name=name))
+    with visit(browser) as reader:
+        page = reader.page
+        page.goto(server.url)
+        main = page.get_by_test_id("stMain")
+        for name in HOSTILE:
+            expect(main).to_contain_text(
+                re.compile("\u2060*".join(re.escape(letter) for letter in name)),
+                timeout=LOADED_MS,
+            )
+        links = page.eval_on_selector_all("a", "links => links.map(a => a.hostname)")
+        assert set(links) == {"127.0.0.1"}
+        assert main.locator("b, em, del, img, .katex, code").count() == 0
         reader.assert_clean()
 
 

@@ -36,7 +36,10 @@ def test_every_mark_is_escaped(hostile: str):
     assert not re.search(r"(?<!\\)[<>*_`\[\]$:#|~]", shown.replace("\\\\", ""))
 
 
-@pytest.mark.parametrize("word", [":smile:", "www.example.com", "me@example.com"])
+WORDS = (":smile:", "www.example.com", "me@example.com", "https://x.example")
+
+
+@pytest.mark.parametrize("word", WORDS)
 def test_what_is_read_after_escapes_is_broken_up(word: str):
     assert word not in plain(word).replace("\\", "")
 

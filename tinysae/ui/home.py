@@ -68,7 +68,7 @@ def _run(run: Run) -> None:
     state = run.status.state
     icon, colour = _BADGE.get(state, _WORKING_BADGE)
     started = datetime.fromtimestamp(run.created_at).strftime("%Y-%m-%d %H:%M")
-    st.markdown(f"**{plain(run.config.title)}**  \n:small[{plain(started)}]")
+    st.markdown(f"**{plain(run.config.title)}**  \n:small[{started}]")
     st.space("stretch")
     st.badge(t(f"train.state_{state}"), icon=icon, color=colour)
     page_link("train", t("home.run_curves"), run=run.id)

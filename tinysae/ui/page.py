@@ -117,8 +117,8 @@ def page_link(
 # `:smile:` are read after backslashes are taken away, as are bare web addresses. A word
 # joiner, which has no width, keeps their parts from being seen as one.
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_SHORTCODE = re.compile(r":(?=\S)")
-_ADDRESS = re.compile(r"(www|@)(?=\S)", re.IGNORECASE)
+_SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
+_ADDRESS = re.compile(r"(https?|www|@)(?=\S)", re.IGNORECASE)
 _ARROWS = re.compile(r"([<>=\-])(?=[<>=\-])")
 _WORD_JOINER = "\u2060"
 
