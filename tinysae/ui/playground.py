@@ -193,15 +193,18 @@ def heatmap_tokens(
 
 
 def _alone(model: LoadedModel, token_id: int) -> str:
-    """The text of a token by itself; bytes that are no character in hexadecimal."""
-    if model.token_bytes is not None:
-        raw = model.token_bytes[token_id]
-        try:
-            # An embedding may be larger than its vocabulary: a number without a text.
-            return raw.decode() or f"<{token_id}>"
-        except UnicodeDecodeError:
-            return f"<{raw.hex(' ').upper()}>"
-    return model.decode([token_id])
+    """The text of a token by itself, never empty.
+
+    Bytes that are no character are said in hexadecimal, and a number without a text
+    (an embedding may be larger than its vocabulary) as that number.
+    """
+    if model.token_bytes is None:
+        return model.decode([token_id]) or f"<{token_id}>"
+    raw = model.token_bytes[token_id]
+    try:
+        return raw.decode() or f"<{token_id}>"
+    except UnicodeDecodeError:
+        return f"<{raw.hex(' ').upper()}>"
 
 
 def _story(given: str, written: str) -> None:

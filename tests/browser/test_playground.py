@@ -1,0 +1,129 @@
+"""The playground in Chromium: a strip by mouse and keyboard, and prompts that harm."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import Server, Theme, visit
+from tinysae.words import text
+
+LOADED_MS = 60_000
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+def opened(page: Page, server: Server) -> None:
+    """By its link: a deep link makes Streamlit ask for addresses that are not there."""
+    page.goto(server.url)
+    page.get_by_role("link", name=text("common.nav_playground", "en")).first.click()
+    expect(tokens(page).first).to_be_visible(timeout=LOADED_MS)
+
+
+def tokens(page: Page) -> Locator:
+    name = text("playground.heatmap_legend", "en")
+    return page.get_by_role("listbox", name=name).get_by_role("option")
+
+
+def card(page: Page) -> Locator:
+    return page.get_by_role("tooltip")
+
+
+def strip_text(page: Page) -> str:
+    return "".join(tokens(page).evaluate_all("all => all.map(one => one.textContent)"))
+
+
+def generate(page: Page) -> None:
+    page.get_by_role("button", name=text("playground.generate", "en")).click()
+    expect(page.locator(".token.highlighted")).to_have_count(1, timeout=LOADED_MS)
+    # The writing is over when its Stop is gone.
+    stop = page.get_by_test_id("stMain").get_by_role(
+        "button", name=text("playground.stop", "en"), exact=True
+    )
+    expect(stop).to_have_count(0, timeout=LOADED_MS)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_strip_shows_its_card_on_hover_and_by_keyboard(
+    quiet_server: Server, browser: Browser, theme: Theme
+) -> None:
+    with visit(browser, theme=theme) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        prompt = text("playground.prompt_default", "en")
+        assert strip_text(page) == prompt
+        generate(page)
+        expect(card(page)).to_be_hidden()
+        tokens(page).nth(3).hover()
+        for label in ("log_prob", "prob", "rank", "alternatives"):
+            expect(card(page)).to_contain_text(text(f"playground.{label}", "en"))
+        expect(card(page)).to_contain_text(
+            re.compile(r"[1-9]\d*(st|nd|rd|th) of 2,048")
+        )
+        page.mouse.move(0, 0)
+        expect(card(page)).to_be_hidden()
+
+        # One stop of the Tab key; arrows move on from it.
+        tokens(page).first.focus()
+        expect(card(page)).to_be_visible()
+        page.keyboard.press("ArrowRight")
+        expect(tokens(page).nth(1)).to_be_focused()
+        expect(tokens(page).nth(1)).to_have_attribute("aria-describedby", "card")
+        page.keyboard.press("End")
+        expect(tokens(page).last).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(card(page)).to_be_hidden()
+        assert page.locator(".token[tabindex='0']").count() == 1
+        reader.assert_clean()
+
+
+def test_hostile_prompt_is_shown_and_never_run(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        field = page.get_by_role("textbox", name=text("playground.prompt", "en"))
+        field.fill(f"{HOSTILE} 한국어")
+        field.press("Control+Enter")
+        expect(tokens(page).first).to_have_text("<", timeout=LOADED_MS)
+        generate(page)
+        assert strip_text(page).startswith(f"{HOSTILE} 한국어")
+        tokens(page).nth(2).hover()
+        expect(card(page)).to_be_visible()
+        expect(page.get_by_test_id("stMain")).to_contain_text("onerror=alert(1)")
+        assert page.locator("img[src='x']").count() == 0
+        reader.assert_clean()
+
+
+def test_bars_keep_their_elements_while_they_change(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        rows = page.locator(".bars li")
+        expect(rows).to_have_count(12)
+        rows.first.evaluate("row => { row.dataset.seen = 'before'; }")
+        page.get_by_role("spinbutton", name=text("playground.top_k", "en")).fill("3")
+        page.keyboard.press("Enter")
+        expect(page.locator(".bars li.cut")).to_have_count(9, timeout=LOADED_MS)
+        expect(rows.first).to_have_attribute("data-seen", "before")
+        reader.assert_clean()
+
+
+def test_phone_needs_no_sideways_scrolling(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser, width=390, height=844) as reader:
+        page = reader.page
+        # On a phone the links are behind a button.
+        page.goto(f"{quiet_server.url}/playground")
+        expect(tokens(page).first).to_be_visible(timeout=LOADED_MS)
+        generate(page)
+        tokens(page).nth(5).click()
+        box = card(page).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert not reader.outside
