@@ -27,9 +27,7 @@ def test_the_same_seed_gives_the_same_batches() -> None:
         parts = iter(torch.arange(1000.0)[:, None].split(100))
         generator = torch.Generator().manual_seed(seed)
         return next(
-            shuffled(
-                parts, batch_size=50, n_batches_in_buffer=10, generator=generator
-            )
+            shuffled(parts, batch_size=50, n_batches_in_buffer=10, generator=generator)
         )
 
     assert torch.equal(first(1), first(1))
@@ -37,9 +35,13 @@ def test_the_same_seed_gives_the_same_batches() -> None:
 
 
 def test_activations_come_in_reading_order(tiny_model) -> None:
-    chunks = [np.asarray([tiny_model.bos_id, i, i + 1], dtype=np.int32) for i in range(5)]
+    chunks = [
+        np.asarray([tiny_model.bos_id, i, i + 1], dtype=np.int32) for i in range(5)
+    ]
     parts = list(activation_batches(tiny_model, chunks, "blocks.0.hook_mlp_out", 2))
-    _, cache = tiny_model.bridge.run_with_cache(torch.from_numpy(np.stack(chunks)).long())
+    _, cache = tiny_model.bridge.run_with_cache(
+        torch.from_numpy(np.stack(chunks)).long()
+    )
     expected = cache["blocks.0.hook_mlp_out"].flatten(0, 1)
     assert [len(part) for part in parts] == [6, 6, 3]
     torch.testing.assert_close(torch.cat(parts), expected, rtol=1e-4, atol=1e-5)

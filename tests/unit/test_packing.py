@@ -35,9 +35,7 @@ def test_every_context_is_full_and_begins_with_bos(
 
 
 @given(
-    documents=st.lists(
-        st.lists(st.integers(1, 50), min_size=1, max_size=7), min_size=1
-    )
+    documents=st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=7), min_size=1)
 )
 def test_every_document_that_fits_is_seen_whole(documents: list[list[int]]) -> None:
     # One more, so that the last real one is not in the unfilled context.
