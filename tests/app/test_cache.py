@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -14,8 +15,9 @@ from tinysae.words import text
 
 
 @pytest.fixture(autouse=True)
-def fresh_caches():
+def fresh_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No warm-up of another test, and none of this one's left behind."""
+    monkeypatch.setattr(cache, "_HEAD_START_S", 0)
     caches = (cache._warm_up_thread, cache._load)
     for one in caches:
         one.clear()

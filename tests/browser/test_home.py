@@ -41,6 +41,8 @@ def test_home_speaks_the_browsers_language_in_its_theme(
         title = page.get_by_role("heading", level=1)
         expect(title).to_have_text(text("home.title", language), timeout=LOADED_MS)
         page.wait_for_function(f"() => document.documentElement.lang === '{language}'")
+        icon = page.locator("link[rel~=icon]")
+        expect(icon).to_have_attribute("href", "app/static/icon.png")
         red, green, blue = (int(BACKGROUND[theme][i : i + 2], 16) for i in (1, 3, 5))
         expect(page.get_by_test_id("stApp")).to_have_css(
             "background-color", f"rgb({red}, {green}, {blue})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# The imports hold the interpreter's lock for most of their seconds: the first page is
+# let out before them.
+_HEAD_START_S = 0.5
 # How often a page that waits for the warm-up looks whether it is over.
 _POLL_S = 0.2
 
@@ -56,6 +60,7 @@ class _WarmUpThread(threading.Thread):
 
     def run(self) -> None:
         """Report every stage in `self.state`; never raises."""
+        time.sleep(_HEAD_START_S)
         try:
             from tinysae.model.libraries import import_libraries
             from tinysae.model.sources import STORYBOOK
