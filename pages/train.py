@@ -15,38 +15,53 @@ REFRESH_S = 0.5
 def main() -> None:
     page_setup("train")
     st.title(t("train.title"))
+    runs = list_runs()
+    run = linked_run(runs)
+    with shown_errors():
+        if run is not None and run.status.is_working:
+            # What moves comes first; there is nothing to start before it has ended.
+            choose_run(run, runs)
+            show_run(run)
+            return
     st.markdown(t("train.intro"))
     with shown_errors():
         config = training.config_form()
         if config is not None:
             st.query_params["run"] = start(config).id
+            st.rerun()
     st.divider()
     with shown_errors():
-        runs = list_runs()
-        if not runs:
+        if run is None:
             empty_state("train.no_runs")
-            return
-        show_run(chosen_run(runs))
+        else:
+            choose_run(run, runs)
+            show_run(run)
 
 
-def chosen_run(runs: list[Run]) -> Run:
-    """The run of the link, else the newest; changed by the selectbox."""
+def linked_run(runs: list[Run]) -> Run | None:
+    """The run of the link; without a good link the newest, if there is one."""
     linked = st.query_params.get("run")
-    selected = open_run(linked) if linked else runs[0]
+    with shown_errors():
+        if linked:
+            return open_run(linked)
+    return runs[0] if runs else None
+
+
+def choose_run(run: Run, runs: list[Run]) -> None:
+    """The list of runs, with `run` chosen; another choice becomes the page's link."""
     ids = [run.id for run in runs]
     labels = {run.id: training.run_label(run) for run in runs}
     choice = st.selectbox(
         t("train.choose_run"),
         ids,
-        index=ids.index(selected.id),
+        index=ids.index(run.id),
         format_func=labels.__getitem__,
         # Keyed by the link: another link is another choice, not this one's memory.
-        key=f"train_choice_{selected.id}",
+        key=f"train_choice_{run.id}",
     )
-    if choice != selected.id:
+    if choice != run.id:
         st.query_params["run"] = choice
         st.rerun()
-    return selected
 
 
 def show_run(run: Run) -> None:

@@ -5,6 +5,7 @@
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -26,6 +27,10 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 ROOT = Path(__file__).parents[2]
 START_S = 60
 STOP_S = 20
+
+# On a deep link Streamlit's own page looks for its server below the page's path first.
+PROBE = re.compile(r"/[a-z]+/_stcore/(health|host-config)$")
+FAILED_LOAD = "Failed to load resource"
 
 Theme = Literal["light", "dark"]
 
@@ -203,7 +208,10 @@ class Visit:
         self.page.on(
             "console",
             lambda message: (
-                self.errors.append(message.text) if message.type == "error" else None
+                self.errors.append(message.text)
+                # What was answered with an error is in `failed`, by its address.
+                if message.type == "error" and FAILED_LOAD not in message.text
+                else None
             ),
         )
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -211,7 +219,7 @@ class Visit:
             "response",
             lambda response: (
                 self.failed.append(f"{response.status} {response.url}")
-                if response.status >= 400
+                if response.status >= 400 and not PROBE.search(response.url)
                 else None
             ),
         )

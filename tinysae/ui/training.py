@@ -158,6 +158,7 @@ def show_curves(run: Run, rows: list[StepMetrics]) -> None:
                 key=f"chart_{name}_{run.id}",
                 series=[Series(t(title), tokens, [row[name] for row in rows], index)],
                 log_y=log_y and name != "explained_variance",
+                x_title=t("train.axis_tokens"),
             )
 
 
@@ -211,6 +212,6 @@ def show_failure(status: RunStatus) -> None:
 
 
 def run_label(run: Run) -> str:
-    """A run as the list names it: what, when, and how it stands."""
+    """A run as the list names it: what it is, and when it was started."""
     started = datetime.fromtimestamp(run.created_at).strftime("%Y-%m-%d %H:%M")
-    return f"{run.config.title} · {started} · {t(f'train.state_{run.status.state}')}"
+    return f"{run.config.title} · {started}"

@@ -1,0 +1,206 @@
+"""The main job on a fresh server: from a prompt to a feature of one's own SAE.
+
+Leaves a picture of every page, in both themes and both languages, in
+`docs/screenshots`.
+"""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import ROOT, Server, Theme, start_server, visit
+from tinysae.runs.metrics import read_metrics
+from tinysae.runs.store import Run, open_run
+from tinysae.words import Language, text
+
+LOADED_MS = 60_000
+# Training, evaluation and index; generous, for a busy machine.
+RUN_S = 1200
+SCREENSHOTS = ROOT / "docs" / "screenshots"
+PHONE_WIDTH = 390
+NAME = "<img src=x onerror=alert(1)>"
+# Smaller than the "Look" preset, so that the test takes a minute: same path.
+CHANGES = {"training_tokens": 120_000, "d_sae": 512}
+
+
+def go_to(page: Page, name: str, language: Language = "en") -> None:
+    """By the sidebar, as a reader does."""
+    sidebar = page.get_by_test_id("stSidebar")
+    sidebar.get_by_role("link", name=text(f"common.nav_{name}", language)).click()
+    title = text(f"{name}.title", language)
+    expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible(
+        timeout=LOADED_MS
+    )
+
+
+def button(page: Page, key: str) -> Locator:
+    return page.get_by_role("button", name=text(key, "en"), exact=True)
+
+
+def fill_setting(page: Page, field: str, value: int) -> None:
+    box = page.get_by_role("spinbutton", name=re.compile(rf"\({field}\)"))
+    box.fill(str(value))
+    box.press("Enter")
+
+
+def write_a_story(page: Page) -> None:
+    options = page.get_by_role("listbox").get_by_role("option")
+    expect(options.first).to_be_visible(timeout=LOADED_MS)
+    before = options.count()
+    slider = page.get_by_role("slider", name=text("playground.temperature", "en"))
+    slider.press("Home")
+    greedy = text("playground.temperature_greedy", "en")
+    expect(page.get_by_text(greedy[:30])).to_be_visible(timeout=LOADED_MS)
+    button(page, "playground.generate").click()
+    expect(page.locator(".token.highlighted")).to_have_count(1, timeout=LOADED_MS)
+    expect(button(page, "playground.stop")).to_have_count(0, timeout=LOADED_MS)
+    assert options.count() > before
+    options.nth(before + 1).hover()
+    expect(page.get_by_role("tooltip")).to_contain_text(
+        text("playground.alternatives", "en")
+    )
+    page.mouse.move(0, 0)
+
+
+def start_training(page: Page, home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    page.get_by_text(text("train.settings", "en")).click()
+    for field, value in CHANGES.items():
+        fill_setting(page, field, value)
+    name = page.get_by_role("textbox", name="Name", exact=True)
+    name.fill(NAME)
+    name.press("Enter")
+    button(page, "train.start").click()
+    expect(button(page, "train.stop")).to_be_visible(timeout=LOADED_MS)
+    monkeypatch.setenv("TINYSAE_HOME", str(home))
+    (folder,) = [path for path in (home / "runs").iterdir() if path.is_dir()]
+    run = open_run(folder.name)
+    assert run.config.name == NAME
+    assert {name: getattr(run.config, name) for name in CHANGES} == CHANGES
+    return run
+
+
+def wait_for_rows(run: Run, n: int) -> None:
+    deadline = time.monotonic() + RUN_S
+    while len(read_metrics(run.metrics_path).rows) < n:
+        assert run.status.is_working, run.log_path.read_text()
+        assert time.monotonic() < deadline
+        # The worker tells its progress in files only.
+        time.sleep(0.05)
+
+
+def expect_curves(page: Page) -> None:
+    # MSE, L1, L0, explained variance, each with a drawn line.
+    lines = page.locator(".js-plotly-plot .scatterlayer path.js-line")
+    expect(lines).to_have_count(4, timeout=LOADED_MS)
+
+
+def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
+    tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    server = start_server(home, tmp_path / "server.log")
+    try:
+        with visit(browser) as reader:
+            page = reader.page
+            page.goto(server.url)
+            go_to(page, "playground")
+            write_a_story(page)
+            go_to(page, "train")
+            run = start_training(page, home, monkeypatch)
+            wait_for_rows(run, 5)
+            expect_curves(page)
+            # The same node must still be there when more points have come.
+            chart = page.locator(".js-plotly-plot").first
+            chart.evaluate("node => { node.dataset.seen = 'yes' }")
+            wait_for_rows(run, 20)
+            expect(chart).to_have_attribute("data-seen", "yes")
+            page.screenshot(path=SCREENSHOTS / "train-live.png")
+            page.reload()
+            expect_curves(page)
+            reader.assert_clean()
+
+        # Nobody is looking, and the server goes and comes back: the run goes on.
+        server.stop()
+        assert run.status.is_working
+        server = start_server(home, tmp_path / "server.log")
+        deadline = time.monotonic() + RUN_S
+        while run.status.is_working:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert run.status.state == "done", run.log_path.read_text()
+
+        with visit(browser) as reader:
+            page = reader.page
+            page.goto(server.url)
+            go_to(page, "train")
+            figures = page.get_by_test_id("stMetric")
+            expect(figures).to_have_count(4, timeout=LOADED_MS)
+            page.get_by_role("link", name=text("train.explore", "en")).click()
+            table = page.get_by_test_id("stDataFrame").first
+            expect(table).to_be_visible(timeout=LOADED_MS)
+            # The table is a canvas: a place in its first row is what there is.
+            table.click(position={"x": 250, "y": 36 + 35 * 0.5})
+            expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+            expect(page.locator(".js-plotly-plot")).to_have_count(2)
+            assert f"run={run.id}" in page.evaluate("location.search")
+            assert "feature=0" in page.evaluate("location.search")
+            reader.assert_clean()
+        look_at_every_page(server, browser, run)
+    finally:
+        server.stop()
+
+
+def look_at_every_page(server: Server, browser: Browser, run: Run) -> None:
+    """Both languages, both themes, and a phone; nothing may be asked of other hosts."""
+    strongest = {"run": run.id, "feature": "1"}
+    languages: tuple[Language, ...] = ("en", "ko")
+    themes: tuple[Theme, ...] = ("light", "dark")
+    for language in languages:
+        for theme in themes:
+            locale = {"en": "en-US", "ko": "ko-KR"}[language]
+            with visit(browser, theme=theme, locale=locale) as reader:
+                for name in ("home", "playground", "train", "features"):
+                    reader.page.goto(server.url)
+                    if name != "home":
+                        go_to(reader.page, name, language)
+                    settle(reader.page, name, language)
+                    reader.page.screenshot(
+                        path=SCREENSHOTS / f"{name}-{language}-{theme}.png",
+                        full_page=True,
+                    )
+                reader.assert_clean()
+            if language == "en":
+                with visit(
+                    browser, theme=theme, width=PHONE_WIDTH, height=844
+                ) as reader:
+                    query = "&".join(
+                        f"{key}={value}" for key, value in strongest.items()
+                    )
+                    reader.page.goto(f"{server.url}/features?{query}")
+                    expect(reader.page.get_by_role("listbox").first).to_be_visible(
+                        timeout=LOADED_MS
+                    )
+                    width = reader.page.evaluate("document.documentElement.scrollWidth")
+                    assert width <= PHONE_WIDTH
+                    reader.page.screenshot(
+                        path=SCREENSHOTS / f"feature-phone-{theme}.png"
+                    )
+                    assert not reader.outside
+                    assert not reader.dialogs
+
+
+def settle(page: Page, name: str, language: Language) -> None:
+    """Waits for what a reader would wait for on that page."""
+    awaited = {
+        "home": page.get_by_role("link", name=text("common.nav_train", language)),
+        "playground": page.get_by_role("option"),
+        "train": page.get_by_test_id("stMetric"),
+        "features": page.get_by_test_id("stDataFrame"),
+    }[name]
+    expect(awaited.first).to_be_visible(timeout=LOADED_MS)
+    if name == "train":
+        expect_curves(page)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=LOADED_MS)
