@@ -34,7 +34,7 @@ TOKENIZER_SEED_OFFSET: Final = 1_000_003
 HELD_OUT_CONTEXTS: Final = 600
 """150k tokens: the loss is then known to within half a percent."""
 STORIES_AT_ONCE: Final = 512
-SHIPPED_TOKENS: Final = 12_000_000
+SHIPPED_TOKENS: Final = 12_697_600
 """What the shipped model was trained on."""
 V_GAIN: Final = 0.3
 """Keeps what attention adds at first below the embeddings it is added to."""
