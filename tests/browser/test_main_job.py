@@ -4,6 +4,7 @@ Leaves a picture of every page, in both themes and both languages, in
 `docs/screenshots`.
 """
 
+import itertools
 import re
 import time
 from pathlib import Path
@@ -20,7 +21,12 @@ LOADED_MS = 60_000
 # Training, evaluation and index; generous, for a busy machine.
 RUN_S = 1200
 SCREENSHOTS = ROOT / "docs" / "screenshots"
+# Tall enough that a whole page is in the picture.
+TALL = 1500
 PHONE_WIDTH = 390
+LOCALES: dict[Language, str] = {"en": "en-US", "ko": "ko-KR"}
+# Any feature that fires.
+LOOKED_AT = 4
 NAME = "<img src=x onerror=alert(1)>"
 # Smaller than the "Look" preset, so that the test takes a minute: same path.
 CHANGES = {"training_tokens": 120_000, "d_sae": 512}
@@ -138,6 +144,7 @@ def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
             go_to(page, "train")
             figures = page.get_by_test_id("stMetric")
             expect(figures).to_have_count(4, timeout=LOADED_MS)
+            expect_curves(page)
             page.get_by_role("link", name=text("train.explore", "en")).click()
             table = page.get_by_test_id("stDataFrame").first
             expect(table).to_be_visible(timeout=LOADED_MS)
@@ -154,42 +161,39 @@ def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
 
 
 def look_at_every_page(server: Server, browser: Browser, run: Run) -> None:
-    """Both languages, both themes, and a phone; nothing may be asked of other hosts."""
-    strongest = {"run": run.id, "feature": "1"}
+    """Both languages and both themes; nothing may be asked of other hosts."""
     languages: tuple[Language, ...] = ("en", "ko")
     themes: tuple[Theme, ...] = ("light", "dark")
-    for language in languages:
-        for theme in themes:
-            locale = {"en": "en-US", "ko": "ko-KR"}[language]
-            with visit(browser, theme=theme, locale=locale) as reader:
-                for name in ("home", "playground", "train", "features"):
-                    reader.page.goto(server.url)
-                    if name != "home":
-                        go_to(reader.page, name, language)
-                    settle(reader.page, name, language)
-                    reader.page.screenshot(
-                        path=SCREENSHOTS / f"{name}-{language}-{theme}.png",
-                        full_page=True,
-                    )
-                reader.assert_clean()
-            if language == "en":
-                with visit(
-                    browser, theme=theme, width=PHONE_WIDTH, height=844
-                ) as reader:
-                    query = "&".join(
-                        f"{key}={value}" for key, value in strongest.items()
-                    )
-                    reader.page.goto(f"{server.url}/features?{query}")
-                    expect(reader.page.get_by_role("listbox").first).to_be_visible(
-                        timeout=LOADED_MS
-                    )
-                    width = reader.page.evaluate("document.documentElement.scrollWidth")
-                    assert width <= PHONE_WIDTH
-                    reader.page.screenshot(
-                        path=SCREENSHOTS / f"feature-phone-{theme}.png"
-                    )
-                    assert not reader.outside
-                    assert not reader.dialogs
+    for language, theme in itertools.product(languages, themes):
+        with visit(
+            browser, theme=theme, locale=LOCALES[language], height=TALL
+        ) as reader:
+            page = reader.page
+            for name in ("home", "playground", "train", "features"):
+                page.goto(server.url)
+                if name != "home":
+                    go_to(page, name, language)
+                settle(page, name, language)
+                page.screenshot(path=SCREENSHOTS / f"{name}-{language}-{theme}.png")
+            open_feature(page, server, run, language)
+            page.screenshot(path=SCREENSHOTS / f"feature-{language}-{theme}.png")
+            reader.assert_clean()
+    for theme in themes:
+        with visit(browser, theme=theme, width=PHONE_WIDTH, height=844) as reader:
+            page = reader.page
+            open_feature(page, server, run, "en")
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= PHONE_WIDTH
+            page.screenshot(path=SCREENSHOTS / f"feature-phone-{theme}.png")
+            reader.assert_clean()
+
+
+def open_feature(page: Page, server: Server, run: Run, language: Language) -> None:
+    """By a deep link."""
+    query = f"run={run.id}&feature={LOOKED_AT}&lang={language}"
+    page.goto(f"{server.url}/features?{query}")
+    expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+    expect_still(page)
 
 
 def settle(page: Page, name: str, language: Language) -> None:
@@ -203,4 +207,9 @@ def settle(page: Page, name: str, language: Language) -> None:
     expect(awaited.first).to_be_visible(timeout=LOADED_MS)
     if name == "train":
         expect_curves(page)
+    expect_still(page)
+
+
+def expect_still(page: Page) -> None:
+    """Nothing runs any more that could change the page."""
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=LOADED_MS)
