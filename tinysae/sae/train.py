@@ -136,7 +136,7 @@ class SAETraining:
             "step": step,
             "n_tokens": self._trainer.n_training_samples,
             "mse": log["losses/mse_loss"],
-            "l1": log["losses/overall_loss"] - log["losses/mse_loss"],
+            "l1": log.get("losses/l1_loss", _l1_norm(output)),
             "loss": log["losses/overall_loss"],
             "l0": log["metrics/l0"],
             "explained_variance": log["metrics/explained_variance"],
@@ -166,6 +166,11 @@ class SAETraining:
             folder / SPARSITY_NAME,
         )
         (folder / RUNNER_CFG_NAME).write_text(json.dumps(runner))
+
+
+def _l1_norm(output: Any) -> float:
+    """What L1 would penalise, for architectures without that penalty."""
+    return output.feature_acts.sum(-1).mean().item()
 
 
 def resolve_device(name: str) -> str:
