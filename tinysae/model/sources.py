@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.model.hooks import HookPlace, verified_hooks
 from tinysae.model.lean import lean_copy
+from tinysae.model.libraries import import_libraries
 from tinysae.model.texts import (
     ByteStream,
     TextStream,
@@ -150,6 +151,7 @@ def load_model(source: str, *, device: str = "cpu") -> LoadedModel:
     name = folder.name
     config = _checked_files(folder)
 
+    import_libraries()
     from tokenizers import Tokenizer
     from transformer_lens.model_bridge import TransformerBridge
     from transformers.utils import logging
