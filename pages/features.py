@@ -15,10 +15,10 @@ def main() -> None:
     st.markdown(plain(t("features.lead")))
     with shown_errors():
         source = features.choose_source()
-        if source is not None and source.readiness != "ready":
-            features.show_why_not(source)
-        elif source is not None:
+        if source.readiness == "ready":
             show_source(source)
+        else:
+            features.show_why_not(source)
 
 
 def show_source(source: FeatureSource) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -49,10 +50,16 @@ def _parser() -> argparse.ArgumentParser:
     runs.set_defaults(command=_runs)
 
     storybook = commands.add_parser(
-        "storybook", help="rebuild the embedded model from its seed"
+        "storybook", help="rebuild the embedded model and its SAE from their seeds"
     )
-    storybook.add_argument("--out", type=Path, help="where to (the embedded assets)")
-    storybook.add_argument("--tokens", type=int, help="how many tokens to train on")
+    storybook.add_argument(
+        "--only", choices=["model", "sae"], help="an SAE of the model that is there"
+    )
+    storybook.add_argument("--out", type=Path, help="a folder (the embedded assets)")
+    storybook.add_argument("--tokens", type=int, help="how many to train the model on")
+    storybook.add_argument(
+        "--sae-tokens", type=int, help="how many to train the SAE on"
+    )
     storybook.add_argument("--seed", type=int, default=0)
     storybook.set_defaults(command=_storybook)
     return parser
@@ -120,9 +127,17 @@ def _runs(_: argparse.Namespace) -> int:
 
 
 def _storybook(options: argparse.Namespace) -> int:
-    from tinysae.model.train_storybook import rebuild
+    from tinysae import embedded, worker
 
-    rebuild(options.out, tokens=options.tokens, seed=options.seed)
+    out = options.out or embedded.ASSETS
+    if options.only != "sae":
+        from tinysae.model.train_storybook import rebuild
+
+        rebuild(out / "storybook", tokens=options.tokens, seed=options.seed)
+    if options.only != "model":
+        worker.log_to_stderr()
+        figures = embedded.build_sae(out, tokens=options.sae_tokens, seed=options.seed)
+        sys.stdout.write(f"{json.dumps(figures)}\n")
     return 0
 
 

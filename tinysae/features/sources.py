@@ -1,10 +1,11 @@
-"""Where features to look at come from: the runs here, each an SAE and its index.
+"""Where features to look at come from: an SAE and its index, of a run or embedded.
 
-Adding another kind (an embedded SAE, a folder from elsewhere): one more list in
-`feature_sources`, one more look in `feature_source`.
+Adding another kind (a folder from elsewhere): one more list in `feature_sources`, one
+more look in `feature_source`.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,10 +13,16 @@ from typing import Literal
 from tinysae.errors import DamagedError
 from tinysae.features.format import INDEX_NAME
 from tinysae.features.reader import FeatureIndex, open_index
+from tinysae.model.sources import STORYBOOK_DIR
 from tinysae.runs.store import Run, list_runs, open_run
 from tinysae.sae.files import WEIGHTS_NAME
 
 Readiness = Literal["ready", "working", "no_index", "no_sae"]
+
+# No run is ever called that: a run's id begins with its date.
+STORYBOOK_SAE = "storybook"
+STORYBOOK_SAE_DIR = STORYBOOK_DIR.with_name("storybook-sae")
+STORYBOOK_FEATURES_DIR = STORYBOOK_DIR.with_name("storybook-features")
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,11 @@ class FeatureSource:
     index_dir: Path
     readiness: Readiness
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it came with tinysae; its name is then for the page to say."""
+        return self.id == STORYBOOK_SAE
+
     def stamp(self) -> tuple[int, int]:
         """Changes whenever the index is built again; (0, 0) when there is none."""
         try:
@@ -57,8 +69,29 @@ class FeatureSource:
 
 
 def feature_sources() -> list[FeatureSource]:
-    """Everything whose features can or could be looked at, newest first."""
-    return [_of_run(run) for run in list_runs()]
+    """Everything whose features can or could be looked at: the newest run first, the
+    embedded SAE last."""
+    return [*map(_of_run, list_runs()), embedded_source()]
+
+
+def embedded_source() -> FeatureSource:
+    """The SAE that tinysae comes with; opening it says so if its files are gone."""
+    return FeatureSource(
+        id=STORYBOOK_SAE,
+        name=STORYBOOK_SAE,
+        created_at=0.0,
+        sae_dir=STORYBOOK_SAE_DIR,
+        index_dir=STORYBOOK_FEATURES_DIR,
+        readiness="ready",
+    )
+
+
+def default_source(sources: Sequence[FeatureSource]) -> FeatureSource:
+    """What to show to somebody who asked for nothing: the first that is ready.
+
+    `sources` is from `feature_sources`: the newest finished run, else the embedded SAE.
+    """
+    return next(source for source in sources if source.readiness == "ready")
 
 
 def feature_source(source_id: str) -> FeatureSource:
@@ -67,6 +100,8 @@ def feature_source(source_id: str) -> FeatureSource:
     Raises:
         InputError, MissingError, DamagedError: from `runs.store.open_run`.
     """
+    if source_id == STORYBOOK_SAE:
+        return embedded_source()
     return _of_run(open_run(source_id))
 
 

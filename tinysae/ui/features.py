@@ -13,10 +13,15 @@ import pandas as pd
 import streamlit as st
 
 from tinysae.errors import InputError
-from tinysae.features.sources import FeatureSource, feature_source, feature_sources
+from tinysae.features.sources import (
+    FeatureSource,
+    default_source,
+    feature_source,
+    feature_sources,
+)
 from tinysae.ui.i18n import t
 from tinysae.ui.numbers import signed
-from tinysae.ui.page import empty_state, page_link, plain
+from tinysae.ui.page import page_link, plain
 from tinysae.ui.texts import visible
 
 if TYPE_CHECKING:
@@ -38,21 +43,17 @@ def go(*, run: str | None = None, feature: int | None = None) -> None:
     st.query_params.from_dict(parameters)
 
 
-def choose_source() -> FeatureSource | None:
-    """The SAE of the link, else the newest with features; None when there is none.
+def choose_source() -> FeatureSource:
+    """The SAE of the link, else the newest finished run's, else the embedded one.
 
     Raises:
         InputError, MissingError, DamagedError: the link's run cannot be opened; the
             list to choose another from is drawn all the same.
     """
-    sources = {source.id: source for source in feature_sources()}
-    if not sources:
-        empty_state("features.no_runs", page="train", link_key="features.no_runs_link")
-        return None
-    linked = st.query_params.get("run")
-    ready = [source.id for source in sources.values() if source.readiness == "ready"]
-    shown = linked or (ready or list(sources))[0]
-    labels = {source.id: _label(source) for source in sources.values()}
+    found = feature_sources()
+    sources = {source.id: source for source in found}
+    shown = st.query_params.get("run") or default_source(found).id
+    labels = {source.id: source_label(source) for source in found}
     key = "features.run"
     st.session_state[key] = shown if shown in sources else None
     st.selectbox(
@@ -66,7 +67,10 @@ def choose_source() -> FeatureSource | None:
     return sources.get(shown) or feature_source(shown)
 
 
-def _label(source: FeatureSource) -> str:
+def source_label(source: FeatureSource) -> str:
+    """What people call a source, and when it was made (untrusted text)."""
+    if source.is_embedded:
+        return t("features.embedded")
     made = datetime.fromtimestamp(source.created_at).strftime("%Y-%m-%d %H:%M")
     label = f"{source.name} · {made}"
     if source.readiness == "ready":

@@ -1,0 +1,103 @@
+"""The embedded SAE and the index of its features, made as any run's are.
+
+A run in a folder of its own goes through the same worker as everybody's; what it leaves
+then becomes the assets.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from tinysae import worker
+from tinysae.config import TrainConfig
+from tinysae.errors import TinysaeError
+from tinysae.features.sources import STORYBOOK_FEATURES_DIR, STORYBOOK_SAE_DIR
+from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR
+from tinysae.runs.files import staged_folder, write_json
+from tinysae.runs.store import Run, RunStatus, write_status
+
+ASSETS: Final = STORYBOOK_DIR.parent
+SHIPPED_TOKENS: Final = 2_500_000
+BATCH: Final = 2048
+
+
+def shipped_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConfig:
+    """How the shipped SAE is trained, learning ever less over the last fifth."""
+    settings: dict[str, Any] = {
+        "name": "storybook",
+        "architecture": "batchtopk",
+        "d_sae": 2048,
+        "k": 20.0,
+        "lr": 2e-3,
+        "lr_decay_steps": tokens // BATCH // 5,
+        "training_tokens": tokens,
+        "train_batch_size_tokens": BATCH,
+    }
+    return TrainConfig(**{**settings, **changes})
+
+
+def build_sae(
+    assets: Path = ASSETS, *, tokens: int | None = None, seed: int = 0, **changes: Any
+) -> dict[str, Any]:
+    """Trains, evaluates and indexes an SAE of the model in `assets`, and puts it there.
+
+    Nothing is replaced before all of it is there. `changes` are to `shipped_config`.
+    Returns what is saved as ``eval.json``.
+
+    Raises:
+        TinysaeError: what the status of a run would say on the page.
+        OSError: the assets cannot be written.
+    """
+    is_shipped = assets == ASSETS
+    model = STORYBOOK if is_shipped else str(assets / STORYBOOK)
+    config = shipped_config(
+        tokens=tokens or SHIPPED_TOKENS, seed=seed, **{"model_name": model, **changes}
+    )
+    with tempfile.TemporaryDirectory(dir=assets, prefix=".sae-") as folder:
+        run = Run("storybook", Path(folder), config)
+        write_status(run.path, RunStatus("queued"))
+        worker.train(run)
+        status, figures = run.status, run.evaluation()
+        if status.state != "done" or figures is None:
+            key = (status.error or "error.worker_failed").removeprefix("error.")
+            raise TinysaeError(key, **(status.error_values or {}))
+        with staged_folder(assets / STORYBOOK_SAE_DIR.name) as stage:
+            for source in (*run.sae_dir.iterdir(), run.path / "eval.json"):
+                shutil.copyfile(source, stage / source.name)
+            write_json(stage / "config.json", config.to_json())
+            card = sae_card(config, figures)
+            (stage / "README.md").write_text(card, encoding="utf-8")
+        with staged_folder(assets / STORYBOOK_FEATURES_DIR.name) as stage:
+            shutil.copytree(run.features_dir, stage, dirs_exist_ok=True)
+    return figures
+
+
+def sae_card(config: TrainConfig, figures: dict[str, Any]) -> str:
+    """The README beside the weights: what it is, how to load it, how good it is."""
+    tokens = config.total_training_steps * config.train_batch_size_tokens
+    return f"""\
+---
+license: mit
+library_name: saelens
+---
+
+# The storybook SAE
+
+A sparse autoencoder with {config.d_sae:,} features, of what the embedded model's MLP
+writes (`{config.hook_name}`). It loads with SAELens:
+
+```python
+from sae_lens import SAE
+
+sae = SAE.load_from_disk("tinysae/assets/storybook-sae")
+```
+
+- {config.architecture}, k {config.k:g} (SAELens saves it as JumpReLU), {tokens:,}
+  training tokens, batches of {config.train_batch_size_tokens:,}, lr {config.lr:g} that
+  falls over the last fifth, seed {config.seed}; every setting is in `config.json`
+- on {figures["n_tokens"]:,} tokens of held-out stories: CE loss recovered
+  {figures["ce_loss_score"]:.4f}, L0 {figures["l0"]:.1f}, explained variance
+  {figures["explained_variance"]:.3f}, {figures["n_dead"]} features dead
+- rebuilt by `python -m tinysae storybook --only sae`
+"""
