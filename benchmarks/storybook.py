@@ -10,7 +10,9 @@ Prints a table, 20 samples in full, and as its last line one JSON object:
   stories;
 - slot_8gram_share: share of those prompts that have eight fillers in a row, by order of
   first appearance, as some story of the whole training stream has them;
-- assets_mb: everything under tinysae/assets.
+- assets_mb: everything under tinysae/assets;
+- sae_ce_recovered, sae_l0, sae_dead_share, sae_d_sae: the embedded SAE on 200k held-out
+  tokens; see `tinysae.sae.evaluate` for the formulas.
 
 With --save the model's figures and five samples also go into its card.
 """
@@ -31,6 +33,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tinysae.config import TrainConfig
 from tinysae.data.storybook import (
     BOY_NAMES,
     GIRL_NAMES,
@@ -38,6 +41,8 @@ from tinysae.data.storybook import (
     Story,
     stories,
 )
+from tinysae.features.assets import STORYBOOK_SAE_DIR
+from tinysae.model.sources import load_model
 from tinysae.model.train_storybook import (
     END_ID,
     Recipe,
@@ -46,6 +51,8 @@ from tinysae.model.train_storybook import (
     mean_loss,
     save_facts,
 )
+from tinysae.sae.files import load_sae
+from tinysae.worker import evaluated
 
 ASSETS = Path(__file__).resolve().parents[1] / "tinysae" / "assets"
 FOLDER = ASSETS / "storybook"
@@ -104,8 +111,31 @@ def main() -> int:
 
 
 def sae_figures() -> tuple[dict[str, float], list[tuple[str, str]]]:
-    """The embedded SAE's figures (`sae_*`) and their rows in the table."""
-    return {}, []
+    """The embedded SAE's figures (`sae_*`) and their rows in the table.
+
+    Measured here and now, on the text every SAE's evaluation reads.
+    """
+    config = TrainConfig.loads(
+        (STORYBOOK_SAE_DIR / "config.json").read_text(encoding="utf-8")
+    )
+    found = evaluated(
+        load_sae(STORYBOOK_SAE_DIR), load_model(config.model_name), config
+    )
+    figures = {
+        "sae_d_sae": found.d_sae,
+        "sae_ce_recovered": round(found.ce_loss_score, 4),
+        "sae_l0": round(found.l0, 2),
+        "sae_dead_share": round(found.dead_share, 4),
+        "sae_explained_variance": round(found.explained_variance, 4),
+    }
+    lines = [
+        ("SAE, features", f"{found.d_sae:,} on {found.n_tokens:,} held-out tokens"),
+        ("SAE, CE loss recovered", f"{found.ce_loss_score:.4f}"),
+        ("SAE, L0", f"{found.l0:.2f}"),
+        ("SAE, explained variance", f"{found.explained_variance:.4f}"),
+        ("SAE, dead", f"{found.dead_share:.2%}"),
+    ]
+    return figures, lines
 
 
 def model_figures() -> tuple[dict[str, float], list[tuple[str, str]], list[str]]:

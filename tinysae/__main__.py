@@ -128,8 +128,9 @@ def _runs(_: argparse.Namespace) -> int:
 
 def _storybook(options: argparse.Namespace) -> int:
     from tinysae import embedded, worker
+    from tinysae.features.assets import ASSETS
 
-    out = options.out or embedded.ASSETS
+    out = options.out or ASSETS
     if options.only != "sae":
         from tinysae.model.train_storybook import rebuild
 

@@ -12,12 +12,17 @@ from typing import Any, Final
 from tinysae import worker
 from tinysae.config import TrainConfig
 from tinysae.errors import TinysaeError
-from tinysae.features.sources import STORYBOOK_FEATURES_DIR, STORYBOOK_SAE_DIR
-from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR
+from tinysae.features.assets import (
+    ASSETS,
+    STORYBOOK_FEATURES_DIR,
+    STORYBOOK_SAE_DIR,
+)
+from tinysae.features.reader import open_index
+from tinysae.features.showcase import showcases, write_showcases
+from tinysae.model.sources import STORYBOOK
 from tinysae.runs.files import staged_folder, write_json
 from tinysae.runs.store import Run, RunStatus, write_status
 
-ASSETS: Final = STORYBOOK_DIR.parent
 SHIPPED_TOKENS: Final = 2_500_000
 BATCH: Final = 2048
 
@@ -54,7 +59,7 @@ def build_sae(
     config = shipped_config(
         tokens=tokens or SHIPPED_TOKENS, seed=seed, **{"model_name": model, **changes}
     )
-    with tempfile.TemporaryDirectory(dir=assets, prefix=".sae-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tinysae-") as folder:
         run = Run("storybook", Path(folder), config)
         write_status(run.path, RunStatus("queued"))
         worker.train(run)
@@ -70,6 +75,7 @@ def build_sae(
             (stage / "README.md").write_text(card, encoding="utf-8")
         with staged_folder(assets / STORYBOOK_FEATURES_DIR.name) as stage:
             shutil.copytree(run.features_dir, stage, dirs_exist_ok=True)
+            write_showcases(stage, showcases(open_index(stage)))
     return figures
 
 

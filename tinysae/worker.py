@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from tinysae.config import TrainConfig
 from tinysae.errors import TinysaeError
 from tinysae.runs.files import staged_folder, write_json
 from tinysae.runs.launch import stop_requested
@@ -21,7 +22,12 @@ from tinysae.runs.metrics import MetricsLog, StepMetrics
 from tinysae.runs.store import Run, RunStatus, State, home_error, write_status
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tinysae.model.sources import LoadedModel
+    from tinysae.sae.evaluate import Evaluation
+    from tinysae.sae.files import SAE
 
 logger = logging.getLogger(__name__)
 
@@ -85,26 +91,16 @@ def _trained(run: Run, model: "LoadedModel", reporter: "_Reporter") -> bool:
 
 def finish(run: Run, model: "LoadedModel", last_state: State) -> None:
     """Evaluation and index of the run's SAE on held-out text, then `last_state`."""
-    from tinysae.data.corpus import batched, token_chunks
     from tinysae.features.index import build_index
-    from tinysae.sae.evaluate import evaluate
     from tinysae.sae.files import load_sae
 
     config, reporter = run.config, _Reporter(run)
     sae = load_sae(run.sae_dir)
-
-    def contexts(seed: int, n_tokens: int) -> Iterator:
-        chunks = token_chunks(
-            model, config.dataset_path, config.context_size, seed=seed, held_out=True
-        )
-        return islice(chunks, -(-n_tokens // config.context_size))
-
     reporter.begin("evaluating", EVALUATION_TOKENS)
-    evaluation = evaluate(
+    evaluation = evaluated(
         sae,
         model,
-        batched(contexts(EVALUATION_SEED, EVALUATION_TOKENS), CONTEXTS_AT_ONCE),
-        n_ce_batches=CE_BATCHES,
+        config,
         progress=lambda done: reporter.go_on(reporter.done + done),
     )
     write_json(run.path / "eval.json", evaluation.to_json())
@@ -112,12 +108,44 @@ def finish(run: Run, model: "LoadedModel", last_state: State) -> None:
     build_index(
         sae,
         model,
-        contexts(INDEX_SEED, INDEX_TOKENS),
+        _held_out(model, config, INDEX_SEED, INDEX_TOKENS),
         run.features_dir,
         n_tokens=INDEX_TOKENS,
         progress=lambda done, _total: reporter.go_on(done),
     )
     write_status(run.path, RunStatus(last_state))
+
+
+def evaluated(
+    sae: "SAE",
+    model: "LoadedModel",
+    config: TrainConfig,
+    progress: Callable[[int], object] | None = None,
+) -> "Evaluation":
+    """The figures of `sae` on `EVALUATION_TOKENS` held-out tokens of its own text."""
+    from tinysae.data.corpus import batched
+    from tinysae.sae.evaluate import evaluate
+
+    contexts = _held_out(model, config, EVALUATION_SEED, EVALUATION_TOKENS)
+    return evaluate(
+        sae,
+        model,
+        batched(contexts, CONTEXTS_AT_ONCE),
+        n_ce_batches=CE_BATCHES,
+        progress=progress,
+    )
+
+
+def _held_out(
+    model: "LoadedModel", config: TrainConfig, seed: int, n_tokens: int
+) -> Iterator["NDArray[np.int32]"]:
+    """Contexts [context_size] that together have `n_tokens` tokens or a few more."""
+    from tinysae.data.corpus import token_chunks
+
+    chunks = token_chunks(
+        model, config.dataset_path, config.context_size, seed=seed, held_out=True
+    )
+    return islice(chunks, -(-n_tokens // config.context_size))
 
 
 def _model(run: Run) -> "LoadedModel":

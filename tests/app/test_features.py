@@ -11,7 +11,10 @@ from streamlit.testing.v1 import AppTest
 from tests.builders import HOSTILE, finished_run, write_model
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
+from tinysae.features import sources
+from tinysae.features.assets import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
 from tinysae.features.index import open_index
+from tinysae.features.showcase import read_showcases
 from tinysae.runs.store import LOCK_NAME, Run, RunStatus, create_run, write_status
 from tinysae.ui.texts import visible
 from tinysae.words import LANGUAGES, Language, text
@@ -78,13 +81,40 @@ def subheaders(app: AppTest) -> list[str]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_without_runs_the_page_leads_to_training(
+def test_before_anyone_trains_the_embedded_sae_is_there(
     opened: OpenPage, language: Language
 ) -> None:
     app = opened(language)
     assert not errors(app)
     assert app.title[0].value == text("features.title", language)
-    assert text("features.no_runs", language) in sentences(app)
+    choice = app.selectbox(key="features.run")
+    assert choice.value == STORYBOOK_SAE
+    assert choice.options == [text("features.embedded", language)]
+    index = open_index(STORYBOOK_FEATURES_DIR)
+    assert len(app.dataframe[0].value) == index.info.d_sae
+
+
+def test_a_link_opens_a_feature_of_the_embedded_sae(opened: OpenPage, run: Run) -> None:
+    assert run.id != STORYBOOK_SAE
+    shown = read_showcases(STORYBOOK_FEATURES_DIR)[0]
+    app = opened(run=STORYBOOK_SAE, feature=str(shown.feature))
+    assert not errors(app)
+    assert app.header[0].value == text("features.one", "en", feature=shown.feature)
+    fires_on = app.dataframe[0].value["token"].tolist()
+    assert fires_on[:3] == [visible(token) for token in shown.fires_on[:3]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_damaged_embedded_index_is_a_sentence(
+    opened: OpenPage,
+    language: Language,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sources, "STORYBOOK_FEATURES_DIR", tmp_path / "none")
+    app = opened(language)
+    path = str(ASSETS)
+    assert errors(app) == [text("error.features_embedded", language, path=path)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -277,7 +307,8 @@ def test_a_run_with_features_comes_before_a_newer_one_without(
     app = opened()
     choice = app.selectbox(key="features.run")
     assert choice.value == run.id
-    assert [option.split(" · ")[0] for option in choice.options] == ["newer", NAME]
+    names = [option.split(" · ")[0] for option in choice.options]
+    assert names == ["newer", NAME, text("features.embedded", "en")]
     choice.set_value(newer.id).run()
     assert not errors(app)
     assert not app.dataframe

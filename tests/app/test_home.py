@@ -1,7 +1,11 @@
 """The home page: what it says, the model's state, the runs and the language."""
 
+import json
+import zlib
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -9,8 +13,10 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.errors import MissingError
+from tinysae.features.assets import STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
+from tinysae.features.showcase import Showcase, read_showcases, write_showcases
 from tinysae.runs.store import RunStatus, create_run, write_status
-from tinysae.ui import cache
+from tinysae.ui import cache, showcase
 from tinysae.ui.page import PAGES, ROOT, plain
 from tinysae.words import LANGUAGES, Language, text
 
@@ -62,6 +68,77 @@ def test_a_run_is_listed_with_its_state_and_a_hostile_name_is_literal(
     assert text("train.state_done", "en") in shown
     queries = [link.proto.query_string for link in page.get("page_link")]
     assert any(f"run={run.id}" in query for query in queries)
+
+
+def strip(page: AppTest) -> dict[str, Any]:
+    """What the token strip was sent."""
+    (component,) = page.get("bidi_component")
+    return json.loads(zlib.decompress(component.proto.bytes))
+
+
+def feature_links(page: AppTest) -> list[str]:
+    queries = [link.proto.query_string for link in page.get("page_link")]
+    return [query for query in queries if "feature=" in query]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_story_shows_one_feature_at_work(open_page: OpenPage, language: Language):
+    shown = read_showcases(STORYBOOK_FEATURES_DIR)[0]
+    page = open_page(language=language)
+    assert not page.error
+    assert text("home.showcase", language) in [h.value for h in page.subheader]
+    drawn = strip(page)
+    assert "".join(token[0] for token in drawn["tokens"]) == "".join(shown.texts)
+    active = [token[1] is not None for token in drawn["tokens"]]
+    assert active == [value > 0 for value in shown.activations]
+    html = "\n".join(element.proto.body for element in page.get("html"))
+    for word in (*shown.fires_on, *shown.promotes):
+        assert escape(word.strip(" ")) in html
+    (link,) = feature_links(page)
+    assert f"run={STORYBOOK_SAE}" in link
+    assert f"feature={shown.feature}" in link
+
+
+def test_another_feature_is_another_one_and_they_go_round(open_page: OpenPage):
+    features = read_showcases(STORYBOOK_FEATURES_DIR)
+    page = open_page()
+    (first,) = feature_links(page)
+    for shown in (*features[1:], features[0]):
+        label = text("home.showcase_another", "en")
+        next(b for b in page.button if b.label == label).click().run()
+        (link,) = feature_links(page)
+        assert f"feature={shown.feature}" in link
+    assert feature_links(page) == [first]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_missing_showcase_is_a_sentence_and_the_rest_is_there(
+    open_page: OpenPage,
+    language: Language,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(showcase, "STORYBOOK_FEATURES_DIR", tmp_path / "none")
+    page = open_page(language=language)
+    (error,) = page.error
+    assert "python" in error.value
+    assert not page.exception
+    assert plain(text("home.no_runs", language)) in words(page)
+
+
+def test_a_hostile_story_is_only_text(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    hostile = "<img src=x onerror=alert(1)>"
+    shown = Showcase(1, 0.01, [hostile], [hostile], [hostile], [1.0], 1.0)
+    write_showcases(tmp_path, [shown])
+    monkeypatch.setattr(showcase, "STORYBOOK_FEATURES_DIR", tmp_path)
+    page = open_page()
+    assert not page.error
+    html = "\n".join(element.proto.body for element in page.get("html"))
+    assert hostile not in html
+    assert escape(hostile) in html
+    assert strip(page)["tokens"][0][0] == hostile
 
 
 def test_only_the_newest_runs_are_listed(open_page: OpenPage, tiny_home: Path):

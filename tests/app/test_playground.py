@@ -3,15 +3,29 @@
 import json
 import math
 import zlib
+from html import escape
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from tests.builders import finished_run, write_model
+from tinysae.features.assets import (
+    STORYBOOK_FEATURES_DIR,
+    STORYBOOK_SAE,
+    STORYBOOK_SAE_DIR,
+)
+from tinysae.features.at_token import active_features
+from tinysae.features.index import open_index
 from tinysae.model.generate import BOUNDS
 from tinysae.model.sources import STORYBOOK, load_model
+from tinysae.sae.files import load_sae
+from tinysae.ui import playground
 from tinysae.ui.page import ROOT
+from tinysae.ui.texts import visible
 from tinysae.words import LANGUAGES, Language, text
 
 # The first test of the session waits for torch and the model.
@@ -262,3 +276,66 @@ def test_stop_keeps_what_is_written() -> None:
     checked(page.run())
     assert len(page.session_state["playground.writing"].ids) == n_before
     assert f"{n_before} tokens, then you pressed Stop" in sentences(page)
+
+
+def clicked(
+    monkeypatch: pytest.MonkeyPatch, position: int, language: Language = "en"
+) -> AppTest:
+    """The page after a click on that token: AppTest has no browser to click in."""
+    monkeypatch.setattr(playground, "token_strip", lambda *_, **__: position)
+    return opened(language)
+
+
+def linked_features(page: AppTest) -> list[tuple[str, int]]:
+    """The run and the feature of each link to a feature, from top to bottom."""
+    links = [parse_qs(link.proto.query_string) for link in page.get("page_link")]
+    return [
+        (link["run"][0], int(link["feature"][0])) for link in links if "feature" in link
+    ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_before_a_click_the_page_says_what_a_click_does(language: Language) -> None:
+    page = opened(language)
+    assert text("playground.features_none_chosen", language) in sentences(page)
+    assert not linked_features(page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_click_lists_the_features_active_at_that_token(
+    language: Language, monkeypatch: pytest.MonkeyPatch, tiny_home: Path
+) -> None:
+    assert tiny_home.is_dir()
+    page = clicked(monkeypatch, 3, language)
+    assert not page.error
+    model = load_model(STORYBOOK)
+    ids = model.encode(text("playground.prompt_default", language))
+    active = active_features(load_sae(STORYBOOK_SAE_DIR), model, ids, 3)
+    assert linked_features(page) == [
+        (STORYBOOK_SAE, each.feature) for each in active[: playground.N_FEATURES]
+    ]
+    table = open_index(STORYBOOK_FEATURES_DIR).table()
+    html = "\n".join(node.proto.body for node in page.get("html"))
+    for each in active[: playground.N_FEATURES]:
+        assert f"{each.activation:.2f}" in html
+        for token in table["top_tokens"][each.feature][:5]:
+            assert escape(visible(token)) in html
+    # With one SAE there is nothing to choose.
+    assert not [box for box in page.selectbox if box.key == "_features_source"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_sae_of_another_model_is_refused_and_another_can_be_chosen(
+    language: Language, monkeypatch: pytest.MonkeyPatch, tiny_home: Path
+) -> None:
+    run = finished_run(write_model(tiny_home / "model"), name="<b>other</b>")
+    page = clicked(monkeypatch, 3, language)
+    assert linked_features(page)
+    checked(page.selectbox(key="_features_source").set_value(run.id).run())
+    (error,) = page.error
+    wanted = text("error.features_other_model", language, sae="tiny", model=STORYBOOK)
+    assert error.value.replace("\\", "") == wanted
+    assert not linked_features(page)
+    checked(page.selectbox(key="_features_source").set_value(STORYBOOK_SAE).run())
+    assert not page.error
+    assert linked_features(page)

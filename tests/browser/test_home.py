@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Server, Theme, visit
 from tinysae.config import TrainConfig
+from tinysae.features.assets import STORYBOOK_FEATURES_DIR
+from tinysae.features.showcase import read_showcases
 from tinysae.runs.store import create_run
 from tinysae.ui.palette import BACKGROUND
 from tinysae.words import Language, text
@@ -72,6 +74,27 @@ def test_hostile_names_of_runs_are_text(
         links = page.eval_on_selector_all("a", "links => links.map(a => a.hostname)")
         assert set(links) == {"127.0.0.1"}
         assert main.locator("b, em, del, img, .katex, code").count() == 0
+        reader.assert_clean()
+
+
+def test_home_shows_a_feature_at_work_and_opens_it(
+    quiet_server: Server, browser: Browser
+):
+    features = read_showcases(STORYBOOK_FEATURES_DIR)
+    with visit(browser) as reader:
+        page = reader.page
+        page.goto(quiet_server.url)
+        tokens = page.get_by_test_id("stMain").locator(".tokens .token")
+        expect(tokens).to_have_count(len(features[0].texts), timeout=LOADED_MS)
+        another = text("home.showcase_another", "en")
+        page.get_by_role("button", name=another).click()
+        feature = features[1].feature
+        link = text("home.showcase_link", "en", feature=feature)
+        page.get_by_role("link", name=link).click(timeout=LOADED_MS)
+        title = text("features.one", "en", feature=feature)
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(
+            timeout=LOADED_MS
+        )
         reader.assert_clean()
 
 

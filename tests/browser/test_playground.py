@@ -127,3 +127,33 @@ def test_phone_needs_no_sideways_scrolling(
         assert box["x"] + box["width"] <= 390
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert not reader.outside
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_click_on_a_token_leads_to_a_feature_that_is_active_there(
+    quiet_server: Server, browser: Browser, width: int
+) -> None:
+    with visit(browser, width=width) as reader:
+        page = reader.page
+        page.goto(f"{quiet_server.url}/playground")
+        expect(tokens(page).first).to_be_visible(timeout=LOADED_MS)
+        main = page.get_by_test_id("stMain")
+        waiting = text("playground.features_none_chosen", "en")
+        expect(main.get_by_text(waiting)).to_be_visible(timeout=LOADED_MS)
+        tokens(page).nth(8).click()
+        label = re.compile(text("playground.feature_link", "en", feature=r"(\d+)"))
+        links = main.get_by_role("link", name=label)
+        expect(links.first).to_be_visible(timeout=LOADED_MS)
+        expect(main.get_by_text(waiting)).to_have_count(0)
+        expect(tokens(page).nth(8)).to_have_attribute("aria-selected", "true")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        shown = label.search(links.first.inner_text())
+        assert shown is not None
+        links.first.click()
+        title = text("features.one", "en", feature=shown[1])
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(
+            timeout=LOADED_MS
+        )
+        assert "run=storybook" in page.evaluate("location.search")
+        assert not reader.outside
+        assert not reader.errors

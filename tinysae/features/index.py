@@ -70,7 +70,7 @@ def build_index(
         DamagedError: activations are not finite.
         OSError: the index cannot be written.
     """
-    _check_fit(sae, model)
+    check_fit(sae, model)
     iterator = iter(chunks)
     first = next(iterator, None)
     if first is None or n_tokens < 1:
@@ -134,7 +134,12 @@ def build_index(
     return open_index(out_dir)
 
 
-def _check_fit(sae: "SAE", model: "LoadedModel") -> None:
+def check_fit(sae: "SAE", model: "LoadedModel") -> None:
+    """Refuses an SAE of a hook that `model` has not, or not of that width.
+
+    Raises:
+        InputError: naming the hook.
+    """
     width = model.hook_widths.get(sae.hook_name)
     if width is None:
         raise InputError("features_no_hook", hook=sae.hook_name[:200])

@@ -5,6 +5,7 @@ one before anything that reads an index is imported.
 """
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ N_KINDS = (4.0, 12.0)
 N_TOKENS = 6
 # A text of a few lines, also on a phone.
 TOKENS_AROUND = 36
+_ENDS_SENTENCE = re.compile(r'[.!?]"?$|^"$')
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,7 @@ def _n_kinds(record: "FeatureRecord") -> float:
 
 
 def _showcase(record: "FeatureRecord", bos_id: int) -> Showcase:
-    best = max(
-        (_excerpt(context, bos_id) for context in record.contexts), key=_n_active
-    )
+    best = max((excerpt(context, bos_id) for context in record.contexts), key=_n_active)
     return Showcase(
         feature=record.feature,
         density=record.density,
@@ -108,7 +108,7 @@ def _n_active(context: "Context") -> int:
     return int((context.activations > 0).sum())
 
 
-def _excerpt(context: "Context", bos_id: int) -> "Context":
+def excerpt(context: "Context", bos_id: int) -> "Context":
     """The whole sentences of one story around where the feature is strongest."""
     tokens, at = context.tokens.tolist(), context.position
     first, last = max(0, at - TOKENS_AROUND), min(len(tokens), at + TOKENS_AROUND + 1)
@@ -119,9 +119,9 @@ def _excerpt(context: "Context", bos_id: int) -> "Context":
     ends = [
         place + 1
         for place in range(first, last)
-        if context.texts[place].rstrip().endswith((".", "!", "?", '"'))
+        if _ENDS_SENTENCE.search(context.texts[place])
         # A closing quotation mark goes with the full stop before it.
-        and not context.texts[place + 1 : place + 2] == ['"']
+        and context.texts[place + 1 : place + 2] != ['"']
     ]
     if first and tokens[first - 1] != bos_id:
         first = next((end for end in ends if end <= at), first)
@@ -154,7 +154,7 @@ def read_showcases(folder: Path) -> list[Showcase]:
     path = folder / SHOWCASE_NAME
     try:
         data = read_json(path)
-        if data["format"] != FORMAT:
+        if data["format"] != FORMAT or not data["features"]:
             raise ValueError(path.name)
         return [_checked(Showcase(**entry)) for entry in data["features"]]
     except FileNotFoundError as problem:
@@ -164,13 +164,15 @@ def read_showcases(folder: Path) -> list[Showcase]:
 
 
 def _checked(showcase: Showcase) -> Showcase:
-    if (
-        not showcase.texts
-        or len(showcase.texts) != len(showcase.activations)
-        or not all(isinstance(text, str) for text in showcase.texts)
-        or not all(isinstance(value, float) for value in showcase.activations)
-        or not isinstance(showcase.max_act, float)
-        or not showcase.max_act > 0
+    texts = (showcase.texts, showcase.fires_on, showcase.promotes)
+    numbers = [showcase.max_act, showcase.density, *showcase.activations]
+    if not (
+        isinstance(showcase.feature, int)
+        and all(isinstance(each, list) for each in texts)
+        and all(isinstance(text, str) for each in texts for text in each)
+        and all(isinstance(number, int | float) for number in numbers)
+        and 0 < len(showcase.texts) == len(showcase.activations)
+        and showcase.max_act > 0
     ):
         raise ValueError(SHOWCASE_NAME)
     return showcase

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tinysae.errors import DamagedError
+from tinysae.errors import DamagedError, MissingError
+from tinysae.features.assets import (
+    ASSETS,
+    STORYBOOK_FEATURES_DIR,
+    STORYBOOK_SAE,
+    STORYBOOK_SAE_DIR,
+)
 from tinysae.features.format import INDEX_NAME
 from tinysae.features.reader import FeatureIndex, open_index
-from tinysae.model.sources import STORYBOOK_DIR
 from tinysae.runs.store import Run, list_runs, open_run
 from tinysae.sae.files import WEIGHTS_NAME
 
 Readiness = Literal["ready", "working", "no_index", "no_sae"]
-
-# No run is ever called that: a run's id begins with its date.
-STORYBOOK_SAE = "storybook"
-STORYBOOK_SAE_DIR = STORYBOOK_DIR.with_name("storybook-sae")
-STORYBOOK_FEATURES_DIR = STORYBOOK_DIR.with_name("storybook-features")
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,16 @@ class FeatureSource:
         """The index, if it is this SAE's.
 
         Raises:
-            MissingError, DamagedError: from `open_index`.
+            MissingError, DamagedError: from `open_index`; of the embedded SAE, how to
+                get it back.
         """
-        return open_index(self.index_dir, sae_fingerprint=_fingerprint(self.sae_dir))
+        try:
+            fingerprint = _fingerprint(self.sae_dir)
+            return open_index(self.index_dir, sae_fingerprint=fingerprint)
+        except (MissingError, DamagedError) as problem:
+            if not self.is_embedded:
+                raise
+            raise DamagedError("features_embedded", path=str(ASSETS)) from problem
 
 
 def feature_sources() -> list[FeatureSource]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tinysae.features.reader import FeatureIndex
     from tinysae.features.sources import FeatureSource
     from tinysae.model.sources import LoadedModel
+    from tinysae.sae.files import SAE
 
 logger = logging.getLogger(__name__)
 
@@ -163,3 +164,19 @@ def feature_table(source: FeatureSource) -> pd.DataFrame:
     """
     index = feature_index(source)
     return _feature_table(str(source.index_dir), source.stamp(), index)
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _loaded_sae(sae_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
+    from tinysae.sae.files import load_sae
+
+    return load_sae(_source.sae_dir)
+
+
+def loaded_sae(source: FeatureSource) -> SAE:
+    """The SAE of `source`, shared by all sessions until its index is built again.
+
+    Raises:
+        MissingError, DamagedError: from `tinysae.sae.files.load_sae`.
+    """
+    return _loaded_sae(str(source.sae_dir), source.stamp(), source)

@@ -5,7 +5,6 @@ choice changes the address, so that links, Back and a reload all work.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from tinysae.features.sources import (
 from tinysae.ui.i18n import t
 from tinysae.ui.numbers import signed
 from tinysae.ui.page import page_link, plain
+from tinysae.ui.sources import source_label
 from tinysae.ui.texts import visible
 
 if TYPE_CHECKING:
@@ -65,17 +65,6 @@ def choose_source() -> FeatureSource:
         on_change=lambda: go(run=st.session_state[key]),
     )
     return sources.get(shown) or feature_source(shown)
-
-
-def source_label(source: FeatureSource) -> str:
-    """What people call a source, and when it was made (untrusted text)."""
-    if source.is_embedded:
-        return t("features.embedded")
-    made = datetime.fromtimestamp(source.created_at).strftime("%Y-%m-%d %H:%M")
-    label = f"{source.name} · {made}"
-    if source.readiness == "ready":
-        return label
-    return f"{label} · {t(f'features.state_{source.readiness}')}"
 
 
 def show_why_not(source: FeatureSource) -> None:

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from tinysae.model.generate import BOUNDS
+from tinysae.ui.cache import feature_table, loaded_sae
+from tinysae.ui.chips import bar, chips
 from tinysae.ui.distribution import Candidate, distribution_chart
 from tinysae.ui.i18n import language, t
 from tinysae.ui.numbers import ordinal, percent, signed
-from tinysae.ui.page import plain
+from tinysae.ui.page import page_link, plain, shown_errors
+from tinysae.ui.texts import visible
 from tinysae.ui.tokens import StripToken, token_strip
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
+    from tinysae.features.sources import FeatureSource
     from tinysae.model.generate import GenerateSettings, Prompt, Writing
     from tinysae.model.logprobs import TokenStats
     from tinysae.model.sources import LoadedModel
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 # Log-prob of the heatmap's palest colour: a token the model gave 1 chance in 55.
 LOWEST_LOG_PROB = -4.0
 N_CANDIDATES = 12
+N_FEATURES = 8
+# In pixels.
+LINK_WIDTH = 132
 # The browser draws no more often than this, and the model is faster.
 DRAW_EVERY_S = 0.03
 
@@ -135,8 +142,13 @@ def show_writing(place: DeltaGenerator, model: LoadedModel, writing: Writing) ->
         note(ended)
 
 
+@st.fragment
 def show_heatmap(model: LoadedModel, prompt: Prompt, writing: Writing | None) -> None:
-    """The strip of the text that is on the page, coloured by log-prob."""
+    """The strip of the text that is on the page, coloured by log-prob, and the features
+    that are active at the token somebody clicked.
+
+    A click runs only this again, and not the rest of the page.
+    """
     from tinysae.model.logprobs import token_stats
 
     if writing is not None:
@@ -145,15 +157,84 @@ def show_heatmap(model: LoadedModel, prompt: Prompt, writing: Writing | None) ->
     if not ids:
         return
     st.subheader(t("playground.heatmap"))
-    token_strip(
+    position = token_strip(
         heatmap_tokens(model, token_stats(model, ids), n_given=len(prompt.ids)),
         key="playground_heatmap",
         scale="sequential",
         low=LOWEST_LOG_PROB,
         high=0.0,
         legend=t("playground.heatmap_legend"),
+        selectable=True,
     )
     note(t("playground.heatmap_note"))
+    with shown_errors():
+        show_features(model, ids, position)
+
+
+def show_features(model: LoadedModel, ids: list[int], position: int | None) -> None:
+    """The features of an SAE that are active at `ids[position]`, each with a link.
+
+    Raises:
+        InputError: the SAE is of another model.
+        MissingError, DamagedError: the SAE or its index cannot be read.
+    """
+    st.subheader(t("playground.features"))
+    if position is None:
+        note(t("playground.features_none_chosen"))
+        return
+    from tinysae.features.at_token import active_features
+
+    source = _feature_source()
+    active = active_features(loaded_sae(source), model, ids, position)
+    if not active:
+        note(t("playground.features_none_active"))
+        return
+    table = feature_table(source)
+    note(
+        t(
+            "playground.features_count",
+            n=f"{len(active):,}",
+            total=f"{len(table):,}",
+            token=visible(model.token_texts(ids)[position]),
+        )
+    )
+    strongest = active[0].activation
+    for feature, activation in active[:N_FEATURES]:
+        row = table.iloc[feature]
+        with st.container(gap="xxsmall"):
+            with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+                # As wide for all, so that the bars begin on one line.
+                with st.container(width=LINK_WIDTH):
+                    page_link(
+                        "features",
+                        t("playground.feature_link", feature=feature),
+                        run=source.id,
+                        feature=str(feature),
+                    )
+                st.html(bar(activation / strongest, f"{activation:.2f}"))
+            st.html(
+                chips(t("playground.feature_fires"), row["top_tokens"])
+                + chips(t("playground.feature_promotes"), row["promoted"])
+            )
+
+
+def _feature_source() -> FeatureSource:
+    """Whose features to look for: the embedded SAE's, or those chosen instead."""
+    from tinysae.features.sources import feature_sources
+    from tinysae.ui.sources import source_label
+
+    ready = [source for source in feature_sources() if source.readiness == "ready"]
+    sources = {source.id: source for source in reversed(ready)}
+    if len(sources) == 1:
+        return next(iter(sources.values()))
+    labels = {source.id: source_label(source) for source in ready}
+    chosen = st.selectbox(
+        t("playground.features_source"),
+        list(sources),
+        format_func=labels.__getitem__,
+        key="_features_source",
+    )
+    return sources[chosen]
 
 
 def heatmap_tokens(

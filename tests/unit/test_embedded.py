@@ -1,0 +1,153 @@
+"""The embedded SAE: what is shipped, how it is found, and how it is made again."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import finished_run, write_model
+from tinysae.config import TrainConfig
+from tinysae.embedded import build_sae, sae_card, shipped_config
+from tinysae.errors import DamagedError, TinysaeError
+from tinysae.features import sources
+from tinysae.features.assets import (
+    ASSETS,
+    STORYBOOK_FEATURES_DIR,
+    STORYBOOK_SAE,
+    STORYBOOK_SAE_DIR,
+)
+from tinysae.features.index import open_index
+from tinysae.features.showcase import read_showcases, showcases
+from tinysae.features.sources import (
+    default_source,
+    embedded_source,
+    feature_source,
+    feature_sources,
+)
+from tinysae.runs.files import read_json
+from tinysae.runs.store import RUN_ID, RunStatus, create_run, new_run_id, write_status
+
+SMALL: dict[str, Any] = {
+    "d_sae": 32,
+    "k": 4.0,
+    "context_size": 16,
+    "train_batch_size_tokens": 64,
+    "n_batches_in_buffer": 4,
+    "n_batches_for_norm_estimate": 3,
+    "store_batch_size_prompts": 4,
+    "lr_decay_steps": 0,
+}
+
+
+def test_the_shipped_sae_is_as_good_as_promised() -> None:
+    figures = read_json(STORYBOOK_SAE_DIR / "eval.json")
+    assert figures["n_tokens"] > 190_000
+    assert figures["ce_loss_score"] >= 0.95
+    assert figures["l0"] <= 32
+    assert figures["dead_share"] < 0.05
+    index = embedded_source().open()
+    assert index.info.d_sae == figures["d_sae"] >= 2048
+    assert index.info.hook_name == "blocks.0.hook_mlp_out"
+    assert index.info.model == "storybook"
+
+
+def test_the_shipped_settings_are_those_of_the_command() -> None:
+    saved = (STORYBOOK_SAE_DIR / "config.json").read_text(encoding="utf-8")
+    assert TrainConfig.loads(saved) == shipped_config(seed=0)
+
+
+def test_the_card_says_what_the_evaluation_says() -> None:
+    figures = read_json(STORYBOOK_SAE_DIR / "eval.json")
+    card = (STORYBOOK_SAE_DIR / "README.md").read_text(encoding="utf-8")
+    assert card == sae_card(shipped_config(seed=0), figures)
+
+
+def test_the_assets_stay_small() -> None:
+    files = [path for path in ASSETS.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 30e6
+    kinds = {".json", ".safetensors", ".parquet", ".md"}
+    assert {path.suffix for path in files} <= kinds
+
+
+def test_what_home_shows_is_what_the_rule_chooses() -> None:
+    shown = read_showcases(STORYBOOK_FEATURES_DIR)
+    assert shown == showcases(open_index(STORYBOOK_FEATURES_DIR))
+
+
+def test_no_run_has_the_embedded_saes_name() -> None:
+    # A run's id begins with a date, and only such a one is ever made.
+    assert RUN_ID.fullmatch(new_run_id())
+    assert new_run_id()[:8].isdigit()
+    assert not STORYBOOK_SAE[:1].isdigit()
+
+
+def test_the_newest_finished_run_comes_before_the_embedded_sae(
+    tiny_home: Path,
+) -> None:
+    assert feature_sources() == [embedded_source()]
+    assert default_source(feature_sources()) == feature_source(STORYBOOK_SAE)
+    run = finished_run(write_model(tiny_home / "model"))
+    unfinished = create_run(TrainConfig())
+    write_status(unfinished.path, RunStatus("stopped"))
+    found = feature_sources()
+    assert {source.id for source in found} == {run.id, unfinished.id, STORYBOOK_SAE}
+    assert found[-1].is_embedded
+    assert default_source(found).id == run.id
+
+
+@pytest.mark.parametrize("file", ["index.json", "features.parquet"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"x")])
+def test_a_damaged_asset_says_how_to_get_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, damage: Any
+) -> None:
+    shutil.copytree(STORYBOOK_FEATURES_DIR, tmp_path / "features")
+    monkeypatch.setattr(sources, "STORYBOOK_FEATURES_DIR", tmp_path / "features")
+    damage(tmp_path / "features" / file)
+    with pytest.raises(DamagedError, match="python -m tinysae storybook --only sae"):
+        embedded_source().open()
+
+
+def test_the_command_makes_an_sae_an_index_and_a_showcase(tmp_path: Path) -> None:
+    write_model(tmp_path / "storybook")
+    figures = build_sae(tmp_path, tokens=30 * 64, seed=1, **SMALL)
+    sae_dir = tmp_path / STORYBOOK_SAE_DIR.name
+    assert {path.name for path in sae_dir.iterdir()} == {
+        "README.md",
+        "cfg.json",
+        "config.json",
+        "eval.json",
+        "runner_cfg.json",
+        "sae_weights.safetensors",
+        "sparsity.safetensors",
+    }
+    assert json.loads((sae_dir / "eval.json").read_text()) == figures
+    features_dir = tmp_path / STORYBOOK_FEATURES_DIR.name
+    assert open_index(features_dir).info.d_sae == 32
+    assert isinstance(read_showcases(features_dir), list)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "storybook",
+        sae_dir.name,
+        features_dir.name,
+    }
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    sae_dir = tmp_path / STORYBOOK_SAE_DIR.name
+    sae_dir.mkdir()
+    (sae_dir / "kept").touch()
+    with pytest.raises(TinysaeError):
+        build_sae(tmp_path, tokens=30 * 64, **SMALL)
+    assert [path.name for path in sae_dir.iterdir()] == ["kept"]
+    assert [path.name for path in tmp_path.iterdir()] == [sae_dir.name]
+
+
+def test_home_is_painted_without_anything_heavy() -> None:
+    script = (
+        "import sys, tinysae.ui.home, tinysae.ui.showcase, tinysae.ui.page;"
+        "assert not {'torch', 'numpy', 'pandas', 'pyarrow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

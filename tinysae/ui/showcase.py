@@ -1,0 +1,71 @@
+"""Home's feature: a story with one feature of the embedded SAE at work on it."""
+
+import streamlit as st
+
+from tinysae.features.assets import STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
+from tinysae.features.showcase import Showcase, read_showcases
+from tinysae.ui.chips import chips
+from tinysae.ui.i18n import t
+from tinysae.ui.numbers import percent
+from tinysae.ui.page import page_link, shown_errors
+from tinysae.ui.texts import visible
+from tinysae.ui.tokens import StripToken, token_strip
+
+_SHOWN = "home.shown"
+
+
+@st.fragment
+def showcase() -> None:
+    """The story, what the feature fires on and promotes, and ways on from there."""
+    with shown_errors(), st.container(border=True):
+        features = read_showcases(STORYBOOK_FEATURES_DIR)
+        shown = features[st.session_state.get(_SHOWN, 0) % len(features)]
+        story, facts = st.columns([3, 2], gap="large")
+        with story:
+            st.subheader(t("home.showcase"), anchor=False)
+            token_strip(
+                strip_tokens(shown),
+                key="home.showcase",
+                scale="sequential",
+                low=0.0,
+                high=round(shown.max_act, 1),
+                legend=t("home.showcase_legend", feature=shown.feature),
+            )
+        with facts:
+            st.html(
+                chips(t("home.showcase_fires"), _words(shown.fires_on), above=True)
+                + '<div style="height:.5rem"></div>'
+                + chips(t("home.showcase_promotes"), _words(shown.promotes), above=True)
+            )
+            density = percent(shown.density)
+            st.markdown(f":small[{t('home.showcase_density', share=density)}]")
+            with st.container(horizontal=True, vertical_alignment="center"):
+                page_link(
+                    "features",
+                    t("home.showcase_link", feature=shown.feature),
+                    run=STORYBOOK_SAE,
+                    feature=str(shown.feature),
+                )
+                st.button(
+                    t("home.showcase_another"),
+                    icon=":material/refresh:",
+                    on_click=_another,
+                )
+
+
+def _another() -> None:
+    st.session_state[_SHOWN] = st.session_state.get(_SHOWN, 0) + 1
+
+
+def strip_tokens(shown: Showcase) -> list[StripToken]:
+    """The story's tokens, coloured where the feature fires."""
+    label = t("features.activation")
+    return [
+        StripToken(text, value if value > 0 else None, [(label, f"{value:.2f}")])
+        for text, value in zip(shown.texts, shown.activations, strict=True)
+    ]
+
+
+def _words(tokens: list[str]) -> list[str]:
+    # With and without the space before it, a word is one to a newcomer.
+    return list(dict.fromkeys(text.strip(" ") or visible(text) for text in tokens))
