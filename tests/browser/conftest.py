@@ -79,7 +79,12 @@ def is_healthy(url: str) -> bool:
 
 
 def start_server(
-    home: Path, log: Path, *, port: int | None = None, script: str = "app.py"
+    home: Path,
+    log: Path,
+    *,
+    port: int | None = None,
+    script: str = "app.py",
+    root: Path = ROOT,
 ) -> Server:
     """Start a server on `home` and wait until it answers.
 
@@ -87,7 +92,8 @@ def start_server(
         home: its `TINYSAE_HOME`; made when it is missing.
         log: what it prints is added to the end of this file.
         port: by default a free one.
-        script: what to run, from the root of the checkout.
+        script: what to run, from `root`.
+        root: the folder to start it in; by default this checkout.
 
     Raises:
         RuntimeError: it ended, or did not answer in time; with what it printed.
@@ -100,7 +106,7 @@ def start_server(
                 *(sys.executable, "-m", "streamlit", "run", script),
                 *("--server.port", str(port), "--server.headless", "true"),
             ],
-            cwd=ROOT,
+            cwd=root,
             env={**os.environ, "TINYSAE_HOME": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -135,8 +141,7 @@ def quiet_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
-def chromium_path() -> str:
+def find_chromium() -> str:
     """The browser to test with."""
     given = os.environ.get("CHROMIUM")
     if given:
@@ -153,6 +158,13 @@ def chromium_path() -> str:
     return found.stdout.strip()
 
 
+def launch_chromium(playwright: Playwright) -> Browser:
+    """A new Chromium; close it."""
+    # Chromium's sandbox does not start for root, which CI often is.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
+
+
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     """Playwright, started once."""
@@ -161,11 +173,9 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="session")
-def browser(playwright: Playwright, chromium_path: str) -> Iterator[Browser]:
+def browser(playwright: Playwright) -> Iterator[Browser]:
     """One Chromium for all tests; each visit has its own profile in it."""
-    # Chromium's sandbox does not start for root, which CI often is.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    launched = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
+    launched = launch_chromium(playwright)
     yield launched
     launched.close()
 

@@ -1,0 +1,415 @@
+"""How fast the pages are, and how little they send.
+
+Prints a table and, as its last line, one JSON object:
+
+- fcp_over_bare_streamlit, title_over_bare_streamlit: home's first contentful paint,
+  and the time until its title is visible, over those of a one-line Streamlit app.
+  Medians of pairs, alternated; each with a server that nobody has visited and an empty
+  browser profile. Neither server watches files or sends statistics;
+- title_s: the median for tinysae's title, from the start of navigation;
+- model_ready_s: from the start of the first navigation until home says "Ready";
+- rerun_ms: a step of the playground's temperature, from the frame that the browser
+  sends to the one that says the script has finished;
+- strip_kib_256: the whole websocket frame of the playground's strip when the text fills
+  the model's context of 256 tokens, with the component's JS and CSS, which it carries;
+- chart_remounts: how often the node of a live curve was replaced in 30 s of training;
+- frames_after_end: frames received in 10 s after a run's end and the rerun it brings;
+- outside_requests: requests to other hosts, over all pages;
+- minutes_to_own_feature: in a fresh clone, whose packages are there: from the command
+  that starts the server to a feature of the SAE that the default preset trained, by way
+  of home, the playground and the features' table. The 10 s above are not counted.
+
+Needs the packages of requirements-dev.txt and a Chromium; the clone is of HEAD.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from tokenizers import Tokenizer
+
+from tests.browser.conftest import ROOT, Server, launch_chromium, start_server, visit
+from tests.browser.test_main_job import (
+    LOADED_MS,
+    RUN_S,
+    button,
+    expect_curves,
+    expect_still,
+    go_to,
+    write_a_story,
+)
+from tinysae.data.storybook import stories
+from tinysae.words import text
+
+N_PAIRS = 3
+N_RERUNS = 15
+WATCH_S = 30
+QUIET_S = 10
+# Streamlit's heartbeat and late answers aside, a page that is done is silent for this.
+SETTLED_S = 1.0
+# With the start token, all that the embedded model sees at once.
+STRIP_TOKENS = 255
+STRIP = "tinysae_tokens"
+BARE = 'import streamlit as st; st.title("bare")\n'
+# The same for both sides. What makes the bare app slower by default is turned off.
+SERVER_OPTIONS = {
+    "STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none",
+    "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
+    "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+}
+
+TITLE_CLOCK = """
+const look = () => {
+  const title = document.querySelector("h1");
+  if (title?.textContent.trim() && title.checkVisibility()) {
+    window.titleMs = performance.now();
+  } else {
+    requestAnimationFrame(look);
+  }
+};
+requestAnimationFrame(look);
+"""
+FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+WATCH_CHARTS = """() => {
+  const charts = () => [...document.querySelectorAll(".tinysae-live [role=img]")];
+  let seen = charts();
+  window.remounts = 0;
+  window.points = () => charts()[0].data[0].x.length;
+  new MutationObserver(() => {
+    const now = charts();
+    window.remounts += seen.filter((node, i) => node !== now[i]).length;
+    seen = now;
+  }).observe(document.body, { childList: true, subtree: true });
+  return seen.length;
+}"""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of the page's websocket; `at` in the browser's seconds."""
+
+    at: float
+    sent: bool
+    payload: bytes
+
+    @property
+    def message(self) -> ForwardMsg:
+        """What the server said; only of frames that were received."""
+        return ForwardMsg.FromString(self.payload)
+
+    @property
+    def is_finish(self) -> bool:
+        return not self.sent and self.message.WhichOneof("type") == "script_finished"
+
+    @property
+    def is_strip(self) -> bool:
+        if self.sent:
+            return False
+        component = self.message.delta.new_element.bidi_component
+        return STRIP in component.component_name
+
+
+@dataclass
+class Reader:
+    """A page in an empty profile, its frames, and what it asked other hosts for."""
+
+    page: Page
+    outside: list[str]
+    frames: list[Frame] = field(default_factory=list)
+
+    def record(self) -> None:
+        """Begin to keep frames; before the first address is opened."""
+        session = self.page.context.new_cdp_session(self.page)
+
+        def keep(event: dict[str, Any], sent: bool) -> None:
+            payload = base64.b64decode(event["response"]["payloadData"])
+            self.frames.append(Frame(event["timestamp"], sent, payload))
+
+        session.on("Network.webSocketFrameSent", lambda event: keep(event, True))
+        session.on("Network.webSocketFrameReceived", lambda event: keep(event, False))
+        session.send("Network.enable")
+
+    def settle(self) -> None:
+        """Wait until no frame has come for a while, at most a minute."""
+        deadline = time.monotonic() + LOADED_MS / 1000
+        n_before = -1
+        while len(self.frames) != n_before and time.monotonic() < deadline:
+            n_before = len(self.frames)
+            self.page.wait_for_timeout(SETTLED_S * 1000)
+
+
+@contextmanager
+def reader_of(browser: Browser) -> Iterator[Reader]:
+    with visit(browser) as opened:
+        reader = Reader(opened.page, opened.outside)
+        opened.page.add_init_script(TITLE_CLOCK)
+        reader.record()
+        yield reader
+
+
+@contextmanager
+def served(folder: Path, **options: Any) -> Iterator[Server]:
+    """A server nobody has visited, with an empty home in a new part of `folder`."""
+    own = Path(tempfile.mkdtemp(dir=folder))
+    server = start_server(own / "home", own / "server.log", **options)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def first_sight(page: Page, server: Server) -> tuple[float, float]:
+    """Seconds until the first contentful paint and until the title is visible."""
+    page.goto(server.url)
+    page.wait_for_function("() => window.titleMs", timeout=LOADED_MS)
+    return page.evaluate(FIRST_PAINT) / 1000, page.evaluate("window.titleMs") / 1000
+
+
+def bare_pair_half(playwright: Playwright, folder: Path) -> tuple[float, float]:
+    root = Path(tempfile.mkdtemp(dir=folder))
+    (root / "bare.py").write_text(BARE)
+    with (
+        served(folder, root=root, script="bare.py") as server,
+        chromium(playwright) as browser,
+        reader_of(browser) as reader,
+    ):
+        return first_sight(reader.page, server)
+
+
+def own_pair_half(
+    playwright: Playwright, folder: Path, outside: list[str]
+) -> tuple[float, float, float]:
+    """First contentful paint, title and model ready."""
+    with (
+        served(folder) as server,
+        chromium(playwright) as browser,
+        reader_of(browser) as reader,
+    ):
+        page = reader.page
+        paint, title = first_sight(page, server)
+        # The name of the badge's icon is text, too, and stands before it.
+        badge = re.compile(re.escape(text("home.model_ready", "en")) + "$")
+        ready = page.get_by_test_id("stMain").get_by_text(badge)
+        ready.wait_for(timeout=LOADED_MS)
+        ready_s = page.evaluate("performance.now()") / 1000
+        outside += reader.outside
+        return paint, title, ready_s
+
+
+@contextmanager
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    browser = launch_chromium(playwright)
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+def rerun_and_strip(
+    browser: Browser, folder: Path, outside: list[str]
+) -> tuple[list[float], float]:
+    """Milliseconds of each rerun of the playground; KiB of the largest strip."""
+    with served(folder) as server, reader_of(browser) as reader:
+        page = reader.page
+        page.goto(server.url)
+        go_to(page, "playground")
+        tokens = page.get_by_role(
+            "listbox", name=text("playground.heatmap_legend", "en")
+        ).get_by_role("option")
+        expect(tokens.first).to_be_visible(timeout=LOADED_MS)
+        reader.settle()
+        slider = page.get_by_role("slider", name=text("playground.temperature", "en"))
+        reruns = []
+        for _ in range(N_RERUNS):
+            n_before = len(reader.frames)
+            slider.press("ArrowRight")
+            reruns.append(finished_ms(reader, n_before))
+        prompt = page.get_by_role("textbox", name=text("playground.prompt", "en"))
+        prompt.fill(full_context())
+        prompt.press("Control+Enter")
+        expect(tokens).to_have_count(STRIP_TOKENS, timeout=LOADED_MS)
+        reader.settle()
+        strips = [len(frame.payload) for frame in reader.frames if frame.is_strip]
+        outside += reader.outside
+        return reruns, max(strips) / 1024
+
+
+def finished_ms(reader: Reader, n_before: int) -> float:
+    """From the first frame sent after `n_before` to the script's end."""
+    deadline = time.monotonic() + LOADED_MS / 1000
+    while time.monotonic() < deadline:
+        new = reader.frames[n_before:]
+        sent = next((frame for frame in new if frame.sent), None)
+        if sent is not None:
+            for frame in new:
+                if frame.at >= sent.at and frame.is_finish:
+                    return (frame.at - sent.at) * 1000
+        reader.page.wait_for_timeout(10)
+    raise RuntimeError("a rerun did not end")
+
+
+def full_context() -> str:
+    """A beginning of a story that has exactly `STRIP_TOKENS` tokens."""
+    folder = ROOT / "tinysae" / "assets" / "storybook"
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    # Two stories in a row: one alone is often shorter.
+    some = (story.text for story in stories(0))
+    for first, second in zip(islice(some, 0, 200), some, strict=False):
+        both = f"{first} {second}"
+        encoding = tokenizer.encode(both, add_special_tokens=False)
+        prompt = both[: encoding.offsets[STRIP_TOKENS - 1][1]]
+        again = tokenizer.encode(prompt, add_special_tokens=False)
+        if len(again.ids) == STRIP_TOKENS:
+            return prompt
+    raise RuntimeError("no story of the right length")
+
+
+@dataclass
+class Journey:
+    """What was seen on the way to one's own feature."""
+
+    minutes: float
+    training_s: float
+    remounts: int
+    n_charts: int
+    new_points: int
+    frames_after_end: int
+
+
+def to_own_feature(browser: Browser, folder: Path, outside: list[str]) -> Journey:
+    """A newcomer's first minutes in a fresh clone; the default settings untouched."""
+    clone = folder / "clone"
+    command = ["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(clone)]
+    subprocess.run(command, check=True)
+    started = time.monotonic()
+    server = start_server(clone, folder / "clone.log", root=clone)
+    try:
+        with reader_of(browser) as reader:
+            page = reader.page
+            page.goto(server.url)
+            go_to(page, "playground")
+            write_a_story(page)
+            go_to(page, "train")
+            button(page, "train.start").click()
+            training = time.monotonic()
+            expect_curves(page)
+            n_charts = page.evaluate(WATCH_CHARTS)
+            n_points = page.evaluate("window.points()")
+            page.wait_for_timeout(WATCH_S * 1000)
+            remounts = page.evaluate("window.remounts")
+            new_points = page.evaluate("window.points()") - n_points
+            if not button(page, "train.stop").is_visible() or not new_points:
+                raise RuntimeError("no live curves for as long as they are watched")
+
+            explore = page.get_by_role("link", name=text("train.explore", "en"))
+            expect(explore).to_be_visible(timeout=RUN_S * 1000)
+            training_s = time.monotonic() - training
+            expect_still(page)
+            watched = time.monotonic()
+            reader.settle()
+            n_frames = sum(not frame.sent for frame in reader.frames)
+            page.wait_for_timeout(QUIET_S * 1000)
+            late = sum(not frame.sent for frame in reader.frames) - n_frames
+            watched = time.monotonic() - watched
+
+            explore.click()
+            table = page.get_by_test_id("stDataFrame").first
+            expect(table).to_be_visible(timeout=LOADED_MS)
+            # The table is a canvas: a place in its first row is what there is.
+            table.click(position={"x": 250, "y": 36 + 35 * 0.5})
+            expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+            minutes = (time.monotonic() - started - watched) / 60
+            expect_still(page)
+            outside += reader.outside
+    finally:
+        server.stop()
+    return Journey(minutes, training_s, remounts, n_charts, new_points, late)
+
+
+def row(name: str, value: object, remark: str = "") -> None:
+    load = os.getloadavg()[0]
+    print(f"{name:28} {value!s:>10}   load {load:4.1f}   {remark}", flush=True)
+
+
+def spread(values: Iterable[float], digits: int = 2) -> str:
+    return " ".join(f"{value:.{digits}f}" for value in sorted(values))
+
+
+def main() -> int:
+    # What is started in the clone must find the clone's modules, not this checkout's.
+    os.environ.pop("PYTHONPATH", None)
+    os.environ.update(SERVER_OPTIONS)
+    outside: list[str] = []
+    figures: dict[str, float] = {}
+    row("cores", os.cpu_count() or 0, "load: of the last minute")
+    with (
+        tempfile.TemporaryDirectory(prefix="tinysae-pages-") as name,
+        sync_playwright() as playwright,
+    ):
+        folder = Path(name)
+        bare, own = [], []
+        # One pair goes first that does not count: it brings files into memory.
+        for _ in range(N_PAIRS + 1):
+            bare.append(bare_pair_half(playwright, folder))
+            own.append(own_pair_half(playwright, folder, outside))
+        (bare_paint, bare_title) = zip(*bare[1:], strict=True)
+        (own_paint, own_title, ready) = zip(*own[1:], strict=True)
+        for what, ours, theirs in (
+            ("fcp", own_paint, bare_paint),
+            ("title", own_title, bare_title),
+        ):
+            ratio = round(median(ours) / median(theirs), 3)
+            figures[f"{what}_over_bare_streamlit"] = ratio
+            row(f"{what} over bare", ratio)
+            row(f"  {what}, tinysae, s", round(median(ours), 2), spread(ours))
+            row(f"  {what}, bare, s", round(median(theirs), 2), spread(theirs))
+        figures["title_s"] = round(median(own_title), 2)
+        figures["model_ready_s"] = round(median(ready), 2)
+        row("model ready, s", figures["model_ready_s"], spread(ready))
+
+        with chromium(playwright) as browser:
+            reruns, strip_kib = rerun_and_strip(browser, folder, outside)
+            figures["rerun_ms"] = round(median(reruns), 1)
+            figures["strip_kib_256"] = round(strip_kib, 2)
+            row("rerun, ms", figures["rerun_ms"], spread(reruns, 0))
+            row("strip, KiB", figures["strip_kib_256"], f"{STRIP_TOKENS} tokens + BOS")
+
+            journey = to_own_feature(browser, folder, outside)
+        figures["chart_remounts"] = journey.remounts
+        figures["frames_after_end"] = journey.frames_after_end
+        figures["outside_requests"] = len(outside)
+        figures["minutes_to_own_feature"] = round(journey.minutes, 2)
+        row(
+            "chart remounts",
+            journey.remounts,
+            f"{journey.n_charts} charts, {WATCH_S} s, {journey.new_points} new points",
+        )
+        row("frames after the end", journey.frames_after_end, f"in {QUIET_S} s")
+        row("outside requests", len(outside), " ".join(sorted(set(outside))))
+        row(
+            "minutes to own feature",
+            figures["minutes_to_own_feature"],
+            f"of which the run, Start to end: {journey.training_s:.0f} s",
+        )
+    print(json.dumps(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
