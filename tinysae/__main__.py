@@ -1,7 +1,6 @@
 """`python -m tinysae`: what the pages do, without a browser."""
 
 import argparse
-import fcntl
 import json
 import sys
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from typing import Any
 
 from tinysae.config import PRESETS, TrainConfig, choices, settings
 from tinysae.errors import BusyError, TinysaeError
+from tinysae.runs.launch import take_lock
 from tinysae.runs.store import LOCK_NAME, Run, create_run, list_runs, open_run
 
 
@@ -106,10 +106,8 @@ def _worked(run: Run, lock_fd: int | None, work: Any) -> int:
     with ExitStack() as stack:
         if lock_fd is None:
             lock = stack.enter_context((run.path / LOCK_NAME).open("ab"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BusyError("run_has_worker", name=run.config.title) from None
+            if not take_lock(lock.fileno()):
+                raise BusyError("run_has_worker", name=run.config.title)
         sys.stderr.write(f"{run.path}\n")
         work(run)
         status = run.status

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, Literal, NamedTuple, cast, get_args, get_type_hints
 
 from tinysae.errors import DamagedError, SettingError
@@ -531,15 +532,37 @@ class TrainConfig:
         return cls.from_json(cast("dict[str, Any]", data))
 
 
-def settings() -> dict[str, Setting]:
+@cache
+def settings() -> Mapping[str, Setting]:
     """Field name -> its words and bounds, in the order of the form."""
     return {item.name: item.metadata["setting"] for item in fields(TrainConfig)}
 
 
 def choices(name: str) -> tuple[str, ...]:
     """What a setting with named alternatives accepts; empty for all the others."""
-    kind = get_type_hints(TrainConfig)[name]
+    kind = _kinds()[name]
     return get_args(kind) if hasattr(kind, "__args__") else ()
+
+
+@cache
+def _kinds() -> Mapping[str, Any]:
+    # Resolved once: every page reads the config of every run.
+    return get_type_hints(TrainConfig)
+
+
+def is_number_within(
+    value: Any, kind: type, low: float | None, high: float | None
+) -> bool:
+    """Whether `value` is a finite number of `kind` from `low` to `high`."""
+    # bool is an int in Python, and a forged NaN passes every comparison.
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and (kind is float or value == int(value))
+        and (low is None or value >= low)
+        and (high is None or value <= high)
+    )
 
 
 def reads(config_architecture: str, name: str) -> bool:
@@ -549,7 +572,7 @@ def reads(config_architecture: str, name: str) -> bool:
 
 
 def _checked(name: str, value: Any) -> Any:
-    kind: Any = get_type_hints(TrainConfig)[name]
+    kind = _kinds()[name]
     accepted = choices(name)
     if accepted:
         if value not in accepted:
@@ -570,15 +593,7 @@ def _checked(name: str, value: Any) -> Any:
             )
         return value
     setting = settings()[name]
-    # bool is an int in Python, and a forged NaN passes every comparison.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if (
-        not is_number
-        or not math.isfinite(value)
-        or (kind is int and value != int(value))
-        or (setting.low is not None and value < setting.low)
-        or (setting.high is not None and value > setting.high)
-    ):
+    if not is_number_within(value, kind, setting.low, setting.high):
         raise SettingError(
             "setting_range",
             field=name,

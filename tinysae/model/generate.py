@@ -4,12 +4,12 @@ torch is imported inside functions: the page reads the settings before it is loa
 """
 
 import inspect
-import math
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tinysae.config import is_number_within
 from tinysae.errors import InputError, SettingError
 from tinysae.model.forward import running
 
@@ -62,15 +62,7 @@ class GenerateSettings:
         for name, (low, high) in BOUNDS.items():
             value = getattr(self, name)
             kind = type(getattr(type(self), name))
-            # bool is an int in Python, and a forged NaN passes every comparison.
-            is_good = (
-                isinstance(value, int | float)
-                and not isinstance(value, bool)
-                and math.isfinite(value)
-                and low <= value <= high
-                and (kind is float or value == int(value))
-            )
-            if not is_good:
+            if not is_number_within(value, kind, low, high):
                 raise SettingError(
                     "setting_range",
                     field=name,

@@ -56,7 +56,7 @@ def launch(run: Run, command: str) -> None:
     """
     (run.path / STOP_NAME).unlink(missing_ok=True)
     with (run.path / LOCK_NAME).open("ab") as lock, run.log_path.open("ab") as log:
-        if not _take(lock.fileno()):
+        if not take_lock(lock.fileno()):
             raise BusyError("run_has_worker", name=run.config.title)
         subprocess.Popen(
             [
@@ -84,7 +84,8 @@ def stop_requested(path: Path) -> bool:
     return (path / STOP_NAME).exists()
 
 
-def _take(handle: int) -> bool:
+def take_lock(handle: int) -> bool:
+    """Locks the open file `handle` for a worker; False when another holds it."""
     deadline = time.monotonic() + OBSERVER_PATIENCE_S
     while True:
         try:
@@ -105,6 +106,6 @@ def _start_lock() -> Generator[None]:
     except OSError as problem:
         raise home_error(problem) from problem
     with file:
-        if not _take(file.fileno()):
+        if not take_lock(file.fileno()):
             raise BusyError("start_in_progress")
         yield

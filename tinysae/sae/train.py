@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # than the tutorial logs.
 ROWS_PER_RUN = 1000
 MAX_STEPS_A_ROW = 30
+L1_LOSS = "losses/l1_loss"
 
 
 class SAETraining:
@@ -39,7 +40,6 @@ class SAETraining:
 
     def __init__(self, config: TrainConfig, model: "LoadedModel") -> None:
         import torch
-        from sae_lens.config import LoggingConfig, SAETrainerConfig
         from sae_lens.training.sae_trainer import SAETrainer
 
         if config.hook_name not in model.hook_widths:
@@ -55,25 +55,10 @@ class SAETraining:
         torch.manual_seed(config.seed)
         d_in = model.hook_widths[config.hook_name]
         self._sae = build_training_sae(config, d_in, device)
+        self._runner = _runner_config(config, self._sae)
         self._batches = _batches(config, model)
         self._trainer: Any = SAETrainer(
-            SAETrainerConfig(
-                total_training_samples=(
-                    config.total_training_steps * config.train_batch_size_tokens
-                ),
-                train_batch_size_samples=config.train_batch_size_tokens,
-                lr=config.lr,
-                lr_end=config.lr / 10,
-                lr_warm_up_steps=config.lr_warm_up_steps,
-                lr_decay_steps=config.lr_decay_steps,
-                adam_beta1=config.adam_beta1,
-                adam_beta2=config.adam_beta2,
-                device=device,
-                dead_feature_window=config.dead_feature_window,
-                feature_sampling_window=config.feature_sampling_window,
-                n_batches_for_norm_estimate=config.n_batches_for_norm_estimate,
-                logger=LoggingConfig(log_to_wandb=False),
-            ),
+            self._runner.to_sae_trainer_config(),
             self._sae,
             self._batches,
         )
@@ -136,7 +121,7 @@ class SAETraining:
             "step": step,
             "n_tokens": self._trainer.n_training_samples,
             "mse": log["losses/mse_loss"],
-            "l1": log.get("losses/l1_loss", _l1_norm(output)),
+            "l1": log[L1_LOSS] if L1_LOSS in log else _l1_norm(output),
             "loss": log["losses/overall_loss"],
             "l0": log["metrics/l0"],
             "explained_variance": log["metrics/explained_variance"],
@@ -154,7 +139,7 @@ class SAETraining:
             fold_activation_norm(sae, scale)
             trainer.activation_scaler.scaling_factor = None
         sae.cfg.normalize_activations = "none"
-        runner = _runner_config(self.config, sae)
+        runner = self._runner.to_dict()
         for name in _METADATA:
             setattr(sae.cfg.metadata, name, runner[name])
         trainer.set_final_sae_metadata()
@@ -228,8 +213,8 @@ _METADATA = (
 )
 
 
-def _runner_config(config: TrainConfig, sae: Any) -> dict[str, Any]:
-    """The same run as a config of SAELens's own runner (`runner_cfg.json`)."""
+def _runner_config(config: TrainConfig, sae: Any) -> Any:
+    """The same run as SAELens's own runner would be told it."""
     from sae_lens.config import LanguageModelSAERunnerConfig, LoggingConfig
 
     return LanguageModelSAERunnerConfig(
@@ -257,4 +242,4 @@ def _runner_config(config: TrainConfig, sae: Any) -> dict[str, Any]:
         output_path=None,
         verbose=False,
         logger=LoggingConfig(log_to_wandb=False),
-    ).to_dict()
+    )

@@ -1,6 +1,5 @@
 """What the home page shows, piece by piece."""
 
-from datetime import datetime
 from typing import Literal
 
 import streamlit as st
@@ -9,6 +8,7 @@ from tinysae.model.sources import STORYBOOK
 from tinysae.runs.store import Run, State, list_runs
 from tinysae.ui import cache
 from tinysae.ui.i18n import t
+from tinysae.ui.numbers import moment
 from tinysae.ui.page import Page, empty_state, page_link, plain
 
 WAYS: tuple[Page, ...] = ("playground", "train", "features")
@@ -67,8 +67,7 @@ def runs() -> None:
 def _run(run: Run) -> None:
     state = run.status.state
     icon, colour = _BADGE.get(state, _WORKING_BADGE)
-    started = datetime.fromtimestamp(run.created_at).strftime("%Y-%m-%d %H:%M")
-    st.markdown(f"**{plain(run.config.title)}**  \n:small[{started}]")
+    st.markdown(f"**{plain(run.config.title)}**  \n:small[{moment(run.created_at)}]")
     st.space("stretch")
     st.badge(t(f"train.state_{state}"), icon=icon, color=colour)
     page_link("train", t("home.run_curves"), run=run.id)

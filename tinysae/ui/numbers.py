@@ -1,5 +1,7 @@
 """Numbers as people read them, the same in every language."""
 
+from datetime import datetime
+
 
 def percent(share: float) -> str:
     """A probability as a percentage: "70.1%", "0.03%", "<0.01%", "0%"."""
@@ -24,3 +26,8 @@ def ordinal(n: int) -> str:
         "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10)
     )
     return f"{n:,}{ending or 'th'}"
+
+
+def moment(seconds: float) -> str:
+    """A time since the epoch as this machine's date and minute: "2026-01-31 09:05"."""
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")

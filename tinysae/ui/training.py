@@ -1,7 +1,6 @@
 """What the training page shows of settings and runs, piece by piece."""
 
 from dataclasses import fields
-from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -14,6 +13,7 @@ from tinysae.runs.store import Run, RunStatus
 from tinysae.ui import cache
 from tinysae.ui.charts import Series, live_chart
 from tinysae.ui.i18n import language, t
+from tinysae.ui.numbers import moment
 from tinysae.ui.page import plain
 from tinysae.words import text
 
@@ -213,5 +213,4 @@ def show_failure(status: RunStatus) -> None:
 
 def run_label(run: Run) -> str:
     """A run as the list names it: what it is, and when it was started."""
-    started = datetime.fromtimestamp(run.created_at).strftime("%Y-%m-%d %H:%M")
-    return f"{run.config.title} · {started}"
+    return f"{run.config.title} · {moment(run.created_at)}"
