@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -307,3 +308,10 @@ def test_code_that_a_folder_brings_is_not_run(copied: Path) -> None:
     with pytest.raises(DamagedError):
         load_model(str(copied))
     assert not ran.exists()
+
+
+def test_models_loaded_at_once_are_as_good_as_one_by_one(tiny_model_dir: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(load_model, [str(tiny_model_dir)] * 8))
+    for model in [*loaded, load_model(str(tiny_model_dir))]:
+        assert torch.equal(model.W_U.T, model.plain.get_input_embeddings().weight)

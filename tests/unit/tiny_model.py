@@ -12,6 +12,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tinysae.model.libraries import LOADING
+
 BOS = "<|endoftext|>"
 N_CTX = 64
 CORPUS = (
@@ -65,5 +67,8 @@ def build_tiny_model(folder: Path, **changes: Any) -> Path:
             **changes,
         }
     )
-    save_model(GPTNeoForCausalLM(config), folder)
+    # The warm-up of a page's test may be loading a model just now.
+    with LOADING:
+        model = GPTNeoForCausalLM(config)
+    save_model(model, folder)
     return folder

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.model.hooks import HookPlace, verified_hooks
 from tinysae.model.lean import lean_copy
-from tinysae.model.libraries import import_libraries
+from tinysae.model.libraries import LOADING, import_libraries
 from tinysae.model.texts import (
     ByteStream,
     TextStream,
@@ -148,9 +148,16 @@ def load_model(source: str, *, device: str = "cpu") -> LoadedModel:
         DamagedError: a file cannot be read, or is not a causal language model.
     """
     folder = _directory_of(source)
-    name = folder.name
     config = _checked_files(folder)
+    with LOADING:
+        return _loaded(source, folder, config, device)
 
+
+def _loaded(
+    source: str, folder: Path, config: dict[str, Any], device: str
+) -> LoadedModel:
+    """`load_model` of a folder whose files have been looked at."""
+    name = folder.name
     import_libraries()
     from tokenizers import Tokenizer
     from transformer_lens.model_bridge import TransformerBridge
