@@ -314,4 +314,5 @@ def test_models_loaded_at_once_are_as_good_as_one_by_one(tiny_model_dir: Path) -
     with ThreadPoolExecutor(4) as pool:
         loaded = list(pool.map(load_model, [str(tiny_model_dir)] * 8))
     for model in [*loaded, load_model(str(tiny_model_dir))]:
-        assert torch.equal(model.W_U.T, model.plain.get_input_embeddings().weight)
+        embeddings: Any = model.plain.get_input_embeddings()
+        assert torch.equal(model.W_U.T, embeddings.weight)
