@@ -121,7 +121,7 @@ class SAETraining:
             "step": step,
             "n_tokens": self._trainer.n_training_samples,
             "mse": log["losses/mse_loss"],
-            "l1": log[L1_LOSS] if L1_LOSS in log else _l1_norm(output),
+            "l1": log[L1_LOSS] if L1_LOSS in log else _l1_norm(self._sae, output),
             "loss": log["losses/overall_loss"],
             "l0": log["metrics/l0"],
             "explained_variance": log["metrics/explained_variance"],
@@ -153,9 +153,13 @@ class SAETraining:
         (folder / RUNNER_CFG_NAME).write_text(json.dumps(runner))
 
 
-def _l1_norm(output: Any) -> float:
+def _l1_norm(sae: Any, output: Any) -> float:
     """What L1 would penalise, for architectures without that penalty."""
-    return output.feature_acts.sum(-1).mean().item()
+    acts = output.feature_acts.detach().float()
+    # Activations of these are times the decoder's norms already.
+    if not getattr(sae.cfg, "rescale_acts_by_decoder_norm", False):
+        acts = acts * sae.W_dec.detach().float().norm(dim=-1)
+    return acts.sum(-1).mean().item()
 
 
 def resolve_device(name: str) -> str:
@@ -231,12 +235,17 @@ def _runner_config(config: TrainConfig, sae: Any) -> Any:
         adam_beta1=config.adam_beta1,
         adam_beta2=config.adam_beta2,
         lr=config.lr,
+        lr_scheduler_name=config.lr_scheduler_name,
+        lr_end=config.lr_end or None,
+        n_restart_cycles=config.n_restart_cycles,
         lr_warm_up_steps=config.lr_warm_up_steps,
         lr_decay_steps=config.lr_decay_steps,
         dead_feature_window=config.dead_feature_window,
         feature_sampling_window=config.feature_sampling_window,
         n_batches_for_norm_estimate=config.n_batches_for_norm_estimate,
+        n_checkpoints=config.n_checkpoints,
         seed=config.seed,
+        dtype=config.dtype,
         device=str(sae.cfg.device),
         checkpoint_path=None,
         output_path=None,
