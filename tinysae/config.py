@@ -9,21 +9,33 @@ No torch and no streamlit: the form must paint before either is loaded.
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast, get_args, get_type_hints
 
 from tinysae.errors import DamagedError, SettingError
 from tinysae.words import Language
 
-Architecture = Literal["standard", "batchtopk"]
+Architecture = Literal[
+    "standard", "topk", "batchtopk", "jumprelu", "gated", "matryoshka_batchtopk"
+]
+# SAELens also has layer_norm and constant_norm_rescale, whose reconstruction needs
+# each token's own norm: a feature would have no direction of its own in the model.
+# Its covariance_whitening could be folded into saved weights, but takes two
+# d_in x d_in matrices to measure and to keep in every checkpoint, which is not built.
 Normalization = Literal["none", "expected_average_only_in"]
+SparsityLoss = Literal["step", "tanh", "quadratic"]
+Scheduler = Literal["constant", "cosineannealing", "cosineannealingwarmrestarts"]
+Dtype = Literal["float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Group = Literal["data", "sae", "sparsity", "optimiser", "store", "monitoring"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 FORMAT = 1
+MADE_WITH = "made_with"
 NAME_LIMIT = 80
 # Bounds that no sensible run on one machine passes: they catch a slipped zero.
 MAX_TOKENS = 100_000_000_000
@@ -31,6 +43,13 @@ MAX_D_SAE = 1 << 20
 MAX_BATCH = 1 << 17
 # What a number input of a browser holds exactly.
 MAX_SEED = 2**53 - 1
+
+PENALISES_L1: tuple[Architecture, ...] = ("standard", "gated")
+KEEPS_K: tuple[Architecture, ...] = ("topk", "batchtopk", "matryoshka_batchtopk")
+KEEPS_K_A_BATCH: tuple[Architecture, ...] = ("batchtopk", "matryoshka_batchtopk")
+JUMPRELU: tuple[Architecture, ...] = ("jumprelu",)
+MATRYOSHKA: tuple[Architecture, ...] = ("matryoshka_batchtopk",)
+COSINES: tuple[Scheduler, ...] = ("cosineannealing", "cosineannealingwarmrestarts")
 
 
 class Setting(NamedTuple):
@@ -43,8 +62,10 @@ class Setting(NamedTuple):
     """Label and help in Korean."""
     low: float | None = None
     high: float | None = None
-    only_for: Architecture | None = None
-    """The architecture that reads this setting; None: all of them."""
+    only_for: tuple[Architecture, ...] = ()
+    """The architectures that read this setting; none named: all of them."""
+    only_when: tuple[str, tuple[str, ...]] | None = None
+    """Another setting, and its values with which this one is read."""
 
     def label(self, language: Language) -> str:
         return (self.en if language == "en" else self.ko)[0]
@@ -146,13 +167,21 @@ class TrainConfig:
         (
             "Architecture (architecture)",
             "How the SAE stays sparse. standard: a penalty on activations (L1), as in "
-            "the tutorial. batchtopk: keeps exactly k active features a token on "
-            "average.",
+            "the tutorial. topk: exactly the k strongest features of every token. "
+            "batchtopk: k features a token on average over a batch, which SAELens "
+            "advises first. jumprelu: each feature learns its own threshold, and "
+            "active features are counted (L0). gated: one part decides what is on, "
+            "another how strongly. matryoshka_batchtopk: a batchtopk whose first "
+            "features must also do on their own, which keeps general features whole.",
         ),
         (
             "구조 (architecture)",
             "SAE를 희소하게 유지하는 방법이에요. standard는 튜토리얼처럼 활성값에 "
-            "벌점(L1)을 주고, batchtopk는 토큰당 평균 k개의 특징만 남겨요.",
+            "벌점(L1)을 줘요. topk는 토큰마다 가장 센 특징 k개만 남겨요. batchtopk는 "
+            "배치 평균으로 토큰당 k개를 남기고, SAELens가 먼저 권하는 방법이에요. "
+            "jumprelu는 특징마다 문턱값을 배우고 켜진 특징의 수(L0)에 벌점을 줘요. "
+            "gated는 무엇을 켤지와 얼마나 셀지를 따로 정해요. matryoshka_batchtopk는 "
+            "앞쪽 특징만으로도 복원하게 해서 일반적인 특징이 쪼개지지 않게 해요.",
         ),
     )
     d_sae: int = _setting(
@@ -169,6 +198,53 @@ class TrainConfig:
         ),
         1,
         MAX_D_SAE,
+    )
+    matryoshka_widths: str = _setting(
+        "",
+        "sae",
+        (
+            "Nested widths (matryoshka_widths)",
+            "The first so many features that must reconstruct on their own, in rising "
+            "order: 128, 512. All features together always come last. Empty: a "
+            "sixteenth and a quarter of all features.",
+        ),
+        (
+            "겹친 너비 (matryoshka_widths)",
+            "그만큼의 앞쪽 특징만으로도 복원해야 하는 너비예요. 128, 512처럼 커지는 "
+            "순서로 적어요. 마지막은 언제나 특징 전체예요. 비워 두면 전체의 16분의 "
+            "1과 4분의 1을 써요.",
+        ),
+        only_for=MATRYOSHKA,
+    )
+    rescale_acts_by_decoder_norm: bool = _setting(
+        True,
+        "sae",
+        (
+            "Weigh by the decoder's norm (rescale_acts_by_decoder_norm)",
+            "Chooses the strongest features by what they write, not by the size of "
+            "their activation alone: the decoder's directions then count as if they "
+            "all had length one.",
+        ),
+        (
+            "디코더 크기로 견주기 (rescale_acts_by_decoder_norm)",
+            "활성값의 크기만이 아니라 실제로 쓰는 양으로 가장 센 특징을 골라요. "
+            "디코더 방향의 길이를 모두 1로 보는 것과 같아요.",
+        ),
+        only_for=KEEPS_K,
+    )
+    dtype: Dtype = _setting(
+        "float32",
+        "sae",
+        (
+            "Number format (dtype)",
+            "Of the SAE's weights and of the activations it reads. bfloat16 takes half "
+            "the memory and is coarser; on a CPU it is not faster.",
+        ),
+        (
+            "수 형식 (dtype)",
+            "SAE의 가중치와 SAE가 읽는 활성값의 형식이에요. bfloat16은 메모리를 반만 "
+            "쓰지만 덜 정밀하고, CPU에서는 더 빠르지 않아요.",
+        ),
     )
     normalize_activations: Normalization = _setting(
         "expected_average_only_in",
@@ -198,6 +274,7 @@ class TrainConfig:
         ),
         1,
         100_000,
+        only_when=("normalize_activations", ("expected_average_only_in",)),
     )
     apply_b_dec_to_input: bool = _setting(
         False,
@@ -216,13 +293,13 @@ class TrainConfig:
         "sae",
         (
             "Decoder's initial norm (decoder_init_norm)",
-            "The length of every decoder direction at the start.",
+            "The length of every decoder direction at the start. 0: as they are drawn.",
         ),
         (
             "디코더 초기 크기 (decoder_init_norm)",
-            "학습을 시작할 때 디코더 방향의 길이예요.",
+            "학습을 시작할 때 디코더 방향의 길이예요. 0이면 뽑힌 그대로 둬요.",
         ),
-        1e-6,
+        0.0,
         1e3,
     )
     l1_coefficient: float = _setting(
@@ -239,7 +316,7 @@ class TrainConfig:
         ),
         0.0,
         1e6,
-        "standard",
+        PENALISES_L1,
     )
     l1_warm_up_steps: int = _setting(
         0,
@@ -254,7 +331,7 @@ class TrainConfig:
         ),
         0,
         MAX_TOKENS,
-        "standard",
+        PENALISES_L1,
     )
     lp_norm: float = _setting(
         1.0,
@@ -269,22 +346,41 @@ class TrainConfig:
         ),
         0.1,
         2.0,
-        "standard",
+        ("standard",),
     )
     k: float = _setting(
         24.0,
         "sparsity",
         (
             "Active features a token (k)",
-            "How many features stay on for a token, on average over a batch.",
+            "How many features stay on for a token: for topk exactly (a whole number), "
+            "else on average over a batch.",
         ),
         (
             "토큰당 특징 수 (k)",
-            "한 토큰에서 켜진 채 남는 특징의 수예요. 배치 전체의 평균이에요.",
+            "한 토큰에서 켜진 채 남는 특징의 수예요. topk에서는 꼭 그만큼(정수)이고, "
+            "다른 구조에서는 배치 전체의 평균이에요.",
         ),
         1.0,
         float(MAX_D_SAE),
-        "batchtopk",
+        KEEPS_K,
+    )
+    topk_threshold_lr: float = _setting(
+        0.01,
+        "sparsity",
+        (
+            "Threshold's learning rate (topk_threshold_lr)",
+            "How fast the one threshold follows the weakest activation that was kept. "
+            "It takes k's place once the SAE is trained.",
+        ),
+        (
+            "문턱값 학습률 (topk_threshold_lr)",
+            "하나뿐인 문턱값이 남은 활성값 중 가장 약한 것을 따라가는 빠르기예요. "
+            "학습이 끝나면 이 문턱값이 k를 대신해요.",
+        ),
+        1e-6,
+        1.0,
+        KEEPS_K_A_BATCH,
     )
     aux_loss_coefficient: float = _setting(
         1.0,
@@ -300,7 +396,166 @@ class TrainConfig:
         ),
         0.0,
         1e6,
-        "batchtopk",
+        KEEPS_K,
+    )
+    use_matryoshka_aux_loss: bool = _setting(
+        False,
+        "sparsity",
+        (
+            "Help dead features by level (use_matryoshka_aux_loss)",
+            "Lets features that never fire learn the error of their own level rather "
+            "than that of all features. Revives more of them, and is slower.",
+        ),
+        (
+            "단계마다 죽은 특징 돕기 (use_matryoshka_aux_loss)",
+            "켜지지 않는 특징이 전체의 오차가 아니라 자기 단계의 오차를 배우게 해요. "
+            "더 많이 살아나지만 느려져요.",
+        ),
+        only_for=MATRYOSHKA,
+    )
+    jumprelu_sparsity_loss_mode: SparsityLoss = _setting(
+        "step",
+        "sparsity",
+        (
+            "What is penalised (jumprelu_sparsity_loss_mode)",
+            "step: the number of active features (DeepMind). tanh: their activations, "
+            "up to a limit (Anthropic). quadratic: how far their number is from "
+            "target_l0 (Gemma Scope 2).",
+        ),
+        (
+            "벌점을 주는 것 (jumprelu_sparsity_loss_mode)",
+            "step은 켜진 특징의 수에 벌점을 줘요(DeepMind). tanh는 한도 안에서 "
+            "활성값에 줘요(Anthropic). quadratic은 켜진 수가 target_l0에서 먼 만큼 "
+            "줘요(Gemma Scope 2).",
+        ),
+        only_for=JUMPRELU,
+    )
+    l0_coefficient: float = _setting(
+        1.0,
+        "sparsity",
+        (
+            "Sparsity penalty (l0_coefficient)",
+            "How much activity costs. Higher: fewer active features (lower L0) and a "
+            "worse reconstruction.",
+        ),
+        (
+            "희소성 벌점 (l0_coefficient)",
+            "켜진 특징에 매기는 벌점이에요. 높이면 켜지는 특징이 줄고(L0 감소) 복원은 "
+            "나빠져요.",
+        ),
+        0.0,
+        1e6,
+        JUMPRELU,
+    )
+    l0_warm_up_steps: int = _setting(
+        0,
+        "sparsity",
+        (
+            "Penalty warm-up (l0_warm_up_steps)",
+            "Steps over which the penalty grows from zero.",
+        ),
+        (
+            "벌점 준비 단계 (l0_warm_up_steps)",
+            "벌점이 0에서 시작해 다 커질 때까지의 단계예요.",
+        ),
+        0,
+        MAX_TOKENS,
+        JUMPRELU,
+    )
+    target_l0: float = _setting(
+        24.0,
+        "sparsity",
+        (
+            "Wanted active features (target_l0)",
+            "The number of active features a token that the quadratic penalty aims at.",
+        ),
+        (
+            "바라는 활성 특징 수 (target_l0)",
+            "quadratic 벌점이 겨냥하는, 토큰당 켜진 특징의 수예요.",
+        ),
+        1e-3,
+        float(MAX_D_SAE),
+        JUMPRELU,
+        ("jumprelu_sparsity_loss_mode", ("quadratic",)),
+    )
+    jumprelu_tanh_scale: float = _setting(
+        4.0,
+        "sparsity",
+        (
+            "Slope of the tanh (jumprelu_tanh_scale)",
+            "How soon a growing activation stops costing more.",
+        ),
+        (
+            "tanh의 기울기 (jumprelu_tanh_scale)",
+            "활성값이 커져도 벌점이 더 늘지 않게 되는 빠르기예요.",
+        ),
+        1e-6,
+        1e6,
+        JUMPRELU,
+        ("jumprelu_sparsity_loss_mode", ("tanh",)),
+    )
+    jumprelu_init_threshold: float = _setting(
+        0.01,
+        "sparsity",
+        (
+            "Threshold at the start (jumprelu_init_threshold)",
+            "Above what a feature is on before anything is learnt.",
+        ),
+        (
+            "처음 문턱값 (jumprelu_init_threshold)",
+            "배우기 전에 특징이 켜지는 문턱값이에요.",
+        ),
+        0.0,
+        1e3,
+        JUMPRELU,
+    )
+    jumprelu_bandwidth: float = _setting(
+        0.05,
+        "sparsity",
+        (
+            "Bandwidth (jumprelu_bandwidth)",
+            "How near to its threshold an activation must be to move it. Wider: a "
+            "smoother and less exact gradient.",
+        ),
+        (
+            "대역폭 (jumprelu_bandwidth)",
+            "활성값이 문턱값에 얼마나 가까워야 문턱값을 움직이는지예요. 넓히면 "
+            "기울기가 매끄러워지고 덜 정확해져요.",
+        ),
+        1e-6,
+        1e3,
+        JUMPRELU,
+    )
+    jumprelu_ste_to_input: bool = _setting(
+        False,
+        "sparsity",
+        (
+            "Threshold's gradient to the encoder (jumprelu_ste_to_input)",
+            "Off: it trains the thresholds alone (DeepMind). On: the encoder too "
+            "(Anthropic).",
+        ),
+        (
+            "문턱값 기울기를 인코더에도 (jumprelu_ste_to_input)",
+            "끄면 문턱값만 배우고(DeepMind), 켜면 인코더도 함께 배워요(Anthropic).",
+        ),
+        only_for=JUMPRELU,
+    )
+    pre_act_loss_coefficient: float = _setting(
+        0.0,
+        "sparsity",
+        (
+            "Help for dead features (pre_act_loss_coefficient)",
+            "Weight of the loss that pushes features that never fire towards their "
+            "threshold. Anthropic uses 3e-6; 0: off.",
+        ),
+        (
+            "죽은 특징 돕기 (pre_act_loss_coefficient)",
+            "켜지지 않는 특징을 문턱값 쪽으로 미는 손실의 무게예요. Anthropic은 "
+            "3e-6을 써요. 0이면 꺼요.",
+        ),
+        0.0,
+        1e6,
+        JUMPRELU,
     )
     lr: float = _setting(
         2e-3,
@@ -317,6 +572,54 @@ class TrainConfig:
         ),
         1e-9,
         1.0,
+    )
+    lr_scheduler_name: Scheduler = _setting(
+        "constant",
+        "optimiser",
+        (
+            "Schedule (lr_scheduler_name)",
+            "What the learning rate does between warm-up and decay: constant; "
+            "cosineannealing: falls to lr_end along a cosine; "
+            "cosineannealingwarmrestarts: falls so several times.",
+        ),
+        (
+            "학습률 일정 (lr_scheduler_name)",
+            "준비와 감소 단계 사이의 학습률이에요. constant는 그대로 두고, "
+            "cosineannealing은 코사인을 따라 lr_end까지 낮추고, "
+            "cosineannealingwarmrestarts는 그것을 여러 번 되풀이해요.",
+        ),
+    )
+    lr_end: float = _setting(
+        0.0,
+        "optimiser",
+        (
+            "Last learning rate (lr_end)",
+            "Where the cosine ends. 0: a tenth of lr.",
+        ),
+        (
+            "마지막 학습률 (lr_end)",
+            "코사인이 끝나는 값이에요. 0이면 lr의 10분의 1이에요.",
+        ),
+        0.0,
+        1.0,
+        only_when=("lr_scheduler_name", COSINES),
+    )
+    n_restart_cycles: int = _setting(
+        1,
+        "optimiser",
+        (
+            "Cosines in a row (n_restart_cycles)",
+            "How often the learning rate starts again from the top. Steps that are "
+            "left over after whole cycles begin one more.",
+        ),
+        (
+            "코사인 횟수 (n_restart_cycles)",
+            "학습률이 처음 값에서 다시 시작하는 횟수예요. 나누고 남는 단계가 있으면 "
+            "한 번 더 시작해요.",
+        ),
+        1,
+        1000,
+        only_when=("lr_scheduler_name", ("cosineannealingwarmrestarts",)),
     )
     lr_warm_up_steps: int = _setting(
         0,
@@ -430,6 +733,20 @@ class TrainConfig:
         1,
         1_000_000,
     )
+    n_checkpoints: int = _setting(
+        0,
+        "monitoring",
+        (
+            "Checkpoints (n_checkpoints)",
+            "How many times on the way the weights are kept, at even distances.",
+        ),
+        (
+            "체크포인트 (n_checkpoints)",
+            "학습 중간에 같은 간격으로 가중치를 보관하는 횟수예요.",
+        ),
+        0,
+        1000,
+    )
     seed: int = _setting(
         42,
         "monitoring",
@@ -461,38 +778,104 @@ class TrainConfig:
         for item in fields(self):
             value = _checked(item.name, getattr(self, item.name))
             object.__setattr__(self, item.name, value)
-        if self.training_tokens < self.train_batch_size_tokens:
+        self._check_sparsity()
+        self._check_schedule()
+
+    def _check_sparsity(self) -> None:
+        if self.architecture in KEEPS_K and self.k > self.d_sae:
+            raise SettingError(
+                "setting_k_above_d_sae", field="k", value=self.k, d_sae=self.d_sae
+            )
+        if self.architecture == "topk" and self.k != int(self.k):
+            raise SettingError("setting_k_not_whole", field="k", value=self.k)
+        if is_read("target_l0", vars(self)) and self.target_l0 > self.d_sae:
+            raise SettingError(
+                "setting_range",
+                field="target_l0",
+                value=self.target_l0,
+                low=0,
+                high=self.d_sae,
+            )
+        if self.architecture in MATRYOSHKA:
+            widths = [0, *self.matryoshka_levels]
+            if any(low >= high for low, high in pairwise(widths)):
+                raise self._widths_error()
+
+    def _check_schedule(self) -> None:
+        steps = self.total_training_steps
+        if steps < 1:
             raise SettingError(
                 "setting_tokens_below_batch",
                 field="training_tokens",
                 value=self.training_tokens,
                 batch=self.train_batch_size_tokens,
             )
-        if self.architecture == "batchtopk" and self.k > self.d_sae:
-            raise SettingError(
-                "setting_k_above_d_sae", field="k", value=self.k, d_sae=self.d_sae
-            )
-        for warm_up in ("lr_warm_up_steps", "lr_decay_steps"):
-            if getattr(self, warm_up) > self.total_training_steps:
+        for name in ("lr_warm_up_steps", "lr_decay_steps", "n_checkpoints"):
+            if (value := getattr(self, name)) > steps:
                 raise SettingError(
-                    "setting_range",
-                    field=warm_up,
-                    value=getattr(self, warm_up),
-                    low=0,
-                    high=self.total_training_steps,
+                    "setting_range", field=name, value=value, low=0, high=steps
                 )
-        if self.lr_warm_up_steps + self.lr_decay_steps > self.total_training_steps:
+        for name in ("l1_warm_up_steps", "l0_warm_up_steps"):
+            value = getattr(self, name)
+            if reads(self.architecture, name) and value > steps:
+                raise SettingError(
+                    "setting_warm_up_too_long", field=name, value=value, steps=steps
+                )
+        between = steps - self.lr_warm_up_steps - self.lr_decay_steps
+        if between < 0:
             raise SettingError(
                 "setting_schedule_too_long",
                 field="lr_decay_steps",
                 value=self.lr_decay_steps,
-                steps=self.total_training_steps,
+                steps=steps,
+            )
+        if self.lr_scheduler_name not in COSINES:
+            return
+        if self.lr_end > self.lr:
+            raise SettingError(
+                "setting_lr_end_above_lr",
+                field="lr_end",
+                value=self.lr_end,
+                lr=self.lr,
+            )
+        is_one = self.lr_scheduler_name == "cosineannealing"
+        cycles = 1 if is_one else self.n_restart_cycles
+        if between < cycles:
+            raise SettingError(
+                "setting_cosine_without_steps",
+                field="lr_scheduler_name" if is_one else "n_restart_cycles",
+                value=self.lr_scheduler_name if is_one else cycles,
+                between=between,
             )
 
     @property
     def total_training_steps(self) -> int:
         """Steps of a whole run: as many full batches as fit in `training_tokens`."""
         return self.training_tokens // self.train_batch_size_tokens
+
+    @property
+    def matryoshka_levels(self) -> list[int]:
+        """`matryoshka_widths` as numbers, all `d_sae` features last.
+
+        Raises:
+            SettingError: it is not a list of whole numbers.
+        """
+        if not self.matryoshka_widths.strip():
+            nested = sorted({self.d_sae // 16, self.d_sae // 4} - {0})
+            return [*nested, self.d_sae]
+        parts = [part.strip() for part in self.matryoshka_widths.split(",")]
+        # Bounded before `int` reads it: a forged number may have a million digits.
+        if not all(re.fullmatch("[0-9]{1,9}", part) for part in parts):
+            raise self._widths_error()
+        return [*map(int, parts), self.d_sae]
+
+    def _widths_error(self) -> SettingError:
+        return SettingError(
+            "setting_widths",
+            field="matryoshka_widths",
+            value=self.matryoshka_widths[:80],
+            d_sae=self.d_sae,
+        )
 
     @property
     def title(self) -> str:
@@ -508,6 +891,8 @@ class TrainConfig:
     def from_json(cls, data: Mapping[str, Any]) -> "TrainConfig":
         """Reads what `to_json` wrote; unknown keys of a newer version are refused.
 
+        What a run was made with (`MADE_WITH`) is no setting and is passed over.
+
         Raises:
             DamagedError: not a config of this format.
             SettingError: a setting out of range.
@@ -515,7 +900,11 @@ class TrainConfig:
         known = {item.name for item in fields(cls)}
         if data.get("format") != FORMAT:
             raise DamagedError("config_format", found=data.get("format"), wanted=FORMAT)
-        given = {key: value for key, value in data.items() if key != "format"}
+        given = {
+            key: value
+            for key, value in data.items()
+            if key not in ("format", MADE_WITH)
+        }
         if strange := sorted(set(given) - known):
             raise DamagedError("config_unknown_key", key=strange[0])
         return cls(**given)
@@ -565,10 +954,21 @@ def is_number_within(
     )
 
 
-def reads(config_architecture: str, name: str) -> bool:
+def reads(architecture: str, name: str) -> bool:
     """Whether `name` means anything for that architecture."""
     only_for = settings()[name].only_for
-    return only_for is None or only_for == config_architecture
+    return not only_for or architecture in only_for
+
+
+def is_read(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether `name` changes anything, the other settings being `values`.
+
+    A form shows a setting only while it does; whoever is not in `values` has no say.
+    """
+    when = settings()[name].only_when
+    return reads(values["architecture"], name) and (
+        when is None or values.get(when[0], when[1][0]) in when[1]
+    )
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -620,6 +1020,16 @@ class Preset(NamedTuple):
     key: str
     changes: dict[str, Any]
 
+    @property
+    def config(self) -> TrainConfig:
+        """The preset as it stands. Its model and text may not be at hand."""
+        return TrainConfig(**self.changes)
+
+    @property
+    def needs(self) -> tuple[str, str]:
+        """The model (model_name) and the text (dataset_path) it trains on."""
+        return self.config.model_name, self.config.dataset_path
+
 
 def _scheduled(tokens: int, batch: int = 2048) -> dict[str, Any]:
     # SAELens's documentation recommends both fractions.
@@ -632,7 +1042,39 @@ def _scheduled(tokens: int, batch: int = 2048) -> dict[str, Any]:
     }
 
 
+# "Train a basic SAE" of SAELens's tutorials, number for number, under today's names.
+_TUTORIAL: dict[str, Any] = {
+    "model_name": "tiny-stories-1L-21M",
+    "hook_name": "blocks.0.hook_mlp_out",
+    "dataset_path": "apollo-research/roneneldan-TinyStories-tokenizer-gpt2",
+    "context_size": 512,
+    "architecture": "standard",
+    # expansion_factor 16 of a d_in of 1024.
+    "d_sae": 16 * 1024,
+    "dtype": "float32",
+    "normalize_activations": "expected_average_only_in",
+    "n_batches_for_norm_estimate": 1000,
+    "apply_b_dec_to_input": False,
+    "decoder_init_norm": 0.1,
+    "l1_coefficient": 5.0,
+    "lp_norm": 1.0,
+    "lr": 5e-5,
+    "lr_scheduler_name": "constant",
+    "lr_warm_up_steps": 0,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "n_batches_in_buffer": 64,
+    "store_batch_size_prompts": 16,
+    "feature_sampling_window": 1000,
+    "dead_feature_window": 1000,
+    "n_checkpoints": 0,
+    "seed": 42,
+    # 30,000 steps: warm-up of the penalty 1,500, decay 6,000.
+    **_scheduled(122_880_000, batch=4096),
+}
+
 PRESETS: tuple[Preset, ...] = (
     Preset("look", _scheduled(LOOK_TOKENS)),
     Preset("good", {**_scheduled(GOOD_TOKENS), "d_sae": 2048, "lr": 1e-3}),
+    Preset("tutorial", _TUTORIAL),
 )

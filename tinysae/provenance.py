@@ -20,7 +20,9 @@ FINGERPRINT_CONTEXTS = 64
 GIT_PATIENCE_S = 5
 
 
-def provenance(config: TrainConfig, model: "LoadedModel", device: str) -> dict[str, Any]:
+def provenance(
+    config: TrainConfig, model: "LoadedModel", device: str
+) -> dict[str, Any]:
     """JSON of what the numbers of a run depend on besides its settings.
 
     `data_fingerprint` is the sha256 of the first contexts' token ids (int32, little

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from tinysae.config import TrainConfig
+from tinysae.config import MADE_WITH, TrainConfig
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
 from tinysae.runs.files import read_json, staged_folder, write_json
 
@@ -169,7 +169,7 @@ def write_made_with(run: Run, made_with: Mapping[str, Any]) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    data = {**run.config.to_json(), "made_with": dict(made_with)}
+    data = {**run.config.to_json(), MADE_WITH: dict(made_with)}
     write_json(run.path / "config.json", data)
 
 

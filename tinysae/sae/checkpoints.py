@@ -87,9 +87,7 @@ def _check(
             )
 
     must_be("format", numbers.get("format"), FORMAT)
-    must_be(
-        "architecture", numbers.get("architecture"), trainer.sae.cfg.architecture()
-    )
+    must_be("architecture", numbers.get("architecture"), trainer.sae.cfg.architecture())
     for name in (*_COUNTERS, "n_batches_read"):
         if not isinstance(numbers[name], int) or numbers[name] < 0:
             raise ValueError(name)
@@ -115,7 +113,9 @@ def _restore(
 
     device = trainer.sae.device
     steps = numbers["n_training_steps"]
-    trainer.sae.load_state_dict({k: tensors[f"sae.{k}"] for k in trainer.sae.state_dict()})
+    trainer.sae.load_state_dict(
+        {k: tensors[f"sae.{k}"] for k in trainer.sae.state_dict()}
+    )
     if steps:
         for name, parameter in trainer.sae.named_parameters():
             trainer.optimizer.state[parameter] = {

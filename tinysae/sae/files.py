@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
 from tinysae.errors import DamagedError, MissingError
 
@@ -15,15 +15,24 @@ CFG_NAME = "cfg.json"
 WEIGHTS_NAME = "sae_weights.safetensors"
 SPARSITY_NAME = "sparsity.safetensors"
 RUNNER_CFG_NAME = "runner_cfg.json"
-InferenceArchitecture = Literal["standard", "jumprelu", "topk"]
+InferenceArchitecture = Literal["standard", "jumprelu", "topk", "gated"]
+
+
+class Magnitude(NamedTuple):
+    """The half of a gated SAE that says how strongly a feature is on."""
+
+    r_mag: "Tensor"
+    """[d_sae]: the logarithm of W_enc's factor."""
+    b_mag: "Tensor"
+    """[d_sae]"""
 
 
 @dataclass(frozen=True, eq=False)
 class SAE:
     """An SAE ready to encode raw activations of `hook_name`.
 
-    W_enc [d_in, d_sae], b_enc [d_sae], W_dec [d_sae, d_in], b_dec [d_in],
-    threshold [d_sae] (jumprelu), k (topk).
+    W_enc [d_in, d_sae], b_enc [d_sae] (gated: SAELens's b_gate), W_dec [d_sae, d_in],
+    b_dec [d_in], threshold [d_sae] (jumprelu), k (topk), magnitude (gated).
     """
 
     architecture: InferenceArchitecture
@@ -36,6 +45,7 @@ class SAE:
     b_dec: "Tensor"
     threshold: "Tensor | None"
     k: int | None
+    magnitude: Magnitude | None
     apply_b_dec_to_input: bool
     rescale_acts_by_decoder_norm: bool
     fingerprint: str
@@ -53,12 +63,18 @@ class SAE:
         """Feature activations [..., d_sae] of activations `x` [..., d_in].
 
         standard: ReLU; jumprelu: ReLU where above the threshold (Rajamanoharan et al.
-        2024, eq. 4); topk: the k largest, ReLU (Gao et al. 2024, eq. 4).
+        2024, eq. 4); topk: the k largest, ReLU (Gao et al. 2024, eq. 4); gated: ReLU of
+        the magnitude where the gate is open (Rajamanoharan et al. 2024, "Improving
+        dictionary learning with gated SAEs", eq. 3-6).
         """
         import torch
 
         centred = x - self.b_dec if self.apply_b_dec_to_input else x
-        pre = centred @ self.W_enc + self.b_enc
+        projected = centred @ self.W_enc
+        pre = projected + self.b_enc
+        if self.magnitude is not None:
+            r_mag, b_mag = self.magnitude
+            return torch.relu(projected * r_mag.exp() + b_mag) * (pre > 0)
         if self.rescale_acts_by_decoder_norm:
             pre = pre * self.W_dec.norm(dim=-1)
         if self.threshold is not None:
@@ -75,6 +91,14 @@ class SAE:
         if self.rescale_acts_by_decoder_norm:
             acts = acts / self.W_dec.norm(dim=-1)
         return acts @ self.W_dec + self.b_dec
+
+
+_PER_FEATURE: dict[InferenceArchitecture, tuple[str, ...]] = {
+    "standard": ("b_enc",),
+    "topk": ("b_enc",),
+    "jumprelu": ("b_enc", "threshold"),
+    "gated": ("b_gate", "r_mag", "b_mag"),
+}
 
 
 def load_sae(path: Path) -> SAE:
@@ -109,29 +133,33 @@ def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) ->
         raise DamagedError("sae_not_folded", value=cfg["normalize_activations"])
     metadata = cfg.get("metadata") or {}
     d_in, d_sae = int(cfg["d_in"]), int(cfg["d_sae"])
+    k = int(cfg["k"]) if architecture == "topk" else None
+    if k is not None and not 1 <= k <= d_sae:
+        raise ValueError("k")
     shapes: dict[str, tuple[int, ...]] = {
         "W_enc": (d_in, d_sae),
-        "b_enc": (d_sae,),
         "W_dec": (d_sae, d_in),
         "b_dec": (d_in,),
+        **dict.fromkeys(_PER_FEATURE[architecture], (d_sae,)),
     }
-    if architecture == "jumprelu":
-        shapes["threshold"] = (d_sae,)
     for name, shape in shapes.items():
         if tuple(weights[name].shape) != shape or not weights[name].isfinite().all():
             raise ValueError(name)
+    # Whatever they were trained in (bfloat16): the model's activations are float32.
     tensors = {name: weights[name].float() for name in shapes}
+    is_gated = architecture == "gated"
     return SAE(
         architecture=architecture,
         hook_name=str(metadata["hook_name"]),
         model_name=str(metadata.get("model_name", "")),
         context_size=metadata.get("context_size"),
         W_enc=tensors["W_enc"],
-        b_enc=tensors["b_enc"],
+        b_enc=tensors["b_gate" if is_gated else "b_enc"],
         W_dec=tensors["W_dec"],
         b_dec=tensors["b_dec"],
         threshold=tensors.get("threshold"),
-        k=int(cfg["k"]) if architecture == "topk" else None,
+        k=k,
+        magnitude=Magnitude(tensors["r_mag"], tensors["b_mag"]) if is_gated else None,
         apply_b_dec_to_input=bool(cfg.get("apply_b_dec_to_input", True)),
         rescale_acts_by_decoder_norm=bool(
             cfg.get("rescale_acts_by_decoder_norm", False)

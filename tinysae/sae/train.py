@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tinysae.model.sources import LoadedModel
+    from tinysae.sae.files import SAE
 
 # Enough points for a smooth curve (a row costs a pass over the batch), but never rarer
 # than the tutorial logs.
@@ -167,7 +168,7 @@ class SAETraining:
         trainer = self._trainer
         trainer.sae.eval()
         found = evaluate(
-            _InTraining(trainer, self.config.hook_name),
+            cast("SAE", _InTraining(trainer, self.config.hook_name)),
             self.model,
             batched(contexts, self.config.store_batch_size_prompts),
             n_ce_batches=len(contexts),
@@ -215,7 +216,7 @@ class SAETraining:
             "step": step,
             "n_tokens": self._trainer.n_training_samples,
             "mse": log["losses/mse_loss"],
-            "l1": log[L1_LOSS] if L1_LOSS in log else _l1_norm(output),
+            "l1": log[L1_LOSS] if L1_LOSS in log else _l1_norm(self._sae, output),
             "loss": log["losses/overall_loss"],
             "l0": log["metrics/l0"],
             "explained_variance": log["metrics/explained_variance"],
@@ -274,9 +275,13 @@ class _InTraining:
         return self._sae.decode(acts) / self._scale
 
 
-def _l1_norm(output: Any) -> float:
+def _l1_norm(sae: Any, output: Any) -> float:
     """What L1 would penalise, for architectures without that penalty."""
-    return output.feature_acts.sum(-1).mean().item()
+    acts = output.feature_acts.detach().float()
+    # Activations of these are times the decoder's norms already.
+    if not getattr(sae.cfg, "rescale_acts_by_decoder_norm", False):
+        acts = acts * sae.W_dec.detach().float().norm(dim=-1)
+    return acts.sum(-1).mean().item()
 
 
 def resolve_device(name: str) -> str:
@@ -372,12 +377,17 @@ def _runner_config(config: TrainConfig, sae: Any) -> Any:
         adam_beta1=config.adam_beta1,
         adam_beta2=config.adam_beta2,
         lr=config.lr,
+        lr_scheduler_name=config.lr_scheduler_name,
+        lr_end=config.lr_end or None,
+        n_restart_cycles=config.n_restart_cycles,
         lr_warm_up_steps=config.lr_warm_up_steps,
         lr_decay_steps=config.lr_decay_steps,
         dead_feature_window=config.dead_feature_window,
         feature_sampling_window=config.feature_sampling_window,
         n_batches_for_norm_estimate=config.n_batches_for_norm_estimate,
+        n_checkpoints=config.n_checkpoints,
         seed=config.seed,
+        dtype=config.dtype,
         device=str(sae.cfg.device),
         checkpoint_path=None,
         output_path=None,
