@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinysae.config import PRESETS, TrainConfig, choices, settings
-from tinysae.errors import BusyError, TinysaeError
+from tinysae.errors import BusyError, InputError, TinysaeError
 from tinysae.runs.launch import take_lock
 from tinysae.runs.store import (
     LOCK_NAME,
@@ -20,6 +20,7 @@ from tinysae.runs.store import (
     write_status,
 )
 from tinysae.runs.turns import wait_for_turn
+from tinysae.terminal import progress_bar
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,7 +51,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_lock(train)
     train.set_defaults(command=_train)
 
-    index = commands.add_parser("index", help="evaluate and index a stopped run's SAE")
+    resume = commands.add_parser("resume", help="go on with a run that was cut short")
+    resume.add_argument("run")
+    _add_lock(resume)
+    resume.set_defaults(command=_resume)
+
+    evaluate = commands.add_parser("evaluate", help="measure a run's SAE again")
+    evaluate.add_argument("run")
+    evaluate.set_defaults(command=_evaluate)
+
+    index = commands.add_parser("index", help="evaluate and index a run's SAE")
     index.add_argument("run")
     _add_lock(index)
     index.set_defaults(command=_index)
@@ -110,6 +120,24 @@ def _index(options: argparse.Namespace) -> int:
     return _worked(open_run(options.run), options.lock_fd, worker.index)
 
 
+def _resume(options: argparse.Namespace) -> int:
+    from tinysae import worker
+
+    run = open_run(options.run)
+    if run.status.state == "done":
+        raise InputError("run_is_done", name=run.config.title)
+    worker.log_to_stderr()
+    return _worked(run, options.lock_fd, worker.train)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from tinysae import worker
+
+    figures = worker.evaluate_again(open_run(options.run))
+    sys.stdout.write(f"{json.dumps(figures, indent=1)}\n")
+    return 0
+
+
 def _worked(run: Run, lock_fd: int | None, work: Any) -> int:
     """Does `work` under the run's lock; 0 when it ended as it should."""
     with ExitStack() as stack:
@@ -121,6 +149,8 @@ def _worked(run: Run, lock_fd: int | None, work: Any) -> int:
         write_status(run.path, RunStatus("queued"))
         if turn := wait_for_turn(run):
             stack.enter_context(turn)
+            if sys.stderr.isatty():
+                stack.enter_context(progress_bar(run))
             work(run)
         else:
             write_status(run.path, RunStatus("stopped"))

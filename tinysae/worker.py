@@ -27,6 +27,7 @@ from tinysae.runs.files import staged_folder, write_json
 from tinysae.runs.launch import stop_requested
 from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics, read_metrics
 from tinysae.runs.store import (
+    EVAL_NAME,
     Run,
     RunStatus,
     State,
@@ -90,6 +91,22 @@ def index(run: Run) -> None:
         finish(run, _model(run), before)
 
 
+def evaluate_again(run: Run) -> dict[str, Any]:
+    """Measures the run's SAE on held-out text; returns what `eval.json` then holds.
+
+    Raises:
+        TinysaeError: the run has no SAE (yet), or its model cannot be loaded.
+        OSError: the file cannot be written.
+    """
+    from tinysae.model.sources import load_model
+    from tinysae.sae.files import load_sae
+
+    sae, model = load_sae(run.sae_dir), load_model(run.config.model_name)
+    figures = evaluated(sae, model, run.config).to_json()
+    write_json(run.path / EVAL_NAME, figures)
+    return figures
+
+
 def is_trained(run: Run) -> bool:
     """Whether the run has taken all its steps."""
     newest = checkpoints(run)[-1:]
@@ -97,7 +114,7 @@ def is_trained(run: Run) -> bool:
 
 
 def _trained(run: Run, model: "LoadedModel", reporter: "_Reporter") -> bool:
-    """Trains to the end, or until somebody asks to stop; the SAE is saved either way."""
+    """Trains to the end or to a stop; the SAE is saved either way."""
     from tinysae.sae.train import SAETraining
 
     config = run.config
@@ -218,7 +235,7 @@ def finish(run: Run, model: "LoadedModel", last_state: State) -> None:
         config,
         progress=lambda done: reporter.go_on(reporter.done + done),
     )
-    write_json(run.path / "eval.json", evaluation.to_json())
+    write_json(run.path / EVAL_NAME, evaluation.to_json())
     reporter.begin("indexing", INDEX_TOKENS)
     build_index(
         sae,

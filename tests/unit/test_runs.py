@@ -1,27 +1,42 @@
+import errno
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError, DamagedError, InputError, MissingError
-from tinysae.runs import launch
+from tinysae.runs import launch, store, trash
+from tinysae.runs.checkpoints import (
+    SAE_NAME,
+    checkpoints,
+    clear_unfinished,
+    new_checkpoint,
+)
 from tinysae.runs.files import staged_folder, write_json
 from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
 from tinysae.runs.store import (
     LOCK_NAME,
     Run,
     RunStatus,
+    State,
     create_run,
     list_runs,
     open_run,
     runs_dir,
+    write_made_with,
     write_status,
 )
+from tinysae.runs.turns import runs_before, wait_for_turn
 
 ROW: StepMetrics = {
     "step": 0,
@@ -116,7 +131,7 @@ def test_a_status_with_wrong_types_is_still_a_status(run: Run) -> None:
 
 
 def test_metrics_are_read_from_where_reading_stopped(run: Run) -> None:
-    with MetricsLog(run.metrics_path) as log:
+    with MetricsLog[StepMetrics](run.metrics_path) as log:
         log.append(ROW)
         first = read_metrics(run.metrics_path)
         log.append({**ROW, "step": 1})
@@ -176,16 +191,186 @@ def test_an_unwritable_home_is_a_sentence(
         launch.start(TrainConfig())
 
 
-def test_a_second_start_is_refused_while_a_run_is_working(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_status(run.path, RunStatus("training"))
-    monkeypatch.setattr(launch, "launch", lambda *_: pytest.fail("a second worker"))
+@contextmanager
+def working(run: Run, state: State = "training") -> Generator[None]:
+    """As if a worker held the run."""
+    write_status(run.path, RunStatus(state))
     with (run.path / LOCK_NAME).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(BusyError, match="one"):
-            launch.start(TrainConfig())
+        yield
+
+
+def older_run(run: Run, number: int = 0) -> Run:
+    """A run that was created before `run`."""
+    path = runs_dir() / f"20200101-00000{number}-000000"
+    shutil.copytree(run.path, path)
+    return open_run(path.name)
+
+
+def test_the_oldest_waiting_run_has_the_turn(run: Run) -> None:
+    first = older_run(run)
+    with working(first, "queued"), working(run, "queued"):
+        assert runs_before(run) == [first]
+        assert runs_before(first) == []
+        turn = wait_for_turn(first)
+        assert turn is not None
+        write_status(first.path, RunStatus("training"))
+        assert runs_before(run) == []
+        waits: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                turn.close()
+
+        second = wait_for_turn(run, sleep)
+        assert second is not None
+        assert len(waits) == 3
+        second.close()
+
+
+def test_a_waiting_run_that_died_is_waited_for_no_more(run: Run) -> None:
+    first = older_run(run)
+    write_status(first.path, RunStatus("queued"))
+    turn = wait_for_turn(run, lambda _: pytest.fail("it waited"))
+    assert turn is not None
+    turn.close()
+
+
+def test_a_waiting_run_can_be_stopped(run: Run) -> None:
+    first = older_run(run)
+    with working(first, "queued"):
+        looked = wait_for_turn(run, lambda _: launch.request_stop(run))
+        assert looked is None
+        assert launch.stop_requested(run.path)
+
+
+def test_a_deleted_run_comes_back_whole(run: Run) -> None:
+    (run.path / "sae").mkdir()
+    (run.path / "sae" / "weights").write_text("w")
+    write_status(run.path, RunStatus("done"))
+    trash.delete(run)
+    assert list_runs() == []
+    assert [deleted.id for deleted in trash.deleted_runs()] == [run.id]
+    trash.restore(run.id)
     assert list_runs() == [run]
+    assert (run.path / "sae" / "weights").read_text() == "w"
+    assert trash.deleted_runs() == []
+    with pytest.raises(MissingError):
+        trash.restore(run.id)
+
+
+def test_a_working_run_is_not_deleted(run: Run) -> None:
+    with working(run), pytest.raises(BusyError, match="one"):
+        trash.delete(run)
+    assert list_runs() == [run]
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc", ".trash", "", "a/b"])
+def test_the_trash_gives_back_only_runs(name: str, run: Run) -> None:
+    write_status(run.path, RunStatus("done"))
+    trash.delete(run)
+    with pytest.raises(InputError):
+        trash.restore(name)
+
+
+def test_an_emptied_trash_is_empty(run: Run) -> None:
+    write_status(run.path, RunStatus("done"))
+    trash.delete(run)
+    trash.empty_trash()
+    assert trash.deleted_runs() == []
+    trash.empty_trash()
+
+
+def test_the_newest_checkpoint_replaces_those_that_nobody_asked_for(run: Run) -> None:
+    for step in (1, 2, 30):
+        with new_checkpoint(run, step) as stage:
+            (stage / "state").write_text(str(step))
+            if step == 2:
+                (stage / SAE_NAME).mkdir()
+    assert [c.step for c in checkpoints(run)] == [2, 30]
+    assert [c.is_kept for c in checkpoints(run)] == [True, False]
+    assert (checkpoints(run)[-1].path / "state").read_text() == "30"
+
+
+def test_a_checkpoint_that_fails_leaves_the_older_one(run: Run) -> None:
+    with new_checkpoint(run, 1) as stage:
+        (stage / "state").write_text("1")
+    with pytest.raises(OSError, match="full"), new_checkpoint(run, 2):
+        raise OSError("full")
+    assert [c.step for c in checkpoints(run)] == [1]
+    (run.checkpoints_dir / ".000000003.abc").mkdir()
+    (run.path / ".status.json.abc").write_text("")
+    clear_unfinished(run)
+    assert [entry.name for entry in run.checkpoints_dir.iterdir()] == ["000000001"]
+    assert not list(run.path.glob(".*"))
+
+
+def test_strange_entries_are_no_checkpoints(run: Run, tmp_path: Path) -> None:
+    run.checkpoints_dir.mkdir()
+    (run.checkpoints_dir / "notes").mkdir()
+    (run.checkpoints_dir / "12").write_text("")
+    (run.checkpoints_dir / "13").symlink_to(tmp_path)
+    assert checkpoints(run) == []
+
+
+def test_on_a_full_disk_the_reserve_makes_room_for_the_last_words(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = store.write_json
+    reserve = run.path / store.RESERVE_NAME
+    assert reserve.stat().st_size == store.RESERVE_BYTES
+
+    def write_json(path: Path, data: Any) -> None:
+        if reserve.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, data)
+
+    monkeypatch.setattr(store, "write_json", write_json)
+    write_status(run.path, RunStatus("failed", error="error.home_unwritable"))
+    assert run.status.state == "failed"
+    assert not reserve.exists()
+
+
+def test_why_a_run_was_interrupted(run: Run) -> None:
+    write_status(run.path, RunStatus("training"))
+    assert run.status.reason == "killed"
+    data = json.loads((run.path / "status.json").read_text())
+    (run.path / "status.json").write_text(json.dumps({**data, "boot": "another"}))
+    assert run.status.reason == "restart"
+
+
+def test_a_log_goes_on_after_its_last_whole_row(run: Run) -> None:
+    whole = json.dumps({**ROW, "step": 4})
+    run.metrics_path.write_text(whole + "\n" + whole[:20])
+    seen = read_metrics(run.metrics_path)
+    with MetricsLog[StepMetrics](run.metrics_path) as log:
+        assert log.last_step == 4
+        for step in (3, 4, 5, 6):
+            log.append({**ROW, "step": step})
+        log.sync()
+    rows = read_metrics(run.metrics_path).rows
+    assert [row["step"] for row in rows] == [4, 5, 6]
+    # A page that has read so far goes on without a gap or a repetition.
+    later = read_metrics(run.metrics_path, seen.offset).rows
+    assert [row["step"] for row in later] == [5, 6]
+
+
+def test_a_row_that_does_not_fit_on_the_disk_is_an_error(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MetricsLog[StepMetrics](run.metrics_path) as log:
+        monkeypatch.setattr(log, "_file", SimpleNamespace(write=lambda _: 3))
+        with pytest.raises(OSError, match="No space"):
+            log.append(ROW)
+        monkeypatch.undo()
+
+
+def test_what_a_run_was_made_with_stands_beside_its_settings(run: Run) -> None:
+    write_made_with(run, {"device": "cpu"})
+    assert open_run(run.id) == run
+    data = json.loads((run.path / "config.json").read_text())
+    assert data["made_with"] == {"device": "cpu"}
 
 
 def test_a_run_with_a_worker_gets_no_second_one(run: Run) -> None:

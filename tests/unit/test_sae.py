@@ -135,7 +135,7 @@ def test_losses_are_those_of_saelens_fit(
             logger=LoggingConfig(wandb_log_frequency=1, eval_every_n_wandb_logs=10**9),
         ),
         sae,
-        train_module._batches(config, tiny_model),
+        train_module.TrainingBatches(config, tiny_model),
     )
     trainer.fit()
     theirs = [entry for entry in logged if "losses/mse_loss" in entry]
@@ -223,7 +223,9 @@ def test_a_loss_that_is_no_number_ends_training_with_a_sentence(
     tiny_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     infinite = torch.full((64, tiny_model.d_model), torch.nan)
-    monkeypatch.setattr(train_module, "_batches", lambda *_: itertools.repeat(infinite))
+    monkeypatch.setattr(
+        train_module, "shuffled", lambda *_, **__: itertools.repeat(infinite)
+    )
     training = SAETraining(small_config(normalize_activations="none"), tiny_model)
     with pytest.raises(TinysaeError, match="learning rate"):
         training.run(lambda *_: True)

@@ -12,8 +12,10 @@ import pytest
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError
 from tinysae.runs import launch
-from tinysae.runs.metrics import read_metrics
-from tinysae.runs.store import Run, is_locked, list_runs, open_run
+from tinysae.runs.checkpoints import checkpoints
+from tinysae.runs.metrics import read_evals, read_metrics
+from tinysae.runs.store import Run, is_locked, open_run
+from tinysae.sae.files import load_sae
 
 # Importing torch and its friends takes seconds on a busy machine.
 PATIENCE_S = 180
@@ -89,36 +91,88 @@ def test_a_run_goes_from_start_to_an_index(tiny_model_dir: Path) -> None:
     assert run.features_dir.is_dir()
 
 
-def test_stop_keeps_the_sae_and_index_finishes_the_run(tiny_model_dir: Path) -> None:
-    run = launch.start(endless(tiny_model_dir))
-    wait_for(lambda: read_metrics(run.metrics_path).rows, "the first row")
+def steps_of(run: Run) -> list[int]:
+    return [row["step"] for row in read_metrics(run.metrics_path).rows]
+
+
+def same_rows(run: Run, other: Run) -> bool:
+    """Whether two runs' curves are the same to the last bit, time aside."""
+
+    def numbers(run: Run) -> list[dict[str, Any]]:
+        rows = read_metrics(run.metrics_path).rows
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+    evals = read_evals(run.evals_path).rows == read_evals(other.evals_path).rows
+    return evals and numbers(run) == numbers(other)
+
+
+def test_runs_queue_stop_keeps_an_sae_and_resume_goes_on(tiny_model_dir: Path) -> None:
+    config = config_for(tiny_model_dir, training_tokens=2000 * 64)
+    run = launch.start(config)
+    other = launch.start(config)
+    wait_for(lambda: len(steps_of(run)) > 20, "rows")
+    assert other.status.state == "queued"
     with pytest.raises(BusyError):
-        launch.start(config_for(tiny_model_dir))
-    assert list_runs() == [run]
+        launch.launch(run, "train")
     launch.request_stop(run)
     wait_for(lambda: ended(run), "the stop")
     assert run.status.state == "stopped"
     assert (run.sae_dir / "sae_weights.safetensors").is_file()
     assert run.evaluation() is None
+    before = steps_of(run)
+    assert len(before) < 1000
+
+    wait_for(lambda: ended(other), "the other run")
+    assert other.status.state == "done", other.log_path.read_text()
 
     launch.launch(run, "index")
     wait_for(lambda: ended(run), "the index")
     assert run.status.state == "stopped", run.log_path.read_text()
     assert run.evaluation() is not None
     assert run.features_dir.is_dir()
+    assert steps_of(run) == before
+
+    launch.launch(run, "train")
+    wait_for(lambda: ended(run), "the rest")
+    assert run.status.state == "done", run.log_path.read_text()
+    assert len(steps_of(run)) == 1001
+    assert same_rows(run, other)
+    assert run.evaluation() == other.evaluation()
 
 
-def test_a_killed_worker_reads_as_interrupted_with_its_rows(
+def test_a_killed_worker_reads_as_interrupted_and_resumes(
     tiny_model_dir: Path,
 ) -> None:
-    run = launch.start(endless(tiny_model_dir))
-    wait_for(lambda: len(read_metrics(run.metrics_path).rows) >= 3, "three rows")
+    config = config_for(tiny_model_dir, training_tokens=2000 * 64, n_checkpoints=40)
+    run = launch.start(config)
+    wait_for(lambda: len(checkpoints(run)) >= 2, "two checkpoints")
     os.kill(worker_pid(run), signal.SIGKILL)
     wait_for(lambda: ended(run), "the end")
-    assert open_run(run.id).status.state == "interrupted"
-    steps = [row["step"] for row in read_metrics(run.metrics_path).rows]
-    assert len(steps) >= 3
-    assert steps == sorted(set(steps))
+    status = open_run(run.id).status
+    assert (status.state, status.reason) == ("interrupted", "killed")
+    before = steps_of(run)
+    assert before == sorted(set(before))
+
+    launch.launch(run, "train")
+    wait_for(lambda: ended(run), "the rest")
+    assert run.status.state == "done", run.log_path.read_text()
+    after = steps_of(run)
+    assert after[: len(before)] == before
+    assert after == sorted(set(after))
+    assert len(after) == 1001
+    # As SAELens spaces them, each with an SAE of its moment.
+    kept = [c for c in checkpoints(run) if c.is_kept]
+    assert [c.step for c in kept] == list(range(49, 2000, 49))
+    assert load_sae(kept[0].path / "sae").d_sae == 32
+
+
+def test_a_worker_that_still_loads_can_be_stopped(tiny_model_dir: Path) -> None:
+    run = launch.start(endless(tiny_model_dir))
+    wait_for(lambda: run.status.state == "starting", "the start")
+    launch.request_stop(run)
+    wait_for(lambda: ended(run), "the stop")
+    assert run.status.state == "stopped"
+    assert steps_of(run) == []
 
 
 def test_a_run_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ ID_TIME = "%Y%m%d-%H%M%S"
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 LOCK_NAME = "lock"
 STOP_NAME = "stop.request"
+EVAL_NAME = "eval.json"
 # Space that is given back when the disk is full, so that the last words can be written.
 RESERVE_NAME = "reserve"
 RESERVE_BYTES = 1 << 16
@@ -134,7 +135,7 @@ class Run:
     def evaluation(self) -> dict[str, Any] | None:
         """The held-out figures of `eval.json`; None when there are none (yet)."""
         try:
-            return read_json(self.path / "eval.json")
+            return read_json(self.path / EVAL_NAME)
         except (OSError, ValueError):
             return None
 

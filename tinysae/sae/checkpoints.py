@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinysae.config import is_number_within
 from tinysae.errors import DamagedError
 from tinysae.runs.files import read_json, write_json
 
@@ -91,6 +92,9 @@ def _check(
     for name in (*_COUNTERS, "n_batches_read"):
         if not isinstance(numbers[name], int) or numbers[name] < 0:
             raise ValueError(name)
+    scale = numbers["scaling_factor"]
+    if scale is not None and not is_number_within(scale, float, 0, None):
+        raise ValueError("scaling_factor")
     wanted = {f"sae.{k}": v for k, v in trainer.sae.state_dict().items()}
     if numbers["n_training_steps"]:
         wanted |= {

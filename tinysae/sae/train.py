@@ -65,7 +65,7 @@ class SAETraining:
         self._sae = build_training_sae(config, d_in, device)
         self._runner = _runner_config(config, self._sae)
         self.model = model
-        self._batches = _Batches(config, model)
+        self._batches = TrainingBatches(config, model)
         self._watch = DivergenceWatch()
         self._trainer: Any = SAETrainer(
             self._runner.to_sae_trainer_config(),
@@ -112,7 +112,7 @@ class SAETraining:
             DamagedError: the checkpoint cannot be read or belongs to other settings.
         """
         n_read = load_checkpoint(self._trainer, folder)
-        self._batches = _Batches(self.config, self.model, start=n_read)
+        self._batches = TrainingBatches(self.config, self.model, start=n_read)
 
     def estimate_norm(self, progress: Callable[[int], bool]) -> bool:
         """Measures the scale that makes the activations' mean norm sqrt(d_in).
@@ -305,7 +305,7 @@ def resolve_device(name: str) -> str:
     return name
 
 
-class _Batches:
+class TrainingBatches:
     """Shuffled batches of shape [train_batch_size_tokens, d_in], counted."""
 
     def __init__(

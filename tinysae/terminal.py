@@ -1,0 +1,38 @@
+"""A run's progress in a terminal: the status that the pages read, as a bar."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from tinysae.runs.store import Run
+
+LOOK_EVERY_S = 0.5
+
+
+@contextmanager
+def progress_bar(run: Run) -> Generator[None]:
+    """Shows what the run's worker says in its status for as long as this lasts."""
+    # A well-kept library that is here anyway (SAELens, transformers).
+    from tqdm import tqdm
+
+    is_over = threading.Event()
+    with tqdm(bar_format="{desc:<12} {percentage:3.0f}%|{bar}| {postfix}") as bar:
+
+        def watch() -> None:
+            while not is_over.wait(LOOK_EVERY_S):
+                status = run.status
+                bar.total = max(1, status.total)
+                bar.n = min(status.done, bar.total)
+                bar.set_description_str(status.state, refresh=False)
+                speed = status.tokens_per_s
+                rate = f"{speed:,.0f} tokens/s" if speed else ""
+                left = f", {status.eta_s:,.0f} s left" if status.eta_s else ""
+                bar.set_postfix_str(rate + left)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            watcher.join()
