@@ -10,7 +10,16 @@ from typing import Any
 from tinysae.config import PRESETS, TrainConfig, choices, settings
 from tinysae.errors import BusyError, TinysaeError
 from tinysae.runs.launch import take_lock
-from tinysae.runs.store import LOCK_NAME, Run, create_run, list_runs, open_run
+from tinysae.runs.store import (
+    LOCK_NAME,
+    Run,
+    RunStatus,
+    create_run,
+    list_runs,
+    open_run,
+    write_status,
+)
+from tinysae.runs.turns import wait_for_turn
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,7 +118,12 @@ def _worked(run: Run, lock_fd: int | None, work: Any) -> int:
             if not take_lock(lock.fileno()):
                 raise BusyError("run_has_worker", name=run.config.title)
         sys.stderr.write(f"{run.path}\n")
-        work(run)
+        write_status(run.path, RunStatus("queued"))
+        if turn := wait_for_turn(run):
+            stack.enter_context(turn)
+            work(run)
+        else:
+            write_status(run.path, RunStatus("stopped"))
         status = run.status
     sys.stderr.write(f"{status.state}\n")
     return 0 if status.state in ("done", "stopped") else 1

@@ -35,6 +35,7 @@ Group = Literal["data", "sae", "sparsity", "optimiser", "store", "monitoring"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 FORMAT = 1
+MADE_WITH = "made_with"
 NAME_LIMIT = 80
 # Bounds that no sensible run on one machine passes: they catch a slipped zero.
 MAX_TOKENS = 100_000_000_000
@@ -890,6 +891,8 @@ class TrainConfig:
     def from_json(cls, data: Mapping[str, Any]) -> "TrainConfig":
         """Reads what `to_json` wrote; unknown keys of a newer version are refused.
 
+        What a run was made with (`MADE_WITH`) is no setting and is passed over.
+
         Raises:
             DamagedError: not a config of this format.
             SettingError: a setting out of range.
@@ -897,7 +900,11 @@ class TrainConfig:
         known = {item.name for item in fields(cls)}
         if data.get("format") != FORMAT:
             raise DamagedError("config_format", found=data.get("format"), wanted=FORMAT)
-        given = {key: value for key, value in data.items() if key != "format"}
+        given = {
+            key: value
+            for key, value in data.items()
+            if key not in ("format", MADE_WITH)
+        }
         if strange := sorted(set(given) - known):
             raise DamagedError("config_unknown_key", key=strange[0])
         return cls(**given)

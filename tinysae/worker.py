@@ -4,22 +4,37 @@ It is the only writer of the run's folder. What it says, it says in files: the p
 be closed, the server restarted, and nothing here notices.
 """
 
-import errno
 import logging
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinysae.config import TrainConfig
 from tinysae.errors import TinysaeError
+from tinysae.provenance import provenance
+from tinysae.runs.checkpoints import (
+    SAE_NAME,
+    checkpoints,
+    clear_unfinished,
+    new_checkpoint,
+)
 from tinysae.runs.files import staged_folder, write_json
 from tinysae.runs.launch import stop_requested
-from tinysae.runs.metrics import MetricsLog, StepMetrics
-from tinysae.runs.store import Run, RunStatus, State, home_error, write_status
+from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics, read_metrics
+from tinysae.runs.store import (
+    Run,
+    RunStatus,
+    State,
+    home_error,
+    is_disk_full,
+    write_made_with,
+    write_status,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +43,7 @@ if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.evaluate import Evaluation
     from tinysae.sae.files import SAE
+    from tinysae.sae.train import SAETraining
 
 logger = logging.getLogger(__name__)
 
@@ -42,51 +58,150 @@ EVALUATION_TOKENS = 200_000
 # Three whole forwards each, unembedding included: the slow part of an evaluation.
 CE_BATCHES = 12
 INDEX_TOKENS = 300_000
+# What a crash may cost, and what guarding against it may: on a large SAE, whose
+# checkpoints take seconds to write, they come less often.
+CHECKPOINT_EVERY_S = 20.0
+CHECKPOINT_SHARE = 0.02
+# A curve of the CE-loss score for a few percent of the time.
+LOOKS_PER_RUN = 20
+LOOK_CONTEXTS = 8
 
 
 def train(run: Run) -> None:
     """Trains the run's SAE, saves it, evaluates and indexes it; says how it went.
 
-    Everything that goes wrong ends in the run's status and in its log.
+    A run that was interrupted or stopped goes on from its last checkpoint. Everything
+    that goes wrong ends in the run's status and in its log.
     """
-    reporter = _Reporter(run)
     with _outcome(run):
+        clear_unfinished(run)
         model = _model(run)
-        if _trained(run, model, reporter):
+        if _trained(run, model, _Reporter(run)):
             finish(run, model, "done")
         else:
             write_status(run.path, RunStatus("stopped"))
 
 
 def index(run: Run) -> None:
-    """Evaluates and indexes a run that has an SAE but was stopped before that."""
+    """Evaluates and indexes a run that has an SAE; it is afterwards what it was."""
+    before = "done" if is_trained(run) else "stopped"
     with _outcome(run):
-        finish(run, _model(run), "stopped")
+        clear_unfinished(run)
+        finish(run, _model(run), before)
+
+
+def is_trained(run: Run) -> bool:
+    """Whether the run has taken all its steps."""
+    newest = checkpoints(run)[-1:]
+    return any(c.step >= run.config.total_training_steps for c in newest)
 
 
 def _trained(run: Run, model: "LoadedModel", reporter: "_Reporter") -> bool:
+    """Trains to the end, or until somebody asks to stop; the SAE is saved either way."""
     from tinysae.sae.train import SAETraining
 
     config = run.config
     training = SAETraining(config, model)
-    to_the_end = True
+    write_made_with(run, provenance(config, model, training.device))
+    if found := checkpoints(run):
+        training.resume(found[-1].path)
+        logger.info("goes on after step %d", training.n_steps)
     if training.needs_norm:
         reporter.begin("norm", config.n_batches_for_norm_estimate)
-        to_the_end = training.estimate_norm(reporter.reached)
-    if to_the_end:
-        with MetricsLog(run.metrics_path) as log:
+        if not training.estimate_norm(reporter.reached):
+            return False
+    with (
+        MetricsLog[StepMetrics](run.metrics_path) as rows,
+        MetricsLog[EvalMetrics](run.evals_path) as evals,
+    ):
+        keeper = _Keeper(run, training, (rows, evals))
+        looks = _Looks(training, evals)
 
-            def progress(n_tokens: int, row: StepMetrics | None) -> bool:
-                if row is not None:
-                    log.append(row)
-                return reporter.reached(n_tokens)
+        def progress(n_tokens: int, row: StepMetrics | None) -> bool:
+            if row is not None:
+                rows.append({**row, "seconds": round(reporter.seconds, 3)})
+            looks.look_if_due()
+            keeper.keep_if_due()
+            return reporter.reached(n_tokens)
 
-            batch = config.train_batch_size_tokens
-            reporter.begin("training", config.total_training_steps * batch)
-            to_the_end = training.run(progress)
+        batch = config.train_batch_size_tokens
+        done, total = training.n_steps * batch, config.total_training_steps * batch
+        reporter.begin("training", total, done, _seconds_so_far(run))
+        to_the_end = training.run(progress)
+        keeper.keep()
     with staged_folder(run.sae_dir) as stage:
         training.save(stage)
     return to_the_end
+
+
+def _seconds_so_far(run: Run) -> float:
+    rows = read_metrics(run.metrics_path).rows
+    return rows[-1].get("seconds", 0.0) if rows else 0.0
+
+
+class _Keeper:
+    """Writes checkpoints: now and then one to resume from, and those asked for."""
+
+    def __init__(
+        self, run: Run, training: "SAETraining", logs: Sequence[MetricsLog[Any]]
+    ) -> None:
+        self._run, self._training, self._logs = run, training, logs
+        self._written_at, self._took = time.monotonic(), 0.0
+        total, n = run.config.total_training_steps, run.config.n_checkpoints
+        # As SAELens spaces them: none at the start and none at the end.
+        spacing = -(-total // (n + 1))
+        self._wanted = set(range(spacing, total, spacing)) if n else set[int]()
+
+    def keep_if_due(self) -> None:
+        is_wanted = self._training.n_steps in self._wanted
+        pause = max(CHECKPOINT_EVERY_S, self._took / CHECKPOINT_SHARE)
+        is_time = time.monotonic() - self._written_at > pause
+        if is_wanted or (is_time and self._training.is_healthy):
+            self.keep(with_sae=is_wanted)
+
+    def keep(self, *, with_sae: bool = False) -> None:
+        """A checkpoint of this moment; the older ones that nobody asked for go."""
+        started = time.monotonic()
+        # A checkpoint never knows of more than the curves do, power cut or not.
+        for log in self._logs:
+            log.sync()
+        with new_checkpoint(self._run, self._training.n_steps) as stage:
+            self._training.save_checkpoint(stage)
+            if with_sae:
+                (stage / SAE_NAME).mkdir()
+                self._training.save(stage / SAE_NAME)
+        self._written_at = time.monotonic()
+        self._took = self._written_at - started
+        logger.info("checkpoint after step %d", self._training.n_steps)
+
+
+class _Looks:
+    """Looks at held-out text `LOOKS_PER_RUN` times while training goes on."""
+
+    def __init__(self, training: "SAETraining", log: MetricsLog[EvalMetrics]) -> None:
+        self._training, self._log = training, log
+        config = training.config
+        self._every = max(1, config.total_training_steps // LOOKS_PER_RUN)
+        self._contexts = list(
+            _held_out(
+                training.model,
+                config,
+                EVALUATION_SEED,
+                LOOK_CONTEXTS * config.context_size,
+            )
+        )
+
+    def look_if_due(self) -> None:
+        training = self._training
+        if training.n_steps % self._every or training.n_steps <= self._log.last_step:
+            return
+        found = training.look(self._contexts)
+        self._log.append(found)
+        logger.info(
+            "step %d: CE-loss score %.4f, L0 %.1f, explained variance %.4f",
+            *(found["step"], found["ce_loss_score"]),
+            *(found["l0"], found["explained_variance"]),
+        )
 
 
 def finish(run: Run, model: "LoadedModel", last_state: State) -> None:
@@ -150,15 +265,36 @@ def _held_out(
 
 def _model(run: Run) -> "LoadedModel":
     write_status(run.path, RunStatus("starting"))
-    import torch
+    with _quits_when_asked(run):
+        import torch
 
-    from tinysae.model.sources import load_model
+        from tinysae.model.sources import load_model
 
-    os.nice(NICENESS)
-    # Whatever the environment says: one thread a core, and the pages' needs are met by
-    # the niceness above.
-    torch.set_num_threads(os.cpu_count() or 1)
-    return load_model(run.config.model_name)
+        os.nice(NICENESS)
+        # Whatever the environment says: one thread a core, and the pages' needs are met
+        # by the niceness above.
+        torch.set_num_threads(os.cpu_count() or 1)
+        return load_model(run.config.model_name)
+
+
+@contextmanager
+def _quits_when_asked(run: Run) -> Iterator[None]:
+    """While libraries load, which nothing can interrupt and nothing is lost by."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(STATUS_EVERY_S):
+            if stop_requested(run.path):
+                write_status(run.path, RunStatus("stopped"))
+                os._exit(0)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 @contextmanager
@@ -173,7 +309,7 @@ def _outcome(run: Run) -> Iterator[None]:
         _write_failure(run, error)
     except OSError as problem:
         logger.exception("the worker failed")
-        is_full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+        is_full = is_disk_full(problem)
         _write_failure(
             run, home_error(problem) if is_full else TinysaeError("worker_failed")
         )
@@ -202,18 +338,28 @@ class _Reporter:
         self._run = run
         self._clock = clock
 
-    def begin(self, state: State, total: int) -> None:
+    def begin(
+        self, state: State, total: int, done: int = 0, seconds: float = 0.0
+    ) -> None:
+        """A new state, of which `done` was done, in `seconds`, before this process."""
         self._state: State = state
-        self._total, self.done = total, 0
+        self._total, self.done = total, done
+        self._done_before, self._seconds_before = done, seconds
         self._started = self._clock()
-        self._write(0.0)
+        logger.info("%s: %d of %d", state, done, total)
+        self._write()
+
+    @property
+    def seconds(self) -> float:
+        """What the state has taken so far, interruptions not counted."""
+        return self._seconds_before + self._clock() - self._started
 
     def reached(self, done: int) -> bool:
         """Says that `done` of the total is done; False when somebody asked to stop."""
         self.done = done
         now = self._clock()
         if now - self._written_at >= STATUS_EVERY_S or done >= self._total:
-            self._write(now - self._started)
+            self._write()
         return not stop_requested(self._run.path)
 
     def go_on(self, done: int) -> None:
@@ -221,9 +367,10 @@ class _Reporter:
         if not self.reached(done):
             raise _Stopped
 
-    def _write(self, elapsed: float) -> None:
+    def _write(self) -> None:
         self._written_at = self._clock()
-        rate = self.done / elapsed if elapsed > 0 and self.done else None
+        elapsed, done = self._written_at - self._started, self.done - self._done_before
+        rate = done / elapsed if elapsed > 0 and done else None
         left = max(0, self._total - self.done)
         per_unit = (
             1 if self._state != "norm" else self._run.config.train_batch_size_tokens

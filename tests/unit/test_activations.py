@@ -1,37 +1,63 @@
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
+import pytest
 import torch
 
 from tinysae.data.activations import activation_batches, shuffled
 
+ROWS_A_PART = 70
+
+
+def batches(start: int = 0, seed: int = 0, **changes: int) -> Iterator[torch.Tensor]:
+    """Of a stream whose n-th row is n: which row was served can be read from it."""
+
+    def parts_from(part: int) -> Iterator[torch.Tensor]:
+        rows = torch.arange(40_000.0)[:, None]
+        return iter(rows.split(ROWS_A_PART)[part:])
+
+    settings = {"batch_size": 50, "n_batches_in_buffer": 10, **changes}
+    return shuffled(
+        parts_from, rows_a_part=ROWS_A_PART, seed=seed, start=start, **settings
+    )
+
 
 def test_every_activation_is_served_once_and_mixed() -> None:
-    rows = torch.arange(4000.0)[:, None]
-    batches = list(
-        shuffled(
-            iter(rows.split(100)),
-            batch_size=50,
-            n_batches_in_buffer=10,
-            generator=torch.Generator().manual_seed(0),
-        )
-    )
-    served = torch.cat(batches).flatten()
-    assert all(batch.shape == (50, 1) for batch in batches)
-    assert len(served) == len(set(served.tolist()))
-    # All but what stays in the buffer at the end was served.
-    assert len(served) >= 4000 - 10 * 50
+    served = torch.cat(list(islice(batches(), 200))).flatten()
+    assert len(served) == len(set(served.tolist())) == 200 * 50
     assert not torch.equal(served, served.sort().values)
+    # What is not served lies in the first and in the last half block (125 of 250 rows).
+    missing = set(range(10_000)) - set(served.int().tolist())
+    assert all(row < 250 or row >= 9_750 for row in missing)
+    assert len([row for row in missing if row < 250]) == 125
+
+
+@pytest.mark.parametrize("buffer", [2, 3, 10])
+def test_a_batch_is_mixed_from_about_a_buffer(buffer: int) -> None:
+    size = buffer // 2 * 50
+    for number, batch in enumerate(islice(batches(n_batches_in_buffer=buffer), 30)):
+        block = number // (buffer // 2)
+        rows = batch.flatten()
+        assert batch.shape == (50, 1)
+        assert rows.min() >= block * size
+        assert rows.max() < (block + 2) * size
+        # Both blocks are in it.
+        assert (rows < (block + 1) * size).any()
+        assert (rows >= (block + 1) * size).any()
+
+
+@pytest.mark.parametrize("start", [1, 4, 5, 6, 63, 100])
+@pytest.mark.parametrize("batch_size", [50, 64])
+def test_the_stream_can_be_entered_anywhere(start: int, batch_size: int) -> None:
+    whole = list(islice(batches(batch_size=batch_size), start, start + 20))
+    entered = list(islice(batches(start=start, batch_size=batch_size), 20))
+    assert all(torch.equal(a, b) for a, b in zip(whole, entered, strict=True))
 
 
 def test_the_same_seed_gives_the_same_batches() -> None:
-    def first(seed: int) -> torch.Tensor:
-        parts = iter(torch.arange(1000.0)[:, None].split(100))
-        generator = torch.Generator().manual_seed(seed)
-        return next(
-            shuffled(parts, batch_size=50, n_batches_in_buffer=10, generator=generator)
-        )
-
-    assert torch.equal(first(1), first(1))
-    assert not torch.equal(first(1), first(2))
+    assert torch.equal(next(batches(seed=1)), next(batches(seed=1)))
+    assert not torch.equal(next(batches(seed=1)), next(batches(seed=2)))
 
 
 def test_activations_come_in_reading_order(tiny_model) -> None:

@@ -1,6 +1,11 @@
-"""A model reading text -> an endless, shuffled stream of activations."""
+"""A model reading text -> an endless, shuffled stream of activations.
 
-from collections.abc import Iterable, Iterator
+The stream is a pure function of its settings: any batch of it can be asked for first.
+That is what makes a resumed run go on with exactly the batches that an uninterrupted
+one would have seen, with nothing of the shuffle buffer saved.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,12 +14,9 @@ from numpy.typing import NDArray
 from tinysae.data.corpus import batched
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    from torch import Tensor
 
     from tinysae.model.sources import LoadedModel
-
-# SAELens's default: half of the buffer stays to be mixed with what comes next.
-KEPT_SHARE = 0.5
 
 
 def activation_batches(
@@ -35,33 +37,74 @@ def activation_batches(
 
 
 def shuffled(
-    parts: Iterable["Tensor"],
+    parts_from: Callable[[int], Iterable["Tensor"]],
     *,
+    rows_a_part: int,
     batch_size: int,
     n_batches_in_buffer: int,
-    generator: "Generator",
+    seed: int,
+    start: int = 0,
 ) -> Iterator["Tensor"]:
-    """Batches of shape [batch_size, d_in], mixed over `n_batches_in_buffer` batches.
+    """Batches of shape [batch_size, d_in] from the `start`-th on, mixed over a buffer.
 
-    The buffer is filled and shuffled; the first half of it is served; then it is filled
-    up and shuffled again. Every activation is served exactly once as long as `parts`
-    goes on.
+    As in SAELens, half of the buffer is served at a time and mixed with what comes
+    next: the stream is cut into blocks of half a buffer; every block is shuffled; and
+    what is served is the second half of one block, shuffled with the first half of the
+    following one. An activation is served at most once; only the first half of the very
+    first block never is.
+
+    Args:
+        parts_from: parts of the stream, each `[rows_a_part, d_in]`, from the n-th on.
+        rows_a_part: rows of a part.
+        batch_size: rows of a batch.
+        n_batches_in_buffer: batches that are mixed; at least 2.
+        seed: of the shuffles.
+        start: batches that are passed over.
     """
     import torch
 
-    size = batch_size * n_batches_in_buffer
-    kept_batches = int(n_batches_in_buffer * KEPT_SHARE)
+    served = n_batches_in_buffer // 2
+    size = served * batch_size
+    first, passed = divmod(start, served)
+    left_over: Tensor | None = None
+    blocks = _blocks(parts_from, rows_a_part, size, first)
+    for number, block in enumerate(blocks, start=first):
+        order = torch.from_numpy(_order(size, seed, number, 0)).to(block.device)
+        early, late = order[: size // 2], order[size // 2 :]
+        if left_over is not None:
+            mixed = torch.cat([left_over, block[early]])
+            final = torch.from_numpy(_order(size, seed, number, 1)).to(block.device)
+            yield from mixed[final].split(batch_size)[passed:]
+            passed = 0
+        left_over = block[late]
+
+
+def _order(size: int, seed: int, block: int, use: int) -> NDArray[np.int64]:
+    """A permutation [size] that depends on nothing but its arguments."""
+    return np.random.default_rng((seed, block, use)).permutation(size)
+
+
+def _blocks(
+    parts_from: Callable[[int], Iterable["Tensor"]],
+    rows_a_part: int,
+    size: int,
+    first: int,
+) -> Iterator["Tensor"]:
+    """The stream in blocks [size, d_in], from block `first` on."""
+    import torch
+
+    part, passed = divmod(first * size, rows_a_part)
     pending: list[Tensor] = []
-    n_pending = 0
-    for part in parts:
-        pending.append(part)
-        n_pending += len(part)
+    n_pending = -passed
+    for rows in parts_from(part):
+        pending.append(rows)
+        n_pending += len(rows)
         if n_pending < size:
             continue
-        buffer = torch.cat(pending)
-        buffer = buffer[torch.randperm(len(buffer), generator=generator)]
-        n_served = len(buffer) // batch_size - kept_batches
-        yield from buffer[: n_served * batch_size].split(batch_size)
-        # A copy, so that the served half can be freed.
-        pending = [buffer[n_served * batch_size :].clone()]
+        together = torch.cat(pending)[passed:]
+        passed = 0
+        full = len(together) // size * size
+        yield from together[:full].split(size)
+        # A copy, so that the served rows can be freed.
+        pending = [together[full:].clone()]
         n_pending = len(pending[0])

@@ -10,8 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tinysae.config import TrainConfig
@@ -20,10 +19,11 @@ from tinysae.runs.store import (
     LOCK_NAME,
     STOP_NAME,
     Run,
+    RunStatus,
     create_run,
     home_error,
-    list_runs,
-    runs_dir,
+    keep_reserve,
+    write_status,
 )
 
 # An observer holds the lock for microseconds; a worker for minutes.
@@ -33,19 +33,14 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def start(config: TrainConfig) -> Run:
-    """Creates a run and starts its worker, unless another run is working.
+    """Creates a run and starts its worker, which waits for its turn.
 
     Raises:
-        BusyError: another run is working, or someone is starting one just now.
         MissingError: the home folder cannot be written.
     """
-    with _start_lock():
-        for other in list_runs():
-            if other.status.is_working:
-                raise BusyError("run_in_progress", name=other.config.title)
-        run = create_run(config)
-        launch(run, "train")
-        return run
+    run = create_run(config)
+    launch(run, "train")
+    return run
 
 
 def launch(run: Run, command: str) -> None:
@@ -53,24 +48,33 @@ def launch(run: Run, command: str) -> None:
 
     Raises:
         BusyError: the run has a worker already.
+        MissingError: the run's folder cannot be written.
     """
-    (run.path / STOP_NAME).unlink(missing_ok=True)
-    with (run.path / LOCK_NAME).open("ab") as lock, run.log_path.open("ab") as log:
-        if not take_lock(lock.fileno()):
-            raise BusyError("run_has_worker", name=run.config.title)
-        subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tinysae", command, run.id),
-                *("--lock-fd", str(lock.fileno())),
-            ],
-            cwd=CHECKOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=[lock.fileno()],
-            start_new_session=True,
-        )
+    try:
+        with ExitStack() as files:
+            lock = files.enter_context((run.path / LOCK_NAME).open("ab"))
+            log = files.enter_context(run.log_path.open("ab"))
+            if not take_lock(lock.fileno()):
+                raise BusyError("run_has_worker", name=run.config.title)
+            keep_reserve(run.path)
+            (run.path / STOP_NAME).unlink(missing_ok=True)
+            # Said here, so that who asked sees it at once: the worker needs a moment.
+            write_status(run.path, RunStatus("queued"))
+            subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "tinysae", command, run.id),
+                    *("--lock-fd", str(lock.fileno())),
+                ],
+                cwd=CHECKOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[lock.fileno()],
+                start_new_session=True,
+            )
+    except OSError as problem:
+        raise home_error(problem) from problem
 
 
 def request_stop(run: Run) -> None:
@@ -87,25 +91,17 @@ def stop_requested(path: Path) -> bool:
 def take_lock(handle: int) -> bool:
     """Locks the open file `handle` for a worker; False when another holds it."""
     deadline = time.monotonic() + OBSERVER_PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(RETRY_S)
+    while not try_lock(handle):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(RETRY_S)
+    return True
 
 
-@contextmanager
-def _start_lock() -> Generator[None]:
-    """Between looking for a working run and starting one, nobody else may start."""
+def try_lock(handle: int) -> bool:
+    """Locks the open file `handle` if nobody holds it at this moment."""
     try:
-        runs_dir().mkdir(parents=True, exist_ok=True)
-        file = (runs_dir() / ".start.lock").open("ab")
-    except OSError as problem:
-        raise home_error(problem) from problem
-    with file:
-        if not take_lock(file.fileno()):
-            raise BusyError("start_in_progress")
-        yield
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

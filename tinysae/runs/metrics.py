@@ -1,9 +1,15 @@
-"""The curve of a run: `metrics.jsonl`, one JSON object a line, only appended to."""
+"""The curves of a run: one JSON object a line, only appended to.
 
+`metrics.jsonl` has a row for every logged step (`StepMetrics`), `evals.jsonl` one for
+every look at held-out text (`EvalMetrics`).
+"""
+
+import errno
 import json
+import os
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, TypedDict, cast
+from typing import Generic, NamedTuple, NotRequired, Self, TypedDict, TypeVar, cast
 
 
 class StepMetrics(TypedDict):
@@ -15,6 +21,8 @@ class StepMetrics(TypedDict):
     l0: mean count of active features a token.
     explained_variance: 1 - E||x - x_hat||^2 / Var(x), on the batch.
     n_dead: features that have not fired for `dead_feature_window` steps.
+    coefficient: of the sparsity term, warm-up included; standard, gated and jumprelu.
+    seconds: of training so far, interruptions not counted.
     """
 
     step: int
@@ -26,18 +34,71 @@ class StepMetrics(TypedDict):
     explained_variance: float
     n_dead: int
     lr: float
+    coefficient: NotRequired[float]
+    seconds: NotRequired[float]
 
 
-class MetricsLog:
-    """Appends rows; a row is on disk, whole, as soon as `append` returns."""
+class EvalMetrics(TypedDict):
+    """A look at held-out text while training goes on (`tinysae.sae.evaluate`).
+
+    density: how many features fire how often, as counts: first those that fired on no
+        token of the window, then for log10 of the rate in `DENSITY_EDGES`' bins.
+    """
+
+    step: int
+    n_tokens: int
+    ce_loss_score: float
+    explained_variance: float
+    l0: float
+    density: list[int]
+
+
+# log10 of the share of tokens on which a feature fires, in quarters of a decade.
+DENSITY_EDGES = [-6 + quarter / 4 for quarter in range(25)]
+
+Row = TypeVar("Row", StepMetrics, EvalMetrics)
+
+
+class MetricsLog(Generic[Row]):
+    """Appends rows; a row is with the system, whole, as soon as `append` returns.
+
+    A log that was cut short goes on where it was: a torn last line is taken off, and
+    rows of steps that are there already are not written again. So a run that resumes
+    from a checkpoint loses no row and repeats none.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
 
     def __init__(self, path: Path) -> None:
         # Unbuffered: one write a row, so that a reader sees it at once and a killed
         # worker loses none.
         self._file = path.open("ab", buffering=0)
+        self._last_step = -1
+        data = path.read_bytes()
+        self._file.truncate(data.rfind(b"\n") + 1)
+        for line in reversed(data.splitlines()):
+            try:
+                self._last_step = int(json.loads(line)["step"])
+                break
+            except (ValueError, KeyError, TypeError):
+                continue
 
-    def append(self, row: StepMetrics) -> None:
-        self._file.write(json.dumps(row).encode() + b"\n")
+    @property
+    def last_step(self) -> int:
+        """The step of the last row; -1 when there is none."""
+        return self._last_step
+
+    def append(self, row: Row) -> None:
+        if row["step"] > self._last_step:
+            line = json.dumps(row).encode() + b"\n"
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._last_step = row["step"]
+
+    def sync(self) -> None:
+        """Makes what was appended survive a power cut."""
+        os.fsync(self._file.fileno())
 
     def __enter__(self) -> Self:
         return self
@@ -51,30 +112,41 @@ class MetricsLog:
         self._file.close()
 
 
-class MetricsPart(NamedTuple):
-    rows: list[StepMetrics]
+class MetricsPart(NamedTuple, Generic[Row]):
+    rows: list[Row]
     offset: int
     """Where to go on reading, in bytes."""
 
 
-def read_metrics(path: Path, offset: int = 0) -> MetricsPart:
-    """The rows after `offset`; a torn or damaged line is passed over.
+def read_metrics(path: Path, offset: int = 0) -> MetricsPart[StepMetrics]:
+    """The rows of `metrics.jsonl` after `offset`; a damaged line is passed over.
 
     A last line without its newline is still being written: it is left for next time.
     """
+    rows, offset = _read(path, offset, StepMetrics.__required_keys__)
+    return MetricsPart(cast("list[StepMetrics]", rows), offset)
+
+
+def read_evals(path: Path, offset: int = 0) -> MetricsPart[EvalMetrics]:
+    """The rows of `evals.jsonl` after `offset`, read as `read_metrics` reads."""
+    rows, offset = _read(path, offset, EvalMetrics.__required_keys__)
+    return MetricsPart(cast("list[EvalMetrics]", rows), offset)
+
+
+def _read(path: Path, offset: int, keys: frozenset[str]) -> tuple[list[object], int]:
     try:
         with path.open("rb") as file:
             file.seek(offset)
             data = file.read()
     except OSError:
-        return MetricsPart([], offset)
+        return [], offset
     whole = data[: data.rfind(b"\n") + 1]
-    rows: list[StepMetrics] = []
+    rows: list[object] = []
     for line in whole.splitlines():
         try:
             row = json.loads(line)
         except ValueError:
             continue
-        if isinstance(row, dict) and StepMetrics.__required_keys__ <= row.keys():
-            rows.append(cast("StepMetrics", row))
-    return MetricsPart(rows, offset + len(whole))
+        if isinstance(row, dict) and keys <= row.keys():
+            rows.append(cast("object", row))
+    return rows, offset + len(whole)

@@ -5,6 +5,7 @@ Together they give the status: a run that says "training" while nobody holds its
 was interrupted. A pid is never looked at: it may belong to somebody else by now.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -13,10 +14,11 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from tinysae.config import TrainConfig
+from tinysae.config import MADE_WITH, TrainConfig
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
 from tinysae.runs.files import read_json, staged_folder, write_json
 
@@ -35,10 +37,15 @@ State = Literal[
 WORKING: frozenset[State] = frozenset(
     {"queued", "starting", "norm", "training", "evaluating", "indexing"}
 )
+ID_TIME = "%Y%m%d-%H%M%S"
 # What `new_run_id` makes and nothing else: no dots, no slashes, no leading dash.
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 LOCK_NAME = "lock"
 STOP_NAME = "stop.request"
+# Space that is given back when the disk is full, so that the last words can be written.
+RESERVE_NAME = "reserve"
+RESERVE_BYTES = 1 << 16
+Reason = Literal["restart", "killed"]
 
 
 def home() -> Path:
@@ -58,6 +65,8 @@ class RunStatus:
     `done` and `total` count what the state counts: batches in "norm", tokens in
     "training", "evaluating" and "indexing". `eta_s` is for the state, in seconds.
     `error` is a sentence of the catalogue with its values, for a run that failed.
+    `reason` is why a run was interrupted, as far as it can be known: "restart" of the
+    machine, or else "killed": its process ended without a word.
     """
 
     state: State
@@ -67,6 +76,7 @@ class RunStatus:
     eta_s: float | None = None
     error: str | None = None
     error_values: Mapping[str, Any] | None = None
+    reason: Reason | None = None
 
     @property
     def is_working(self) -> bool:
@@ -93,7 +103,9 @@ class Run:
     @property
     def created_at(self) -> float:
         """Seconds since the epoch."""
-        return (self.path / "config.json").stat().st_mtime
+        with suppress(ValueError, OverflowError):
+            return time.mktime(time.strptime(self.id[:15], ID_TIME))
+        return self.path.stat().st_mtime
 
     @property
     def sae_dir(self) -> Path:
@@ -104,8 +116,16 @@ class Run:
         return self.path / "features"
 
     @property
+    def checkpoints_dir(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
     def metrics_path(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def evals_path(self) -> Path:
+        return self.path / "evals.jsonl"
 
     @property
     def log_path(self) -> Path:
@@ -121,7 +141,7 @@ class Run:
 
 def new_run_id() -> str:
     """An id that sorts by time and that nobody else picks."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    return f"{time.strftime(ID_TIME)}-{secrets.token_hex(3)}"
 
 
 def create_run(config: TrainConfig) -> Run:
@@ -137,9 +157,36 @@ def create_run(config: TrainConfig) -> Run:
             write_json(stage / "config.json", config.to_json())
             write_json(stage / "status.json", {"state": "queued"})
             (stage / LOCK_NAME).touch()
+            keep_reserve(stage)
     except OSError as problem:
         raise home_error(problem) from problem
     return Run(run_id, path, config)
+
+
+def write_made_with(run: Run, made_with: Mapping[str, Any]) -> None:
+    """Adds to the run's `config.json` what it is made with (`tinysae.provenance`).
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    data = {**run.config.to_json(), MADE_WITH: dict(made_with)}
+    write_json(run.path / "config.json", data)
+
+
+def keep_reserve(path: Path) -> None:
+    """Sets aside a little space in the run's folder, unless it is there already.
+
+    Raises:
+        OSError: the disk is full already.
+    """
+    reserve = path / RESERVE_NAME
+    if not reserve.is_file():
+        # Random: a file system that packs zeros would set nothing aside.
+        reserve.write_bytes(secrets.token_bytes(RESERVE_BYTES))
+
+
+def is_disk_full(problem: OSError) -> bool:
+    return problem.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def home_error(problem: OSError) -> TinysaeError:
@@ -183,18 +230,40 @@ def list_runs() -> list[Run]:
 
 
 def write_status(path: Path, status: RunStatus) -> None:
-    """Replaces the run's `status.json`; only the run's worker calls this."""
-    data = {
+    """Replaces the run's `status.json`; only who holds the run's lock calls this.
+
+    On a full disk the run's reserve makes room for it.
+
+    Raises:
+        OSError: the file cannot be written, reserve or not.
+    """
+    data: dict[str, Any] = {"boot": _boot_id()} if _boot_id() else {}
+    data |= {
         key: value
         for key, value in vars(status).items()
-        if value is not None and key != "error_values"
+        if value is not None and key not in ("error_values", "reason")
     }
     if status.error_values:
         data["error_values"] = {
             key: value if isinstance(value, int | float | str) else str(value)
             for key, value in status.error_values.items()
         }
-    write_json(path / "status.json", data)
+    try:
+        write_json(path / "status.json", data)
+    except OSError as problem:
+        if not is_disk_full(problem):
+            raise
+        (path / RESERVE_NAME).unlink(missing_ok=True)
+        write_json(path / "status.json", data)
+
+
+@cache
+def _boot_id() -> str | None:
+    """What changes with every start of the machine; None where it cannot be known."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
 
 
 def read_status(path: Path) -> RunStatus:
@@ -202,9 +271,10 @@ def read_status(path: Path) -> RunStatus:
     # The order matters: a worker that ends between the two readings has already
     # written its last word, so look for the worker first.
     held = is_locked(path)
-    status = _written_status(path)
+    status, boot = _written_status(path)
     if status.is_working and not held:
-        return replace(status, state="interrupted", eta_s=None)
+        reason = "restart" if boot and boot != _boot_id() else "killed"
+        return replace(status, state="interrupted", eta_s=None, reason=reason)
     return status
 
 
@@ -221,16 +291,17 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _written_status(path: Path) -> RunStatus:
+def _written_status(path: Path) -> tuple[RunStatus, str | None]:
+    """What the worker last said, and which start of the machine it said it in."""
     try:
         data = read_json(path / "status.json")
     except (OSError, ValueError):
-        return RunStatus("interrupted")
+        return RunStatus("interrupted"), None
     state = data.get("state")
     if state not in get_args(State):
-        return RunStatus("interrupted")
+        return RunStatus("interrupted"), None
     values = data.get("error_values")
-    return RunStatus(
+    status = RunStatus(
         cast("State", state),
         done=int(_number(data.get("done")) or 0),
         total=int(_number(data.get("total")) or 0),
@@ -239,6 +310,7 @@ def _written_status(path: Path) -> RunStatus:
         error=str(data["error"]) if data.get("error") else None,
         error_values=cast("dict[str, Any]", values) if isinstance(values, dict) else {},
     )
+    return status, str(data["boot"]) if data.get("boot") else None
 
 
 def _number(value: object) -> float | None:

@@ -4,24 +4,32 @@
 weights; its `step` is the public seam used here, so that losses are SAELens's own.
 """
 
+import copy
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tinysae.config import TrainConfig
 from tinysae.data.activations import activation_batches, shuffled
-from tinysae.data.corpus import token_chunks
+from tinysae.data.corpus import batched, token_chunks
 from tinysae.errors import SettingError, TinysaeError
-from tinysae.runs.metrics import StepMetrics
+from tinysae.runs.metrics import DENSITY_EDGES, EvalMetrics, StepMetrics
 from tinysae.sae.architectures import build_training_sae, fold_activation_norm
+from tinysae.sae.checkpoints import load_checkpoint, write_checkpoint
+from tinysae.sae.divergence import DivergenceWatch
+from tinysae.sae.evaluate import evaluate
 from tinysae.sae.files import RUNNER_CFG_NAME, SPARSITY_NAME
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tinysae.model.sources import LoadedModel
+    from tinysae.sae.files import SAE
 
 # Enough points for a smooth curve (a row costs a pass over the batch), but never rarer
 # than the tutorial logs.
@@ -56,7 +64,9 @@ class SAETraining:
         d_in = model.hook_widths[config.hook_name]
         self._sae = build_training_sae(config, d_in, device)
         self._runner = _runner_config(config, self._sae)
-        self._batches = _batches(config, model)
+        self.model = model
+        self._batches = _Batches(config, model)
+        self._watch = DivergenceWatch()
         self._trainer: Any = SAETrainer(
             self._runner.to_sae_trainer_config(),
             self._sae,
@@ -66,7 +76,43 @@ class SAETraining:
     @property
     def needs_norm(self) -> bool:
         """Whether `estimate_norm` comes before `run`."""
-        return self.config.normalize_activations == "expected_average_only_in"
+        return (
+            self.config.normalize_activations == "expected_average_only_in"
+            and self._trainer.activation_scaler.scaling_factor is None
+        )
+
+    @property
+    def device(self) -> str:
+        """The torch device that the SAE is on."""
+        return str(self._sae.cfg.device)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps taken so far."""
+        return self._trainer.n_training_steps
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the present state is worth keeping as a checkpoint."""
+        return self._watch.is_healthy
+
+    def save_checkpoint(self, folder: Path) -> None:
+        """Writes everything that `resume` needs into `folder`.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        write_checkpoint(self._trainer, self._batches.n_read, folder)
+
+    def resume(self, folder: Path) -> None:
+        """Goes on from where `save_checkpoint` was called: the same numbers, bit for
+        bit, as without the interruption (same machine, same number of threads).
+
+        Raises:
+            DamagedError: the checkpoint cannot be read or belongs to other settings.
+        """
+        n_read = load_checkpoint(self._trainer, folder)
+        self._batches = _Batches(self.config, self.model, start=n_read)
 
     def estimate_norm(self, progress: Callable[[int], bool]) -> bool:
         """Measures the scale that makes the activations' mean norm sqrt(d_in).
@@ -95,7 +141,8 @@ class SAETraining:
         of the step's metrics. The result says whether it went to the end.
 
         Raises:
-            TinysaeError: the loss is no longer a number.
+            TinysaeError: the training diverged: the loss is no longer a number, or the
+                error is far above its best.
         """
         trainer, total = self._trainer, self.config.total_training_steps
         every = min(max(1, total // ROWS_PER_RUN), MAX_STEPS_A_ROW)
@@ -105,19 +152,67 @@ class SAETraining:
             output = trainer.step(next(self._batches))
             step = trainer.n_training_steps
             trainer.n_training_steps += 1
-            if not math.isfinite(output.loss.item()):
-                raise TinysaeError("diverged", step=step, lr=self.config.lr)
+            self._raise_if_diverged(output, step)
             is_row = step % every == 0 or trainer.n_training_steps == total
             row = self._row(output, step, lr) if is_row else None
             if not progress(trainer.n_training_samples, row):
                 return False
         return True
 
+    def look(self, contexts: Sequence[NDArray[np.int32]]) -> EvalMetrics:
+        """The SAE as it is now, on held-out `contexts`, each [context_size].
+
+        As in SAELens's own evaluations while training, batchtopk keeps the k largest of
+        this batch; once saved it has a threshold instead.
+        """
+        trainer = self._trainer
+        trainer.sae.eval()
+        found = evaluate(
+            cast("SAE", _InTraining(trainer, self.config.hook_name)),
+            self.model,
+            batched(contexts, self.config.store_batch_size_prompts),
+            n_ce_batches=len(contexts),
+        )
+        trainer.sae.train()
+        return {
+            "step": self.n_steps,
+            "n_tokens": trainer.n_training_samples,
+            "ce_loss_score": found.ce_loss_score,
+            "explained_variance": found.explained_variance,
+            "l0": found.l0,
+            "density": self._density(),
+        }
+
+    def _density(self) -> list[int]:
+        import torch
+
+        trainer = self._trainer
+        rates = trainer.act_freq_scores / max(1, trainer.n_frac_active_samples)
+        fired = rates[rates > 0].log10().clamp(DENSITY_EDGES[0], DENSITY_EDGES[-1])
+        edges = torch.tensor(DENSITY_EDGES)
+        counts = torch.histogram(fired.float().cpu(), edges).hist.int().tolist()
+        return [int((rates == 0).sum()), *counts]
+
+    def _raise_if_diverged(self, output: Any, step: int) -> None:
+        def variance() -> float:
+            x = output.sae_in.float()
+            return (x - x.mean(0)).pow(2).sum(-1).mean().item()
+
+        mse = output.losses["mse_loss"].item()
+        if self._watch.has_diverged(output.loss.item(), mse, variance):
+            # The largest step size that a person would try next.
+            values = {"step": step, "lr": self.config.lr, "better": self.config.lr / 5}
+            if not math.isfinite(mse):
+                raise TinysaeError("diverged", **values)
+            raise TinysaeError(
+                "diverged_far", times=round(self._watch.times_best), **values
+            )
+
     def _row(self, output: Any, step: int, lr: float) -> StepMetrics:
         log = self._trainer.build_train_step_log_dict(
             output, self._trainer.n_training_samples
         )
-        return {
+        row: StepMetrics = {
             "step": step,
             "n_tokens": self._trainer.n_training_samples,
             "mse": log["losses/mse_loss"],
@@ -128,22 +223,34 @@ class SAETraining:
             "n_dead": int(log["sparsity/dead_features"]),
             "lr": lr,
         }
+        # Not for the architectures that penalise nothing.
+        for coefficient in self._trainer.sae.get_coefficients():
+            row["coefficient"] = log[f"details/{coefficient}_coefficient"]
+        return row
 
     def save(self, folder: Path) -> None:
-        """Writes SAELens's final files into `folder`; training is over after this."""
+        """Writes SAELens's final files into `folder`; training can go on after this.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
         from safetensors.torch import save_file
 
-        trainer, sae = self._trainer, self._sae
-        scale = trainer.activation_scaler.scaling_factor
-        if scale is not None:
-            fold_activation_norm(sae, scale)
-            trainer.activation_scaler.scaling_factor = None
-        sae.cfg.normalize_activations = "none"
-        runner = self._runner.to_dict()
-        for name in _METADATA:
-            setattr(sae.cfg.metadata, name, runner[name])
-        trainer.set_final_sae_metadata()
-        sae.save_inference_model(folder)
+        trainer = self._trainer
+        # Folding changes the weights: done on a copy, the training stays as it is.
+        trainer.sae, training = copy.deepcopy(trainer.sae), trainer.sae
+        try:
+            sae, scale = trainer.sae, trainer.activation_scaler.scaling_factor
+            if scale is not None:
+                fold_activation_norm(sae, scale)
+            sae.cfg.normalize_activations = "none"
+            runner = self._runner.to_dict()
+            for name in _METADATA:
+                setattr(sae.cfg.metadata, name, runner[name])
+            trainer.set_final_sae_metadata()
+            sae.save_inference_model(folder)
+        finally:
+            trainer.sae = training
         rates = trainer.act_freq_scores / max(1, trainer.n_frac_active_samples)
         # log10 with SAELens's epsilon, so that its own tools read the file.
         save_file(
@@ -151,6 +258,21 @@ class SAETraining:
             folder / SPARSITY_NAME,
         )
         (folder / RUNNER_CFG_NAME).write_text(json.dumps(runner))
+
+
+class _InTraining:
+    """The SAE in the middle of its training, as an evaluation sees an SAE."""
+
+    def __init__(self, trainer: Any, hook_name: str) -> None:
+        self._sae, self.hook_name = trainer.sae, hook_name
+        self._scale = trainer.activation_scaler.scaling_factor or 1.0
+        self.d_in, self.d_sae = trainer.sae.cfg.d_in, trainer.sae.cfg.d_sae
+
+    def encode(self, x: "Tensor") -> "Tensor":
+        return self._sae.encode(x * self._scale)
+
+    def decode(self, acts: "Tensor") -> "Tensor":
+        return self._sae.decode(acts) / self._scale
 
 
 def _l1_norm(sae: Any, output: Any) -> float:
@@ -183,22 +305,42 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def _batches(config: TrainConfig, model: "LoadedModel") -> Iterator["Tensor"]:
-    """Shuffled batches of shape [train_batch_size_tokens, d_in]."""
-    import torch
+class _Batches:
+    """Shuffled batches of shape [train_batch_size_tokens, d_in], counted."""
 
-    chunks = token_chunks(
-        model, config.dataset_path, config.context_size, seed=config.seed
-    )
-    parts = activation_batches(
-        model, chunks, config.hook_name, config.store_batch_size_prompts
-    )
-    return shuffled(
-        parts,
-        batch_size=config.train_batch_size_tokens,
-        n_batches_in_buffer=config.n_batches_in_buffer,
-        generator=torch.Generator().manual_seed(config.seed),
-    )
+    def __init__(
+        self, config: TrainConfig, model: "LoadedModel", start: int = 0
+    ) -> None:
+        self.n_read = start
+        self._config, self.model = config, model
+        self._batches = shuffled(
+            self._parts_from,
+            rows_a_part=config.store_batch_size_prompts * config.context_size,
+            batch_size=config.train_batch_size_tokens,
+            n_batches_in_buffer=config.n_batches_in_buffer,
+            seed=config.seed,
+            start=start,
+        )
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        return self
+
+    def __next__(self) -> "Tensor":
+        self.n_read += 1
+        return next(self._batches)
+
+    def _parts_from(self, part: int) -> Iterator["Tensor"]:
+        config, model = self._config, self.model
+        contexts = token_chunks(
+            model,
+            config.dataset_path,
+            config.context_size,
+            seed=config.seed,
+            start=part * config.store_batch_size_prompts,
+        )
+        return activation_batches(
+            model, contexts, config.hook_name, config.store_batch_size_prompts
+        )
 
 
 # What SAELens's runner copies from its config into the SAE's metadata.

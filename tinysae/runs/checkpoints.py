@@ -1,0 +1,69 @@
+"""Where a run's checkpoints lie: `checkpoints/<step>/`, one folder each.
+
+A checkpoint appears whole, under a name of its own, before an older one goes: at every
+moment the newest that can be seen is complete. One that holds an SAE (`sae/`) was asked
+for (`n_checkpoints`) and stays.
+"""
+
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tinysae.runs.files import staged_folder
+from tinysae.runs.store import Run
+
+SAE_NAME = "sae"
+DIGITS = 9
+
+
+class Checkpoint(NamedTuple):
+    step: int
+    path: Path
+
+    @property
+    def is_kept(self) -> bool:
+        return (self.path / SAE_NAME).is_dir()
+
+
+def checkpoints(run: Run) -> list[Checkpoint]:
+    """The run's checkpoints, the newest last."""
+    try:
+        entries = list(run.checkpoints_dir.iterdir())
+    except OSError:
+        return []
+    found = [
+        Checkpoint(int(entry.name), entry)
+        for entry in entries
+        if entry.name.isdigit() and entry.is_dir() and not entry.is_symlink()
+    ]
+    return sorted(found)
+
+
+@contextmanager
+def new_checkpoint(run: Run, step: int) -> Generator[Path]:
+    """A folder to fill with the state after `step` steps; older ones then go.
+
+    Raises:
+        OSError: it cannot be written; the older ones are then still there.
+    """
+    older = checkpoints(run)
+    with staged_folder(run.checkpoints_dir / f"{step:0{DIGITS}}") as stage:
+        yield stage
+    for checkpoint in older:
+        if checkpoint.step != step and not checkpoint.is_kept:
+            shutil.rmtree(checkpoint.path, ignore_errors=True)
+
+
+def clear_unfinished(run: Run) -> None:
+    """Removes what a killed worker was in the middle of writing.
+
+    Only the run's worker may call this: it alone knows that nobody is writing.
+    """
+    for folder in (run.path, run.checkpoints_dir):
+        for entry in folder.glob(".*"):
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
