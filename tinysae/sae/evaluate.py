@@ -3,26 +3,39 @@
 The formulas are those of `sae_lens.evals.run_evals`, special tokens excluded as there:
 
     ce_loss_score      = (CE_zero - CE_sae) / (CE_zero - CE_clean)
+    kl_div_score       = (KL_zero - KL_sae) / KL_zero
     explained_variance = 1 - E||x - x_hat||^2 / Var(x)
     l0                 = mean number of non-zero features a token
     mse                = E||x - x_hat||^2, summed over d_in
 
 CE_clean is the model's own cross-entropy, CE_sae with x_hat in place of x at the hook,
-CE_zero with zeros there. x stays in place at special tokens, as in SAELens.
+CE_zero with zeros there. x stays in place at special tokens, as in SAELens. KL_sae and
+KL_zero are KL(clean || changed) of the next token's distributions, mean over tokens (a
+context's last included, which has no cross-entropy).
+
+A feature that fires on no token is dead, one that fires on more than `DENSE_ABOVE` of
+them is dense: it says little about any one of them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tinysae.errors import TinysaeError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.files import SAE
+
+DENSE_ABOVE = 0.1
+# Logits of one kind computed at once, 64 MB; and softmaxes, which then stay in a cache.
+LOGITS_AT_ONCE = 1 << 24
+SOFTMAXES_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -33,10 +46,14 @@ class Evaluation:
     ce_loss_clean: float
     ce_loss_sae: float
     ce_loss_zero: float
+    kl_div_score: float
+    kl_div_sae: float
+    kl_div_zero: float
     explained_variance: float
     mse: float
     l0: float
     n_dead: int
+    n_dense: int
     d_sae: int
     n_tokens: int
 
@@ -44,8 +61,13 @@ class Evaluation:
     def dead_share(self) -> float:
         return self.n_dead / self.d_sae
 
+    @property
+    def dense_share(self) -> float:
+        return self.n_dense / self.d_sae
+
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "dead_share": self.dead_share}
+        shares = {"dead_share": self.dead_share, "dense_share": self.dense_share}
+        return {**asdict(self), **shares, "dense_above": DENSE_ABOVE}
 
 
 def evaluate(
@@ -58,11 +80,13 @@ def evaluate(
 ) -> Evaluation:
     """Evaluates `sae` on `batches` of token ids, each [batch, pos].
 
-    Cross-entropies, which need three whole forwards, are taken on the first
-    `n_ce_batches` batches; everything else on all of them. `progress` hears how many
-    tokens each batch had; what it raises ends the evaluation.
+    Cross-entropies and divergences, which need three whole forwards, are taken on the
+    first `n_ce_batches` batches; everything else on all of them. `progress` hears how
+    many tokens each batch had; what it raises ends the evaluation. Memory is bounded by
+    a batch's feature activations and by one context's logits or `LOGITS_AT_ONCE`.
 
     Raises:
+        TinysaeError: the hook's activations are all the same, or change nothing.
         ValueError: when there is no batch.
     """
     import torch
@@ -79,16 +103,38 @@ def evaluate(
             kept = tokens != model.bos_id
             sums.add(x[kept], x_hat[kept], acts[kept])
             if index < n_ce_batches:
-                sums.add_ce(*_cross_entropies(model, tokens, sae.hook_name, x, x_hat))
+                for part in _in_parts(model, tokens):
+                    sums.add_effects(
+                        _effects(
+                            model, tokens[part], sae.hook_name, x[part], x_hat[part]
+                        )
+                    )
             if progress is not None:
                 progress(tokens.numel())
-    return sums.evaluation()
+    return sums.evaluation(sae.hook_name)
 
 
-def _cross_entropies(
+def _in_parts(model: "LoadedModel", tokens: "Tensor") -> Iterator[slice]:
+    """Slices of a batch [batch, pos] whose logits may be held at once."""
+    rows = max(1, LOGITS_AT_ONCE // (tokens.shape[1] * model.d_vocab))
+    for first in range(0, len(tokens), rows):
+        yield slice(first, first + rows)
+
+
+class _Effects(NamedTuple):
+    """What changes at the hook do to each token that counts, [n] each."""
+
+    ce_clean: "Tensor"
+    ce_sae: "Tensor"
+    ce_zero: "Tensor"
+    kl_sae: "Tensor"
+    kl_zero: "Tensor"
+
+
+def _effects(
     model: "LoadedModel", tokens: "Tensor", hook_name: str, x: "Tensor", x_hat: "Tensor"
-) -> tuple["Tensor", "Tensor", "Tensor"]:
-    """Per-token CE (clean, SAE, zero), each [n], where the *source* token counts."""
+) -> _Effects:
+    """Cross-entropies and divergences, where the *source* token counts."""
     import torch
 
     from tinysae.model.forward import logits_with
@@ -96,14 +142,31 @@ def _cross_entropies(
     kept = tokens != model.bos_id
     patched = torch.where(kept[..., None], x_hat, x)
 
-    def cross_entropy(replacement: "Tensor | None") -> "Tensor":
-        logits = logits_with(model, tokens, hook_name, replacement)
-        losses = torch.nn.functional.cross_entropy(
-            logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
-        )
-        return losses[kept[:, :-1].flatten()]
+    def logits(replacement: "Tensor | None") -> "Tensor":
+        return logits_with(model, tokens, hook_name, replacement)[kept]
 
-    return cross_entropy(None), cross_entropy(patched), cross_entropy(x * 0)
+    # The next token of each that counts; its last stands in where there is none.
+    next_tokens = torch.cat([tokens[:, 1:], tokens[:, -1:]], 1)[kept, None]
+    has_next = torch.ones_like(kept)
+    has_next[:, -1] = False
+    kinds = (logits(None), logits(patched), logits(torch.zeros_like(x)))
+    rows = max(1, SOFTMAXES_AT_ONCE // model.d_vocab)
+    parts: list[Tensor] = []
+    for chosen, *part in zip(
+        next_tokens.split(rows), *(kind.split(rows) for kind in kinds), strict=True
+    ):
+        log_probs = [one.log_softmax(-1) for one in part]
+        clean, *changed = log_probs
+        probs = clean.exp()
+        losses = [-one.gather(-1, chosen)[:, 0] for one in log_probs]
+        # KL(clean || changed) = sum over the vocabulary of p (log p - log p_changed)
+        divergences = [(probs * (clean - one)).sum(-1) for one in changed]
+        parts.append(torch.stack([*losses, *divergences]))
+    ce_clean, ce_sae, ce_zero, kl_sae, kl_zero = torch.cat(parts, 1)
+    with_next = has_next[kept]
+    return _Effects(
+        ce_clean[with_next], ce_sae[with_next], ce_zero[with_next], kl_sae, kl_zero
+    )
 
 
 class _Sums:
@@ -116,8 +179,8 @@ class _Sums:
         self.x = torch.zeros(d_in, dtype=torch.float64)
         self.x_squared = self.error = self.active = 0.0
         self.fired = torch.zeros(d_sae, dtype=torch.int64)
-        self.ce = torch.zeros(3, dtype=torch.float64)
-        self.n_ce = 0
+        self.effects: list[list[float]] = []
+        self.n_ce = self.n_kl = 0
 
     def add(self, x: "Tensor", x_hat: "Tensor", acts: "Tensor") -> None:
         is_active = acts != 0
@@ -128,25 +191,37 @@ class _Sums:
         self.active += is_active.sum().item()
         self.fired += is_active.sum(0).cpu()
 
-    def add_ce(self, *losses: "Tensor") -> None:
-        self.n_ce += len(losses[0])
-        for index, loss in enumerate(losses):
-            self.ce[index] += loss.double().sum().item()
+    def add_effects(self, effects: _Effects) -> None:
+        self.effects.append([part.double().sum().item() for part in effects])
+        self.n_ce += len(effects.ce_clean)
+        self.n_kl += len(effects.kl_sae)
 
-    def evaluation(self) -> Evaluation:
+    def evaluation(self, hook_name: str) -> Evaluation:
         if not self.n or not self.n_ce:
             raise ValueError("nothing to evaluate on")
-        clean, with_sae, zero = (self.ce / self.n_ce).tolist()
+        counts = (self.n_ce, self.n_ce, self.n_ce, self.n_kl, self.n_kl)
+        clean, with_sae, zero, kl_sae, kl_zero = (
+            sum(column) / count
+            for column, count in zip(
+                zip(*self.effects, strict=True), counts, strict=True
+            )
+        )
         variance = self.x_squared / self.n - (self.x / self.n).pow(2).sum().item()
+        if not (variance > 0 and kl_zero > 0 and zero != clean):
+            raise TinysaeError("activations_not_finite", hook=hook_name[:200])
         return Evaluation(
             ce_loss_score=(zero - with_sae) / (zero - clean),
             ce_loss_clean=clean,
             ce_loss_sae=with_sae,
             ce_loss_zero=zero,
+            kl_div_score=(kl_zero - kl_sae) / kl_zero,
+            kl_div_sae=kl_sae,
+            kl_div_zero=kl_zero,
             explained_variance=1 - self.error / self.n / variance,
             mse=self.error / self.n,
             l0=self.active / self.n,
             n_dead=int((self.fired == 0).sum()),
+            n_dense=int((self.fired > DENSE_ABOVE * self.n).sum()),
             d_sae=len(self.fired),
             n_tokens=self.n,
         )
