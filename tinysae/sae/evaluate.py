@@ -19,7 +19,7 @@ them is dense: it says little about any one of them.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tinysae.model.sources import LoadedModel
-    from tinysae.sae.files import SAE
 
 DENSE_ABOVE = 0.1
 # Logits of one kind computed at once, 64 MB; and softmaxes, which then stay in a cache.
 LOGITS_AT_ONCE = 1 << 24
 SOFTMAXES_AT_ONCE = 1 << 18
+
+
+class Autoencoder(Protocol):
+    """What can be evaluated: an SAE from a file, or one in training."""
+
+    @property
+    def d_in(self) -> int: ...
+    @property
+    def d_sae(self) -> int: ...
+    @property
+    def hook_name(self) -> str: ...
+    def encode(self, x: "Tensor", /) -> "Tensor": ...
+    def decode(self, acts: "Tensor", /) -> "Tensor": ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ class Evaluation:
 
 
 def evaluate(
-    sae: "SAE",
+    sae: Autoencoder,
     model: "LoadedModel",
     batches: Iterable[NDArray[np.int32]],
     *,

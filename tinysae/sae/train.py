@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tinysae.model.sources import LoadedModel
-    from tinysae.sae.files import SAE
 
 # Enough points for a smooth curve (a row costs a pass over the batch), but never rarer
 # than the tutorial logs.
@@ -168,7 +167,7 @@ class SAETraining:
         trainer = self._trainer
         trainer.sae.eval()
         found = evaluate(
-            cast("SAE", _InTraining(trainer, self.config.hook_name)),
+            _InTraining(trainer, self.config.hook_name),
             self.model,
             batched(contexts, self.config.store_batch_size_prompts),
             n_ce_batches=len(contexts),
