@@ -126,6 +126,29 @@ def test_a_missing_showcase_is_a_sentence_and_the_rest_is_there(
     assert plain(text("home.no_runs", language)) in words(page)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_a_feature_worth_showing_there_is_no_box(
+    open_page: OpenPage,
+    language: Language,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    with_one = open_page(language=language)
+    write_showcases(tmp_path, [])
+    monkeypatch.setattr(showcase, "STORYBOOK_FEATURES_DIR", tmp_path)
+    page = open_page(language=language)
+    assert not page.error
+    assert not page.exception
+    assert not page.get("bidi_component")
+    assert not feature_links(page)
+    headings = [heading.value for heading in with_one.subheader]
+    headings.remove(text("home.showcase", language))
+    assert [heading.value for heading in page.subheader] == headings
+    containers = page.get("flex_container")
+    boxes = [each for each in containers if each.proto.flex_container.border]
+    assert all(box.children for box in boxes)
+
+
 def test_a_hostile_story_is_only_text(
     open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

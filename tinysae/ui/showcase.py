@@ -16,10 +16,18 @@ _SHOWN = "home.shown"
 
 @st.fragment
 def showcase() -> None:
-    """The story, what the feature fires on and promotes, and ways on from there."""
-    with shown_errors(), st.container(border=True):
+    """The story, what the feature fires on and promotes, and ways on from there.
+
+    Nothing at all where no feature was worth showing.
+    """
+    with shown_errors():
         features = read_showcases(STORYBOOK_FEATURES_DIR)
-        shown = features[st.session_state.get(_SHOWN, 0) % len(features)]
+        if features:
+            _box(features[st.session_state.get(_SHOWN, 0) % len(features)])
+
+
+def _box(shown: Showcase) -> None:
+    with st.container(border=True):
         story, facts = st.columns([3, 2], gap="large")
         with story:
             st.subheader(t("home.showcase"), anchor=False)
