@@ -93,10 +93,20 @@ def test_a_story_shows_one_feature_at_work(open_page: OpenPage, language: Langua
     assert active == [value > 0 for value in shown.activations]
     html = "\n".join(element.proto.body for element in page.get("html"))
     for word in (*shown.fires_on, *shown.promotes):
-        assert escape(word.strip(" ")) in html
+        assert escape(word.strip(" ").lower()) in html.lower()
     (link,) = feature_links(page)
     assert f"run={STORYBOOK_SAE}" in link
     assert f"feature={shown.feature}" in link
+
+
+def test_a_word_is_shown_once_however_it_is_written(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    forms = [" zebra", "zebra", " Zebra", " yak"]
+    write_showcases(tmp_path, [Showcase(1, 0.01, forms, [" x"], ["A"], [1.0], 1.0)])
+    monkeypatch.setattr(showcase, "STORYBOOK_FEATURES_DIR", tmp_path)
+    html = "\n".join(element.proto.body for element in open_page().get("html"))
+    assert (html.count("zebra"), html.count("Zebra"), html.count("yak")) == (1, 0, 1)
 
 
 def test_another_feature_is_another_one_and_they_go_round(open_page: OpenPage):
