@@ -8,7 +8,6 @@ How often SAELens's step does each of them was counted per architecture.
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinysae.config import Architecture, TrainConfig
@@ -17,9 +16,10 @@ from tinysae.errors import SettingError
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
 
-# The four measurements, each; together two seconds.
+# Each of the three measurements; together two seconds.
 MEASURE_S = 0.6
 PRODUCT_SIZE, PASS_SIZE = 768, 1 << 22
+CONTEXTS, CONTEXT_SIZE = 16, 256
 # What a process has loaded before the first tensor (torch, transformers, SAELens).
 LIBRARIES_BYTES = 900_000_000
 # Activations of a batch that are alive at once in a step and its gradient.
@@ -78,52 +78,37 @@ class Estimate:
 
 def measure(
     model: "LoadedModel",
-    config: TrainConfig,
+    hook_name: str,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Speed:
     """Measures this machine for about two seconds.
 
     Raises:
-        TinysaeError: the model has no such hook, or there is no such text.
+        InputError: the model has no such hook.
     """
     import torch
 
-    from tinysae.data.activations import activation_batches
-    from tinysae.data.corpus import token_chunks
+    from tinysae.model.forward import activations
 
-    def rate(work: Callable[[], float]) -> float:
+    def rate(work: Callable[[], object], amount: float) -> float:
         work()
-        done, started = 0.0, clock()
+        n, started = 0, clock()
         while clock() - started < MEASURE_S:
-            done += work()
-        return done / (clock() - started)
+            work()
+            n += 1
+        return n * amount / (clock() - started)
 
     square = torch.randn(PRODUCT_SIZE, PRODUCT_SIZE)
     long = torch.randn(PASS_SIZE)
-
-    def multiply() -> float:
-        square @ square
-        return 2.0 * PRODUCT_SIZE**3
-
-    def passes() -> float:
-        long.relu()
-        return 2.0 * FLOAT_BYTES * PASS_SIZE
-
-    contexts = list(
-        islice(
-            token_chunks(
-                model, config.dataset_path, config.context_size, seed=config.seed
-            ),
-            config.store_batch_size_prompts,
-        )
-    )
-
-    def read() -> float:
-        parts = activation_batches(model, contexts, config.hook_name, len(contexts))
-        return sum(len(part) for part in parts)
-
+    tokens = torch.randint(model.d_vocab, (CONTEXTS, min(CONTEXT_SIZE, model.n_ctx)))
     with torch.inference_mode():
-        return Speed(rate(multiply), rate(passes), rate(read))
+        return Speed(
+            product_flops=rate(lambda: square @ square, 2.0 * PRODUCT_SIZE**3),
+            pass_bytes=rate(long.relu, 2.0 * FLOAT_BYTES * PASS_SIZE),
+            model_tokens=rate(
+                lambda: activations(model, tokens, hook_name), tokens.numel()
+            ),
+        )
 
 
 def estimate(
