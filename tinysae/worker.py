@@ -33,7 +33,7 @@ from tinysae.runs.store import (
     Run,
     RunStatus,
     State,
-    home_error,
+    disk_full_error,
     is_disk_full,
     write_made_with,
     write_status,
@@ -334,15 +334,12 @@ def _outcome(run: Run) -> Iterator[None]:
     except TinysaeError as error:
         logger.warning("%s", error)
         _write_failure(run, error)
-    except OSError as problem:
+    except Exception as problem:
         logger.exception("the worker failed")
         is_full = is_disk_full(problem)
         _write_failure(
-            run, home_error(problem) if is_full else TinysaeError("worker_failed")
+            run, disk_full_error() if is_full else TinysaeError("worker_failed")
         )
-    except Exception:
-        logger.exception("the worker failed")
-        _write_failure(run, TinysaeError("worker_failed"))
 
 
 def _write_failure(run: Run, error: TinysaeError) -> None:

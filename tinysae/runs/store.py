@@ -46,6 +46,7 @@ EVAL_NAME, ESTIMATE_NAME, TOOK_NAME = "eval.json", "estimate.json", "took.json"
 # Space that is given back when the disk is full, so that the last words can be written.
 RESERVE_NAME = "reserve"
 RESERVE_BYTES = 1 << 16
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 Reason = Literal["restart", "killed"]
 
 
@@ -204,13 +205,27 @@ def keep_reserve(path: Path) -> None:
         OSError: the disk is full already.
     """
     reserve = path / RESERVE_NAME
-    if not reserve.is_file():
+    if reserve.is_file():
+        return
+    try:
         # Random: a file system that packs zeros would set nothing aside.
         reserve.write_bytes(secrets.token_bytes(RESERVE_BYTES))
+    except OSError:
+        # A part of it would pass for the whole next time.
+        reserve.unlink(missing_ok=True)
+        raise
 
 
-def is_disk_full(problem: OSError) -> bool:
-    return problem.errno in (errno.ENOSPC, errno.EDQUOT)
+def is_disk_full(problem: Exception) -> bool:
+    if isinstance(problem, OSError):
+        return problem.errno in _FULL
+    # An error of its own, with the system's number in its text: safetensors.
+    return any(f"(os error {number})" in str(problem) for number in _FULL)
+
+
+def disk_full_error() -> TinysaeError:
+    """The sentence for a home folder without space, whoever noticed it."""
+    return home_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def home_error(problem: OSError) -> TinysaeError:
@@ -256,7 +271,8 @@ def list_runs() -> list[Run]:
 def write_status(path: Path, status: RunStatus) -> None:
     """Replaces the run's `status.json`; only who holds the run's lock calls this.
 
-    On a full disk the run's reserve makes room for it.
+    On a full disk the run's reserve makes room for the last word: what a run that still
+    works has to say would only use it up.
 
     Raises:
         OSError: the file cannot be written, reserve or not.
@@ -275,7 +291,7 @@ def write_status(path: Path, status: RunStatus) -> None:
     try:
         write_json(path / "status.json", data)
     except OSError as problem:
-        if not is_disk_full(problem):
+        if status.is_working or not is_disk_full(problem):
             raise
         (path / RESERVE_NAME).unlink(missing_ok=True)
         write_json(path / "status.json", data)
