@@ -2,11 +2,16 @@
 
 import streamlit as st
 
-from tinysae.runs.launch import launch, request_stop, start, stop_requested
+from tinysae.config import TrainConfig
+from tinysae.runs.launch import start
 from tinysae.runs.store import Run, list_runs, open_run
-from tinysae.ui import training
+from tinysae.sae.estimate import Estimate
+from tinysae.ui import train_run
 from tinysae.ui.i18n import t
 from tinysae.ui.page import empty_state, page_link, page_setup, shown_errors
+from tinysae.ui.train_curves import show_curves
+from tinysae.ui.train_form import show_form
+from tinysae.ui.train_words import run_label
 
 # Twice a second: a curve that moves, at a few kilobytes a look.
 REFRESH_S = 0.5
@@ -15,27 +20,38 @@ REFRESH_S = 0.5
 def main() -> None:
     page_setup("train")
     st.title(t("train.title"))
+    with shown_errors():
+        train_run.show_undo()
     runs = list_runs()
     run = linked_run(runs)
-    with shown_errors():
-        if run is not None and run.status.is_working:
-            # What moves comes first; there is nothing to start before it has ended.
-            choose_run(run, runs)
-            show_run(run)
+    # What moves comes first; another run can be started under it.
+    is_live = run is not None and run.status.is_working
+    if run is not None and is_live:
+        with shown_errors():
+            show_run(run, runs)
+        st.divider()
+        if not st.toggle(t("train.start_another"), key="train_another"):
             return
-    st.markdown(t("train.intro"))
+    else:
+        st.markdown(t("train.intro"))
     with shown_errors():
-        config = training.config_form()
-        if config is not None:
-            st.query_params["run"] = start(config).id
-            st.rerun()
-    st.divider()
+        show_form(start_run)
+    if not is_live:
+        st.divider()
+        with shown_errors():
+            if run is None:
+                empty_state("train.no_runs")
+            else:
+                show_run(run, runs)
     with shown_errors():
-        if run is None:
-            empty_state("train.no_runs")
-        else:
-            choose_run(run, runs)
-            show_run(run)
+        train_run.show_trash()
+
+
+def start_run(config: TrainConfig, guess: Estimate | None) -> None:
+    """Starts it, and shows it instead of the one that was shown."""
+    st.query_params["run"] = start(config, guess and guess.to_json()).id
+    st.session_state.pop("train_another", None)
+    st.rerun()
 
 
 def linked_run(runs: list[Run]) -> Run | None:
@@ -47,10 +63,9 @@ def linked_run(runs: list[Run]) -> Run | None:
     return runs[0] if runs else None
 
 
-def choose_run(run: Run, runs: list[Run]) -> None:
+def choose_run(run: Run, runs: list[Run], labels: dict[str, str]) -> None:
     """The list of runs, with `run` chosen; another choice becomes the page's link."""
     ids = [run.id for run in runs]
-    labels = {run.id: training.run_label(run) for run in runs}
     choice = st.selectbox(
         t("train.choose_run"),
         ids,
@@ -64,27 +79,26 @@ def choose_run(run: Run, runs: list[Run]) -> None:
         st.rerun()
 
 
-def show_run(run: Run) -> None:
+def show_run(run: Run, runs: list[Run]) -> None:
+    labels = {each.id: run_label(each) for each in runs}
+    choose_run(run, runs, labels)
     status = run.status
     is_working = status.is_working
-    st.fragment(live, run_every=REFRESH_S if is_working else None)(run, is_working)
-    if status.state == "failed":
-        training.show_failure(status)
-    elif status.state == "interrupted":
-        st.warning(t("train.interrupted_why"))
-    elif status.state == "stopped" and not run.features_dir.is_dir():
-        st.info(t("train.stopped_why"))
-        if st.button(t("train.index_now")):
-            launch(run, "index")
-            st.rerun()
     if not is_working:
-        training.show_evaluation(run)
-    if run.features_dir.is_dir():
-        page_link("features", t("train.explore"), run=run.id)
-    training.show_details(run)
+        train_run.show_outcome(run, status)
+        train_run.show_evaluation(run)
+        if run.features_dir.is_dir():
+            page_link("features", t("train.explore"), run=run.id)
+    others = [each for each in runs if each.id != run.id]
+    st.fragment(live, run_every=REFRESH_S if is_working else None)(
+        run, others, labels, is_working
+    )
+    train_run.show_details(run)
 
 
-def live(run: Run, was_working: bool) -> None:
+def live(
+    run: Run, others: list[Run], labels: dict[str, str], was_working: bool
+) -> None:
     """Progress, Stop and the curves; the only part that is drawn again and again."""
     with shown_errors():
         status = run.status
@@ -92,13 +106,10 @@ def live(run: Run, was_working: bool) -> None:
             # The end: one whole rerun shows what came of it, and no timer is left.
             st.rerun()
         if status.is_working:
-            left, right = st.columns([5, 1], vertical_alignment="center")
-            left.progress(status.share, training.progress_text(status))
-            if stop_requested(run.path):
-                left.caption(t("train.stopping"))
-            elif right.button(t("train.stop"), help=t("train.stop_help")):
-                request_stop(run)
-        training.show_curves(run, training.curve(run))
+            train_run.show_progress(run, status)
+        train_run.show_advice(run)
+        show_curves(run, others, labels)
+        train_run.show_log(run)
 
 
 main()

@@ -6,6 +6,7 @@ be closed, the server restarted, and nothing here notices.
 
 import logging
 import os
+import resource
 import sys
 import threading
 import time
@@ -28,14 +29,16 @@ from tinysae.runs.launch import stop_requested
 from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics, read_metrics
 from tinysae.runs.store import (
     EVAL_NAME,
+    TOOK_NAME,
     Run,
     RunStatus,
     State,
-    home_error,
+    disk_full_error,
     is_disk_full,
     write_made_with,
     write_status,
 )
+from tinysae.sae.estimate import check_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,8 +80,9 @@ def train(run: Run) -> None:
     with _outcome(run):
         clear_unfinished(run)
         model = _model(run)
-        if _trained(run, model, _Reporter(run)):
-            finish(run, model, "done")
+        reporter = _Reporter(run)
+        if _trained(run, model, reporter):
+            _finish(run, model, "done", reporter)
         else:
             write_status(run.path, RunStatus("stopped"))
 
@@ -88,7 +92,7 @@ def index(run: Run) -> None:
     before = "done" if is_trained(run) else "stopped"
     with _outcome(run):
         clear_unfinished(run)
-        finish(run, _model(run), before)
+        _finish(run, _model(run), before, _Reporter(run))
 
 
 def evaluate_again(run: Run) -> dict[str, Any]:
@@ -118,6 +122,8 @@ def _trained(run: Run, model: "LoadedModel", reporter: "_Reporter") -> bool:
     from tinysae.sae.train import SAETraining
 
     config = run.config
+    d_in = model.hook_widths.get(config.hook_name, model.d_model)
+    check_memory(config, d_in, model.n_parameters)
     training = SAETraining(config, model)
     write_made_with(run, provenance(config, model, training.device))
     if found := checkpoints(run):
@@ -145,6 +151,7 @@ def _trained(run: Run, model: "LoadedModel", reporter: "_Reporter") -> bool:
         done, total = training.n_steps * batch, config.total_training_steps * batch
         reporter.begin("training", total, done, _seconds_so_far(run))
         to_the_end = training.run(progress)
+        reporter.end(n_tokens=training.n_steps * batch)
         keeper.keep()
     with staged_folder(run.sae_dir) as stage:
         training.save(stage)
@@ -221,12 +228,14 @@ class _Looks:
         )
 
 
-def finish(run: Run, model: "LoadedModel", last_state: State) -> None:
+def _finish(
+    run: Run, model: "LoadedModel", last_state: State, reporter: "_Reporter"
+) -> None:
     """Evaluation and index of the run's SAE on held-out text, then `last_state`."""
     from tinysae.features.index import build_index
     from tinysae.sae.files import load_sae
 
-    config, reporter = run.config, _Reporter(run)
+    config = run.config
     sae = load_sae(run.sae_dir)
     reporter.begin("evaluating", EVALUATION_TOKENS)
     evaluation = evaluated(
@@ -245,6 +254,7 @@ def finish(run: Run, model: "LoadedModel", last_state: State) -> None:
         n_tokens=INDEX_TOKENS,
         progress=lambda done, _total: reporter.go_on(done),
     )
+    reporter.end()
     write_status(run.path, RunStatus(last_state))
 
 
@@ -324,15 +334,12 @@ def _outcome(run: Run) -> Iterator[None]:
     except TinysaeError as error:
         logger.warning("%s", error)
         _write_failure(run, error)
-    except OSError as problem:
+    except Exception as problem:
         logger.exception("the worker failed")
         is_full = is_disk_full(problem)
         _write_failure(
-            run, home_error(problem) if is_full else TinysaeError("worker_failed")
+            run, disk_full_error() if is_full else TinysaeError("worker_failed")
         )
-    except Exception:
-        logger.exception("the worker failed")
-        _write_failure(run, TinysaeError("worker_failed"))
 
 
 def _write_failure(run: Run, error: TinysaeError) -> None:
@@ -342,6 +349,12 @@ def _write_failure(run: Run, error: TinysaeError) -> None:
     except OSError:
         # A full disk: without a last word the run reads as interrupted, which it is.
         logger.exception("the status could not be written")
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in kibibytes, macOS in bytes.
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 class _Stopped(Exception):
@@ -354,17 +367,32 @@ class _Reporter:
     def __init__(self, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
         self._clock = clock
+        self._state = None
 
     def begin(
         self, state: State, total: int, done: int = 0, seconds: float = 0.0
     ) -> None:
         """A new state, of which `done` was done, in `seconds`, before this process."""
-        self._state: State = state
+        self.end()
+        self._state: State | None = state
         self._total, self.done = total, done
         self._done_before, self._seconds_before = done, seconds
         self._started = self._clock()
         logger.info("%s: %d of %d", state, done, total)
         self._write()
+
+    def end(self, **more: int) -> None:
+        """Notes how long the state took, in the run's `took.json`."""
+        if self._state is None:
+            return
+        took = {
+            **(self._run.took() or {}),
+            self._state: round(self.seconds, 3),
+            "peak_memory_bytes": _peak_memory_bytes(),
+            **more,
+        }
+        write_json(self._run.path / TOOK_NAME, took)
+        self._state = None
 
     @property
     def seconds(self) -> float:
@@ -385,6 +413,7 @@ class _Reporter:
             raise _Stopped
 
     def _write(self) -> None:
+        assert self._state is not None
         self._written_at = self._clock()
         elapsed, done = self._written_at - self._started, self.done - self._done_before
         rate = done / elapsed if elapsed > 0 and done else None

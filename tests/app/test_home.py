@@ -93,10 +93,20 @@ def test_a_story_shows_one_feature_at_work(open_page: OpenPage, language: Langua
     assert active == [value > 0 for value in shown.activations]
     html = "\n".join(element.proto.body for element in page.get("html"))
     for word in (*shown.fires_on, *shown.promotes):
-        assert escape(word.strip(" ")) in html
+        assert escape(word.strip(" ").lower()) in html.lower()
     (link,) = feature_links(page)
     assert f"run={STORYBOOK_SAE}" in link
     assert f"feature={shown.feature}" in link
+
+
+def test_a_word_is_shown_once_however_it_is_written(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    forms = [" zebra", "zebra", " Zebra", " yak"]
+    write_showcases(tmp_path, [Showcase(1, 0.01, forms, [" x"], ["A"], [1.0], 1.0)])
+    monkeypatch.setattr(showcase, "STORYBOOK_FEATURES_DIR", tmp_path)
+    html = "\n".join(element.proto.body for element in open_page().get("html"))
+    assert (html.count("zebra"), html.count("Zebra"), html.count("yak")) == (1, 0, 1)
 
 
 def test_another_feature_is_another_one_and_they_go_round(open_page: OpenPage):
@@ -124,6 +134,29 @@ def test_a_missing_showcase_is_a_sentence_and_the_rest_is_there(
     assert "python" in error.value
     assert not page.exception
     assert plain(text("home.no_runs", language)) in words(page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_a_feature_worth_showing_there_is_no_box(
+    open_page: OpenPage,
+    language: Language,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    with_one = open_page(language=language)
+    write_showcases(tmp_path, [])
+    monkeypatch.setattr(showcase, "STORYBOOK_FEATURES_DIR", tmp_path)
+    page = open_page(language=language)
+    assert not page.error
+    assert not page.exception
+    assert not page.get("bidi_component")
+    assert not feature_links(page)
+    headings = [heading.value for heading in with_one.subheader]
+    headings.remove(text("home.showcase", language))
+    assert [heading.value for heading in page.subheader] == headings
+    containers = page.get("flex_container")
+    boxes = [each for each in containers if each.proto.flex_container.border]
+    assert all(box.children for box in boxes)
 
 
 def test_a_hostile_story_is_only_text(

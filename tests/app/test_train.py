@@ -1,4 +1,8 @@
+import fcntl
 import json
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +11,20 @@ from streamlit.testing.v1 import AppTest
 
 from tests.builders import finished_run, write_model
 from tinysae.config import TrainConfig
-from tinysae.runs import launch
-from tinysae.runs.metrics import MetricsLog
-from tinysae.runs.store import Run, RunStatus, create_run, list_runs, write_status
-from tinysae.ui import training
+from tinysae.runs import launch, trash, turns
+from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
+from tinysae.runs.store import (
+    LOCK_NAME,
+    Run,
+    RunStatus,
+    State,
+    create_run,
+    list_runs,
+    write_status,
+)
+from tinysae.sae.estimate import Speed
+from tinysae.ui import cache
+from tinysae.ui.page import plain
 from tinysae.words import LANGUAGES, Language, text
 
 HOME = Path(__file__).parents[2] / "app.py"
@@ -38,6 +52,15 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
 
     monkeypatch.setattr(launch, "launch", launched)
     return configs
+
+
+@contextmanager
+def working(run: Run, state: State) -> Generator[None]:
+    """As if a worker held the run."""
+    write_status(run.path, RunStatus(state))
+    with (run.path / LOCK_NAME).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def opened(language: Language = "en", **parameters: str) -> AppTest:
@@ -159,10 +182,14 @@ def test_a_failed_run_says_why(language: Language) -> None:
     run = create_run(TrainConfig())
     write_status(
         run.path,
-        RunStatus("failed", error="error.diverged", error_values={"step": 3, "lr": 1}),
+        RunStatus(
+            "failed",
+            error="error.diverged",
+            error_values={"step": 3, "lr": 1, "better": 0.2},
+        ),
     )
     app = opened(language, run=run.id)
-    assert text("error.diverged", language, step=3, lr=1)[:8] in shown(app)
+    assert text("error.diverged", language, step=3, lr=1, better=0.2)[:8] in shown(app)
 
 
 def test_a_failure_of_another_version_is_still_a_sentence() -> None:
@@ -177,14 +204,14 @@ def test_an_interrupted_run_keeps_its_torn_curve() -> None:
         "step": 0, "n_tokens": 64, "mse": 2.0, "l1": 1.0, "loss": 3.0, "l0": 9.0,
         "explained_variance": 0.1, "n_dead": 0, "lr": 0.1,
     }  # fmt: skip
-    with MetricsLog(run.metrics_path) as log:
+    with MetricsLog[StepMetrics](run.metrics_path) as log:
         log.append(row)
     with run.metrics_path.open("a") as file:
         file.write(json.dumps(row)[:30])
     write_status(run.path, RunStatus("training", done=64, total=100))
     app = opened(run=run.id)
-    assert text("train.interrupted_why", "en")[:40] in shown(app)
-    assert len(training.read_metrics(run.metrics_path).rows) == 1
+    assert text("train.interrupted_killed", "en")[:40] in shown(app)
+    assert len(read_metrics(run.metrics_path).rows) == 1
 
 
 def test_a_damaged_run_is_left_out_and_named_when_linked(
@@ -209,4 +236,120 @@ def test_a_stopped_run_offers_its_index(
     commands: list[str] = []
     monkeypatch.setattr(launch, "launch", lambda _, command: commands.append(command))
     press(app, "train.index_now")
-    assert commands == ["index"]
+    press(app, "train.resume")
+    assert commands == ["index", "train"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_interrupted_run_can_be_resumed(
+    language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create_run(TrainConfig())
+    write_status(run.path, RunStatus("training", done=64, total=100))
+    commands: list[str] = []
+    monkeypatch.setattr(launch, "launch", lambda _, command: commands.append(command))
+    app = opened(language, run=run.id)
+    press(app, "train.resume", language)
+    assert commands == ["train"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_deleted_run_comes_back_with_undo(
+    language: Language, hostile_model_dir: Path
+) -> None:
+    name = "<img src=x onerror=alert(1)> :red[x]"
+    run = finished_run(hostile_model_dir, name=name)
+    app = opened(language, run=run.id)
+    press(app, "train.delete", language)
+    assert list_runs() == []
+    assert plain(text("train.deleted", language, name=name)) in shown(app)
+    press(app, "train.undo", language)
+    assert list_runs() == [run]
+    assert app.query_params["run"] == run.id
+    assert text("train.undo", language) not in [b.label for b in app.button]
+
+
+def test_a_run_in_the_trash_is_restored_or_goes_for_good(
+    hostile_model_dir: Path,
+) -> None:
+    runs = [finished_run(hostile_model_dir), finished_run(hostile_model_dir)]
+    for run in runs:
+        trash.delete(run)
+    app = opened()
+    app.button(key=f"train_restore_{runs[0].id}").click().run()
+    assert [run.id for run in list_runs()] == [runs[0].id]
+    press(app, "train.empty_trash")
+    assert not app.exception
+    assert trash.deleted_runs() == []
+    assert [run.id for run in list_runs()] == [runs[0].id]
+
+
+def test_the_tutorial_is_shown_and_says_what_it_needs() -> None:
+    app = opened()
+    app.segmented_control(key="train_preset").set_value("tutorial").run()
+    assert app.number_input(key="tutorial_training_tokens").value == 122_880_000
+    assert app.number_input(key="tutorial_d_sae").value == 16_384
+    assert "tiny" in shown(app)
+    assert app.button(key="train_start").disabled
+
+
+def test_a_waiting_run_says_for_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = create_run(TrainConfig(name="first"))
+    run = create_run(TrainConfig(name="second"))
+    monkeypatch.setattr(turns, "list_runs", lambda: [run, first])
+    oldest, newest = sorted((first, run), key=lambda each: each.id)
+    with working(oldest, "queued"), working(newest, "queued"):
+        app = opened(run=newest.id)
+        # The one that works, and the one that waits before it.
+        assert text("train.waits_for", "en", n=2) in [
+            bar.proto.text for bar in app.get("progress")
+        ]
+        assert "start_another" not in shown(app)
+        app.toggle(key="train_another").set_value(True).run()
+        assert app.button(key="train_start")
+
+
+def test_advice_is_shown_with_the_setting_to_change() -> None:
+    config = TrainConfig(architecture="standard", training_tokens=64 * 2048)
+    run = create_run(config)
+    row: Any = {
+        "step": 40, "n_tokens": 64, "mse": 2.0, "l1": 1.0, "loss": 3.0, "l0": 9.0,
+        "explained_variance": 0.1, "n_dead": 900, "lr": 0.1,
+    }  # fmt: skip
+    with MetricsLog[StepMetrics](run.metrics_path) as log:
+        log.append(row)
+    write_status(run.path, RunStatus("stopped"))
+    app = opened(run=run.id)
+    assert "88%" in app.warning[0].value.replace("\\", "")
+    assert "l1_coefficient" in app.warning[0].value.replace("\\", "")
+
+
+def test_memory_that_is_not_there_is_refused_before_work_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4))
+    app = opened()
+    while not cache.warm_up_state().done:
+        time.sleep(0.05)
+    app.run()
+    assert any("GB" in markdown.value for markdown in app.markdown)
+    app.number_input(key="look_d_sae").set_value(2**20)
+    app.number_input(key="look_n_batches_in_buffer").set_value(4096).run()
+    assert "GB" in app.error[0].value
+    assert app.button(key="train_start").disabled
+
+
+def test_the_expansion_factor_is_another_way_to_say_d_sae(
+    started: list[TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4))
+    app = opened()
+    while not cache.warm_up_state().done:
+        time.sleep(0.05)
+    app.run()
+    assert app.selectbox(key="look_expansion_factor").value == 4
+    app.selectbox(key="look_expansion_factor").set_value(8).run()
+    assert app.number_input(key="look_d_sae").value == 8 * 256
+    press(app, "train.start")
+    assert started[0].d_sae == 8 * 256
+    assert list_runs()[0].estimate() is not None

@@ -199,7 +199,7 @@ def open_feature(page: Page, server: Server, run: Run, language: Language) -> No
 def settle(page: Page, name: str, language: Language) -> None:
     """Waits for what a reader would wait for on that page."""
     awaited = {
-        "home": page.get_by_role("link", name=text("common.nav_train", language)),
+        "home": page.get_by_text(text("home.model_ready", language)),
         "playground": page.get_by_role("option"),
         "train": page.get_by_test_id("stMetric"),
         "features": page.get_by_test_id("stDataFrame"),
@@ -211,5 +211,6 @@ def settle(page: Page, name: str, language: Language) -> None:
 
 
 def expect_still(page: Page) -> None:
-    """Nothing runs any more that could change the page."""
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=LOADED_MS)
+    """Nothing runs any more that could change the page, and all of it is drawn."""
+    for gone in ("stStatusWidget", "stSkeleton"):
+        expect(page.get_by_test_id(gone)).to_have_count(0, timeout=LOADED_MS)

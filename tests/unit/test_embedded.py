@@ -127,7 +127,8 @@ def test_the_command_makes_an_sae_an_index_and_a_showcase(tmp_path: Path) -> Non
     assert json.loads((sae_dir / "eval.json").read_text()) == figures
     features_dir = tmp_path / STORYBOOK_FEATURES_DIR.name
     assert open_index(features_dir).info.d_sae == 32
-    assert isinstance(read_showcases(features_dir), list)
+    # The tiny model has hardly a whole word.
+    assert read_showcases(features_dir) == []
     assert {path.name for path in tmp_path.iterdir()} == {
         "storybook",
         sae_dir.name,

@@ -327,9 +327,48 @@ def test_on_a_full_disk_the_reserve_makes_room_for_the_last_words(
         real(path, data)
 
     monkeypatch.setattr(store, "write_json", write_json)
+    # A run that still works would use it up before there is a last word.
+    with pytest.raises(OSError, match="No space"):
+        write_status(run.path, RunStatus("training", done=1))
+    assert reserve.exists()
     write_status(run.path, RunStatus("failed", error="error.home_unwritable"))
     assert run.status.state == "failed"
     assert not reserve.exists()
+
+
+def test_half_a_reserve_is_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    reserve = run.path / store.RESERVE_NAME
+    reserve.unlink()
+
+    def write_a_part(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_a_part)
+    with pytest.raises(OSError, match="No space"):
+        store.keep_reserve(run.path)
+    assert not reserve.exists()
+    monkeypatch.undo()
+    store.keep_reserve(run.path)
+    assert reserve.stat().st_size == store.RESERVE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("problem", "is_full"),
+    [
+        (OSError(errno.ENOSPC, "full"), True),
+        (OSError(errno.EDQUOT, "your part is full"), True),
+        (OSError(errno.EACCES, "closed"), False),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), True),
+        (RuntimeError("I/O error: Permission denied (os error 13)"), False),
+        (ValueError("28"), False),
+    ],
+)
+def test_a_full_disk_is_known_whatever_a_library_calls_it(
+    problem: Exception, is_full: bool
+) -> None:
+    assert store.is_disk_full(problem) is is_full
 
 
 def test_why_a_run_was_interrupted(run: Run) -> None:

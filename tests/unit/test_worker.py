@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from tinysae import worker
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError
 from tinysae.runs import launch
 from tinysae.runs.checkpoints import checkpoints
 from tinysae.runs.metrics import read_evals, read_metrics
-from tinysae.runs.store import Run, is_locked, open_run
+from tinysae.runs.store import Run, create_run, is_locked, open_run
 from tinysae.sae.files import load_sae
 
 # Importing torch and its friends takes seconds on a busy machine.
@@ -187,3 +188,18 @@ def test_a_hook_that_is_not_there_is_named(tiny_model_dir: Path) -> None:
     wait_for(lambda: ended(run), "the failure")
     assert run.status.error == "error.setting_choice"
     assert (run.status.error_values or {})["field"] == "hook_name"
+
+
+def test_a_full_disk_is_named_whichever_library_finds_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from safetensors import SafetensorError
+
+    def fails(_: Run) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    run = create_run(TrainConfig())
+    monkeypatch.setattr(worker, "_model", fails)
+    worker.train(run)
+    assert run.status.state == "failed"
+    assert run.status.error == "error.home_unwritable"

@@ -41,7 +41,7 @@ def token_chunks(
         MissingError: no such text.
         SettingError: `context_size` is beyond the model's.
     """
-    if dataset_path not in _SOURCES:
+    if not is_text(dataset_path):
         raise MissingError("unknown_dataset", dataset=dataset_path[:200])
     if not 2 <= context_size <= model.n_ctx:
         raise SettingError(
@@ -54,6 +54,11 @@ def token_chunks(
     documents = _SOURCES[dataset_path](seed, held_out)
     contexts = pack(_tokenized(model, documents), context_size, model.bos_id)
     return islice(contexts, start, None)
+
+
+def is_text(dataset_path: str) -> bool:
+    """Whether `token_chunks` knows that text."""
+    return dataset_path in _SOURCES
 
 
 def batched(

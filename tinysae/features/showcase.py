@@ -54,32 +54,80 @@ class Showcase:
 
 
 def showcases(index: "FeatureIndex", n: int = N_SHOWN) -> list[Showcase]:
-    """The `n` features that read most easily, the best first.
+    """The `n` features that read most easily, the best first; none where none does.
 
-    Of those that fire on 0.3% to 3% of all tokens and on several kinds of token
-    (`_n_kinds`), the ones whose activation is most of all on tokens that always make
-    them fire (`clarity`); of features that fire most on the same token only the first.
+    `choose` has the rule; it is asked about those that fire on 0.3% to 3% of all
+    tokens.
     """
     low, high = DENSITIES
     table = index.table()
     wanted = table["feature"][table["density"].between(low, high)]
     records = [index.feature(feature) for feature in wanted.tolist()]
-    found = [r for r in records if N_KINDS[0] <= _n_kinds(r) <= N_KINDS[1]]
-    found.sort(key=clarity, reverse=True)
-    seen: set[str] = set()
-    chosen: list[FeatureRecord] = []
-    for record in found:
-        first = record.tokens[0].text
-        if first not in seen and len(chosen) < n:
-            seen.add(first)
-            chosen.append(record)
-    return [_showcase(record, index.info.bos_id) for record in chosen]
+    return [_showcase(record, index.info.bos_id) for record in choose(records, n)]
+
+
+def choose(records: "list[FeatureRecord]", n: int) -> "list[FeatureRecord]":
+    """The `n` of `records` that read most easily, the best first.
+
+    A feature must fire on several kinds of token (`_n_kinds`), and the tokens of it
+    that are shown, fired on and promoted, must all be whole words (`_whole_words`).
+    Those that do are ranked by `clarity` times `kept`; where that is 0 they are left
+    out, and of features that fire most on the same token only the first stays.
+    """
+    words = _whole_words(records)
+    scored = [(clarity(r) * kept(r), r) for r in records if _is_readable(r, words)]
+    scored.sort(key=lambda pair: pair[0], reverse=True)
+    chosen: dict[int, FeatureRecord] = {}
+    for score, record in scored:
+        if score > 0:
+            chosen.setdefault(record.tokens[0].token, record)
+    return list(chosen.values())[:n]
 
 
 def clarity(record: "FeatureRecord") -> float:
     """From 0 to 1: activation on tokens that make it fire, weighed by how often they
     do. 1 is a feature whose every activation can be told from the token alone."""
     return sum(token.mass_share * token.precision for token in record.tokens)
+
+
+def kept(record: "FeatureRecord") -> float:
+    """From 0 to 1: how often what it promotes is what comes, in its contexts.
+
+    The share of its activation that is on tokens before one of the promoted tokens that
+    are shown.
+    """
+    promoted = {token.token for token in record.promoted["raw"][:N_TOKENS]}
+    total = before_promoted = 0.0
+    for context in record.contexts:
+        # What comes after the last token is not known.
+        values, following = context.activations[:-1], context.tokens[1:]
+        for value, token in zip(values.tolist(), following.tolist(), strict=True):
+            total += value
+            before_promoted += value if token in promoted else 0.0
+    return before_promoted / total if total else 0.0
+
+
+def _is_readable(record: "FeatureRecord", words: set[int]) -> bool:
+    shown = (*record.tokens[:N_TOKENS], *record.promoted["raw"][:N_TOKENS])
+    is_several = N_KINDS[0] <= _n_kinds(record) <= N_KINDS[1]
+    return is_several and words.issuperset(each.token for each in shown)
+
+
+def _whole_words(records: "list[FeatureRecord]") -> set[int]:
+    """Tokens of a space and letters, seen in a context without more letters after them.
+
+    The last sets " play" apart from " hone", which only ever begins " honey".
+    """
+    # Features share contexts; one of each is enough.
+    contexts = {context.chunk: context for r in records for context in r.contexts}
+    return {
+        token
+        for context in contexts.values()
+        for token, text, following in zip(
+            context.tokens.tolist(), context.texts, context.texts[1:], strict=False
+        )
+        if text[:1] == " " and text[1:].isalpha() and not following[:1].isalpha()
+    }
 
 
 def _n_kinds(record: "FeatureRecord") -> float:
@@ -145,16 +193,16 @@ def write_showcases(folder: Path, shown: list[Showcase]) -> None:
 
 
 def read_showcases(folder: Path) -> list[Showcase]:
-    """What `write_showcases` wrote.
+    """What `write_showcases` wrote; empty where no feature was worth showing.
 
     Raises:
-        MissingError: there are none.
+        MissingError: there is no file.
         DamagedError: the file is not what it should be.
     """
     path = folder / SHOWCASE_NAME
     try:
         data = read_json(path)
-        if data["format"] != FORMAT or not data["features"]:
+        if data["format"] != FORMAT or not isinstance(data["features"], list):
             raise ValueError(path.name)
         return [_checked(Showcase(**entry)) for entry in data["features"]]
     except FileNotFoundError as problem:

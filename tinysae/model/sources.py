@@ -140,6 +140,15 @@ class LoadedModel:
         return None if weight is None else weight.detach()
 
 
+def is_at_hand(source: str) -> bool:
+    """Whether `source` is on this machine (not whether it can be read)."""
+    try:
+        _directory_of(source)
+    except MissingError:
+        return False
+    return True
+
+
 def load_model(source: str, *, device: str = "cpu") -> LoadedModel:
     """The model of `source`: "storybook", or a Hugging Face folder on this disk.
 

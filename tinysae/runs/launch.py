@@ -10,8 +10,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError
@@ -32,13 +34,13 @@ RETRY_S = 0.02
 CHECKOUT = Path(__file__).parents[2]
 
 
-def start(config: TrainConfig) -> Run:
+def start(config: TrainConfig, estimate: Mapping[str, Any] | None = None) -> Run:
     """Creates a run and starts its worker, which waits for its turn.
 
     Raises:
         MissingError: the home folder cannot be written.
     """
-    run = create_run(config)
+    run = create_run(config, estimate)
     launch(run, "train")
     return run
 

@@ -42,10 +42,11 @@ ID_TIME = "%Y%m%d-%H%M%S"
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 LOCK_NAME = "lock"
 STOP_NAME = "stop.request"
-EVAL_NAME = "eval.json"
+EVAL_NAME, ESTIMATE_NAME, TOOK_NAME = "eval.json", "estimate.json", "took.json"
 # Space that is given back when the disk is full, so that the last words can be written.
 RESERVE_NAME = "reserve"
 RESERVE_BYTES = 1 << 16
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 Reason = Literal["restart", "killed"]
 
 
@@ -134,8 +135,25 @@ class Run:
 
     def evaluation(self) -> dict[str, Any] | None:
         """The held-out figures of `eval.json`; None when there are none (yet)."""
+        return self._json(EVAL_NAME)
+
+    def estimate(self) -> dict[str, Any] | None:
+        """What was expected of it before it was started; None when nothing was."""
+        return self._json(ESTIMATE_NAME)
+
+    def took(self) -> dict[str, Any] | None:
+        """Seconds of each state, tokens trained on and the peak memory; None until
+        it has trained."""
+        return self._json(TOOK_NAME)
+
+    def made_with(self) -> dict[str, Any]:
+        """What its numbers depend on besides its settings; empty until it starts."""
+        made_with = (self._json("config.json") or {}).get(MADE_WITH)
+        return cast("dict[str, Any]", made_with) if isinstance(made_with, dict) else {}
+
+    def _json(self, name: str) -> dict[str, Any] | None:
         try:
-            return read_json(self.path / EVAL_NAME)
+            return read_json(self.path / name)
         except (OSError, ValueError):
             return None
 
@@ -145,8 +163,12 @@ def new_run_id() -> str:
     return f"{time.strftime(ID_TIME)}-{secrets.token_hex(3)}"
 
 
-def create_run(config: TrainConfig) -> Run:
+def create_run(config: TrainConfig, estimate: Mapping[str, Any] | None = None) -> Run:
     """Makes the folder of a run that has not started.
+
+    Args:
+        config: its settings.
+        estimate: what is expected of it (`tinysae.sae.estimate.Estimate`).
 
     Raises:
         MissingError: when the home folder cannot be written.
@@ -157,6 +179,8 @@ def create_run(config: TrainConfig) -> Run:
         with staged_folder(path) as stage:
             write_json(stage / "config.json", config.to_json())
             write_json(stage / "status.json", {"state": "queued"})
+            if estimate is not None:
+                write_json(stage / ESTIMATE_NAME, dict(estimate))
             (stage / LOCK_NAME).touch()
             keep_reserve(stage)
     except OSError as problem:
@@ -181,13 +205,27 @@ def keep_reserve(path: Path) -> None:
         OSError: the disk is full already.
     """
     reserve = path / RESERVE_NAME
-    if not reserve.is_file():
+    if reserve.is_file():
+        return
+    try:
         # Random: a file system that packs zeros would set nothing aside.
         reserve.write_bytes(secrets.token_bytes(RESERVE_BYTES))
+    except OSError:
+        # A part of it would pass for the whole next time.
+        reserve.unlink(missing_ok=True)
+        raise
 
 
-def is_disk_full(problem: OSError) -> bool:
-    return problem.errno in (errno.ENOSPC, errno.EDQUOT)
+def is_disk_full(problem: Exception) -> bool:
+    if isinstance(problem, OSError):
+        return problem.errno in _FULL
+    # An error of its own, with the system's number in its text: safetensors.
+    return any(f"(os error {number})" in str(problem) for number in _FULL)
+
+
+def disk_full_error() -> TinysaeError:
+    """The sentence for a home folder without space, whoever noticed it."""
+    return home_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def home_error(problem: OSError) -> TinysaeError:
@@ -233,7 +271,8 @@ def list_runs() -> list[Run]:
 def write_status(path: Path, status: RunStatus) -> None:
     """Replaces the run's `status.json`; only who holds the run's lock calls this.
 
-    On a full disk the run's reserve makes room for it.
+    On a full disk the run's reserve makes room for the last word: what a run that still
+    works has to say would only use it up.
 
     Raises:
         OSError: the file cannot be written, reserve or not.
@@ -252,7 +291,7 @@ def write_status(path: Path, status: RunStatus) -> None:
     try:
         write_json(path / "status.json", data)
     except OSError as problem:
-        if not is_disk_full(problem):
+        if status.is_working or not is_disk_full(problem):
             raise
         (path / RESERVE_NAME).unlink(missing_ok=True)
         write_json(path / "status.json", data)

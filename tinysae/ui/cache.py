@@ -10,6 +10,7 @@ import gc
 import logging
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tinysae.features.reader import FeatureIndex
     from tinysae.features.sources import FeatureSource
     from tinysae.model.sources import LoadedModel
+    from tinysae.sae.estimate import Speed
     from tinysae.sae.files import SAE
 
 logger = logging.getLogger(__name__)
@@ -132,6 +134,39 @@ def loaded_model(source: str) -> LoadedModel:
     # The name may be a typed path: `st.spinner` reads Markdown, the code span does not.
     with st.spinner(t("common.loading_model", source=f"`{source.replace('`', '')}`")):
         return _load(source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _speed(source: str, hook_name: str) -> Future[Speed]:
+    from tinysae.sae.estimate import measure
+
+    future: Future[Speed] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(measure(_load(source), hook_name))
+        except Exception as problem:
+            future.set_exception(problem)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future
+
+
+def speed(source: str, hook_name: str) -> Speed | None:
+    """This machine's speed with the loaded model of `source`, measured once.
+
+    None while it is being measured, which takes two seconds.
+
+    Raises:
+        TinysaeError: the model cannot be loaded or has no such hook.
+    """
+    future = _speed(source, hook_name)
+    if not future.done():
+        return None
+    if future.exception():
+        # What was missing may be there the next time.
+        _speed.clear(source, hook_name)
+    return future.result()
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

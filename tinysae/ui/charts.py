@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
@@ -41,6 +41,9 @@ _CSS = """
 """
 
 
+Style = Literal["solid", "faint", "dashed", "bars"]
+
+
 @dataclass(frozen=True)
 class Series:
     """One curve.
@@ -50,12 +53,15 @@ class Series:
         x: `[n]`, increasing.
         y: `[n]`; a value that is not finite leaves a gap.
         colour: index into the palette's curve colours.
+        style: "faint" for what lies behind a smoothed curve, "dashed" for what is only
+            compared with, "bars" for counts.
     """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     colour: int = 0
+    style: Style = "solid"
 
 
 def thinned(series: Series, most: int = MAX_POINTS) -> Series:
@@ -81,11 +87,8 @@ def thinned(series: Series, most: int = MAX_POINTS) -> Series:
         kept.add(int(start + low[start:stop].argmin()))
         kept.add(int(start + high[start:stop].argmax()))
     order = sorted(kept)
-    return Series(
-        series.name,
-        [series.x[i] for i in order],
-        [series.y[i] for i in order],
-        series.colour,
+    return replace(
+        series, x=[series.x[i] for i in order], y=[series.y[i] for i in order]
     )
 
 
@@ -145,7 +148,8 @@ def live_chart(
         x_title: what the x axis counts.
     """
     curves = [thinned(one) for one in series]
-    latest = ", ".join(f"{c.name} {_number(c.y[-1])}" for c in curves if len(c.y))
+    told = [c for c in curves if len(c.y) and c.style in ("solid", "dashed")]
+    latest = ", ".join(f"{c.name} {_number(c.y[-1])}" for c in told)
     _live_component()(
         key=key,
         data={
@@ -156,6 +160,7 @@ def live_chart(
                     "x": [_number(value) for value in c.x],
                     "y": [_number(value) for value in c.y],
                     "colour": CATEGORICAL[c.colour % len(CATEGORICAL)],
+                    "style": c.style,
                 }
                 for c in curves
             ],

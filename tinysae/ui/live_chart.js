@@ -23,9 +23,12 @@ function figure({ series, log_y, x_title }, style) {
   const text = style.getPropertyValue("--st-text-color");
   const line = style.getPropertyValue("--st-border-color");
   const axis = { automargin: true, zeroline: false, gridcolor: line, linecolor: line };
-  const lines = series.map(({ name, x, y, colour }) => ({
-    name, x, y, type: "scatter", mode: x.length > 1 ? "lines" : "markers",
-    line: { color: colour, width: 2 }, hovertemplate: "%{y:.4~g}",
+  const lines = series.map(({ name, x, y, colour, style }) => ({
+    name, x, y, type: style === "bars" ? "bar" : "scatter",
+    mode: x.length > 1 ? "lines" : "markers", marker: { color: colour },
+    line: { color: colour, width: 2, dash: style === "dashed" ? "dot" : "solid" },
+    opacity: style === "faint" ? 0.3 : 1, showlegend: style !== "faint",
+    hoverinfo: style === "faint" ? "skip" : "all", hovertemplate: "%{y:.4~g}",
   }));
   const layout = {
     xaxis: {
@@ -34,7 +37,8 @@ function figure({ series, log_y, x_title }, style) {
     },
     // A zoom is in the axis's own units: another kind of axis starts afresh.
     yaxis: { ...axis, type: log_y ? "log" : "linear", uirevision: `${log_y}`, nticks: 6 },
-    uirevision: "kept", hovermode: "x unified", showlegend: true,
+    uirevision: "kept", hovermode: "x unified",
+    showlegend: lines.filter((line) => line.showlegend).length > 1,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     hoverlabel: {
       bgcolor: style.getPropertyValue("--st-background-color"), bordercolor: line,

@@ -16,11 +16,19 @@ _SHOWN = "home.shown"
 
 @st.fragment
 def showcase() -> None:
-    """The story, what the feature fires on and promotes, and ways on from there."""
-    with shown_errors(), st.container(border=True):
+    """The story, what the feature fires on and promotes, and ways on from there.
+
+    Nothing at all where no feature was worth showing.
+    """
+    with shown_errors():
         features = read_showcases(STORYBOOK_FEATURES_DIR)
-        shown = features[st.session_state.get(_SHOWN, 0) % len(features)]
-        story, facts = st.columns([3, 2], gap="large")
+        if features:
+            _box(features[st.session_state.get(_SHOWN, 0) % len(features)])
+
+
+def _box(shown: Showcase) -> None:
+    with st.container(border=True):
+        story, facts = st.columns([4, 3])
         with story:
             st.subheader(t("home.showcase"), anchor=False)
             token_strip(
@@ -67,5 +75,9 @@ def strip_tokens(shown: Showcase) -> list[StripToken]:
 
 
 def _words(tokens: list[str]) -> list[str]:
-    # With and without the space before it, a word is one to a newcomer.
-    return list(dict.fromkeys(text.strip(" ") or visible(text) for text in tokens))
+    # With and without a space or a capital letter, a word is one to a newcomer.
+    words: dict[str, str] = {}
+    for token in tokens:
+        word = token.strip(" ") or visible(token)
+        words.setdefault(word.lower(), word)
+    return list(words.values())
