@@ -430,8 +430,11 @@ class TrainConfig:
         ),
         only_for=JUMPRELU,
     )
+    # jumprelu starts with Anthropic's threshold, bandwidth and estimator. With SAELens's
+    # defaults (0.01, 0.05, False) a few hundred steps hardly move a threshold: "look"
+    # ended with 300 active features a token rather than 30.
     l0_coefficient: float = _setting(
-        1.0,
+        0.5,
         "sparsity",
         (
             "Sparsity penalty (l0_coefficient)",
@@ -495,39 +498,42 @@ class TrainConfig:
         ("jumprelu_sparsity_loss_mode", ("tanh",)),
     )
     jumprelu_init_threshold: float = _setting(
-        0.01,
+        0.1,
         "sparsity",
         (
             "Threshold at the start (jumprelu_init_threshold)",
-            "Above what a feature is on before anything is learnt.",
+            "Above what a feature is on before anything is learnt. Anthropic: 0.1, "
+            "DeepMind: 0.001.",
         ),
         (
             "처음 문턱값 (jumprelu_init_threshold)",
-            "배우기 전에 특징이 켜지는 문턱값이에요.",
+            "배우기 전에 특징이 켜지는 문턱값이에요. Anthropic은 0.1, DeepMind는 "
+            "0.001을 써요.",
         ),
         0.0,
         1e3,
         JUMPRELU,
     )
     jumprelu_bandwidth: float = _setting(
-        0.05,
+        2.0,
         "sparsity",
         (
             "Bandwidth (jumprelu_bandwidth)",
             "How near to its threshold an activation must be to move it. Wider: a "
-            "smoother and less exact gradient.",
+            "smoother and less exact gradient. Anthropic: 2, DeepMind: 0.001.",
         ),
         (
             "대역폭 (jumprelu_bandwidth)",
             "활성값이 문턱값에 얼마나 가까워야 문턱값을 움직이는지예요. 넓히면 "
-            "기울기가 매끄러워지고 덜 정확해져요.",
+            "기울기가 매끄러워지고 덜 정확해져요. Anthropic은 2, DeepMind는 0.001을 "
+            "써요.",
         ),
         1e-6,
         1e3,
         JUMPRELU,
     )
     jumprelu_ste_to_input: bool = _setting(
-        False,
+        True,
         "sparsity",
         (
             "Threshold's gradient to the encoder (jumprelu_ste_to_input)",
@@ -1038,6 +1044,7 @@ def _scheduled(tokens: int, batch: int = 2048) -> dict[str, Any]:
         "training_tokens": tokens,
         "train_batch_size_tokens": batch,
         "l1_warm_up_steps": steps // 20,
+        "l0_warm_up_steps": steps // 20,
         "lr_decay_steps": steps // 5,
     }
 

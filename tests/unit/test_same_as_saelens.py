@@ -82,6 +82,7 @@ def config_of(case: str) -> TrainConfig:
             # Early deaths, so that whatever helps dead features is at work.
             "jumprelu_init_threshold": 0.5,
             "jumprelu_bandwidth": 2.0,
+            "jumprelu_ste_to_input": False,
             "dead_feature_window": 2,
             "feature_sampling_window": 20,
             **CASES[case],
