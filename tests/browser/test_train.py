@@ -1,6 +1,8 @@
 """A run's life by clicking: stop, resume, delete, undo; all in plain sight."""
 
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,13 @@ def run(server: Server, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -
     )
 
 
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LOADED_MS / 1000
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def press(page: Page, key: str) -> None:
     button(page, key).click(timeout=LOADED_MS)
 
@@ -53,10 +62,16 @@ def test_a_run_is_stopped_resumed_deleted_and_brought_back(
         press(page, "train.stop")
         shows(page, "train.resume")
         steps = len(read_metrics(run.metrics_path).rows)
-        assert run.status.state == "stopped"
+        until(lambda: run.status.state == "stopped")
 
         press(page, "train.resume")
-        shows(page, "train.stop")
+        # What was drawn before may stay for a moment: files say when it works again.
+        try:
+            until(lambda: run.status.is_working)
+        except AssertionError:
+            page.screenshot(path="/tmp/shots/fail.png", full_page=True)
+            print("DBG", server.log.read_text(), run.log_path.read_text(), page.url)
+            raise
         wait_for_rows(run, steps + 5)
         # Another run waits for this one, and can be taken back.
         page.get_by_text(text("train.start_another", "en")).click()
@@ -68,6 +83,7 @@ def test_a_run_is_stopped_resumed_deleted_and_brought_back(
 
         page.goto(f"{server.url}/train?run={run.id}")
         press(page, "train.stop")
+        until(lambda: run.status.state == "stopped")
         shows(page, "train.resume")
         press(page, "train.delete")
         shows(page, "train.undo")

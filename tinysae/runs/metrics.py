@@ -16,8 +16,9 @@ class StepMetrics(TypedDict):
     """What is logged of a training step.
 
     mse: sum over d_in of the squared error, mean over tokens, in normalised units.
-    l1: standard: the sparsity term with its coefficient; batchtopk, which has none: the
-        sum of a token's activations, mean over tokens.
+    l1: standard and gated: the sparsity term with its coefficient; the others, which
+        have none: the sum of a token's activations times their decoders' norms, mean
+        over tokens.
     l0: mean count of active features a token.
     explained_variance: 1 - E||x - x_hat||^2 / Var(x), on the batch.
     n_dead: features that have not fired for `dead_feature_window` steps.

@@ -325,8 +325,11 @@ class TrainingBatches:
         return self
 
     def __next__(self) -> "Tensor":
+        import torch
+
         self.n_read += 1
-        return next(self._batches)
+        # SAELens casts them only in some architectures: a gated SAE in bfloat16 fails.
+        return next(self._batches).to(getattr(torch, self._config.dtype))
 
     def _parts_from(self, part: int) -> Iterator["Tensor"]:
         config, model = self._config, self.model
