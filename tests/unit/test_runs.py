@@ -181,6 +181,41 @@ def test_a_staged_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_folder_that_cannot_be_replaced_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "sae"
+    with staged_folder(target) as stage:
+        (stage / "a").write_text("old")
+    real = Path.replace
+
+    def replace(path: Path, other: Path) -> Path:
+        if path.name.startswith(".sae."):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, other)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(OSError, match="Input"), staged_folder(target) as stage:
+        (stage / "a").write_text("new")
+    assert (target / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_crash_caught_between_two_renames_is_put_back(run: Run) -> None:
+    (run.path / ".sae.abc" / "sae").mkdir(parents=True)
+    (run.path / ".sae.abc" / "sae" / "weights").write_text("old")
+    (run.path / ".sae.def").mkdir()
+    (run.path / ".sae.def" / "weights").write_text("half")
+    (run.path / "features").mkdir()
+    (run.path / "features" / "index").write_text("new")
+    (run.path / ".features.abc" / "features").mkdir(parents=True)
+    (run.path / ".eval.json.abc").write_text("half")
+    clear_unfinished(run)
+    assert (run.path / "sae" / "weights").read_text() == "old"
+    assert (run.path / "features" / "index").read_text() == "new"
+    assert not list(run.path.glob(".*"))
+
+
 def test_an_unwritable_home_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -437,6 +472,19 @@ def test_the_worker_holds_the_lock_that_its_parent_took(
     assert run.status.state == "interrupted"
     assert child.stdin is not None
     child.stdin.close()
+
+
+def test_a_launch_first_makes_room(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run.checkpoints_dir / ".000000003.abc").mkdir(parents=True)
+    (run.path / store.RESERVE_NAME).unlink()
+    left: list[Path] = []
+    monkeypatch.setattr(
+        launch, "keep_reserve", lambda _: left.extend(run.checkpoints_dir.iterdir())
+    )
+    monkeypatch.setattr(launch.subprocess, "Popen", lambda *_, **__: None)
+    launch.launch(run, "train")
+    assert left == []
+    assert list(run.checkpoints_dir.iterdir()) == []
 
 
 def test_a_stop_request_is_heard_and_forgotten_at_the_next_launch(
