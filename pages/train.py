@@ -20,6 +20,8 @@ REFRESH_S = 0.5
 def main() -> None:
     page_setup("train")
     st.title(t("train.title"))
+    with shown_errors():
+        train_run.show_undo()
     runs = list_runs()
     run = linked_run(runs)
     # What moves comes first; another run can be started under it.
@@ -82,15 +84,15 @@ def show_run(run: Run, runs: list[Run]) -> None:
     choose_run(run, runs, labels)
     status = run.status
     is_working = status.is_working
+    if not is_working:
+        train_run.show_outcome(run, status)
+        train_run.show_evaluation(run)
+        if run.features_dir.is_dir():
+            page_link("features", t("train.explore"), run=run.id)
     others = [each for each in runs if each.id != run.id]
     st.fragment(live, run_every=REFRESH_S if is_working else None)(
         run, others, labels, is_working
     )
-    if not is_working:
-        train_run.show_outcome(run, status)
-        train_run.show_evaluation(run)
-    if run.features_dir.is_dir():
-        page_link("features", t("train.explore"), run=run.id)
     train_run.show_details(run)
 
 

@@ -39,6 +39,7 @@ from tinysae.runs.store import (
     write_made_with,
     write_status,
 )
+from tinysae.sae.estimate import check_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,6 +141,8 @@ def _trained(run: Run, model: "LoadedModel", reporter: "_Reporter") -> bool:
     from tinysae.sae.train import SAETraining
 
     config = run.config
+    d_in = model.hook_widths.get(config.hook_name, model.d_model)
+    check_memory(config, d_in, model.n_parameters)
     with _quits_when_asked(run):
         training = SAETraining(config, model)
         write_made_with(run, provenance(config, model, training.device))

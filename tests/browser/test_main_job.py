@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import ROOT, Server, Theme, start_server, visit
+from tinysae.config import settings
 from tinysae.runs.metrics import read_metrics
 from tinysae.runs.store import Run, open_run
 from tinysae.words import Language, text
@@ -47,6 +48,8 @@ def button(page: Page, key: str) -> Locator:
 
 
 def fill_setting(page: Page, field: str, value: int) -> None:
+    tab = text(f"train.group_{settings()[field].group}", "en")
+    page.get_by_role("tab", name=tab).click()
     box = page.get_by_role("spinbutton", name=re.compile(rf"\({field}\)"))
     box.fill(str(value))
     box.press("Enter")
@@ -143,7 +146,7 @@ def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
             page.goto(server.url)
             go_to(page, "train")
             figures = page.get_by_test_id("stMetric")
-            expect(figures).to_have_count(4, timeout=LOADED_MS)
+            expect(figures).to_have_count(8, timeout=LOADED_MS)
             expect_curves(page)
             page.get_by_role("link", name=text("train.explore", "en")).click()
             table = page.get_by_test_id("stDataFrame").first

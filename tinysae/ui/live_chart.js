@@ -37,7 +37,8 @@ function figure({ series, log_y, x_title }, style) {
     },
     // A zoom is in the axis's own units: another kind of axis starts afresh.
     yaxis: { ...axis, type: log_y ? "log" : "linear", uirevision: `${log_y}`, nticks: 6 },
-    uirevision: "kept", hovermode: "x unified", showlegend: true,
+    uirevision: "kept", hovermode: "x unified",
+    showlegend: lines.filter((line) => line.showlegend).length > 1,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     hoverlabel: {
       bgcolor: style.getPropertyValue("--st-background-color"), bordercolor: line,

@@ -12,7 +12,7 @@ from tinysae.data.corpus import is_text
 from tinysae.errors import TinysaeError
 from tinysae.model.sources import is_at_hand
 from tinysae.retired import RETIRED
-from tinysae.sae.estimate import Estimate, check_memory, estimate
+from tinysae.sae.estimate import Estimate, Speed, check_memory, estimate
 from tinysae.ui import cache
 from tinysae.ui.i18n import language, t
 from tinysae.ui.page import plain, shown_errors
@@ -190,10 +190,7 @@ def _what_is_missing(config: TrainConfig) -> str | None:
 
 def _show_estimate(config: TrainConfig) -> Estimate | None:
     """What the run will take; None while that is being found out."""
-    if not cache.warm_up_state().done:
-        st.caption(t("train.estimate_later"))
-        return None
-    speed = cache.speed(config.model_name, config.hook_name)
+    speed = _speed(config)
     if speed is None:
         st.fragment(_until_measured, run_every=MEASURING_S)(config)
         return None
@@ -213,10 +210,18 @@ def _show_estimate(config: TrainConfig) -> Estimate | None:
     return guess
 
 
+def _speed(config: TrainConfig) -> Speed | None:
+    if not cache.warm_up_state().done:
+        return None
+    return cache.speed(config.model_name, config.hook_name)
+
+
 def _until_measured(config: TrainConfig) -> None:
-    st.caption(t("train.measuring"))
+    """Says what is waited for, and draws the page again once it is there."""
+    is_warm = cache.warm_up_state().done
+    st.caption(t("train.measuring" if is_warm else "train.estimate_later"))
     with shown_errors():
-        if cache.speed(config.model_name, config.hook_name) is not None:
+        if _speed(config) is not None:
             st.rerun()
 
 

@@ -81,15 +81,21 @@ def show_outcome(run: Run, status: RunStatus) -> None:
             st.rerun()
 
 
-def show_trash() -> None:
-    """The run that was just deleted, with an undo; and the others in the trash."""
+def show_undo() -> None:
+    """That a run was just deleted, and the way back."""
     deleted = trash.deleted_runs()
     just = next((r for r in deleted if r.id == st.session_state.get(_UNDO)), None)
-    if just is not None:
-        with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(plain(t("train.deleted", name=just.config.title)))
-            if st.button(t("train.undo"), icon=":material/undo:", key="train_undo"):
-                _restore(just)
+    if just is None:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(plain(t("train.deleted", name=just.config.title)))
+        if st.button(t("train.undo"), icon=":material/undo:", key="train_undo"):
+            _restore(just)
+
+
+def show_trash() -> None:
+    """What is in the trash; nothing when there is nothing."""
+    deleted = trash.deleted_runs()
     if not deleted:
         return
     with st.expander(t("train.trash", n=len(deleted))):

@@ -71,6 +71,5 @@ def progress_text(status: RunStatus, n_before: int = 0) -> str:
 
 
 def run_label(run: Run) -> str:
-    """A run as a list names it: what it is, when it was started, how it stands."""
-    state = t(f"train.state_short_{run.status.state}")
-    return f"{run.config.title} · {moment(run.created_at)} · {state}"
+    """A run as a list names it: what it is, and when it was started."""
+    return f"{run.config.title} · {moment(run.created_at)}"

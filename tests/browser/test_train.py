@@ -1,0 +1,79 @@
+"""A run's life by clicking: stop, resume, delete, undo; all in plain sight."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Server, visit
+from tests.browser.test_main_job import LOADED_MS, button, wait_for_rows
+from tinysae.config import TrainConfig
+from tinysae.runs import launch
+from tinysae.runs.metrics import read_metrics
+from tinysae.runs.store import Run
+from tinysae.words import text
+
+
+@pytest.fixture
+def run(server: Server, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run that would go on for hours, on the server's home."""
+    monkeypatch.setenv("TINYSAE_HOME", str(server.home))
+    return launch.start(
+        TrainConfig(
+            name="<b>long</b>",
+            model_name=str(tiny_model_dir),
+            d_sae=32,
+            k=4,
+            context_size=16,
+            training_tokens=10**9,
+            train_batch_size_tokens=64,
+            n_batches_in_buffer=4,
+            n_batches_for_norm_estimate=3,
+            store_batch_size_prompts=4,
+        )
+    )
+
+
+def press(page: Page, key: str) -> None:
+    button(page, key).click(timeout=LOADED_MS)
+
+
+def shows(page: Page, key: str) -> None:
+    expect(button(page, key)).to_be_visible(timeout=LOADED_MS)
+
+
+def test_a_run_is_stopped_resumed_deleted_and_brought_back(
+    server: Server, run: Run, browser: Browser
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        page.goto(f"{server.url}/train?run={run.id}")
+        wait_for_rows(run, 5)
+        press(page, "train.stop")
+        shows(page, "train.resume")
+        steps = len(read_metrics(run.metrics_path).rows)
+        assert run.status.state == "stopped"
+
+        press(page, "train.resume")
+        shows(page, "train.stop")
+        wait_for_rows(run, steps + 5)
+        # Another run waits for this one, and can be taken back.
+        page.get_by_text(text("train.start_another", "en")).click()
+        press(page, "train.start")
+        waiting = text("train.waits_for", "en", n=1)
+        expect(page.get_by_text(waiting)).to_be_visible(timeout=LOADED_MS)
+        press(page, "train.stop")
+        shows(page, "train.resume")
+
+        page.goto(f"{server.url}/train?run={run.id}")
+        press(page, "train.stop")
+        shows(page, "train.resume")
+        press(page, "train.delete")
+        shows(page, "train.undo")
+        assert not run.path.exists()
+        press(page, "train.undo")
+        expect(page).to_have_url(re.compile(run.id), timeout=LOADED_MS)
+        expect(button(page, "train.undo")).to_have_count(0, timeout=LOADED_MS)
+        assert run.path.is_dir()
+        reader.assert_clean()

@@ -1,0 +1,69 @@
+from typing import Any
+
+import pytest
+
+from tinysae.config import Architecture, TrainConfig
+from tinysae.runs.advice import advice
+from tinysae.runs.metrics import StepMetrics
+
+STEPS = 100
+
+
+def config_for(architecture: Architecture) -> TrainConfig:
+    return TrainConfig(
+        architecture=architecture,
+        d_sae=1000,
+        training_tokens=STEPS * 64,
+        train_batch_size_tokens=64,
+    )
+
+
+def rows(n: int = STEPS, **changes: Any) -> list[StepMetrics]:
+    row: StepMetrics = {
+        "step": 0,
+        "n_tokens": 64,
+        "mse": 1.0,
+        "l1": 1.0,
+        "loss": 2.0,
+        "l0": 30.0,
+        "explained_variance": 0.9,
+        "n_dead": 0,
+        "lr": 1e-3,
+    }
+    found: list[Any] = [{**row, **changes, "step": step} for step in range(n)]
+    return found
+
+
+def test_a_run_that_goes_well_or_has_just_begun_is_left_alone() -> None:
+    assert advice(config_for("standard"), rows()) == []
+    assert advice(config_for("standard"), []) == []
+    assert advice(config_for("standard"), rows(20, n_dead=900, l0=0.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes", "key", "field"),
+    [
+        ("standard", {"n_dead": 500}, "many_dead_penalty", "l1_coefficient"),
+        ("jumprelu", {"n_dead": 500}, "many_dead_penalty", "l0_coefficient"),
+        ("batchtopk", {"n_dead": 500}, "many_dead_k", "d_sae"),
+        ("standard", {"l0": 0.2}, "l0_low", "l1_coefficient"),
+        ("gated", {"l0": 600.0}, "l0_high", "l1_coefficient"),
+    ],
+)
+def test_what_goes_wrong_names_the_setting_to_change(
+    architecture: Architecture, changes: dict[str, Any], key: str, field: str
+) -> None:
+    (found,) = advice(config_for(architecture), rows(**changes))
+    assert found.key == f"train.advice_{key}"
+    assert found.values["field"] == field
+
+
+def test_an_l0_that_falls_is_waited_for() -> None:
+    falling = rows(l0=600.0)
+    for step, row in enumerate(falling):
+        row["l0"] = 900.0 - 5 * step
+    assert advice(config_for("standard"), falling) == []
+
+
+def test_a_k_is_not_blamed_for_being_dense() -> None:
+    assert advice(config_for("topk"), rows(l0=600.0)) == []

@@ -1,0 +1,100 @@
+import math
+from typing import Any
+
+import pytest
+
+from tinysae.config import TrainConfig
+from tinysae.runs.metrics import (
+    DENSITY_EDGES,
+    EvalMetrics,
+    MetricsLog,
+    StepMetrics,
+)
+from tinysae.runs.store import Run, create_run
+from tinysae.ui.train_curves import Curves, curves, smoothed
+from tinysae.ui.train_words import duration, duration_range, rate_range
+
+ROW: StepMetrics = {
+    "step": 0,
+    "n_tokens": 64,
+    "mse": 4.0,
+    "l1": 1.0,
+    "loss": 5.0,
+    "l0": 30.0,
+    "explained_variance": 0.9,
+    "n_dead": 0,
+    "lr": 1e-3,
+}
+
+
+def rows(n: int, **changes: Any) -> list[StepMetrics]:
+    found: list[Any] = [
+        {**ROW, "step": i, "n_tokens": 64 * (i + 1), "seconds": i / 4.0, **changes}
+        for i in range(n)
+    ]
+    return found
+
+
+@pytest.fixture
+def run(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("TINYSAE_HOME", str(tmp_path))
+    return create_run(TrainConfig())
+
+
+def test_a_smoothed_constant_stays_and_a_jump_is_followed() -> None:
+    assert smoothed([3.0] * 5, 0.9) == pytest.approx([3.0] * 5)
+    assert smoothed([1.0, 5.0, 2.0], 0.0) == [1.0, 5.0, 2.0]
+    # By hand: (0.5 * 0.5 * 0 + 0.5 * 1) / (0.5 * 0.5 + 0.5).
+    assert smoothed([0.0, 1.0], 0.5) == pytest.approx([0.0, 2 / 3])
+
+
+def test_the_speed_is_tokens_over_seconds() -> None:
+    x, y = Curves(rows(40), []).points("tokens_per_s")
+    assert y == pytest.approx([256.0] * len(y))
+    assert x[-1] == 40 * 64
+
+
+def test_rows_without_a_value_have_no_curve() -> None:
+    found = Curves([ROW, ROW], [])
+    assert found.points("coefficient") == ([], [])
+    assert found.points("tokens_per_s") == ([], [])
+    assert found.points("ce_loss_score") == ([], [])
+    assert found.points("mse") == ([64, 64], [4.0, 4.0])
+
+
+def test_a_page_reads_both_logs_as_they_grow(run: Run) -> None:
+    look: EvalMetrics = {
+        "step": 3,
+        "n_tokens": 256,
+        "ce_loss_score": 0.5,
+        "explained_variance": 0.4,
+        "l0": 3.0,
+        "density": [1] * len(DENSITY_EDGES),
+    }
+    with (
+        MetricsLog[StepMetrics](run.metrics_path) as log,
+        MetricsLog[EvalMetrics](run.evals_path) as evals,
+    ):
+        log.append(ROW)
+        assert len(curves(run).rows) == 1
+        log.append({**ROW, "step": 1})
+        evals.append(look)
+        found = curves(run)
+    assert [row["step"] for row in found.rows][-2:] == [0, 1]
+    assert found.points("ce_loss_score") == ([256], [0.5])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (119, "119 s"), (121, "2 min"), (7300, "2.0 h"), (None, "…")],
+)
+def test_times_read_as_people_say_them(seconds: float | None, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_ranges_are_as_exact_as_a_guess() -> None:
+    assert duration_range(100, 290) == "2–5 min"
+    assert duration_range(290, 300) == "5 min"
+    assert duration_range(40, 100) == "40–100 s"
+    assert rate_range(4_612.3, 10_412.0) == "4,600–10,000"
+    assert math.isclose(float(rate_range(5.2, 5.2).split("–")[0]), 5)
