@@ -74,6 +74,16 @@ def test_what_is_no_run_id_is_refused(name: str) -> None:
         open_run(name)
 
 
+def test_ids_of_one_second_sort_by_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [5 * 10**9 + n * 10**6 for n in (0, 1, 10, 500, 999)]
+    clock = iter(moments)
+    monkeypatch.setattr(store.time, "time_ns", lambda: next(clock))
+    ids = [store.new_run_id() for _ in moments]
+    assert ids == sorted(ids)
+    assert len({name[:15] for name in ids}) == 1
+    assert all(store.RUN_ID.fullmatch(name) for name in ids)
+
+
 def test_a_link_or_a_sibling_with_the_same_prefix_is_no_run(
     run: Run, tmp_path: Path
 ) -> None:
