@@ -85,6 +85,7 @@ DISK_BYTES = 256 << 20
 BLOCK = 4096
 N_WINDOWS, WINDOW_S = 3, 10
 QUIET_CPU_S = 0.03
+LAST_POINT = "document.querySelector('.js-plotly-plot').data[0].x.at(-1)"
 FIGURES = ("ce_loss_score", "l0", "explained_variance", "mse")
 
 Place = Literal["starting", "norm", "training", "checkpoint", "evaluating", "indexing"]
@@ -525,7 +526,10 @@ def page_cost(browser: Browser, folder: Path) -> tuple[list[Window], list[Window
                     page = reader.page
                     page.goto(f"{server.url}/train?run={run.id}", timeout=LOADED_MS)
                     expect_curves(page)
+                    last = page.evaluate(LAST_POINT)
                     live.append(window(run, server, _waiting(page)))
+                    if page.evaluate(LAST_POINT) <= last:
+                        raise RuntimeError("the page does not follow the run")
                 if not run.status.is_working:
                     raise RuntimeError("the training ended before the last window")
     finally:

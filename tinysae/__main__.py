@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,23 +140,32 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _worked(run: Run, lock_fd: int | None, work: Any) -> int:
     """Does `work` under the run's lock; 0 when it ended as it should."""
+    from tinysae import worker
+
     with ExitStack() as stack:
         if lock_fd is None:
             lock = stack.enter_context((run.path / LOCK_NAME).open("ab"))
             if not take_lock(lock.fileno()):
                 raise BusyError("run_has_worker", name=run.config.title)
-        sys.stderr.write(f"{run.path}\n")
-        write_status(run.path, RunStatus("queued"))
-        if turn := wait_for_turn(run):
-            stack.enter_context(turn)
-            if sys.stderr.isatty():
-                stack.enter_context(progress_bar(run))
-            work(run)
-        else:
-            write_status(run.path, RunStatus("stopped"))
+        with worker.outcome(run):
+            _say(str(run.path))
+            write_status(run.path, RunStatus("queued"))
+            if turn := wait_for_turn(run):
+                stack.enter_context(turn)
+                if sys.stderr.isatty():
+                    stack.enter_context(progress_bar(run))
+                work(run)
+            else:
+                write_status(run.path, RunStatus("stopped"))
         status = run.status
-    sys.stderr.write(f"{status.state}\n")
+    _say(status.state)
     return 0 if status.state in ("done", "stopped") else 1
+
+
+def _say(line: str) -> None:
+    # The log may lie on a full disk: that is for the status to say.
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
 
 
 def _runs(_: argparse.Namespace) -> int:

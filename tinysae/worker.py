@@ -35,6 +35,7 @@ from tinysae.runs.store import (
     State,
     disk_full_error,
     is_disk_full,
+    keep_reserve,
     write_made_with,
     write_status,
 )
@@ -77,8 +78,8 @@ def train(run: Run) -> None:
     A run that was interrupted or stopped goes on from its last checkpoint. Everything
     that goes wrong ends in the run's status and in its log.
     """
-    with _outcome(run):
-        clear_unfinished(run)
+    with outcome(run):
+        _tidy(run)
         model = _model(run)
         reporter = _Reporter(run)
         if _trained(run, model, reporter):
@@ -90,8 +91,8 @@ def train(run: Run) -> None:
 def index(run: Run) -> None:
     """Evaluates and indexes a run that has an SAE; it is afterwards what it was."""
     before = "done" if is_trained(run) else "stopped"
-    with _outcome(run):
-        clear_unfinished(run)
+    with outcome(run):
+        _tidy(run)
         _finish(run, _model(run), before, _Reporter(run))
 
 
@@ -111,10 +112,28 @@ def evaluate_again(run: Run) -> dict[str, Any]:
     return figures
 
 
+def _tidy(run: Run) -> None:
+    clear_unfinished(run)
+    keep_reserve(run.path)
+
+
 def is_trained(run: Run) -> bool:
     """Whether the run has taken all its steps."""
     newest = checkpoints(run)[-1:]
     return any(c.step >= run.config.total_training_steps for c in newest)
+
+
+def has_newest_sae(run: Run) -> bool:
+    """Whether the run's SAE is of its newest checkpoint, or it has neither."""
+    newest = checkpoints(run)[-1:]
+    try:
+        # Saved after the checkpoint, always.
+        return all(
+            run.sae_dir.stat().st_mtime >= checkpoint.path.stat().st_mtime
+            for checkpoint in newest
+        )
+    except FileNotFoundError:
+        return False
 
 
 def _trained(run: Run, model: "LoadedModel", reporter: "_Reporter") -> bool:
@@ -124,11 +143,12 @@ def _trained(run: Run, model: "LoadedModel", reporter: "_Reporter") -> bool:
     config = run.config
     d_in = model.hook_widths.get(config.hook_name, model.d_model)
     check_memory(config, d_in, model.n_parameters)
-    training = SAETraining(config, model)
-    write_made_with(run, provenance(config, model, training.device))
-    if found := checkpoints(run):
-        training.resume(found[-1].path)
-        logger.info("goes on after step %d", training.n_steps)
+    with _quits_when_asked(run):
+        training = SAETraining(config, model)
+        write_made_with(run, provenance(config, model, training.device))
+        if found := checkpoints(run):
+            training.resume(found[-1].path)
+            logger.info("goes on after step %d", training.n_steps)
     if training.needs_norm:
         reporter.begin("norm", config.n_batches_for_norm_estimate)
         if not training.estimate_norm(reporter.reached):
@@ -189,14 +209,18 @@ class _Keeper:
         # A checkpoint never knows of more than the curves do, power cut or not.
         for log in self._logs:
             log.sync()
-        with new_checkpoint(self._run, self._training.n_steps) as stage:
+        step = self._training.n_steps
+        if any(checkpoint.step == step for checkpoint in checkpoints(self._run)):
+            # It holds the same, and perhaps an SAE that was asked for.
+            return
+        with new_checkpoint(self._run, step) as stage:
             self._training.save_checkpoint(stage)
             if with_sae:
                 (stage / SAE_NAME).mkdir()
                 self._training.save(stage / SAE_NAME)
         self._written_at = time.monotonic()
         self._took = self._written_at - started
-        logger.info("checkpoint after step %d", self._training.n_steps)
+        logger.info("checkpoint after step %d", step)
 
 
 class _Looks:
@@ -306,12 +330,16 @@ def _model(run: Run) -> "LoadedModel":
 
 @contextmanager
 def _quits_when_asked(run: Run) -> Iterator[None]:
-    """While libraries load, which nothing can interrupt and nothing is lost by."""
+    """While libraries load, which nothing can interrupt and nothing is lost by.
+
+    A run that was killed first gets the SAE of its checkpoint.
+    """
     is_over = threading.Event()
+    may_quit = has_newest_sae(run)
 
     def watch() -> None:
         while not is_over.wait(STATUS_EVERY_S):
-            if stop_requested(run.path):
+            if may_quit and stop_requested(run.path):
                 write_status(run.path, RunStatus("stopped"))
                 os._exit(0)
 
@@ -325,7 +353,7 @@ def _quits_when_asked(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _outcome(run: Run) -> Iterator[None]:
+def outcome(run: Run) -> Iterator[None]:
     """Turns whatever goes wrong inside into the run's last status."""
     try:
         yield

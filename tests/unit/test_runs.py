@@ -74,6 +74,16 @@ def test_what_is_no_run_id_is_refused(name: str) -> None:
         open_run(name)
 
 
+def test_ids_of_one_second_sort_by_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [5 * 10**9 + n * 10**6 for n in (0, 1, 10, 500, 999)]
+    clock = iter(moments)
+    monkeypatch.setattr(store.time, "time_ns", lambda: next(clock))
+    ids = [store.new_run_id() for _ in moments]
+    assert ids == sorted(ids)
+    assert len({name[:15] for name in ids}) == 1
+    assert all(store.RUN_ID.fullmatch(name) for name in ids)
+
+
 def test_a_link_or_a_sibling_with_the_same_prefix_is_no_run(
     run: Run, tmp_path: Path
 ) -> None:
@@ -179,6 +189,41 @@ def test_a_staged_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
             (stage / "a").write_text(text)
     assert (target / "a").read_text() == "new"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_cannot_be_replaced_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "sae"
+    with staged_folder(target) as stage:
+        (stage / "a").write_text("old")
+    real = Path.replace
+
+    def replace(path: Path, other: Path) -> Path:
+        if path.name.startswith(".sae."):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, other)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(OSError, match="Input"), staged_folder(target) as stage:
+        (stage / "a").write_text("new")
+    assert (target / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_crash_caught_between_two_renames_is_put_back(run: Run) -> None:
+    (run.path / ".sae.abc" / "sae").mkdir(parents=True)
+    (run.path / ".sae.abc" / "sae" / "weights").write_text("old")
+    (run.path / ".sae.def").mkdir()
+    (run.path / ".sae.def" / "weights").write_text("half")
+    (run.path / "features").mkdir()
+    (run.path / "features" / "index").write_text("new")
+    (run.path / ".features.abc" / "features").mkdir(parents=True)
+    (run.path / ".eval.json.abc").write_text("half")
+    clear_unfinished(run)
+    assert (run.path / "sae" / "weights").read_text() == "old"
+    assert (run.path / "features" / "index").read_text() == "new"
+    assert not list(run.path.glob(".*"))
 
 
 def test_an_unwritable_home_is_a_sentence(
@@ -437,6 +482,19 @@ def test_the_worker_holds_the_lock_that_its_parent_took(
     assert run.status.state == "interrupted"
     assert child.stdin is not None
     child.stdin.close()
+
+
+def test_a_launch_first_makes_room(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run.checkpoints_dir / ".000000003.abc").mkdir(parents=True)
+    (run.path / store.RESERVE_NAME).unlink()
+    left: list[Path] = []
+    monkeypatch.setattr(
+        launch, "keep_reserve", lambda _: left.extend(run.checkpoints_dir.iterdir())
+    )
+    monkeypatch.setattr(launch.subprocess, "Popen", lambda *_, **__: None)
+    launch.launch(run, "train")
+    assert left == []
+    assert list(run.checkpoints_dir.iterdir()) == []
 
 
 def test_a_stop_request_is_heard_and_forgotten_at_the_next_launch(

@@ -1,15 +1,18 @@
 """The worker as the page starts it: a process of its own, watched through its files."""
 
+import errno
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from tinysae import worker
+from tinysae import __main__, worker
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError
 from tinysae.runs import launch
@@ -203,3 +206,54 @@ def test_a_full_disk_is_named_whichever_library_finds_it(
     worker.train(run)
     assert run.status.state == "failed"
     assert run.status.error == "error.home_unwritable"
+
+
+def test_a_worker_whose_log_is_full_says_so_in_its_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def write(_: str) -> None:
+        raise full
+
+    def no_turn(_: Run) -> None:
+        raise full
+
+    run = create_run(TrainConfig())
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=write, isatty=bool))
+    monkeypatch.setattr(__main__, "wait_for_turn", no_turn)
+    assert __main__.main(["train", run.id]) == 1
+    assert run.status.error == "error.home_unwritable"
+
+
+class Untrained:
+    """A training that writes its name; nothing of it is ever trained."""
+
+    n_steps = 4
+    is_healthy = True
+
+    def save_checkpoint(self, folder: Path) -> None:
+        (folder / "state").write_text("state")
+
+    save = save_checkpoint
+
+
+def test_stopping_right_after_a_checkpoint_keeps_the_sae_in_it() -> None:
+    run = create_run(TrainConfig(training_tokens=10 * 2048, n_checkpoints=4))
+    keeper = worker._Keeper(run, cast("Any", Untrained()), ())
+    keeper.keep_if_due()
+    keeper.keep()
+    (kept,) = checkpoints(run)
+    assert kept.step == 4
+    assert kept.is_kept
+
+
+def test_a_run_may_stop_while_it_loads_unless_its_checkpoint_has_no_sae() -> None:
+    run = create_run(TrainConfig())
+    assert worker.has_newest_sae(run)
+    (run.checkpoints_dir / "000000004").mkdir(parents=True)
+    assert not worker.has_newest_sae(run)
+    run.sae_dir.mkdir()
+    assert worker.has_newest_sae(run)
+    os.utime(run.sae_dir, (0, 0))
+    assert not worker.has_newest_sae(run)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tinysae.runs.files import staged_folder
+from tinysae.runs.files import clear_hidden, staged_folder
 from tinysae.runs.store import Run
 
 SAE_NAME = "sae"
@@ -59,11 +59,7 @@ def new_checkpoint(run: Run, step: int) -> Generator[Path]:
 def clear_unfinished(run: Run) -> None:
     """Removes what a killed worker was in the middle of writing.
 
-    Only the run's worker may call this: it alone knows that nobody is writing.
+    Only who holds the run's lock may call this, and knows that nobody is writing.
     """
     for folder in (run.path, run.checkpoints_dir):
-        for entry in folder.glob(".*"):
-            if entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
+        clear_hidden(folder)

@@ -48,7 +48,8 @@ def staged_folder(target: Path) -> Generator[Path]:
     """A folder to fill; at the end it takes the place of `target` in one rename.
 
     What stood at `target` before is removed only once the new folder is complete, and
-    nothing of an unfinished one is left behind.
+    nothing of an unfinished one is left behind. A crash may leave its hidden folders:
+    `clear_hidden` is for them.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
@@ -56,21 +57,41 @@ def staged_folder(target: Path) -> Generator[Path]:
     stage.chmod(0o755)
     try:
         yield stage
-        for path in stage.rglob("*"):
-            if path.is_file():
-                _sync(path)
-        sync_folder(stage)
+        for path in (*stage.rglob("*"), stage):
+            _sync(path)
         if target.exists():
             old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
             target.replace(old / target.name)
-            stage.replace(target)
-            shutil.rmtree(old, ignore_errors=True)
+            try:
+                stage.replace(target)
+            except OSError:
+                (old / target.name).replace(target)
+                raise
+            finally:
+                shutil.rmtree(old, ignore_errors=True)
         else:
             stage.replace(target)
         sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise
+
+
+def clear_hidden(folder: Path) -> None:
+    """Removes what crashed writers of `folder` left; nobody may be writing there.
+
+    What a crash caught between the two renames of `staged_folder` is put back.
+    """
+    for entry in folder.glob(".*"):
+        if not entry.is_dir():
+            entry.unlink(missing_ok=True)
+            continue
+        # ".sae.abc" made room for "sae" if there is a "sae" in it.
+        name = entry.name[1:].rpartition(".")[0]
+        old, target = entry / name, folder / name
+        if name and old.is_dir() and not target.exists():
+            old.replace(target)
+        shutil.rmtree(entry, ignore_errors=True)
 
 
 def sync_folder(path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError
+from tinysae.runs.checkpoints import clear_unfinished
 from tinysae.runs.store import (
     LOCK_NAME,
     STOP_NAME,
@@ -58,6 +59,8 @@ def launch(run: Run, command: str) -> None:
             log = files.enter_context(run.log_path.open("ab"))
             if not take_lock(lock.fileno()):
                 raise BusyError("run_has_worker", name=run.config.title)
+            # First of all: it may be what fills the disk.
+            clear_unfinished(run)
             keep_reserve(run.path)
             (run.path / STOP_NAME).unlink(missing_ok=True)
             # Said here, so that who asked sees it at once: the worker needs a moment.
