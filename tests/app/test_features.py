@@ -59,7 +59,9 @@ def address(app: AppTest) -> tuple[str | None, str | None]:
 
 def literal(markdown: str) -> str:
     """A sentence without what only keeps Markdown from reading it."""
-    return markdown.replace("\\", "").replace("\u2060", "")
+    plain = markdown.replace("\\", "").replace("\u2060", "")
+    # Commands are code.
+    return plain.replace("“`", "“").replace("`”", "”")
 
 
 def errors(app: AppTest) -> list[str]:
