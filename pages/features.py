@@ -16,7 +16,8 @@ def main() -> None:
     with shown_errors():
         source = features.choose_source()
         if source.readiness == "ready":
-            show_source(source)
+            with source.remedy():
+                show_source(source)
         else:
             features.show_why_not(source)
 

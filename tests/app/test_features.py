@@ -59,7 +59,9 @@ def address(app: AppTest) -> tuple[str | None, str | None]:
 
 def literal(markdown: str) -> str:
     """A sentence without what only keeps Markdown from reading it."""
-    return markdown.replace("\\", "").replace("\u2060", "")
+    plain = markdown.replace("\\", "").replace("\u2060", "")
+    # Commands are code.
+    return plain.replace("“`", "“").replace("`”", "”")
 
 
 def errors(app: AppTest) -> list[str]:
@@ -115,6 +117,25 @@ def test_a_damaged_embedded_index_is_a_sentence(
     app = opened(language)
     path = str(ASSETS)
     assert errors(app) == [text("error.features_embedded", language, path=path)]
+
+
+@pytest.mark.parametrize("query", [{}, {"feature": "1000"}])
+def test_damage_that_only_shows_in_reading_says_how_to_mend_it(
+    opened: OpenPage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    query: dict[str, str],
+) -> None:
+    folder = Path(shutil.copytree(STORYBOOK_FEATURES_DIR, tmp_path / "features"))
+    table = folder / "features.parquet"
+    data = bytearray(table.read_bytes())
+    # Of every page something, but not of the footer, by which the file is opened.
+    for place in range(1000, len(data) * 3 // 4, 1000):
+        data[place] ^= 0xFF
+    table.write_bytes(data)
+    monkeypatch.setattr(sources, "STORYBOOK_FEATURES_DIR", folder)
+    said = text("error.features_embedded", "en", path=str(ASSETS))
+    assert errors(opened(**query)) == [said]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.errors import MissingError
-from tinysae.features.assets import STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
+from tinysae.features.assets import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
 from tinysae.features.showcase import Showcase, read_showcases, write_showcases
 from tinysae.runs.store import RunStatus, create_run, write_status
 from tinysae.ui import cache, showcase
@@ -131,7 +131,8 @@ def test_a_missing_showcase_is_a_sentence_and_the_rest_is_there(
     monkeypatch.setattr(showcase, "STORYBOOK_FEATURES_DIR", tmp_path / "none")
     page = open_page(language=language)
     (error,) = page.error
-    assert "python" in error.value
+    said = text("error.features_embedded", language, path=str(ASSETS))
+    assert error.value == plain(said)
     assert not page.exception
     assert plain(text("home.no_runs", language)) in words(page)
 

@@ -89,7 +89,7 @@ def start_server(
     """Start a server on `home` and wait until it answers.
 
     Args:
-        home: its `TINYSAE_HOME`; made when it is missing.
+        home: its `TINYSAE_HOME`; need not be there.
         log: what it prints is added to the end of this file.
         port: by default a free one.
         script: what to run, from `root`.
@@ -98,7 +98,6 @@ def start_server(
     Raises:
         RuntimeError: it ended, or did not answer in time; with what it printed.
     """
-    home.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -126,7 +125,7 @@ def start_server(
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A fresh server with an empty home folder."""
+    """A fresh server whose home folder is yet to be made."""
     running = start_server(tmp_path / "home", tmp_path / "server.log")
     yield running
     running.stop()

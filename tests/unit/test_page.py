@@ -44,6 +44,21 @@ def test_what_is_read_after_escapes_is_broken_up(word: str):
     assert word not in plain(word).replace("\\", "")
 
 
+def test_a_command_can_be_copied_as_it_is():
+    said = "a -> b with “python -m tinysae storybook --only sae”, or _not_."
+    shown = plain(said)
+    assert "“`python -m tinysae storybook --only sae`”" in shown
+    assert shown.replace("\\", "").replace("\u2060", "").replace("`", "") == said
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["“git `x` **b**”", "“python :red[x]”", "“git <b>”", "“git a\n# b”", "“rm -r a”"],
+)
+def test_what_only_begins_like_a_command_is_no_code(hostile: str):
+    assert not re.search(r"(?<!\\)[`*<\[#]", plain(hostile))
+
+
 def test_lines_and_their_beginnings_are_kept():
     assert plain("one\n    two") == "one  \n&nbsp;&nbsp;&nbsp;&nbsp;two"
 

@@ -21,8 +21,9 @@ from transformers import (
 
 from tests.unit.tiny_model import N_CTX, save_model, save_tokenizer
 from tinysae.errors import DamagedError, InputError, MissingError
+from tinysae.model import sources
 from tinysae.model.forward import activations, logits, logits_with
-from tinysae.model.sources import LoadedModel, load_model
+from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
 from tinysae.model.texts import WindowStream, token_texts
 
 TEXTS = [
@@ -259,6 +260,26 @@ def test_missing_shard_is_named(copied: Path) -> None:
     )
     with pytest.raises(MissingError, match="model-00001-of-00002"):
         load_model(str(copied))
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"x")])
+def test_the_embedded_model_says_how_to_get_it_back(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, file: str, damage: Any
+) -> None:
+    monkeypatch.setattr(sources, "STORYBOOK_DIR", copied)
+    damage(copied / file)
+    with pytest.raises(DamagedError, match="git checkout -- tinysae/assets") as caught:
+        load_model(STORYBOOK)
+    assert str(copied) in str(caught.value)
+
+
+def test_an_embedded_model_that_is_gone_says_how_to_get_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "STORYBOOK_DIR", tmp_path / "none")
+    with pytest.raises(DamagedError, match="python -m tinysae storybook"):
+        load_model(STORYBOOK)
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])

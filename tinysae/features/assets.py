@@ -3,6 +3,10 @@
 By itself, so that a page can ask before anything that reads an index is imported.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tinysae.errors import DamagedError, MissingError
 from tinysae.model.sources import STORYBOOK_DIR
 
 # No run is ever called that: a run's id begins with its date.
@@ -10,3 +14,17 @@ STORYBOOK_SAE = "storybook"
 ASSETS = STORYBOOK_DIR.parent
 STORYBOOK_SAE_DIR = ASSETS / "storybook-sae"
 STORYBOOK_FEATURES_DIR = ASSETS / "storybook-features"
+
+
+@contextmanager
+def embedded_remedy() -> Iterator[None]:
+    """Whatever is missing or damaged inside is told with how to get it back: what
+    helps for a run does not help for what came with tinysae.
+
+    Raises:
+        DamagedError: something is.
+    """
+    try:
+        yield
+    except (MissingError, DamagedError) as problem:
+        raise DamagedError("features_embedded", path=str(ASSETS)) from problem

@@ -6,16 +6,17 @@ more look in `feature_source`.
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tinysae.errors import DamagedError, MissingError
+from tinysae.errors import DamagedError
 from tinysae.features.assets import (
-    ASSETS,
     STORYBOOK_FEATURES_DIR,
     STORYBOOK_SAE,
     STORYBOOK_SAE_DIR,
+    embedded_remedy,
 )
 from tinysae.features.format import INDEX_NAME
 from tinysae.features.reader import FeatureIndex, open_index
@@ -66,13 +67,13 @@ class FeatureSource:
             MissingError, DamagedError: from `open_index`; of the embedded SAE, how to
                 get it back.
         """
-        try:
+        with self.remedy():
             fingerprint = _fingerprint(self.sae_dir)
             return open_index(self.index_dir, sae_fingerprint=fingerprint)
-        except (MissingError, DamagedError) as problem:
-            if not self.is_embedded:
-                raise
-            raise DamagedError("features_embedded", path=str(ASSETS)) from problem
+
+    def remedy(self) -> AbstractContextManager[None]:
+        """What goes wrong with this source's files inside is told with what helps."""
+        return embedded_remedy() if self.is_embedded else nullcontext()
 
 
 def feature_sources() -> list[FeatureSource]:

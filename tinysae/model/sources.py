@@ -7,6 +7,7 @@ pickle. Adding a kind of source: one branch in `_directory_of`.
 from __future__ import annotations
 
 import json
+import logging
 import struct
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
 
 STORYBOOK = "storybook"
 STORYBOOK_DIR = Path(__file__).resolve().parents[1] / "assets" / "storybook"
@@ -154,12 +157,20 @@ def load_model(source: str, *, device: str = "cpu") -> LoadedModel:
 
     Raises:
         MissingError: there is no such folder, or a file is missing in it.
-        DamagedError: a file cannot be read, or is not a causal language model.
+        DamagedError: a file cannot be read, or is not a causal language model; of the
+            embedded model, whatever is wrong, with how to get it back.
     """
-    folder = _directory_of(source)
-    config = _checked_files(folder)
-    with LOADING:
-        return _loaded(source, folder, config, device)
+    try:
+        folder = _directory_of(source)
+        config = _checked_files(folder)
+        with LOADING:
+            return _loaded(source, folder, config, device)
+    except (MissingError, DamagedError) as problem:
+        if source != STORYBOOK:
+            raise
+        # What helps for a folder of one's own does not help for what came along.
+        logger.warning("%s", problem, exc_info=problem.__cause__)
+        raise DamagedError("storybook_damaged", path=str(STORYBOOK_DIR)) from problem
 
 
 def _loaded(
@@ -227,8 +238,6 @@ def _loaded(
 
 def _directory_of(source: str) -> Path:
     if source == STORYBOOK:
-        if not STORYBOOK_DIR.is_dir():
-            raise MissingError("storybook_missing")
         return STORYBOOK_DIR
     try:
         folder = Path(source[:MAX_SOURCE_CHARACTERS]).expanduser().resolve()

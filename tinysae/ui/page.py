@@ -128,20 +128,34 @@ _SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
 _ADDRESS = re.compile(r"(https?|www|@)(?=\S)", re.IGNORECASE)
 _ARROWS = re.compile(r"([<>=\-])(?=[<>=\-])")
 _WORD_JOINER = "\u2060"
+# A command is there to be copied: as code, it needs no word joiner, which a terminal
+# would take for a letter of `--only`.
+_COMMAND = re.compile(r"“((?:git|python) [\w ./-]+)”", re.ASCII)
 
 
 def plain(text: str) -> str:
-    """`text` such that Streamlit's Markdown shows it literally, HTML and all."""
-    joined = _SHORTCODE.sub(f":{_WORD_JOINER}", text)
-    joined = _ADDRESS.sub(rf"\1{_WORD_JOINER}", joined)
-    joined = _ARROWS.sub(rf"\1{_WORD_JOINER}", joined)
-    lines = _PUNCTUATION.sub(r"\\\1", joined).splitlines()
+    """`text` such that Streamlit's Markdown shows it literally, HTML and all.
+
+    Commands in quotation marks, “git …” and “python …”, are shown as code.
+    """
+    parts = _COMMAND.split(text)
+    # What the pattern's group found stands at the odd places.
+    parts[::2] = map(_escaped, parts[::2])
+    parts[1::2] = [f"“`{command}`”" for command in parts[1::2]]
+    lines = "".join(parts).splitlines()
     # Spaces that begin a line could make a code block of it, and single line breaks
     # would be lost.
     return "  \n".join(
         "&nbsp;" * (len(line) - len(line.lstrip(" \t"))) + line.lstrip(" \t")
         for line in lines
     )
+
+
+def _escaped(text: str) -> str:
+    joined = _SHORTCODE.sub(f":{_WORD_JOINER}", text)
+    joined = _ADDRESS.sub(rf"\1{_WORD_JOINER}", joined)
+    joined = _ARROWS.sub(rf"\1{_WORD_JOINER}", joined)
+    return _PUNCTUATION.sub(r"\\\1", joined)
 
 
 @contextmanager

@@ -185,11 +185,12 @@ def show_features(model: LoadedModel, ids: list[int], position: int | None) -> N
     from tinysae.features.at_token import active_features
 
     source = _feature_source()
-    active = active_features(loaded_sae(source), model, ids, position)
+    with source.remedy():
+        sae, table = loaded_sae(source), feature_table(source)
+    active = active_features(sae, model, ids, position)
     if not active:
         note(t("playground.features_none_active"))
         return
-    table = feature_table(source)
     note(
         t(
             "playground.features_count",

@@ -2,7 +2,11 @@
 
 import streamlit as st
 
-from tinysae.features.assets import STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
+from tinysae.features.assets import (
+    STORYBOOK_FEATURES_DIR,
+    STORYBOOK_SAE,
+    embedded_remedy,
+)
 from tinysae.features.showcase import Showcase, read_showcases
 from tinysae.ui.chips import chips
 from tinysae.ui.i18n import t
@@ -21,7 +25,8 @@ def showcase() -> None:
     Nothing at all where no feature was worth showing.
     """
     with shown_errors():
-        features = read_showcases(STORYBOOK_FEATURES_DIR)
+        with embedded_remedy():
+            features = read_showcases(STORYBOOK_FEATURES_DIR)
         if features:
             _box(features[st.session_state.get(_SHOWN, 0) % len(features)])
 
