@@ -66,12 +66,7 @@ def test_a_run_is_stopped_resumed_deleted_and_brought_back(
 
         press(page, "train.resume")
         # What was drawn before may stay for a moment: files say when it works again.
-        try:
-            until(lambda: run.status.is_working)
-        except AssertionError:
-            page.screenshot(path="/tmp/shots/fail.png", full_page=True)
-            print("DBG", server.log.read_text(), run.log_path.read_text(), page.url)
-            raise
+        until(lambda: run.status.is_working)
         wait_for_rows(run, steps + 5)
         # Another run waits for this one, and can be taken back.
         page.get_by_text(text("train.start_another", "en")).click()
