@@ -181,8 +181,8 @@ RETIRED: tuple[Retired, ...] = (
         "eval_every_n_wandb_logs",
         "20",
         "here",
-        "Held-out figures are measured when training ends.",
-        "처음 보는 글에서의 수치는 학습이 끝나면 재요.",
+        "A look at held-out text twenty times a run, and all of it when training ends.",
+        "처음 보는 글을 학습마다 스무 번 보고, 끝나면 전부 재요.",
     ),
     Retired(
         "checkpoint_path",
