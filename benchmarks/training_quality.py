@@ -43,6 +43,8 @@ from statistics import mean, median
 from typing import Any, cast
 from unittest import mock
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import datasets
 import numpy as np
 import torch
