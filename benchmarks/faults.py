@@ -57,7 +57,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import Server, launch_chromium, start_server, visit
 from tests.browser.test_main_job import LOADED_MS, expect_curves
-from tinysae.config import GOOD_TOKENS, PRESETS, TrainConfig
+from tinysae.config import TrainConfig
+from tinysae.presets import GOOD_TOKENS, PRESETS
 from tinysae.runs.launch import launch, request_stop, start
 from tinysae.runs.metrics import read_metrics
 from tinysae.runs.store import Run, is_locked

@@ -9,7 +9,7 @@ from tinysae.sae.estimate import Estimate
 from tinysae.ui import train_run
 from tinysae.ui.i18n import t
 from tinysae.ui.page import empty_state, page_link, page_setup, shown_errors
-from tinysae.ui.train_curves import show_curves
+from tinysae.ui.train_curves import curves, show_curves
 from tinysae.ui.train_form import show_form
 from tinysae.ui.train_words import run_label
 
@@ -107,8 +107,9 @@ def live(
             st.rerun()
         if status.is_working:
             train_run.show_progress(run, status)
-        train_run.show_advice(run)
-        show_curves(run, others, labels)
+        own = curves(run)
+        train_run.show_advice(run, own)
+        show_curves(run, own, others, labels)
         train_run.show_log(run)
 
 

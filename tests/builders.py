@@ -3,8 +3,10 @@
 Everything is random from a seed and takes milliseconds; nothing is downloaded.
 """
 
+import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,15 @@ from tinysae.config import TrainConfig
 from tinysae.features.index import FeatureIndex, build_index
 from tinysae.model.sources import LoadedModel, load_model
 from tinysae.runs.files import write_json
-from tinysae.runs.store import Run, RunStatus, create_run, write_status
+from tinysae.runs.metrics import StepMetrics
+from tinysae.runs.store import (
+    LOCK_NAME,
+    Run,
+    RunStatus,
+    State,
+    create_run,
+    write_status,
+)
 from tinysae.sae.files import load_sae
 
 HOOK_NAME = "blocks.0.hook_mlp_out"
@@ -115,6 +125,32 @@ def finished_run(
         index_run(run)
     write_status(run.path, RunStatus("done"))
     return run
+
+
+def step_row(**changes: Any) -> StepMetrics:
+    """A row of a run's curve; `changes` are of its values, or more of them."""
+    row: Any = {
+        "step": 0,
+        "n_tokens": 64,
+        "mse": 4.0,
+        "l1": 1.0,
+        "loss": 5.0,
+        "l0": 30.0,
+        "explained_variance": 0.9,
+        "n_dead": 0,
+        "lr": 1e-3,
+        **changes,
+    }
+    return row
+
+
+@contextmanager
+def working(run: Run, state: State = "training") -> Generator[None]:
+    """As if a worker held the run."""
+    write_status(run.path, RunStatus(state))
+    with (run.path / LOCK_NAME).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def index_run(run: Run) -> FeatureIndex:

@@ -7,9 +7,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from tinysae.config import PRESETS, TrainConfig, choices, settings
+from tinysae.config import TrainConfig, choices, settings
 from tinysae.errors import BusyError, InputError, TinysaeError
-from tinysae.runs.launch import take_lock
+from tinysae.presets import PRESETS
+from tinysae.runs.launch import enqueue, take_lock
 from tinysae.runs.store import (
     LOCK_NAME,
     Run,
@@ -131,9 +132,16 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
     from tinysae import worker
 
-    figures = worker.evaluate_again(open_run(options.run))
+    run = open_run(options.run)
+    # None: no bar where no terminal is.
+    with tqdm(
+        total=worker.EVALUATION_TOKENS, desc="evaluating", unit=" tokens", disable=None
+    ) as bar:
+        figures = worker.evaluate_again(run, bar.update)
     sys.stdout.write(f"{json.dumps(figures, indent=1)}\n")
     return 0
 
@@ -149,7 +157,9 @@ def _worked(run: Run, lock_fd: int | None, work: Any) -> int:
                 raise BusyError("run_has_worker", name=run.config.title)
         with worker.outcome(run):
             _say(str(run.path))
-            write_status(run.path, RunStatus("queued"))
+            # Who started this process has done it already.
+            if lock_fd is None:
+                enqueue(run)
             if turn := wait_for_turn(run):
                 stack.enter_context(turn)
                 if sys.stderr.isatty():

@@ -6,7 +6,6 @@ be closed, the server restarted, and nothing here notices.
 
 import logging
 import os
-import resource
 import sys
 import threading
 import time
@@ -21,21 +20,19 @@ from tinysae.provenance import provenance
 from tinysae.runs.checkpoints import (
     SAE_NAME,
     checkpoints,
-    clear_unfinished,
     new_checkpoint,
 )
 from tinysae.runs.files import staged_folder, write_json
 from tinysae.runs.launch import stop_requested
 from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics, read_metrics
+from tinysae.runs.reporter import STATUS_EVERY_S, Reporter, Stopped
 from tinysae.runs.store import (
     EVAL_NAME,
-    TOOK_NAME,
     Run,
     RunStatus,
     State,
     disk_full_error,
     is_disk_full,
-    keep_reserve,
     write_made_with,
     write_status,
 )
@@ -54,8 +51,6 @@ logger = logging.getLogger(__name__)
 
 # Other people's pages come first: the worker takes what they leave.
 NICENESS = 5
-# A page looks twice a second; more often is only disk traffic.
-STATUS_EVERY_S = 0.4
 # Held-out text has a seed of its own, so that every SAE is measured on the same text.
 EVALUATION_SEED, INDEX_SEED = 1_000_003, 1_000_033
 CONTEXTS_AT_ONCE = 16
@@ -79,9 +74,8 @@ def train(run: Run) -> None:
     that goes wrong ends in the run's status and in its log.
     """
     with outcome(run):
-        _tidy(run)
         model = _model(run)
-        reporter = _Reporter(run)
+        reporter = Reporter(run)
         if _trained(run, model, reporter):
             _finish(run, model, "done", reporter)
         else:
@@ -92,12 +86,15 @@ def index(run: Run) -> None:
     """Evaluates and indexes a run that has an SAE; it is afterwards what it was."""
     before = "done" if is_trained(run) else "stopped"
     with outcome(run):
-        _tidy(run)
-        _finish(run, _model(run), before, _Reporter(run))
+        _finish(run, _model(run), before, Reporter(run))
 
 
-def evaluate_again(run: Run) -> dict[str, Any]:
+def evaluate_again(
+    run: Run, progress: Callable[[int], object] | None = None
+) -> dict[str, Any]:
     """Measures the run's SAE on held-out text; returns what `eval.json` then holds.
+
+    `progress` hears how many tokens each batch had, of `EVALUATION_TOKENS`.
 
     Raises:
         TinysaeError: the run has no SAE (yet), or its model cannot be loaded.
@@ -107,14 +104,18 @@ def evaluate_again(run: Run) -> dict[str, Any]:
     from tinysae.sae.files import load_sae
 
     sae, model = load_sae(run.sae_dir), load_model(run.config.model_name)
-    figures = evaluated(sae, model, run.config).to_json()
+    return _measured(run, sae, model, progress)
+
+
+def _measured(
+    run: Run,
+    sae: "SAE",
+    model: "LoadedModel",
+    progress: Callable[[int], object] | None,
+) -> dict[str, Any]:
+    figures = evaluated(sae, model, run.config, progress).to_json()
     write_json(run.path / EVAL_NAME, figures)
     return figures
-
-
-def _tidy(run: Run) -> None:
-    clear_unfinished(run)
-    keep_reserve(run.path)
 
 
 def is_trained(run: Run) -> bool:
@@ -136,7 +137,7 @@ def has_newest_sae(run: Run) -> bool:
         return False
 
 
-def _trained(run: Run, model: "LoadedModel", reporter: "_Reporter") -> bool:
+def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     """Trains to the end or to a stop; the SAE is saved either way."""
     from tinysae.sae.train import SAETraining
 
@@ -253,7 +254,7 @@ class _Looks:
 
 
 def _finish(
-    run: Run, model: "LoadedModel", last_state: State, reporter: "_Reporter"
+    run: Run, model: "LoadedModel", last_state: State, reporter: "Reporter"
 ) -> None:
     """Evaluation and index of the run's SAE on held-out text, then `last_state`."""
     from tinysae.features.index import build_index
@@ -262,13 +263,7 @@ def _finish(
     config = run.config
     sae = load_sae(run.sae_dir)
     reporter.begin("evaluating", EVALUATION_TOKENS)
-    evaluation = evaluated(
-        sae,
-        model,
-        config,
-        progress=lambda done: reporter.go_on(reporter.done + done),
-    )
-    write_json(run.path / EVAL_NAME, evaluation.to_json())
+    _measured(run, sae, model, lambda done: reporter.go_on(reporter.done + done))
     reporter.begin("indexing", INDEX_TOKENS)
     build_index(
         sae,
@@ -357,7 +352,7 @@ def outcome(run: Run) -> Iterator[None]:
     """Turns whatever goes wrong inside into the run's last status."""
     try:
         yield
-    except _Stopped:
+    except Stopped:
         write_status(run.path, RunStatus("stopped"))
     except TinysaeError as error:
         logger.warning("%s", error)
@@ -377,86 +372,6 @@ def _write_failure(run: Run, error: TinysaeError) -> None:
     except OSError:
         # A full disk: without a last word the run reads as interrupted, which it is.
         logger.exception("the status could not be written")
-
-
-def _peak_memory_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in kibibytes, macOS in bytes.
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-class _Stopped(Exception):
-    """Somebody asked to stop in the middle of an evaluation or an index."""
-
-
-class _Reporter:
-    """Counts a state's work, says how far it is, and hears a request to stop."""
-
-    def __init__(self, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
-        self._run = run
-        self._clock = clock
-        self._state = None
-
-    def begin(
-        self, state: State, total: int, done: int = 0, seconds: float = 0.0
-    ) -> None:
-        """A new state, of which `done` was done, in `seconds`, before this process."""
-        self.end()
-        self._state: State | None = state
-        self._total, self.done = total, done
-        self._done_before, self._seconds_before = done, seconds
-        self._started = self._clock()
-        logger.info("%s: %d of %d", state, done, total)
-        self._write()
-
-    def end(self, **more: int) -> None:
-        """Notes how long the state took, in the run's `took.json`."""
-        if self._state is None:
-            return
-        took = {
-            **(self._run.took() or {}),
-            self._state: round(self.seconds, 3),
-            "peak_memory_bytes": _peak_memory_bytes(),
-            **more,
-        }
-        write_json(self._run.path / TOOK_NAME, took)
-        self._state = None
-
-    @property
-    def seconds(self) -> float:
-        """What the state has taken so far, interruptions not counted."""
-        return self._seconds_before + self._clock() - self._started
-
-    def reached(self, done: int) -> bool:
-        """Says that `done` of the total is done; False when somebody asked to stop."""
-        self.done = done
-        now = self._clock()
-        if now - self._written_at >= STATUS_EVERY_S or done >= self._total:
-            self._write()
-        return not stop_requested(self._run.path)
-
-    def go_on(self, done: int) -> None:
-        """`reached`, for work that has nothing to keep: a stop raises `_Stopped`."""
-        if not self.reached(done):
-            raise _Stopped
-
-    def _write(self) -> None:
-        assert self._state is not None
-        self._written_at = self._clock()
-        elapsed, done = self._written_at - self._started, self.done - self._done_before
-        rate = done / elapsed if elapsed > 0 and done else None
-        left = max(0, self._total - self.done)
-        per_unit = (
-            1 if self._state != "norm" else self._run.config.train_batch_size_tokens
-        )
-        status = RunStatus(
-            self._state,
-            done=self.done,
-            total=self._total,
-            tokens_per_s=rate * per_unit if rate else None,
-            eta_s=left / rate if rate else None,
-        )
-        write_status(self._run.path, status)
 
 
 def log_to_stderr() -> None:

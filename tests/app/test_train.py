@@ -1,23 +1,18 @@
-import fcntl
 import json
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.builders import finished_run, write_model
+from tests.builders import finished_run, step_row, working, write_model
 from tinysae.config import TrainConfig
 from tinysae.runs import launch, trash, turns
 from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
 from tinysae.runs.store import (
-    LOCK_NAME,
     Run,
     RunStatus,
-    State,
     create_run,
     list_runs,
     write_status,
@@ -52,15 +47,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
 
     monkeypatch.setattr(launch, "launch", launched)
     return configs
-
-
-@contextmanager
-def working(run: Run, state: State) -> Generator[None]:
-    """As if a worker held the run."""
-    write_status(run.path, RunStatus(state))
-    with (run.path / LOCK_NAME).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def opened(language: Language = "en", **parameters: str) -> AppTest:
@@ -200,10 +186,7 @@ def test_a_failure_of_another_version_is_still_a_sentence() -> None:
 
 def test_an_interrupted_run_keeps_its_torn_curve() -> None:
     run = create_run(TrainConfig())
-    row: Any = {
-        "step": 0, "n_tokens": 64, "mse": 2.0, "l1": 1.0, "loss": 3.0, "l0": 9.0,
-        "explained_variance": 0.1, "n_dead": 0, "lr": 0.1,
-    }  # fmt: skip
+    row = step_row()
     with MetricsLog[StepMetrics](run.metrics_path) as log:
         log.append(row)
     with run.metrics_path.open("a") as file:
@@ -312,12 +295,8 @@ def test_a_waiting_run_says_for_how_many(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_advice_is_shown_with_the_setting_to_change() -> None:
     config = TrainConfig(architecture="standard", training_tokens=64 * 2048)
     run = create_run(config)
-    row: Any = {
-        "step": 40, "n_tokens": 64, "mse": 2.0, "l1": 1.0, "loss": 3.0, "l0": 9.0,
-        "explained_variance": 0.1, "n_dead": 900, "lr": 0.1,
-    }  # fmt: skip
     with MetricsLog[StepMetrics](run.metrics_path) as log:
-        log.append(row)
+        log.append(step_row(step=40, n_dead=900))
     write_status(run.path, RunStatus("stopped"))
     app = opened(run=run.id)
     assert "88%" in app.warning[0].value.replace("\\", "")

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders import step_row
 from tinysae.config import Architecture, TrainConfig
 from tinysae.runs.advice import advice
 from tinysae.runs.metrics import StepMetrics
@@ -19,19 +20,7 @@ def config_for(architecture: Architecture) -> TrainConfig:
 
 
 def rows(n: int = STEPS, **changes: Any) -> list[StepMetrics]:
-    row: StepMetrics = {
-        "step": 0,
-        "n_tokens": 64,
-        "mse": 1.0,
-        "l1": 1.0,
-        "loss": 2.0,
-        "l0": 30.0,
-        "explained_variance": 0.9,
-        "n_dead": 0,
-        "lr": 1e-3,
-    }
-    found: list[Any] = [{**row, **changes, "step": step} for step in range(n)]
-    return found
+    return [step_row(**changes, step=step) for step in range(n)]
 
 
 def test_a_run_that_goes_well_or_has_just_begun_is_left_alone() -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tinysae.config import (
     COSINES,
-    PRESETS,
     Architecture,
     TrainConfig,
     choices,
@@ -19,6 +18,7 @@ from tinysae.config import (
     settings,
 )
 from tinysae.errors import DamagedError, SettingError
+from tinysae.presets import PRESETS
 from tinysae.retired import RETIRED
 
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)

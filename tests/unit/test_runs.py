@@ -5,14 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.builders import step_row, working
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError, DamagedError, InputError, MissingError
 from tinysae.runs import launch, store, trash
@@ -28,7 +27,6 @@ from tinysae.runs.store import (
     LOCK_NAME,
     Run,
     RunStatus,
-    State,
     create_run,
     list_runs,
     open_run,
@@ -38,17 +36,7 @@ from tinysae.runs.store import (
 )
 from tinysae.runs.turns import runs_before, wait_for_turn
 
-ROW: StepMetrics = {
-    "step": 0,
-    "n_tokens": 10,
-    "mse": 1.0,
-    "l1": 2.0,
-    "loss": 3.0,
-    "l0": 4.0,
-    "explained_variance": 0.5,
-    "n_dead": 0,
-    "lr": 1e-3,
-}
+ROW = step_row()
 
 
 @pytest.fixture(autouse=True)
@@ -234,15 +222,6 @@ def test_an_unwritable_home_is_a_sentence(
     monkeypatch.setenv("TINYSAE_HOME", str(blocked))
     with pytest.raises(MissingError, match="TINYSAE_HOME"):
         launch.start(TrainConfig())
-
-
-@contextmanager
-def working(run: Run, state: State = "training") -> Generator[None]:
-    """As if a worker held the run."""
-    write_status(run.path, RunStatus(state))
-    with (run.path / LOCK_NAME).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def older_run(run: Run, number: int = 0) -> Run:

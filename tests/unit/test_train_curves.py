@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders import step_row
 from tinysae.config import TrainConfig
 from tinysae.runs.metrics import (
     DENSITY_EDGES,
@@ -14,25 +15,11 @@ from tinysae.runs.store import Run, create_run
 from tinysae.ui.train_curves import Curves, curves, smoothed
 from tinysae.ui.train_words import duration, duration_range, rate_range
 
-ROW: StepMetrics = {
-    "step": 0,
-    "n_tokens": 64,
-    "mse": 4.0,
-    "l1": 1.0,
-    "loss": 5.0,
-    "l0": 30.0,
-    "explained_variance": 0.9,
-    "n_dead": 0,
-    "lr": 1e-3,
-}
+ROW = step_row()
 
 
-def rows(n: int, **changes: Any) -> list[StepMetrics]:
-    found: list[Any] = [
-        {**ROW, "step": i, "n_tokens": 64 * (i + 1), "seconds": i / 4.0, **changes}
-        for i in range(n)
-    ]
-    return found
+def rows(n: int) -> list[StepMetrics]:
+    return [step_row(step=i, n_tokens=64 * (i + 1), seconds=i / 4.0) for i in range(n)]
 
 
 @pytest.fixture

@@ -18,7 +18,14 @@ from tinysae.errors import BusyError
 from tinysae.runs import launch
 from tinysae.runs.checkpoints import checkpoints
 from tinysae.runs.metrics import read_evals, read_metrics
-from tinysae.runs.store import Run, create_run, is_locked, open_run
+from tinysae.runs.store import (
+    Run,
+    RunStatus,
+    create_run,
+    is_locked,
+    open_run,
+    write_status,
+)
 from tinysae.sae.files import load_sae
 
 # Importing torch and its friends takes seconds on a busy machine.
@@ -224,6 +231,26 @@ def test_a_worker_whose_log_is_full_says_so_in_its_status(
     monkeypatch.setattr(__main__, "wait_for_turn", no_turn)
     assert __main__.main(["train", run.id]) == 1
     assert run.status.error == "error.home_unwritable"
+
+
+def test_the_command_resumes_a_run_that_was_asked_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = create_run(TrainConfig())
+    write_status(run.path, RunStatus("stopped"))
+    launch.request_stop(run)
+    (run.path / ".sae.left").mkdir()
+    worked: list[Run] = []
+
+    def train(run: Run) -> None:
+        assert not launch.stop_requested(run.path)
+        assert not list(run.path.glob(".*"))
+        worked.append(run)
+        write_status(run.path, RunStatus("done"))
+
+    monkeypatch.setattr(worker, "train", train)
+    assert __main__.main(["resume", run.id]) == 0
+    assert worked == [run]
 
 
 class Untrained:

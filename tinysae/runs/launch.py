@@ -59,12 +59,8 @@ def launch(run: Run, command: str) -> None:
             log = files.enter_context(run.log_path.open("ab"))
             if not take_lock(lock.fileno()):
                 raise BusyError("run_has_worker", name=run.config.title)
-            # First of all: it may be what fills the disk.
-            clear_unfinished(run)
-            keep_reserve(run.path)
-            (run.path / STOP_NAME).unlink(missing_ok=True)
-            # Said here, so that who asked sees it at once: the worker needs a moment.
-            write_status(run.path, RunStatus("queued"))
+            # Here, so that who asked sees it at once: the worker needs a moment.
+            enqueue(run)
             subprocess.Popen(
                 [
                     *(sys.executable, "-m", "tinysae", command, run.id),
@@ -80,6 +76,21 @@ def launch(run: Run, command: str) -> None:
             )
     except OSError as problem:
         raise home_error(problem) from problem
+
+
+def enqueue(run: Run) -> None:
+    """Makes the run ready to be worked on, and says that it waits for its turn.
+
+    Only who has just taken the run's lock may call this.
+
+    Raises:
+        OSError: the run's folder cannot be written.
+    """
+    # First of all: it may be what fills the disk.
+    clear_unfinished(run)
+    keep_reserve(run.path)
+    (run.path / STOP_NAME).unlink(missing_ok=True)
+    write_status(run.path, RunStatus("queued"))
 
 
 def request_stop(run: Run) -> None:

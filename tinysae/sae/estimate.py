@@ -2,7 +2,7 @@
 
 Memory follows from the shapes. Time follows from three speeds that `measure` takes in
 two seconds: of a matrix product, of passing over memory, and of the model reading text.
-How often SAELens's step does each of them was counted per architecture.
+How often SAELens's step does each of them is stated per architecture.
 """
 
 import time
@@ -38,7 +38,8 @@ class _Cost(NamedTuple):
     passes: float
 
 
-# Fitted to SAELens 6.54's steps (d_sae 1024 to 4096) beside the measured speeds.
+# Products are counted in SAELens 6.54's steps; passes are rough guesses, good at
+# d_sae 1,024 and too low at 4,096, where memory is slower than in `measure`.
 _COSTS: dict[Architecture, _Cost] = {
     "standard": _Cost(6, 22),
     "topk": _Cost(5, 40),

@@ -182,11 +182,15 @@ class SAETraining:
             "density": self._density(),
         }
 
+    def _firing_rates(self) -> "Tensor":
+        """Share of tokens [d_sae] on which each feature fired in the current window."""
+        trainer = self._trainer
+        return trainer.act_freq_scores / max(1, trainer.n_frac_active_samples)
+
     def _density(self) -> list[int]:
         import torch
 
-        trainer = self._trainer
-        rates = trainer.act_freq_scores / max(1, trainer.n_frac_active_samples)
+        rates = self._firing_rates()
         fired = rates[rates > 0].log10().clamp(DENSITY_EDGES[0], DENSITY_EDGES[-1])
         edges = torch.tensor(DENSITY_EDGES)
         counts = torch.histogram(fired.float().cpu(), edges).hist.int().tolist()
@@ -250,10 +254,9 @@ class SAETraining:
             sae.save_inference_model(folder)
         finally:
             trainer.sae = training
-        rates = trainer.act_freq_scores / max(1, trainer.n_frac_active_samples)
         # log10 with SAELens's epsilon, so that its own tools read the file.
         save_file(
-            {"sparsity": (rates + 1e-10).log10().cpu().contiguous()},
+            {"sparsity": (self._firing_rates() + 1e-10).log10().cpu().contiguous()},
             folder / SPARSITY_NAME,
         )
         (folder / RUNNER_CFG_NAME).write_text(json.dumps(runner))
@@ -311,7 +314,7 @@ class TrainingBatches:
         self, config: TrainConfig, model: "LoadedModel", start: int = 0
     ) -> None:
         self.n_read = start
-        self._config, self.model = config, model
+        self._config, self._model = config, model
         self._batches = shuffled(
             self._parts_from,
             rows_a_part=config.store_batch_size_prompts * config.context_size,
@@ -332,7 +335,7 @@ class TrainingBatches:
         return next(self._batches).to(getattr(torch, self._config.dtype))
 
     def _parts_from(self, part: int) -> Iterator["Tensor"]:
-        config, model = self._config, self.model
+        config, model = self._config, self._model
         contexts = token_chunks(
             model,
             config.dataset_path,

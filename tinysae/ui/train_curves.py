@@ -67,15 +67,17 @@ def smoothed(values: Sequence[float], amount: float) -> list[float]:
     return result
 
 
-def show_curves(run: Run, others: Sequence[Run], label: dict[str, str]) -> None:
+def show_curves(
+    run: Run, own: Curves, others: Sequence[Run], label: dict[str, str]
+) -> None:
     """The run's curves over tokens, redrawn in place.
 
     Args:
         run: whose.
+        own: what `curves` read of it.
         others: runs that can be laid under it.
         label: what each is called.
     """
-    own = curves(run)
     if not own.rows:
         st.caption(t("train.curve_soon"))
         return

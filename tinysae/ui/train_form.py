@@ -6,11 +6,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from tinysae.config import GROUPS, PRESETS, Preset, TrainConfig, choices, settings
-from tinysae.config import reads as is_read
+from tinysae.config import (
+    GROUPS,
+    TrainConfig,
+    choices,
+    is_read,
+    settings,
+)
 from tinysae.data.corpus import is_text
 from tinysae.errors import TinysaeError
 from tinysae.model.sources import is_at_hand
+from tinysae.presets import PRESETS, Preset
 from tinysae.retired import RETIRED
 from tinysae.sae.estimate import Estimate, Speed, check_memory, estimate
 from tinysae.ui import cache
@@ -73,7 +79,7 @@ def _settings_of(preset: Preset) -> TrainConfig:
     Raises:
         SettingError: they contradict each other, or were forged past their widgets.
     """
-    defaults = TrainConfig(**preset.changes)
+    defaults = preset.config
     values: dict[str, Any] = {}
     for name in _IN_FRONT:
         values[name] = _setting_widget(name, defaults, preset.key, values)
@@ -93,19 +99,13 @@ def _group_of_settings(
     for name, setting in settings().items():
         if setting.group != group or name in (*_NOT_IN_FORM, *_IN_FRONT):
             continue
-        if not is_read(values["architecture"], name) or not _is_wanted(name, values):
+        if not is_read(name, values):
             continue
         with columns[shown % len(columns)]:
             values[name] = _setting_widget(name, defaults, preset, values)
             if name == "d_sae":
                 _expansion_factor(preset, values)
         shown += 1
-
-
-def _is_wanted(name: str, values: dict[str, Any]) -> bool:
-    """Whether the setting that another one switches on is switched on."""
-    when = settings()[name].only_when
-    return when is None or values.get(when[0], when[1][0]) in when[1]
 
 
 def _setting_widget(

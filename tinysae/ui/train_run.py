@@ -13,7 +13,7 @@ from tinysae.runs.store import Run, RunStatus
 from tinysae.runs.turns import runs_before
 from tinysae.ui.i18n import language, t
 from tinysae.ui.page import plain
-from tinysae.ui.train_curves import curves
+from tinysae.ui.train_curves import Curves
 from tinysae.ui.train_words import (
     duration,
     duration_range,
@@ -41,9 +41,9 @@ def show_progress(run: Run, status: RunStatus) -> None:
         launch.request_stop(run)
 
 
-def show_advice(run: Run) -> None:
+def show_advice(run: Run, own: Curves) -> None:
     """What the curves say is going wrong, each with the setting to change."""
-    for item in advice(run.config, curves(run).rows):
+    for item in advice(run.config, own.rows):
         st.warning(plain(t(item.key, **item.values)), icon=":material/lightbulb:")
 
 
@@ -83,8 +83,10 @@ def show_outcome(run: Run, status: RunStatus) -> None:
 
 def show_undo() -> None:
     """That a run was just deleted, and the way back."""
-    deleted = trash.deleted_runs()
-    just = next((r for r in deleted if r.id == st.session_state.get(_UNDO)), None)
+    run_id = st.session_state.get(_UNDO)
+    if run_id is None:
+        return
+    just = next((run for run in trash.deleted_runs() if run.id == run_id), None)
     if just is None:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):

@@ -1,0 +1,76 @@
+"""Starting points for a run: a quick look, a good one, and the tutorial's own."""
+
+from typing import Any, NamedTuple
+
+from tinysae.config import TrainConfig
+
+# In tokens. "Look" ends within about two minutes on two cores.
+LOOK_TOKENS = 500_000
+GOOD_TOKENS = 3_000_000
+
+
+class Preset(NamedTuple):
+    """A starting point for the form; `changes` on top of the defaults."""
+
+    key: str
+    changes: dict[str, Any]
+
+    @property
+    def config(self) -> TrainConfig:
+        """The preset as it stands. Its model and text may not be at hand."""
+        return TrainConfig(**self.changes)
+
+    @property
+    def needs(self) -> tuple[str, str]:
+        """The model (model_name) and the text (dataset_path) it trains on."""
+        return self.config.model_name, self.config.dataset_path
+
+
+def _scheduled(tokens: int, batch: int = 2048) -> dict[str, Any]:
+    # SAELens's documentation recommends both fractions.
+    steps = tokens // batch
+    return {
+        "training_tokens": tokens,
+        "train_batch_size_tokens": batch,
+        "l1_warm_up_steps": steps // 20,
+        "l0_warm_up_steps": steps // 20,
+        "lr_decay_steps": steps // 5,
+    }
+
+
+# "Train a basic SAE" of SAELens's tutorials, number for number, under today's names.
+_TUTORIAL: dict[str, Any] = {
+    "model_name": "tiny-stories-1L-21M",
+    "hook_name": "blocks.0.hook_mlp_out",
+    "dataset_path": "apollo-research/roneneldan-TinyStories-tokenizer-gpt2",
+    "context_size": 512,
+    "architecture": "standard",
+    # expansion_factor 16 of a d_in of 1024.
+    "d_sae": 16 * 1024,
+    "dtype": "float32",
+    "normalize_activations": "expected_average_only_in",
+    "n_batches_for_norm_estimate": 1000,
+    "apply_b_dec_to_input": False,
+    "decoder_init_norm": 0.1,
+    "l1_coefficient": 5.0,
+    "lp_norm": 1.0,
+    "lr": 5e-5,
+    "lr_scheduler_name": "constant",
+    "lr_warm_up_steps": 0,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "n_batches_in_buffer": 64,
+    "store_batch_size_prompts": 16,
+    "feature_sampling_window": 1000,
+    "dead_feature_window": 1000,
+    "n_checkpoints": 0,
+    "seed": 42,
+    # 30,000 steps: warm-up of the penalty 1,500, decay 6,000.
+    **_scheduled(122_880_000, batch=4096),
+}
+
+PRESETS: tuple[Preset, ...] = (
+    Preset("look", _scheduled(LOOK_TOKENS)),
+    Preset("good", {**_scheduled(GOOD_TOKENS), "d_sae": 2048, "lr": 1e-3}),
+    Preset("tutorial", _TUTORIAL),
+)
