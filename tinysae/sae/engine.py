@@ -125,6 +125,11 @@ def split(pairs: Iterable[Pairs], edges: Iterable[int]) -> list[Pairs]:
     return pieces
 
 
+def fired(pairs: list[Pairs]) -> "NDArray[np.int64]":
+    """[d_sae]: each feature's number of pairs."""
+    return np.concatenate([piece.counts for piece in pairs])
+
+
 class EngineChoice(NamedTuple):
     """Which step trains, and what decides its last bits; kept with the run.
 
@@ -383,6 +388,10 @@ class SparseStep:
             self._inputs = self._x - self._w["b_dec"]
         return sae_in
 
+    def _coefficient(self, name: str) -> float:
+        """Where the schedule of "l1" or "l0" is now."""
+        return self._trainer.get_coefficients()[name]
+
     def _count(self, fired: "NDArray[np.int64]") -> None:
         """`SAETrainer`'s statistics of firing."""
         import torch
@@ -432,7 +441,9 @@ class SparseStep:
             product = self._product(self._w["W_enc"][rows], self._inputs)
             if see is not None:
                 see(rows, product)
-            return self._compress(rows.start, product, bias[rows], scale[rows], floor[rows])
+            return self._compress(
+                rows.start, product, bias[rows], scale[rows], floor[rows]
+            )
 
         return self._each(block, self._blocks())
 
@@ -465,9 +476,7 @@ class SparseStep:
             mine.value = np.empty(least, np.float32)
         return mine.token, mine.value
 
-    def _decode(
-        self, pairs: list[Pairs], weights: "Floats", out: "Floats"
-    ) -> None:
+    def _decode(self, pairs: list[Pairs], weights: "Floats", out: "Floats") -> None:
         """Adds every pair's value times its feature's row of `weights` to `out`."""
 
         def columns(part: slice) -> None:

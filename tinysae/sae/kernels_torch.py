@@ -136,7 +136,9 @@ def adam(weights, mean, square, gradient, clip, rate, keep1, keep2, correction, 
         part = g[here] * clip
         m[here].lerp_(part, 1 - keep1)
         v[here].mul_(keep2).addcmul_(part, part, value=1 - keep2)
-        w[here].addcdiv_(m[here], v[here].sqrt().mul_(correction).add_(eps), value=-rate)
+        w[here].addcdiv_(
+            m[here], v[here].sqrt().mul_(correction).add_(eps), value=-rate
+        )
 
 
 def _bags(

@@ -7,25 +7,17 @@ of decoder row j. SAELens's `saes/*_sae.py` has the losses; its autograd gives t
 gradients.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinysae.sae.engine import FEATURES, Forward, Pairs, SparseStep, split
+from tinysae.sae.engine import Forward, Pairs, SparseStep, fired
+from tinysae.sae.sparse_topk import BatchTopKStep, MatryoshkaStep, TopKStep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
-
-# Tokens a task where all of a token's features are needed at once.
-_TOKENS = 512
-# The floor that spares BatchTopK most pairs, as a share of its last threshold.
-_PREFILTER = 0.8
-
-
-def _fired(pairs: list[Pairs]) -> "NDArray[np.int64]":
-    return np.concatenate([piece.counts for piece in pairs])
 
 
 class StandardStep(SparseStep):
@@ -45,15 +37,15 @@ class StandardStep(SparseStep):
         l1 = float(sums.astype(np.float64) @ norms)
         losses = {
             "mse_loss": self._mean_square(residual),
-            "l1_loss": self._l1_coefficient() * l1 / len(residual),
+            "l1_loss": self._coefficient("l1") * l1 / len(residual),
         }
-        return Forward(losses, _fired(pairs), l1, (pairs, residual, norms, sums))
+        return Forward(losses, fired(pairs), l1, (pairs, residual, norms, sums))
 
     def _backward(self, found: Forward) -> None:
         pairs, error, norms, sums = found.rest
         error *= np.float32(2 / len(error))
-        rate = np.float32(self._l1_coefficient() / len(error))
-        lift, decay = rate * norms, rate * _over(sums, norms)
+        rate = np.float32(self._coefficient("l1") / len(error))
+        lift, decay = rate * norms, rate * over(sums, norms)
 
         def piece_of(piece: Pairs) -> None:
             slopes = self._pull(piece, piece.value, error, decay[piece.rows])
@@ -65,307 +57,251 @@ class StandardStep(SparseStep):
     def _ones_and_zeros(self) -> "tuple[Floats, Floats]":
         return np.ones(self._d_sae, np.float32), np.zeros(self._d_sae, np.float32)
 
-    def _l1_coefficient(self) -> float:
-        return self._trainer.get_coefficients()["l1"]
 
+class GatedStep(SparseStep):
+    """Gate g = z W_enc + b_gate, magnitude m = exp(r) z W_enc + b_mag;
+    a = [g > 0] relu(m), p = relu(g);
+    loss = E |r|^2 + c E sum_j p_j |W_j| + E |r'|^2, r' = p W_dec + b_dec - x.
 
-class _Revival(NamedTuple):
-    """The dead features' attempt at one residual: the auxiliary loss, for gradients.
-
-    Attributes:
-        features: [dead], which they are.
-        pairs: theirs, numbered as in `features`.
-        error: [tokens, d_in], the loss's gradient at their reconstruction.
-    """
-
-    features: "NDArray[np.int64]"
-    pairs: Pairs
-    error: "Floats"
-
-
-class TopKStep(SparseStep):
-    """a = the k largest of each token's s = p |W_j| (or p), after relu.
-
-    With `rescale_acts_by_decoder_norm` the decoder divides by |W_j| what the encoder
-    was multiplied by: x_hat = sum_j p_ij W_j for what is kept, and the gradient through
-    |W_j| cancels. So for the kept pairs, p = s / |W_j| in either case:
-    dp_ij = e_i . W_j; dW_dec_j = sum_i p_ij e_i.
-
-    Dead features reconstruct the residual that is left (`calculate_topk_aux_loss`):
-    of their s the d_in // 2 largest, negative ones too, with the same gradients from
-    e' = 2 c (x_hat' + r) / n, c the coefficient scaled by how many are dead.
+    For the pairs with g > 0, e' = 2 r' / n: dm = [m > 0] e . W_j,
+    dg = e' . W_j + (c / n) |W_j|, and both reach W_enc: exp(r_j) dm + dg.
+    SAELens computes the encoder's product three times for this.
     """
 
     def _forward(self) -> Forward:
-        self._scale = np.ones(self._d_sae, np.float32)
+        zero, one = np.zeros(self._d_sae, np.float32), np.ones(self._d_sae, np.float32)
+        gates = self._encode(self._w["b_gate"], one, zero)
+        acts = [piece._replace(value=self._magnitude(piece)) for piece in gates]
+        residual = self._w["b_dec"] - self._x
+        by_gate = residual.copy()
+        self._decode(acts, self._w["W_dec"], residual)
+        self._decode(gates, self._w["W_dec"], by_gate)
         norms = self._norms()
-        if self._cfg.rescale_acts_by_decoder_norm:
-            self._scale = norms
-        dead = np.flatnonzero(self._trainer.dead_neurons.numpy())
-        dead_acts = np.empty((len(self._x), len(dead)), np.float32)
-        kept = self._select(dead, dead_acts)
-        pairs = self._unscaled(split(kept, self._edges()))
-        residuals = self._residuals(pairs)
-        losses = {"mse_loss": self._mean_square(residuals[-1])}
-        losses["auxiliary_reconstruction_loss"], revivals = self._revive(
-            dead, dead_acts, residuals
-        )
-        for width, residual in zip(self._levels(), residuals[:-1], strict=False):
-            losses[f"inner_mse_loss_{width}"] = self._mean_square(residual)
-        sums = self._row_sums(pairs, [piece.value for piece in pairs])
+        sums = self._row_sums(gates, [piece.value for piece in gates])
         l1 = float(sums.astype(np.float64) @ norms)
-        return Forward(losses, _fired(pairs), l1, (pairs, residuals, revivals))
+        losses = {
+            "mse_loss": self._mean_square(residual),
+            "l1_loss": self._coefficient("l1") * l1 / len(residual),
+            "auxiliary_reconstruction_loss": self._mean_square(by_gate),
+        }
+        active = [_count_per_feature(piece, piece.value != 0) for piece in acts]
+        rest = (gates, acts, residual, by_gate, norms, sums)
+        return Forward(losses, np.concatenate(active), l1, rest)
+
+    def _magnitude(self, piece: Pairs) -> "Floats":
+        w, rows = self._w, piece.rows
+        product = piece.value - piece.each(w["b_gate"][rows])
+        product *= piece.each(np.exp(w["r_mag"][rows]))
+        product += piece.each(w["b_mag"][rows])
+        return np.maximum(product, 0)
 
     def _backward(self, found: Forward) -> None:
-        pairs, residuals, revivals = found.rest
-        lift = np.zeros(self._d_sae, np.float32)
-        error, rate = None, np.float32(2 / len(self._x))
-        levels = self._levels()
-        # A level's features are in its own reconstruction and in all wider ones.
-        for begin, end, residual in reversed(
-            list(zip([0, *levels], levels, residuals, strict=False))
-        ):
-            residual *= rate
-            error = residual if error is None else np.add(error, residual, out=error)
+        gates, acts, error, by_gate, norms, sums = found.rest
+        rate = np.float32(2 / len(error))
+        error *= rate
+        by_gate *= rate
+        rate = np.float32(self._coefficient("l1") / len(error))
+        lift, decay = rate * norms, rate * over(sums, norms)
+        slopes = np.empty(self._d_sae, np.float32)
+        w, g = self._w, self._g
 
-            def piece_of(piece: Pairs, error: "Floats" = error) -> None:
-                slopes = self._pull(piece, piece.value, error, lift[piece.rows])
-                self._push(piece, slopes, lift[piece.rows], self._g["b_enc"])
+        def piece_of(both: tuple[Pairs, Pairs]) -> None:
+            gate, act = both
+            rows = gate.rows
+            zero = np.zeros(len(norms[rows]), np.float32)
+            to_mag = self._pull(act, act.value, error, zero)
+            to_mag *= act.value != 0
+            from_error = g["W_dec"][rows].copy()
+            to_gate = self._pull(gate, gate.value, by_gate, decay[rows])
+            g["W_dec"][rows] += from_error
+            to_gate += gate.each(lift[rows])
+            self._kernels.row_sums(gate.first, to_mag, g["b_mag"][rows])
+            self._kernels.row_sums(gate.first, to_gate, g["b_gate"][rows])
+            to_mag *= gate.each(np.exp(w["r_mag"][rows]))
+            product = gate.value - gate.each(w["b_gate"][rows])
+            self._kernels.row_sums(gate.first, to_mag * product, g["r_mag"][rows])
+            self._push(gate, to_gate + to_mag, zero, slopes)
 
-            self._each(piece_of, [p for p in pairs if begin <= p.begin < end])
-        assert error is not None
-        for revival in revivals:
-            self._add_revival(revival)
+        self._each(piece_of, zip(gates, acts, strict=True))
+        error += by_gate
+        self._set_b_dec(error, slopes)
+
+
+class JumpReLUStep(SparseStep):
+    """a = p [p > t], t a learnt threshold per feature; loss = E |r|^2 + c E sparsity,
+    sparsity a function of the count of active features or of tanh(scale a |W|).
+
+    The count's and the jump's gradients are estimates from a band around the threshold,
+    |p - t| < w / 2 with w the bandwidth (Rajamanoharan et al. 2024). So the pairs are
+    those with p > t - w / 2, active or not: with da = e . W_j (+ tanh's own slope) and
+    u_i the slope of token i's count,
+    dt_j = -sum over the band of (t da + u_i) / w;
+    dp = [p > t] da, and with `jumprelu_ste_to_input` what t gets, negated.
+
+    The pre-activation loss, k E sum over dead j of relu(t - p) |W_j|, is dense over
+    tokens but constant in slope: sums over all tokens minus those of the few p >= t.
+    """
+
+    def _forward(self) -> Forward:
+        # As `training_forward_pass` does, and for its reason.
+        np.maximum(self._w["threshold"], 0, out=self._w["threshold"])
+        self._pull_up, self._to_norm = np.float32(0), np.zeros(self._d_sae, np.float32)
+        threshold, width = self._w["threshold"], np.float32(self._sae.bandwidth)
+        # A little below the band's edge, which is for `_is_near` to say.
+        floor = threshold - np.float32(0.51) * width
+        pairs = self._encode(self._w["b_enc"], np.ones_like(floor), floor)
+        acts = [
+            np.where(piece.value <= piece.each(threshold[piece.rows]), 0, piece.value)
+            for piece in pairs
+        ]
+        active = [piece._replace(value=a) for piece, a in zip(pairs, acts, strict=True)]
+        residual = self._w["b_dec"] - self._x
+        self._decode(active, self._w["W_dec"], residual)
+        norms = self._norms()
+        counts = np.concatenate([_count_per_feature(p, p.value != 0) for p in active])
+        losses = {"mse_loss": self._mean_square(residual)}
+        losses["l0_loss"], slope = self._sparsity(active, norms)
+        dead = np.zeros(0, np.int64)
+        if self._cfg.pre_act_loss_coefficient is not None:
+            dead = np.flatnonzero(self._trainer.dead_neurons.numpy())
+            losses["pre_act_loss"] = self._pre_act(pairs, dead, norms)
+        sums = self._row_sums(active, acts)
+        l1 = float(sums.astype(np.float64) @ norms)
+        rest = (pairs, acts, residual, norms, slope, dead)
+        return Forward(losses, counts, l1, rest)
+
+    def _backward(self, found: Forward) -> None:
+        pairs, acts, error, norms, slope, dead = found.rest
+        error *= np.float32(2 / len(error))
+        is_dead = np.zeros(self._d_sae, np.float32)
+        is_dead[dead] = 1
+        self._to_norm += self._tanh_to_norms(pairs, acts, norms)
+        decay = over(self._to_norm, norms)
+        zero = np.zeros(self._d_sae, np.float32)
+        width = np.float32(self._sae.bandwidth)
+
+        def piece_of(both: "tuple[Pairs, Floats]") -> None:
+            piece, act = both
+            rows = piece.rows
+            threshold = piece.each(self._w["threshold"][rows])
+            to_act = self._pull(piece, act, error, decay[rows])
+            to_act += self._tanh_slope(act, piece.each(norms[rows]))
+            estimate = threshold * to_act + slope[piece.token]
+            estimate *= self._is_near(piece.value, threshold) / width
+            to_pre = to_act * (act != 0)
+            if self._cfg.jumprelu_ste_to_input:
+                to_pre += estimate
+            self._kernels.row_sums(piece.first, -estimate, self._g["threshold"][rows])
+            above = piece.value >= threshold
+            to_pre += piece.each(is_dead[rows] * self._pull_up * norms[rows]) * above
+            self._push(piece, to_pre, zero[rows], self._g["b_enc"])
+
+        self._each(piece_of, zip(pairs, acts, strict=True))
+        self._lift_dead(dead, norms)
         self._set_b_dec(error, self._g["b_enc"])
 
-    def _levels(self) -> list[int]:
-        """Widths of the nested dictionaries: here there is one."""
-        return [self._d_sae]
+    def _is_near(self, value: "Floats", threshold: "Floats") -> "NDArray[np.bool_]":
+        """SAELens's `rectangle`."""
+        x = (value - threshold) / np.float32(self._sae.bandwidth)
+        return (x > -0.5) & (x < 0.5)
 
-    def _edges(self) -> list[int]:
-        return [*self._levels(), *range(0, self._d_sae, FEATURES)]
-
-    def _select(
-        self, dead: "NDArray[np.int64]", dead_acts: "Floats"
-    ) -> list[Pairs]:
-        """The pairs that are kept, values s; writes the dead features' s [n, dead]."""
-        n, k = len(self._x), min(int(self._cfg.k), self._d_sae)
-        bias, weights = self._w["b_enc"], self._w["W_enc"]
-        rows = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-        count = np.empty(n, np.int64)
-
-        def tokens(begin: int) -> None:
-            here = slice(begin, begin + _TOKENS)
-            product = self._product(self._inputs[here], weights)
-            dead_acts[here] = (product[:, dead] + bias[dead]) * self._scale[dead]
-            self._kernels.topk_rows(
-                *(product, bias, self._scale, k, 0.0),
-                *(rows[0][here], rows[1][here], count[here]),
+    def _sparsity(self, active: list[Pairs], norms: "Floats") -> "tuple[float, Floats]":
+        """The sparsity loss, and each token's slope of it in the count [tokens]."""
+        n, mode = len(self._x), self._cfg.jumprelu_sparsity_loss_mode
+        rate = self._coefficient("l0") / n
+        if mode == "tanh":
+            total = sum(
+                float(
+                    np.tanh(
+                        self._tanh_input(piece.value, piece.each(norms[piece.rows]))
+                    )
+                    .astype(np.float64)
+                    .sum()
+                )
+                for piece in active
             )
+            return rate * total, np.zeros(n, np.float32)
+        l0 = np.zeros(n)
+        for piece in active:
+            l0 += np.bincount(piece.token[piece.value != 0], minlength=n)
+        if mode == "step":
+            return rate * float(l0.sum()), np.full(n, rate, np.float32)
+        target = self._cfg.target_l0
+        loss = rate * float((2 / target * (l0 - target) ** 2).sum())
+        return loss, (rate * 4 / target * (l0 - target)).astype(np.float32)
 
-        self._each(tokens, range(0, n, _TOKENS))
-        return [self._by_feature(*rows, count, self._d_sae)]
+    def _tanh_input(self, act: "Floats", norms: "Floats") -> "Floats":
+        return np.float32(self._cfg.jumprelu_tanh_scale) * act * norms
 
-    def _by_feature(
-        self,
-        feature: "NDArray[np.int32]",
-        value: "Floats",
-        count: "NDArray[np.int64]",
-        n_features: int,
-    ) -> Pairs:
-        first = np.zeros(n_features + 1, np.int64)
-        token = np.empty(int(count.sum()), np.int32)
-        values = np.empty(len(token), np.float32)
-        self._kernels.to_columns(feature, value, count, first, token, values)
-        return Pairs(0, first, token, values)
-
-    def _unscaled(self, pairs: list[Pairs]) -> list[Pairs]:
-        """The same pairs with p for s."""
-        if not self._cfg.rescale_acts_by_decoder_norm:
-            return pairs
-        inverse = 1 / self._scale
-        for piece in pairs:
-            here = slice(piece.first[0], piece.first[-1])
-            piece.value[here] *= piece.each(inverse[piece.rows])
-        return pairs
-
-    def _residuals(self, pairs: list[Pairs]) -> "list[Floats]":
-        """x_hat - x of every level, the narrowest first."""
-        residuals = [self._w["b_dec"] - self._x]
-        begin = 0
-        for end in self._levels():
-            level = [piece for piece in pairs if begin <= piece.begin < end]
-            self._decode(level, self._w["W_dec"], residuals[-1])
-            if end < self._d_sae:
-                residuals.append(residuals[-1].copy())
-            begin = end
-        return residuals
-
-    def _revive(
-        self,
-        dead: "NDArray[np.int64]",
-        dead_acts: "Floats",
-        residuals: "list[Floats]",
-    ) -> tuple[float, list[_Revival]]:
-        """The auxiliary loss, and what its gradients need."""
-        if not len(dead):
-            return 0.0, []
-        loss, revival = self._attempt(dead, dead_acts, residuals[-1])
-        return loss, [revival]
-
-    def _attempt(
-        self, dead: "NDArray[np.int64]", acts: "Floats", residual: "Floats"
-    ) -> tuple[float, _Revival]:
-        """One attempt by the features `dead`, whose s are `acts` [n, dead]."""
-        n, most = acts.shape[0], self._d_in // 2
-        scale = self._cfg.aux_loss_coefficient * min(len(dead) / most, 1.0)
-        k = min(most, len(dead))
-        rows = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-        count = np.empty(n, np.int64)
-        zero, one = np.zeros(len(dead), np.float32), np.ones(len(dead), np.float32)
-
-        def tokens(begin: int) -> None:
-            here = slice(begin, begin + _TOKENS)
-            self._kernels.topk_rows(
-                *(acts[here], zero, one, k, -np.inf),
-                *(rows[0][here], rows[1][here], count[here]),
-            )
-
-        self._each(tokens, range(0, n, _TOKENS))
-        pairs = self._by_feature(*rows, count, len(dead))
-        np.divide(pairs.value, pairs.each(self._scale[dead]), out=pairs.value)
-        error = residual.copy()
-        self._decode([pairs], self._w["W_dec"][dead], error)
-        loss = scale * self._mean_square(error)
-        error *= np.float32(2 * scale / n)
-        return loss, _Revival(dead, pairs, error)
-
-    def _add_revival(self, revival: _Revival) -> None:
-        dead, pairs, error = revival
-        weights = self._w["W_dec"][dead]
-        to_dec, to_enc = np.empty_like(weights), np.empty_like(weights)
-        to_bias, zero = np.empty(len(dead), np.float32), np.zeros(len(dead), np.float32)
-        slopes = np.empty_like(pairs.value)
-
-        def features(rows: slice) -> None:
-            part = pairs.between(rows.start, rows.stop)
-            self._kernels.pull(
-                *(*part[1:], error, weights[rows], zero[rows]),
-                *(slopes, to_dec[rows]),
-            )
-            self._kernels.push(
-                *(part.first, part.token, slopes, zero[rows], self._inputs),
-                *(to_enc[rows], to_bias[rows]),
-            )
-
-        size = FEATURES // 8
-        self._each(
-            features,
-            [
-                slice(i, min(len(dead), i + size)) for i in range(0, len(dead), size)
-            ],
+    def _tanh_slope(self, act: "Floats", norms: "Floats") -> "Floats | float":
+        """The tanh loss's slope in each activation; inactive ones have it too."""
+        if self._cfg.jumprelu_sparsity_loss_mode != "tanh":
+            return 0.0
+        rate = np.float32(
+            self._coefficient("l0") / len(self._x) * self._cfg.jumprelu_tanh_scale
         )
-        self._g["W_dec"][dead] += to_dec
-        self._g["W_enc"][dead] += to_enc
-        self._g["b_enc"][dead] += to_bias
+        return rate * norms * (1 - np.tanh(self._tanh_input(act, norms)) ** 2)
 
+    def _tanh_to_norms(
+        self, pairs: list[Pairs], acts: "list[Floats]", norms: "Floats"
+    ) -> "Floats":
+        """The tanh loss's slope in each decoder norm [d_sae]."""
+        if self._cfg.jumprelu_sparsity_loss_mode != "tanh":
+            return np.zeros(self._d_sae, np.float32)
+        slopes = [
+            a * self._tanh_slope(a, piece.each(norms[piece.rows]))
+            for piece, a in zip(pairs, acts, strict=True)
+        ]
+        return over(self._row_sums(pairs, slopes), norms)
 
-class BatchTopKStep(TopKStep):
-    """As TopK, but the int(k n) largest relu(s) of the whole batch are kept.
+    def _pre_act(
+        self, pairs: list[Pairs], dead: "NDArray[np.int64]", norms: "Floats"
+    ) -> float:
+        """The pre-activation loss; keeps what its gradients need.
 
-    Only pairs above a floor somewhat below the last step's threshold are collected and
-    ranked; should there be too few of them, all are. Of equal values at the border the
-    lowest features' stay.
-    """
+        sum_i relu(t - p) = n t - sum_i p + sum over p >= t of (p - t), and likewise for
+        the tokens below the threshold.
+        """
+        n, w = len(self._x), self._w
+        over_t = [
+            np.maximum(p.value - p.each(w["threshold"][p.rows]), 0) for p in pairs
+        ]
+        above = [p.value >= p.each(w["threshold"][p.rows]) for p in pairs]
+        excess = self._row_sums(pairs, over_t)[dead].astype(np.float64)
+        n_above = np.concatenate(
+            [_count_per_feature(p, a) for p, a in zip(pairs, above, strict=True)]
+        )
+        self._sum_inputs = self._inputs.sum(0, dtype=np.float64)
+        pre = w["W_enc"][dead] @ self._sum_inputs + n * w["b_enc"][dead].astype(float)
+        shortfall = n * w["threshold"][dead].astype(float) - pre + excess
+        self._pull_up = np.float32(self._cfg.pre_act_loss_coefficient / n)
+        self._to_norm[dead] = self._pull_up * shortfall
+        self._n_below = n - n_above[dead]
+        return float(self._pull_up * (shortfall @ norms[dead]))
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        # A guess that costs time when it is wrong and changes no result: a resumed
-        # training may do without it.
-        self._last = 0.0
-
-    def _select(
-        self, dead: "NDArray[np.int64]", dead_acts: "Floats"
-    ) -> list[Pairs]:
-        bias = self._w["b_enc"]
-
-        def see(rows: slice, product: "Floats") -> None:
-            a, b = np.searchsorted(dead, [rows.start, rows.stop])
-            mine = dead[a:b]
-            acts = product[mine - rows.start] + bias[mine, None]
-            dead_acts[:, a:b] = (acts * self._scale[mine, None]).T
-
-        k = int(self._cfg.k * len(self._x))
-        for floor in (_PREFILTER * self._last, 0.0):
-            floors = np.full(self._d_sae, floor, np.float32)
-            pairs = self._encode(bias, self._scale, floors, see)
-            if sum(len(piece.token) for piece in pairs) >= k:
-                break
-        pairs = self._largest(pairs, k)
-        self._follow(pairs)
-        return pairs
-
-    def _largest(self, pairs: list[Pairs], k: int) -> list[Pairs]:
-        if sum(len(piece.token) for piece in pairs) <= k or not k:
-            return pairs if k else [_none(piece) for piece in pairs]
-        values = np.concatenate([piece.value for piece in pairs])
-        kth, ties = self._kernels.kth_largest(values, k)
-        kept: list[Pairs] = []
-        for begin, first, token, value in pairs:
-            n, ties = self._kernels.keep_largest(first, token, value, kth, ties)
-            kept.append(Pairs(begin, first, token[:n], value[:n]))
-        return kept
-
-    def _follow(self, pairs: list[Pairs]) -> None:
-        """`update_topk_threshold`: the moving average of the smallest kept value."""
-        import torch
-
-        smallest = min((p.value.min() for p in pairs if len(p.value)), default=None)
-        if smallest is None or not np.isfinite(smallest):
+    def _lift_dead(self, dead: "NDArray[np.int64]", norms: "Floats") -> None:
+        """The pre-activation loss's gradients as if every token were below; `_backward`
+        has taken back those above."""
+        if not len(dead):
             return
-        self._last, rate = float(smallest), self._cfg.topk_threshold_lr
-        least = torch.tensor(self._last, dtype=torch.double)
-        self._sae.topk_threshold = (1 - rate) * self._sae.topk_threshold + rate * least
+        rate, g = self._pull_up * norms[dead], self._g
+        g["W_enc"][dead] -= rate[:, None] * self._sum_inputs.astype(np.float32)
+        g["b_enc"][dead] -= rate * len(self._x)
+        g["threshold"][dead] += rate * self._n_below
 
 
-class MatryoshkaStep(BatchTopKStep):
-    """As BatchTopK, plus E |r|^2 of every narrower dictionary's reconstruction.
-
-    A feature's error is the sum of those of all dictionaries that have it. With
-    `use_matryoshka_aux_loss` dead features attempt the residual of their own level.
-    """
-
-    def _levels(self) -> list[int]:
-        return list(self._cfg.matryoshka_widths)
-
-    def _revive(
-        self,
-        dead: "NDArray[np.int64]",
-        dead_acts: "Floats",
-        residuals: "list[Floats]",
-    ) -> tuple[float, list[_Revival]]:
-        if not self._cfg.use_matryoshka_aux_loss:
-            return super()._revive(dead, dead_acts, residuals)
-        loss, revivals, begin = 0.0, [], 0
-        for end, residual in zip(self._levels(), residuals, strict=True):
-            a, b = np.searchsorted(dead, [begin, end])
-            begin = end
-            if a == b:
-                continue
-            acts = np.ascontiguousarray(dead_acts[:, a:b])
-            more, revival = self._attempt(dead[a:b], acts, residual)
-            loss += more
-            revivals.append(revival)
-        return loss, revivals
-
-
-def _over(a: "Floats", b: "Floats") -> "Floats":
+def over(a: "Floats", b: "Floats") -> "Floats":
     """a / b; 0 where b is 0, as the gradient of a norm at 0."""
     return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
 
 
-def _none(piece: Pairs) -> Pairs:
-    return Pairs(piece.begin, np.zeros_like(piece.first), piece.token[:0], piece.value[:0])
+def _count_per_feature(
+    piece: Pairs, is_counted: "NDArray[np.bool_]"
+) -> "NDArray[np.int64]":
+    """Of each of the piece's features, how many pairs are counted."""
+    n = len(piece.first) - 1
+    owner = np.repeat(np.arange(n), piece.counts)
+    return np.bincount(owner[is_counted], minlength=n)
 
 
 STEPS: dict[str, type[SparseStep]] = {
@@ -373,4 +309,6 @@ STEPS: dict[str, type[SparseStep]] = {
     "topk": TopKStep,
     "batchtopk": BatchTopKStep,
     "matryoshka_batchtopk": MatryoshkaStep,
+    "jumprelu": JumpReLUStep,
+    "gated": GatedStep,
 }
