@@ -18,7 +18,7 @@ threads.
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -144,7 +144,18 @@ class EngineChoice(NamedTuple):
     reason: str
     product: str
 
+    def to_json(self) -> dict[str, str]:
+        """What a run keeps of it, beside what else it is made with."""
+        return dict(zip(_KEPT_AS, self, strict=True))
 
+    @classmethod
+    def from_json(cls, made_with: Mapping[str, Any]) -> "EngineChoice | None":
+        """What a run has kept; None when it has not (all of) it."""
+        kept = [made_with.get(key) for key in _KEPT_AS]
+        return cls(*kept) if all(isinstance(value, str) for value in kept) else None
+
+
+_KEPT_AS = ("engine", "engine_reason", "encoder_product")
 DENSE = "dense (SAELens)"
 
 
@@ -287,6 +298,10 @@ class SAELensStep:
         return StepResult(output.loss.item(), losses, output.sae_in, l0, l1)
 
 
+class _TooDense(Exception):
+    """So many pairs that dense products take less time."""
+
+
 class Forward(NamedTuple):
     """What a forward pass leaves for the result, the statistics and the gradients.
 
@@ -333,20 +348,26 @@ class SparseStep:
         """
         import torch
 
-        trainer = self._trainer
-        with torch.no_grad(), one_thread():
-            self._sae.train()
-            trainer.n_training_samples += batch.shape[0]
-            self._adopt()
-            self._w = self._weights()
-            sae_in = self._read(batch)
-            found = self._forward()
-            self._count(found.fired)
-            loss = sum(found.losses.values())
-            if math.isfinite(loss):
-                self._backward(found)
-                self._descend()
-            self._schedule()
+        try:
+            with torch.no_grad(), one_thread():
+                return self._step(batch)
+        except _TooDense:
+            return SAELensStep(self._trainer).step(batch)
+
+    def _step(self, batch: "Tensor") -> StepResult:
+        self._adopt()
+        self._w = self._weights()
+        sae_in = self._read(batch)
+        found = self._forward()
+        # Nothing but scratch is written up to here.
+        self._sae.train()
+        self._trainer.n_training_samples += batch.shape[0]
+        self._count(found.fired)
+        loss = sum(found.losses.values())
+        if math.isfinite(loss):
+            self._backward(found)
+            self._descend()
+        self._schedule()
         n = len(self._x)
         l0, l1 = found.fired.sum() / n, found.l1 / n
         return StepResult(loss, found.losses, sae_in, lambda: float(l0), lambda: l1)
@@ -422,6 +443,13 @@ class SparseStep:
     def _blocks(self, n: int | None = None) -> list[slice]:
         n = self._d_sae if n is None else n
         return [slice(i, min(n, i + FEATURES)) for i in range(0, n, FEATURES)]
+
+    def _refuse_dense(self, pairs: list[Pairs]) -> None:
+        """Leaves the step to SAELens where that is faster, as the data say: so they do
+        in a resumed run. With numba's kernels it never is."""
+        n_pairs = sum(len(piece.token) for piece in pairs)
+        if n_pairs > self._kernels.DENSE_ABOVE * len(self._x) * self._d_sae:
+            raise _TooDense
 
     # -- forward ---------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The inner loops of the sparse training step, compiled by numba.
 
-All of them work on *pairs*: the (feature, token, value) where an activation is not zero,
-kept feature by feature as in a CSC matrix. The pairs of row (feature) j are
+All of them work on *pairs*: the (feature, token, value) where an activation is not
+zero, kept feature by feature as in a CSC matrix. The pairs of row (feature) j are
 `first[j]:first[j + 1]` in `token` (int32, ascending) and `value` (float32).
 
 Every function releases the GIL, allocates next to nothing, and gives the same bits
@@ -18,12 +18,17 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 # Sums may be split over vector lanes and a product be fused with the sum that follows:
 # rounding only. Not "nnan" and "ninf": a NaN has to come through.
 _SUMS = {"reassoc", "contract", "nsz"}
 LANES = 64
+# The density above which SAELens's dense step takes less time than this: none.
+DENSE_ABOVE = 1.0
+# Sixteen cache lines of a row.
+_AHEAD_COLUMNS = 256
 
 
 def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -42,7 +47,7 @@ def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 @intrinsic
-def _lanes_above(_context, row, start, bias, scale, floor):  # noqa: ANN001, ANN202
+def _lanes_above(_context, row, start, bias, scale, floor):
     """Bit i says: not ((row[start + i] + bias) * scale <= floor), NaN included.
 
     A vector comparison into one word: what is below the floor, nearly everything, costs
@@ -50,13 +55,13 @@ def _lanes_above(_context, row, start, bias, scale, floor):  # noqa: ANN001, ANN
     """
     signature = types.uint64(row, start, bias, scale, floor)
 
-    def build(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+    def build(context, builder, signature, arguments):
         array, start, bias, scale, floor = arguments
         lanes = ir.VectorType(ir.FloatType(), LANES)
         same = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         none = ir.Constant(lanes, ir.Undefined)
 
-        def in_every_lane(x):  # noqa: ANN001, ANN202
+        def in_every_lane(x):
             one = builder.insert_element(none, x, ir.Constant(ir.IntType(32), 0))
             return builder.shuffle_vector(one, none, same)
 
@@ -73,14 +78,42 @@ def _lanes_above(_context, row, start, bias, scale, floor):  # noqa: ANN001, ANN
 
 
 @intrinsic
-def _lowest_bit(_context, word):  # noqa: ANN001, ANN202
+def _lowest_bit(_context, word):  # noqa: ARG001
     """Index of the lowest set bit of a word that is not zero."""
     signature = types.int64(types.uint64)
 
-    def build(_context, builder, _signature, arguments):  # noqa: ANN001, ANN202
+    def build(_context, builder, _signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return signature, build
+
+
+@intrinsic
+def _prefetch(_context, matrix, row, column):
+    """Asks for the cache line of matrix[row, column]."""
+    signature = types.void(matrix, row, column)
+
+    def build(context, builder, signature, arguments):
+        array, row, column = arguments
+        array = context.make_array(signature.args[0])(context, builder, array)
+        width = builder.extract_value(array.shape, 1)
+        at = builder.gep(array.data, [builder.add(builder.mul(row, width), column)])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        read_keep_data = [ir.Constant(number, n) for n in (0, 3, 1)]
+        builder.call(fetch, [builder.bitcast(at, byte), *read_keep_data])
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+@_compiled()
+def _prefetch_row(matrix, row, start, stop):
+    """Asks for the beginning of what comes next: no processor guesses which row that
+    is; of what follows in the row it then thinks by itself."""
+    for column in range(start, min(stop, start + _AHEAD_COLUMNS), 16):
+        _prefetch(matrix, row, column)
 
 
 @_compiled()
@@ -146,20 +179,27 @@ def _key(bits):
 def _kth_key(keys, k):
     """The k-th largest of the keys (1 <= k <= their number), by bisection.
 
-    32 passes that vectorise, whatever the data: no worst case, no copy.
+    At most 33 passes that vectorise, whatever the data: no worst case, no copy.
     """
     low, high = np.uint64(0), np.uint64(1) << np.uint64(32)
     while high - low > 1:
         middle = (low + high) >> np.uint64(1)
         bound = np.uint32(middle)
-        above = 0
+        # 32 bits: twice as many to a vector.
+        above = np.int32(0)
         for i in range(keys.shape[0]):
-            above += keys[i] >= bound
+            above = np.int32(above + np.int32(keys[i] >= bound))
         if above >= k:
             low = middle
         else:
             high = middle
-    return np.uint32(low)
+        if above == k:
+            break
+    kth, bound = np.uint32(0xFFFFFFFF), np.uint32(low)
+    for i in range(keys.shape[0]):
+        if keys[i] >= bound:
+            kth = min(kth, keys[i])
+    return kth
 
 
 @_compiled()
@@ -294,6 +334,8 @@ def decode(first, token, value, weights, out, start, stop):
     for j in range(first.shape[0] - 1):
         row = weights[j, start:stop]
         for p in range(first[j], first[j + 1]):
+            if p + 2 < token.shape[0]:
+                _prefetch_row(out, np.int64(token[p + 2]), start, stop)
             target, a = out[token[p], start:stop], value[p]
             for c in range(stop - start):
                 target[c] += a * row[c]

@@ -14,6 +14,8 @@ from torch.nn.functional import embedding_bag
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# The density above which SAELens's dense step takes less time than this.
+DENSE_ABOVE = 0.13
 # Pairs at once where rows are gathered: what is in between stays in the cache.
 _PAIRS_AT_ONCE = 2048
 

@@ -2,9 +2,9 @@
 
 Notation, for a batch of n tokens: x the scaled activations, z = x - b_dec (or x) what
 the encoder reads, p = z W_enc + b_enc the pre-activations, a the activations, r the
-residual x_hat - x with x_hat = a W_dec + b_dec, e = 2 r / n its gradient, |W_j| the norm
-of decoder row j. SAELens's `saes/*_sae.py` has the losses; its autograd gives the same
-gradients.
+residual x_hat - x with x_hat = a W_dec + b_dec, e = 2 r / n its gradient, |W_j| the
+norm of decoder row j. SAELens's `saes/*_sae.py` has the losses; its autograd gives the
+same gradients.
 """
 
 from typing import TYPE_CHECKING
@@ -29,7 +29,9 @@ class StandardStep(SparseStep):
     """
 
     def _forward(self) -> Forward:
-        pairs = self._encode(self._w["b_enc"], *self._ones_and_zeros())
+        zero, one = np.zeros(self._d_sae, np.float32), np.ones(self._d_sae, np.float32)
+        pairs = self._encode(self._w["b_enc"], one, zero)
+        self._refuse_dense(pairs)
         residual = self._w["b_dec"] - self._x
         self._decode(pairs, self._w["W_dec"], residual)
         norms = self._norms()
@@ -54,9 +56,6 @@ class StandardStep(SparseStep):
         self._each(piece_of, pairs)
         self._set_b_dec(error, self._g["b_enc"])
 
-    def _ones_and_zeros(self) -> "tuple[Floats, Floats]":
-        return np.ones(self._d_sae, np.float32), np.zeros(self._d_sae, np.float32)
-
 
 class GatedStep(SparseStep):
     """Gate g = z W_enc + b_gate, magnitude m = exp(r) z W_enc + b_mag;
@@ -71,6 +70,7 @@ class GatedStep(SparseStep):
     def _forward(self) -> Forward:
         zero, one = np.zeros(self._d_sae, np.float32), np.ones(self._d_sae, np.float32)
         gates = self._encode(self._w["b_gate"], one, zero)
+        self._refuse_dense(gates)
         acts = [piece._replace(value=self._magnitude(piece)) for piece in gates]
         residual = self._w["b_dec"] - self._x
         by_gate = residual.copy()
@@ -150,6 +150,7 @@ class JumpReLUStep(SparseStep):
         # A little below the band's edge, which is for `_is_near` to say.
         floor = threshold - np.float32(0.51) * width
         pairs = self._encode(self._w["b_enc"], np.ones_like(floor), floor)
+        self._refuse_dense(pairs)
         acts = [
             np.where(piece.value <= piece.each(threshold[piece.rows]), 0, piece.value)
             for piece in pairs

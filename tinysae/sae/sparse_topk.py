@@ -1,4 +1,4 @@
-"""TopK, BatchTopK and Matryoshka as sums over pairs; notation in `tinysae.sae.sparse`."""
+"""TopK, BatchTopK and Matryoshka as sums over pairs; notation as in `sparse`."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 # Tokens a task where all of a token's features are needed at once.
-_TOKENS = 512
+_TOKENS = 256
 # The floor that spares BatchTopK most pairs, as a share of its last threshold.
 _PREFILTER = 0.8
 
