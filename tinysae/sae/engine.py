@@ -13,7 +13,7 @@ row then. `contiguous()` gives the usual layout.
 
 Work is cut into pieces that depend on the shapes alone, and no two threads ever add to
 one number: same settings, seed and machine give the same bits, with any number of
-threads.
+threads. (SAELens's own step does depend on their number.)
 """
 
 import logging
@@ -151,7 +151,7 @@ class EngineChoice(NamedTuple):
     @classmethod
     def from_json(cls, made_with: Mapping[str, Any]) -> "EngineChoice | None":
         """What a run has kept; None when it has not (all of) it."""
-        kept = [made_with.get(key) for key in _KEPT_AS]
+        kept: list[Any] = [made_with.get(key) for key in _KEPT_AS]
         return cls(*kept) if all(isinstance(value, str) for value in kept) else None
 
 
@@ -344,12 +344,13 @@ class SparseStep:
     def step(self, batch: "Tensor") -> StepResult:
         """One step on raw activations [tokens, d_in], as `SAETrainer.step` takes it.
 
-        When the loss is no number, the weights stay as they are.
+        When the loss is no number, the weights stay as they are (and numpy need not
+        say so too).
         """
         import torch
 
         try:
-            with torch.no_grad(), one_thread():
+            with torch.no_grad(), one_thread(), np.errstate(all="ignore"):
                 return self._step(batch)
         except _TooDense:
             return SAELensStep(self._trainer).step(batch)
@@ -363,14 +364,18 @@ class SparseStep:
         self._sae.train()
         self._trainer.n_training_samples += batch.shape[0]
         self._count(found.fired)
-        loss = sum(found.losses.values())
+        losses = found.losses
+        if not math.isfinite(found.l1):
+            # A decoder row that is no number, though perhaps no token needs it now.
+            losses = {**losses, "mse_loss": math.nan}
+        loss = sum(losses.values())
         if math.isfinite(loss):
             self._backward(found)
             self._descend()
         self._schedule()
         n = len(self._x)
         l0, l1 = found.fired.sum() / n, found.l1 / n
-        return StepResult(loss, found.losses, sae_in, lambda: float(l0), lambda: l1)
+        return StepResult(loss, losses, sae_in, lambda: float(l0), lambda: l1)
 
     def _forward(self) -> Forward:
         raise NotImplementedError
@@ -440,9 +445,9 @@ class SparseStep:
             return [work(piece) for piece in pieces]
         return list(self._pool.map(work, pieces))
 
-    def _blocks(self, n: int | None = None) -> list[slice]:
-        n = self._d_sae if n is None else n
-        return [slice(i, min(n, i + FEATURES)) for i in range(0, n, FEATURES)]
+    def _blocks(self, n: int, size: int = FEATURES) -> list[slice]:
+        """0 ... n in slices of `size`."""
+        return [slice(i, min(n, i + size)) for i in range(0, n, size)]
 
     def _refuse_dense(self, pairs: list[Pairs]) -> None:
         """Leaves the step to SAELens where that is faster, as the data say: so they do
@@ -473,7 +478,7 @@ class SparseStep:
                 rows.start, product, bias[rows], scale[rows], floor[rows]
             )
 
-        return self._each(block, self._blocks())
+        return self._each(block, self._blocks(self._d_sae))
 
     def _compress(
         self,
@@ -516,10 +521,7 @@ class SparseStep:
         # Columns, so that threads never meet; each has all the pairs to go through.
         width = -(-self._d_in // self._n_workers)
         width = max(64, -(-width // 16) * 16)
-        self._each(
-            columns,
-            [slice(i, min(self._d_in, i + width)) for i in range(0, self._d_in, width)],
-        )
+        self._each(columns, self._blocks(self._d_in, width))
 
     def _row_sums(self, pairs: list[Pairs], values: "list[Floats]") -> "Floats":
         """[d_sae]: the sum of each feature's `values`, an array for each of `pairs`."""

@@ -19,11 +19,13 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core.cgutils import get_or_insert_function
-from numba.extending import intrinsic
+from numba.extending import intrinsic as _intrinsic
 
 # Sums may be split over vector lanes and a product be fused with the sum that follows:
 # rounding only. Not "nnan" and "ninf": a NaN has to come through.
 _SUMS = {"reassoc", "contract", "nsz"}
+# What it makes of a function has the arguments after the first.
+intrinsic: Any = _intrinsic
 LANES = 64
 # The density above which SAELens's dense step takes less time than this: none.
 DENSE_ABOVE = 1.0

@@ -129,7 +129,7 @@ class TopKStep(SparseStep):
         """The same pairs with p for s."""
         if not self._cfg.rescale_acts_by_decoder_norm:
             return pairs
-        inverse = 1 / self._scale
+        inverse = np.reciprocal(self._scale)
         for piece in pairs:
             here = slice(piece.first[0], piece.first[-1])
             piece.value[here] *= piece.each(inverse[piece.rows])
@@ -204,11 +204,7 @@ class TopKStep(SparseStep):
                 *(to_enc[rows], to_bias[rows]),
             )
 
-        size = FEATURES // 8
-        self._each(
-            features,
-            [slice(i, min(len(dead), i + size)) for i in range(0, len(dead), size)],
-        )
+        self._each(features, self._blocks(len(dead), FEATURES // 8))
         self._g["W_dec"][dead] += to_dec
         self._g["W_enc"][dead] += to_enc
         self._g["b_enc"][dead] += to_bias
