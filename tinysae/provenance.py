@@ -14,7 +14,10 @@ from tinysae.data.corpus import token_chunks
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
 
-PACKAGES = ("torch", "sae-lens", "transformer-lens", "transformers", "numpy")
+PACKAGES = (
+    *("torch", "sae-lens", "transformer-lens", "transformers"),
+    *("numpy", "numba"),
+)
 # Enough to tell two texts, or two tokenizers, apart.
 FINGERPRINT_CONTEXTS = 64
 GIT_PATIENCE_S = 5

@@ -139,14 +139,17 @@ def has_newest_sae(run: Run) -> bool:
 
 def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     """Trains to the end or to a stop; the SAE is saved either way."""
+    from tinysae.sae.engine import EngineChoice
     from tinysae.sae.train import SAETraining
 
     config = run.config
+    engine = EngineChoice.from_json(run.made_with())
     d_in = model.hook_widths.get(config.hook_name, model.d_model)
     check_memory(config, d_in, model.n_parameters)
     with _quits_when_asked(run):
-        training = SAETraining(config, model)
-        write_made_with(run, provenance(config, model, training.device))
+        training = SAETraining(config, model, engine)
+        made_with = provenance(config, model, training.device)
+        write_made_with(run, {**made_with, **(engine.to_json() if engine else {})})
         if found := checkpoints(run):
             training.resume(found[-1].path)
             logger.info("goes on after step %d", training.n_steps)
@@ -154,6 +157,7 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         reporter.begin("norm", config.n_batches_for_norm_estimate)
         if not training.estimate_norm(reporter.reached):
             return False
+    write_made_with(run, {**made_with, **training.engine.to_json()})
     with (
         MetricsLog[StepMetrics](run.metrics_path) as rows,
         MetricsLog[EvalMetrics](run.evals_path) as evals,

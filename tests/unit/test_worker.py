@@ -24,8 +24,10 @@ from tinysae.runs.store import (
     create_run,
     is_locked,
     open_run,
+    write_made_with,
     write_status,
 )
+from tinysae.sae.engine import EngineChoice
 from tinysae.sae.files import load_sae
 
 # Importing torch and its friends takes seconds on a busy machine.
@@ -100,6 +102,9 @@ def test_a_run_goes_from_start_to_an_index(tiny_model_dir: Path) -> None:
     assert figures is not None
     assert figures["d_sae"] == 32
     assert run.features_dir.is_dir()
+    made_with = run.made_with()
+    assert made_with["engine"] == "sparse (numba)", made_with["engine_reason"]
+    assert made_with["encoder_product"]
 
 
 def steps_of(run: Run) -> list[int]:
@@ -184,6 +189,16 @@ def test_a_worker_that_still_loads_can_be_stopped(tiny_model_dir: Path) -> None:
     wait_for(lambda: ended(run), "the stop")
     assert run.status.state == "stopped"
     assert steps_of(run) == []
+
+
+def test_a_resumed_run_keeps_the_engine_it_began_with(tiny_model_dir: Path) -> None:
+    run = create_run(config_for(tiny_model_dir))
+    began = EngineChoice("sparse (torch)", "numba is not installed", "torch")
+    write_made_with(run, began.to_json())
+    launch.launch(run, "train")
+    wait_for(lambda: ended(run), "the run")
+    assert run.status.state == "done", run.log_path.read_text()
+    assert EngineChoice.from_json(run.made_with()) == began
 
 
 def test_a_run_that_cannot_start_says_why(tmp_path: Path) -> None:

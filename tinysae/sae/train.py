@@ -1,13 +1,17 @@
-"""Training an SAE: SAELens's own training step, driven so that it can be watched.
+"""Training an SAE: SAELens's trainer, driven so that it can be watched.
 
 `sae_lens.SAETrainer.fit` logs to wandb only and cannot be stopped without losing the
-weights; its `step` is the public seam used here, so that losses are SAELens's own.
+weights. Here its steps are taken one by one, by `tinysae.sae.engine`: with SAELens's
+losses, on SAELens's objects, mostly without its dense products.
 """
 
 import copy
 import json
+import logging
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +26,13 @@ from tinysae.runs.metrics import DENSITY_EDGES, EvalMetrics, StepMetrics
 from tinysae.sae.architectures import build_training_sae, fold_activation_norm
 from tinysae.sae.checkpoints import load_checkpoint, write_checkpoint
 from tinysae.sae.divergence import DivergenceWatch
+from tinysae.sae.engine import (
+    EngineChoice,
+    StepResult,
+    choose_engine,
+    make_step,
+    numba_problem,
+)
 from tinysae.sae.evaluate import evaluate
 from tinysae.sae.files import RUNNER_CFG_NAME, SPARSITY_NAME
 
@@ -34,18 +45,29 @@ if TYPE_CHECKING:
 # than the tutorial logs.
 ROWS_PER_RUN = 1000
 MAX_STEPS_A_ROW = 30
-L1_LOSS = "losses/l1_loss"
+
+logger = logging.getLogger(__name__)
 
 
 class SAETraining:
     """One SAE being trained on one model's activations.
+
+    Args:
+        config: the settings.
+        model: whose activations.
+        engine: what the run's earlier steps were computed by, if there were any.
 
     Raises:
         SettingError: the model has no such hook, or not that context size.
         MissingError: no such text, or the device is not there.
     """
 
-    def __init__(self, config: TrainConfig, model: "LoadedModel") -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        model: "LoadedModel",
+        engine: EngineChoice | None = None,
+    ) -> None:
         import torch
         from sae_lens.training.sae_trainer import SAETrainer
 
@@ -71,6 +93,18 @@ class SAETraining:
             self._sae,
             self._batches,
         )
+        self._engine_before = engine
+        # Seconds, the first time on a machine: behind the measuring of the norm.
+        self._compiling = threading.Thread(target=numba_problem, daemon=True)
+        self._compiling.start()
+
+    @cached_property
+    def engine(self) -> EngineChoice:
+        """What computes the steps, and why."""
+        self._compiling.join()
+        choice = choose_engine(self._trainer, self._engine_before)
+        logger.info("%s", ", ".join(filter(None, choice)))
+        return choice
 
     @property
     def needs_norm(self) -> bool:
@@ -145,15 +179,16 @@ class SAETraining:
         """
         trainer, total = self._trainer, self.config.total_training_steps
         every = min(max(1, total // ROWS_PER_RUN), MAX_STEPS_A_ROW)
+        stepper = make_step(trainer, self.engine)
         while trainer.n_training_steps < total:
             trainer.maybe_reset_sparsity()
             lr = trainer.optimizer.param_groups[0]["lr"]
-            output = trainer.step(next(self._batches))
+            result = stepper.step(next(self._batches))
             step = trainer.n_training_steps
             trainer.n_training_steps += 1
-            self._raise_if_diverged(output, step)
+            self._raise_if_diverged(result, step)
             is_row = step % every == 0 or trainer.n_training_steps == total
-            row = self._row(output, step, lr) if is_row else None
+            row = self._row(result, step, lr) if is_row else None
             if not progress(trainer.n_training_samples, row):
                 return False
         return True
@@ -196,13 +231,9 @@ class SAETraining:
         counts = torch.histogram(fired.float().cpu(), edges).hist.int().tolist()
         return [int((rates == 0).sum()), *counts]
 
-    def _raise_if_diverged(self, output: Any, step: int) -> None:
-        def variance() -> float:
-            x = output.sae_in.float()
-            return (x - x.mean(0)).pow(2).sum(-1).mean().item()
-
-        mse = output.losses["mse_loss"].item()
-        if self._watch.has_diverged(output.loss.item(), mse, variance):
+    def _raise_if_diverged(self, result: StepResult, step: int) -> None:
+        mse = result.losses["mse_loss"]
+        if self._watch.has_diverged(result.loss, mse, result.variance):
             # The largest step size that a person would try next.
             values = {"step": step, "lr": self.config.lr, "better": self.config.lr / 5}
             if not math.isfinite(mse):
@@ -211,24 +242,23 @@ class SAETraining:
                 "diverged_far", times=round(self._watch.times_best), **values
             )
 
-    def _row(self, output: Any, step: int, lr: float) -> StepMetrics:
-        log = self._trainer.build_train_step_log_dict(
-            output, self._trainer.n_training_samples
-        )
+    def _row(self, result: StepResult, step: int, lr: float) -> StepMetrics:
+        trainer, losses = self._trainer, result.losses
         row: StepMetrics = {
             "step": step,
-            "n_tokens": self._trainer.n_training_samples,
-            "mse": log["losses/mse_loss"],
-            "l1": log[L1_LOSS] if L1_LOSS in log else _l1_norm(self._sae, output),
-            "loss": log["losses/overall_loss"],
-            "l0": log["metrics/l0"],
-            "explained_variance": log["metrics/explained_variance"],
-            "n_dead": int(log["sparsity/dead_features"]),
+            "n_tokens": trainer.n_training_samples,
+            "mse": losses["mse_loss"],
+            # Architectures without that penalty show what it would penalise.
+            "l1": losses["l1_loss"] if "l1_loss" in losses else result.l1(),
+            "loss": result.loss,
+            "l0": result.l0(),
+            "explained_variance": result.explained_variance(),
+            "n_dead": int(trainer.dead_neurons.sum()),
             "lr": lr,
         }
         # Not for the architectures that penalise nothing.
-        for coefficient in self._trainer.sae.get_coefficients():
-            row["coefficient"] = log[f"details/{coefficient}_coefficient"]
+        for scheduler in trainer.coefficient_schedulers.values():
+            row["coefficient"] = scheduler.value
         return row
 
     def save(self, folder: Path) -> None:
@@ -244,6 +274,8 @@ class SAETraining:
         trainer.sae, training = copy.deepcopy(trainer.sae), trainer.sae
         try:
             sae, scale = trainer.sae, trainer.activation_scaler.scaling_factor
+            # Ours lies in memory by feature, which safetensors does not write.
+            sae.W_enc.data = sae.W_enc.data.contiguous()
             if scale is not None:
                 fold_activation_norm(sae, scale)
             sae.cfg.normalize_activations = "none"
@@ -275,15 +307,6 @@ class _InTraining:
 
     def decode(self, acts: "Tensor") -> "Tensor":
         return self._sae.decode(acts) / self._scale
-
-
-def _l1_norm(sae: Any, output: Any) -> float:
-    """What L1 would penalise, for architectures without that penalty."""
-    acts = output.feature_acts.detach().float()
-    # Activations of these are times the decoder's norms already.
-    if not getattr(sae.cfg, "rescale_acts_by_decoder_norm", False):
-        acts = acts * sae.W_dec.detach().float().norm(dim=-1)
-    return acts.sum(-1).mean().item()
 
 
 def resolve_device(name: str) -> str:
