@@ -60,7 +60,7 @@ from tests.browser.test_main_job import LOADED_MS, expect_curves
 from tinysae.config import TrainConfig
 from tinysae.presets import GOOD_TOKENS, PRESETS
 from tinysae.runs.launch import launch, request_stop, start
-from tinysae.runs.metrics import read_metrics
+from tinysae.runs.metrics import TIMES, read_metrics
 from tinysae.runs.store import Run, is_locked
 from tinysae.sae.files import load_sae
 
@@ -152,7 +152,7 @@ class Curves(NamedTuple):
         figures = run.evaluation() or {}
         return cls(
             # Time passes as it likes.
-            [{k: v for k, v in row.items() if k != "seconds"} for row in rows],
+            [{k: v for k, v in row.items() if k not in TIMES} for row in rows],
             _rows(run.evals_path),
             {name: float(figures.get(name, "nan")) for name in FIGURES},
         )

@@ -138,9 +138,8 @@ def training_config(tokens: int, seed: int) -> TrainConfig:
     )
 
 
-def saelens_model() -> HookedTransformer:
-    """The embedded model as SAELens would load it by name: weights unprocessed."""
-    path = str(STORYBOOK_DIR)
+def saelens_model(path: str = str(STORYBOOK_DIR)) -> HookedTransformer:
+    """A model on disk as SAELens would load it by name: weights unprocessed."""
     config = get_pretrained_model_config(path, device="cpu")
     model = HookedTransformer(config)
     model.load_and_process_state_dict(
@@ -293,7 +292,7 @@ def runner_config(
     torch.set_rng_state(state)
     return LanguageModelSAERunnerConfig(
         sae=sae,
-        model_name=str(STORYBOOK_DIR),
+        model_name=config.model_name,
         hook_name=config.hook_name,
         dataset_path=config.dataset_path,
         context_size=context,

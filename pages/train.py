@@ -108,6 +108,7 @@ def live(
         if status.is_working:
             train_run.show_progress(run, status)
         own = curves(run)
+        train_run.show_engine(run, own)
         train_run.show_advice(run, own)
         show_curves(run, own, others, labels)
         train_run.show_log(run)

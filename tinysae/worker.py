@@ -139,7 +139,7 @@ def has_newest_sae(run: Run) -> bool:
 
 def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     """Trains to the end or to a stop; the SAE is saved either way."""
-    from tinysae.sae.engine import EngineChoice
+    from tinysae.sae.engine import DENSE_STEP, EngineChoice
     from tinysae.sae.train import SAETraining
 
     config = run.config
@@ -148,8 +148,8 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     check_memory(config, d_in, model.n_parameters)
     with _quits_when_asked(run):
         training = SAETraining(config, model, engine)
-        made_with = provenance(config, model, training.device)
-        write_made_with(run, {**made_with, **(engine.to_json() if engine else {})})
+        made_with = {**run.made_with(), **provenance(config, model, training.device)}
+        write_made_with(run, made_with)
         if found := checkpoints(run):
             training.resume(found[-1].path)
             logger.info("goes on after step %d", training.n_steps)
@@ -157,7 +157,10 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         reporter.begin("norm", config.n_batches_for_norm_estimate)
         if not training.estimate_norm(reporter.reached):
             return False
-    write_made_with(run, {**made_with, **training.engine.to_json()})
+    made_with |= training.engine.to_json()
+    # What it was when the run began, as the engine.
+    dense = run.made_with().get(DENSE_STEP) or round(training.dense_step_seconds(), 4)
+    write_made_with(run, {**made_with, DENSE_STEP: dense})
     with (
         MetricsLog[StepMetrics](run.metrics_path) as rows,
         MetricsLog[EvalMetrics](run.evals_path) as evals,
@@ -167,7 +170,9 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
 
         def progress(n_tokens: int, row: StepMetrics | None) -> bool:
             if row is not None:
-                rows.append({**row, "seconds": round(reporter.seconds, 3)})
+                row["seconds"] = round(reporter.seconds, 3)
+                row["step_seconds"] = round(training.step_seconds, 6)
+                rows.append(row)
             looks.look_if_due()
             keeper.keep_if_due()
             return reporter.reached(n_tokens)
@@ -178,6 +183,7 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         to_the_end = training.run(progress)
         reporter.end(n_tokens=training.n_steps * batch)
         keeper.keep()
+    training.close()
     with staged_folder(run.sae_dir) as stage:
         training.save(stage)
     return to_the_end

@@ -15,8 +15,10 @@ from tinysae.runs.store import (
     RunStatus,
     create_run,
     list_runs,
+    write_made_with,
     write_status,
 )
+from tinysae.sae.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
 from tinysae.sae.estimate import Speed
 from tinysae.ui import cache
 from tinysae.ui.page import plain
@@ -303,10 +305,38 @@ def test_advice_is_shown_with_the_setting_to_change() -> None:
     assert "l1_coefficient" in app.warning[0].value.replace("\\", "")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("reason", ["", *REASONS])
+def test_what_computes_the_steps_is_said_and_how_fast_it_is(
+    reason: str, language: Language
+) -> None:
+    run = create_run(TrainConfig())
+    name = DENSE if reason and "numba" not in reason else "sparse (numba)"
+    engine = EngineChoice(name, reason, "torch")
+    write_made_with(run, {**engine.to_json(), DENSE_STEP: 0.25})
+    with MetricsLog[StepMetrics](run.metrics_path) as log:
+        log.append(step_row(step=1, step_seconds=0.02))
+    write_status(run.path, RunStatus("stopped"))
+    found = shown(opened(language, run=run.id))
+    assert ("12.5" in found) == (name != DENSE)
+    if reason:
+        assert text(f"train.engine_why_{reason}", language) in found
+
+
+@pytest.mark.parametrize(
+    "made_with", [{"engine": 3}, {"engine": "<b>", "engine_reason": "<b>"}]
+)
+def test_an_engine_that_is_none_is_not_shown(made_with: dict[str, Any]) -> None:
+    run = create_run(TrainConfig())
+    write_made_with(run, {"encoder_product": "", DENSE_STEP: "<b>", **made_with})
+    write_status(run.path, RunStatus("stopped"))
+    assert "<b>" not in shown(opened(run=run.id))
+
+
 def test_memory_that_is_not_there_is_refused_before_work_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4))
+    monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4, 2))
     app = opened()
     while not cache.warm_up_state().done:
         time.sleep(0.05)
@@ -321,7 +351,7 @@ def test_memory_that_is_not_there_is_refused_before_work_starts(
 def test_the_expansion_factor_is_another_way_to_say_d_sae(
     started: list[TrainConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4))
+    monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4, 2))
     app = opened()
     while not cache.warm_up_state().done:
         time.sleep(0.05)

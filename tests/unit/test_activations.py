@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Iterator
 from itertools import islice
 
@@ -5,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from tinysae.data.activations import activation_batches, shuffled
+from tinysae.data.activations import activation_batches, ahead, shuffled
 
 ROWS_A_PART = 70
+PATIENCE_S = 60
 
 
 def batches(start: int = 0, seed: int = 0, **changes: int) -> Iterator[torch.Tensor]:
@@ -58,6 +60,55 @@ def test_the_stream_can_be_entered_anywhere(start: int, batch_size: int) -> None
 def test_the_same_seed_gives_the_same_batches() -> None:
     assert torch.equal(next(batches(seed=1)), next(batches(seed=1)))
     assert not torch.equal(next(batches(seed=1)), next(batches(seed=2)))
+
+
+def test_what_is_made_ahead_is_bounded_and_in_order() -> None:
+    made: list[int] = []
+    taken = 0
+
+    def numbers() -> Iterator[int]:
+        for i in range(1, 50):
+            made.append(i)
+            # The consumer counts after it was served: one more may be on its way.
+            assert i <= taken + 3 + 1
+            yield i
+
+    for taken, number in enumerate(ahead(numbers(), 3), start=1):
+        assert number == taken
+    assert made == list(range(1, 50))
+
+
+def test_what_fails_ahead_fails_where_it_would_have_been_used() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise KeyError("broken")
+
+    items = ahead(broken(), 5)
+    assert next(items) == 1
+    with pytest.raises(KeyError):
+        next(items)
+
+
+def test_closing_stops_what_is_made_ahead() -> None:
+    go_on, made = threading.Event(), []
+
+    def slow() -> Iterator[int]:
+        for i in range(100):
+            made.append(i)
+            yield i
+            go_on.wait(PATIENCE_S)
+
+    items = ahead(slow(), 4)
+    assert next(items) == 0
+    before = threading.active_count()
+    closer = threading.Timer(0, go_on.set)
+    closer.start()
+    items.close()
+    closer.join()
+    # The one that was being made, and none of those after it that nobody waits for.
+    assert len(made) < 100
+    assert threading.active_count() < before + 1
+    assert list(items) == []
 
 
 def test_activations_come_in_reading_order(tiny_model) -> None:

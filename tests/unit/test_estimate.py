@@ -15,12 +15,12 @@ from tinysae.sae.estimate import (
     memory_bytes,
 )
 
-SPEED = Speed(product_flops=1e11, pass_bytes=1e10, model_tokens=1e5)
+SPEED = Speed(product_flops=1e11, pass_bytes=1e10, model_tokens=1e5, n_cores=2)
 
 
 def test_twice_the_speed_takes_half_the_time() -> None:
     config = TrainConfig()
-    twice = Speed(*(2 * value for value in vars(SPEED).values()))
+    twice = Speed(2e11, 2e10, 2e5, n_cores=2)
     slow, fast = (
         estimate(config, SPEED, 256, 10**6),
         estimate(config, twice, 256, 10**6),
@@ -33,7 +33,7 @@ def test_twice_the_speed_takes_half_the_time() -> None:
 
 
 def test_a_model_that_takes_all_the_time_sets_the_speed() -> None:
-    model_only = Speed(1e30, 1e30, 1000.0)
+    model_only = Speed(1e30, 1e30, 1000.0, n_cores=1)
     guess = estimate(TrainConfig(), model_only, 256, 10**6)
     assert guess.tokens_per_s == pytest.approx((1000 * LOW, 1000 * HIGH))
 

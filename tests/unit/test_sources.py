@@ -21,7 +21,7 @@ from transformers import (
 
 from tests.unit.tiny_model import N_CTX, save_model, save_tokenizer
 from tinysae.errors import DamagedError, InputError, MissingError
-from tinysae.model import sources
+from tinysae.model import lean, sources
 from tinysae.model.forward import activations, logits, logits_with
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
 from tinysae.model.texts import WindowStream, token_texts
@@ -137,6 +137,50 @@ def test_lean_copy_gives_transformers_own_logits(
     torch.testing.assert_close(
         logits(tiny_model, tokens), expected, rtol=1e-5, atol=2e-5
     )
+
+
+@pytest.mark.parametrize("product", ["onednn", "torch"])
+def test_lean_copies_agree_whatever_computes_their_products(
+    product: str, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = AutoModelForCausalLM.from_pretrained(
+        tiny_model_dir, attn_implementation="eager"
+    ).eval()
+    monkeypatch.setattr(lean, "choose_product", lambda: product)
+    copied = lean.lean_copy(own)
+    # Few rows are computed in another way than many; a gradient is torch's own.
+    for pos in (3, N_CTX):
+        tokens = torch.randint(0, own.config.vocab_size, (2, pos))
+        with torch.no_grad():
+            expected = own(tokens).logits
+            found = copied(tokens).logits
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-5)
+    for model in (own, copied):
+        model(tokens).logits.square().mean().backward()
+        weight = model.get_submodule("transformer.h.0.mlp.c_fc").weight
+        gradient = weight.grad.clone()
+        model.zero_grad()
+        if model is own:
+            expected = gradient
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_what_lies_between_fused_functions_can_still_be_read(
+    tiny_model: LoadedModel,
+) -> None:
+    tokens, seen = random_tokens(tiny_model, pos=N_CTX), {}
+    mlp = tiny_model.plain.get_submodule("transformer.h.0.mlp")
+    with torch.no_grad():
+        expected = tiny_model.plain(tokens).logits
+        for name in ("c_fc", "act"):
+            handle = mlp.get_submodule(name).register_forward_hook(
+                lambda *inout, name=name: seen.update({name: inout[2]})
+            )
+            found = tiny_model.plain(tokens).logits
+            handle.remove()
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-5)
+    gelu = torch.nn.functional.gelu(seen["c_fc"], approximate="tanh")
+    torch.testing.assert_close(seen["act"], gelu, rtol=1e-5, atol=1e-5)
 
 
 def check_hooks(model: LoadedModel) -> None:

@@ -17,7 +17,7 @@ from tinysae.config import TrainConfig
 from tinysae.errors import BusyError
 from tinysae.runs import launch
 from tinysae.runs.checkpoints import checkpoints
-from tinysae.runs.metrics import read_evals, read_metrics
+from tinysae.runs.metrics import TIMES, read_evals, read_metrics
 from tinysae.runs.store import (
     Run,
     RunStatus,
@@ -27,7 +27,7 @@ from tinysae.runs.store import (
     write_made_with,
     write_status,
 )
-from tinysae.sae.engine import EngineChoice
+from tinysae.sae.engine import DENSE_STEP, EngineChoice
 from tinysae.sae.files import load_sae
 
 # Importing torch and its friends takes seconds on a busy machine.
@@ -105,6 +105,8 @@ def test_a_run_goes_from_start_to_an_index(tiny_model_dir: Path) -> None:
     made_with = run.made_with()
     assert made_with["engine"] == "sparse (numba)", made_with["engine_reason"]
     assert made_with["encoder_product"]
+    assert made_with[DENSE_STEP] > 0
+    assert all(row.get("step_seconds", 0) > 0 for row in rows)
 
 
 def steps_of(run: Run) -> list[int]:
@@ -116,7 +118,7 @@ def same_rows(run: Run, other: Run) -> bool:
 
     def numbers(run: Run) -> list[dict[str, Any]]:
         rows = read_metrics(run.metrics_path).rows
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+        return [{k: v for k, v in row.items() if k not in TIMES} for row in rows]
 
     evals = read_evals(run.evals_path).rows == read_evals(other.evals_path).rows
     return evals and numbers(run) == numbers(other)
@@ -193,7 +195,7 @@ def test_a_worker_that_still_loads_can_be_stopped(tiny_model_dir: Path) -> None:
 
 def test_a_resumed_run_keeps_the_engine_it_began_with(tiny_model_dir: Path) -> None:
     run = create_run(config_for(tiny_model_dir))
-    began = EngineChoice("sparse (torch)", "numba is not installed", "torch")
+    began = EngineChoice("sparse (torch)", "no_numba", "torch")
     write_made_with(run, began.to_json())
     launch.launch(run, "train")
     wait_for(lambda: ended(run), "the run")

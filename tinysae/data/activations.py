@@ -5,8 +5,11 @@ That is what makes a resumed run go on with exactly the batches that an uninterr
 one would have seen, with nothing of the shuffle buffer saved.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tinysae.model.sources import LoadedModel
+
+
+T = TypeVar("T")
 
 
 def activation_batches(
@@ -36,15 +42,41 @@ def activation_batches(
         )
 
 
+def ahead(items: Iterator[T], n: int) -> Generator[T]:
+    """The same items, up to `n` of them made in advance by a thread of their own.
+
+    Closing the generator waits for the one being made and drops the others.
+    """
+    import torch
+
+    pool = ThreadPoolExecutor(
+        1,
+        "ahead",
+        initializer=torch.set_num_threads,
+        initargs=(torch.get_num_threads(),),
+    )
+    waiting: deque[Future[T | None]] = deque()
+    try:
+        while True:
+            while len(waiting) < n:
+                waiting.append(pool.submit(next, items, None))
+            item = waiting.popleft().result()
+            if item is None:
+                return
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def shuffled(
-    parts_from: Callable[[int], Iterable["Tensor"]],
+    parts_from: Callable[[int], Iterator["Tensor"]],
     *,
     rows_a_part: int,
     batch_size: int,
     n_batches_in_buffer: int,
     seed: int,
     start: int = 0,
-) -> Iterator["Tensor"]:
+) -> Generator["Tensor"]:
     """Batches of shape [batch_size, d_in] from the `start`-th on, mixed over a buffer.
 
     As in SAELens, half of the buffer is served at a time and mixed with what comes
@@ -52,6 +84,9 @@ def shuffled(
     what is served is the second half of one block, shuffled with the first half of the
     following one. An activation is served at most once; only the first half of the very
     first block never is.
+
+    While a block is served, the parts of the next are made by another thread. Three
+    blocks are in memory at most.
 
     Args:
         parts_from: parts of the stream, each `[rows_a_part, d_in]`, from the n-th on.
@@ -66,17 +101,21 @@ def shuffled(
     served = n_batches_in_buffer // 2
     size = served * batch_size
     first, passed = divmod(start, served)
-    left_over: Tensor | None = None
-    blocks = _blocks(parts_from, rows_a_part, size, first)
-    for number, block in enumerate(blocks, start=first):
-        order = torch.from_numpy(_order(size, seed, number, 0)).to(block.device)
-        early, late = order[: size // 2], order[size // 2 :]
-        if left_over is not None:
-            mixed = torch.cat([left_over, block[early]])
-            final = torch.from_numpy(_order(size, seed, number, 1)).to(block.device)
-            yield from mixed[final].split(batch_size)[passed:]
-            passed = 0
-        left_over = block[late]
+    part, rows_passed = divmod(first * size, rows_a_part)
+    before: Tensor | None = None
+    late = np.empty(0, np.int64)
+    with closing(ahead(parts_from(part), n=-(-size // rows_a_part))) as parts:
+        blocks = _blocks(parts, size, rows_passed)
+        for number, block in enumerate(blocks, start=first):
+            order = _order(size, seed, number, 0)
+            if before is not None:
+                # Rows of the two blocks as if one stood after the other.
+                mixed = np.concatenate([late, size + order[: size // 2]])
+                rows = torch.from_numpy(mixed[_order(size, seed, number, 1)])
+                for own in rows.split(batch_size)[passed:]:
+                    yield _rows_of(before, block, own.to(block.device))
+                passed = 0
+            before, late = block, order[size // 2 :]
 
 
 def _order(size: int, seed: int, block: int, use: int) -> NDArray[np.int64]:
@@ -84,27 +123,27 @@ def _order(size: int, seed: int, block: int, use: int) -> NDArray[np.int64]:
     return np.random.default_rng((seed, block, use)).permutation(size)
 
 
-def _blocks(
-    parts_from: Callable[[int], Iterable["Tensor"]],
-    rows_a_part: int,
-    size: int,
-    first: int,
-) -> Iterator["Tensor"]:
-    """The stream in blocks [size, d_in], from block `first` on."""
-    import torch
+def _rows_of(first: "Tensor", second: "Tensor", rows: "Tensor") -> "Tensor":
+    """Those rows of [2 size, d]: `first` [size, d] and, after it, `second`."""
+    size = len(first)
+    is_first = (rows < size)[:, None]
+    # Gathered one by one: together the two would be copied whole.
+    taken = first[rows.clamp(max=size - 1)]
+    return taken.where(is_first, second[(rows - size).clamp(min=0)])
 
-    part, passed = divmod(first * size, rows_a_part)
-    pending: list[Tensor] = []
-    n_pending = -passed
-    for rows in parts_from(part):
-        pending.append(rows)
-        n_pending += len(rows)
-        if n_pending < size:
-            continue
-        together = torch.cat(pending)[passed:]
-        passed = 0
-        full = len(together) // size * size
-        yield from together[:full].split(size)
-        # A copy, so that the served rows can be freed.
-        pending = [together[full:].clone()]
-        n_pending = len(pending[0])
+
+def _blocks(parts: Iterator["Tensor"], size: int, passed: int) -> Iterator["Tensor"]:
+    """The stream, without its first `passed` rows, in blocks [size, d_in]."""
+    block: Tensor | None = None
+    filled = 0
+    for part in parts:
+        rows, passed = part[passed:], 0
+        while len(rows):
+            if block is None:
+                block, filled = rows.new_empty(size, rows.shape[1]), 0
+            n = min(len(rows), size - filled)
+            block[filled : filled + n] = rows[:n]
+            filled, rows = filled + n, rows[n:]
+            if filled == size:
+                yield block
+                block = None

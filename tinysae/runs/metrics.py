@@ -24,6 +24,8 @@ class StepMetrics(TypedDict):
     n_dead: features that have not fired for `dead_feature_window` steps.
     coefficient: of the sparsity term, warm-up included; standard, gated and jumprelu.
     seconds: of training so far, interruptions not counted.
+    step_seconds: of a step alone, without the making of its batch; the median since
+        the row before.
     """
 
     step: int
@@ -37,6 +39,11 @@ class StepMetrics(TypedDict):
     lr: float
     coefficient: NotRequired[float]
     seconds: NotRequired[float]
+    step_seconds: NotRequired[float]
+
+
+# What two runs of the same settings do not share.
+TIMES = ("seconds", "step_seconds")
 
 
 class EvalMetrics(TypedDict):

@@ -2,7 +2,8 @@
 
 Memory follows from the shapes. Time follows from three speeds that `measure` takes in
 two seconds: of a matrix product, of passing over memory, and of the model reading text.
-How often SAELens's step does each of them is stated per architecture.
+How often the sparse step (`tinysae.sae.engine`) does each of them is fitted to its
+times on one core, from 256 x 1,024 to 1,024 x 8,192.
 """
 
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinysae.config import Architecture, TrainConfig
+from tinysae.config import KEEPS_K, Architecture, TrainConfig
 from tinysae.errors import SettingError
 
 if TYPE_CHECKING:
@@ -18,48 +19,61 @@ if TYPE_CHECKING:
 
 # Each of the three measurements; together two seconds.
 MEASURE_S = 0.6
-PRODUCT_SIZE, PASS_SIZE = 768, 1 << 22
+# A step's product, cut small; and what does not fit into a cache.
+PRODUCT_ROWS, PRODUCT_TOKENS, PRODUCT_WIDTH = 512, 1024, 256
+PASS_SIZE = 1 << 24
 CONTEXTS, CONTEXT_SIZE = 16, 256
 # What a process has loaded before the first tensor (torch, transformers, SAELens).
 LIBRARIES_BYTES = 900_000_000
-# Activations of a batch that are alive at once in a step and its gradient.
+# Activations of a batch that are alive at once in SAELens's step and its gradient,
+# which the sparse one falls back to.
 STEP_COPIES = 6
 # Weights, gradient and Adam's two moments.
 WEIGHT_COPIES = 4
+# Blocks of half a buffer: the one that is served, the one before, the next.
+BLOCKS = 3
 # The machine is never as idle as while it was measured, and rarely half as fast.
 LOW, HIGH = 0.6, 1.3
 FLOAT_BYTES = 4
+# What two threads gain over one, as a share of twice the speed.
+PARALLEL = 0.9
+# An active pair is four sums over d_in, at this share of a product's speed.
+PAIR_SUMS, PAIR_SHARE = 4, 0.19
+# L0 of the architectures that find their own: what it usually comes down to.
+USUAL_L0 = 100
+# The clipping of the gradient, and Adam.
+WEIGHT_PASSES = 7
+# SAELens's step over the sparse one: between 9 and 24 where both were timed.
+DENSE_OVER_SPARSE = 12
 
 
 class _Cost(NamedTuple):
-    """Of one step, in units of [batch, d_sae] times d_in, and of [batch, d_sae]."""
+    """Passes over [batch, d_sae], and how often an active pair is gone through."""
 
-    products: float
     passes: float
+    pairs: float
 
 
-# Products are counted in SAELens 6.54's steps; passes are rough guesses, good at
-# d_sae 1,024 and too low at 4,096, where memory is slower than in `measure`.
 _COSTS: dict[Architecture, _Cost] = {
-    "standard": _Cost(6, 22),
-    "topk": _Cost(5, 40),
-    "batchtopk": _Cost(5, 60),
-    "jumprelu": _Cost(6, 40),
-    "gated": _Cost(12, 45),
-    "matryoshka_batchtopk": _Cost(9, 75),
+    "standard": _Cost(1.5, 1),
+    "topk": _Cost(3.5, 1),
+    "batchtopk": _Cost(3, 1),
+    "jumprelu": _Cost(1.5, 2.2),
+    "gated": _Cost(1.5, 1.8),
+    "matryoshka_batchtopk": _Cost(3, 1),
 }
-# Adam, the norm's clipping and the gradient's zeroing, per weight.
-WEIGHT_PASSES = 14
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Of this machine: products (floating-point operations a second), memory (bytes a
-    second of reading and writing), and the model (tokens a second up to the hook)."""
+    """Of this machine: products (floating-point operations a second, of one core),
+    memory (bytes a second of reading and writing), and the model (tokens a second up to
+    the hook, on all cores)."""
 
     product_flops: float
     pass_bytes: float
     model_tokens: float
+    n_cores: int
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,7 @@ def measure(
     """
     import torch
 
+    from tinysae.model.blas import PRODUCTS, choose_product, one_thread
     from tinysae.model.forward import activations
 
     def rate(work: Callable[[], object], amount: float) -> float:
@@ -99,16 +114,22 @@ def measure(
             n += 1
         return n * amount / (clock() - started)
 
-    square = torch.randn(PRODUCT_SIZE, PRODUCT_SIZE)
+    product = PRODUCTS[choose_product()]
+    weights = torch.randn(PRODUCT_ROWS, PRODUCT_WIDTH).numpy()
+    inputs = torch.randn(PRODUCT_TOKENS, PRODUCT_WIDTH).numpy()
+    flops = 2.0 * PRODUCT_ROWS * PRODUCT_TOKENS * PRODUCT_WIDTH
     long = torch.randn(PASS_SIZE)
     tokens = torch.randint(model.d_vocab, (CONTEXTS, min(CONTEXT_SIZE, model.n_ctx)))
     with torch.inference_mode():
+        with one_thread():
+            product_flops = rate(lambda: product(weights, inputs), flops)
         return Speed(
-            product_flops=rate(lambda: square @ square, 2.0 * PRODUCT_SIZE**3),
-            pass_bytes=rate(long.relu, 2.0 * FLOAT_BYTES * PASS_SIZE),
+            product_flops=product_flops,
+            pass_bytes=rate(long.relu_, 2.0 * FLOAT_BYTES * PASS_SIZE),
             model_tokens=rate(
                 lambda: activations(model, tokens, hook_name), tokens.numel()
             ),
+            n_cores=torch.get_num_threads(),
         )
 
 
@@ -116,14 +137,8 @@ def estimate(
     config: TrainConfig, speed: Speed, d_in: int, n_parameters: int
 ) -> Estimate:
     """Memory, speed and time of `config` on activations of width `d_in`."""
-    cost = _COSTS[config.architecture]
-    batch, pairs = config.train_batch_size_tokens, config.d_sae * d_in
-    seconds_a_step = (
-        cost.products * 2 * batch * pairs / speed.product_flops
-        + cost.passes * 2 * FLOAT_BYTES * batch * config.d_sae / speed.pass_bytes
-        + WEIGHT_PASSES * 2 * FLOAT_BYTES * 2 * pairs / speed.pass_bytes
-        + batch / speed.model_tokens
-    )
+    batch = config.train_batch_size_tokens
+    seconds_a_step = _step_seconds(config, speed, d_in) + batch / speed.model_tokens
     seconds = seconds_a_step * config.total_training_steps
     rate = batch / seconds_a_step
     return Estimate(
@@ -133,16 +148,30 @@ def estimate(
     )
 
 
+def _step_seconds(config: TrainConfig, speed: Speed, d_in: int) -> float:
+    cost, batch = _COSTS[config.architecture], config.train_batch_size_tokens
+    l0 = config.k if config.architecture in KEEPS_K else min(USUAL_L0, config.d_sae)
+    product = 2 * batch * config.d_sae * d_in
+    pairs = 2 * PAIR_SUMS * cost.pairs * batch * l0 * d_in
+    cores = 1 + PARALLEL * (speed.n_cores - 1)
+    passes = (
+        cost.passes * batch * config.d_sae + WEIGHT_PASSES * 2 * config.d_sae * d_in
+    )
+    sparse = (product + pairs / PAIR_SHARE) / (speed.product_flops * cores)
+    sparse += FLOAT_BYTES * passes / speed.pass_bytes
+    is_sparse = config.dtype == "float32" and config.lp_norm == 1
+    return sparse * (1 if is_sparse else DENSE_OVER_SPARSE)
+
+
 def memory_bytes(config: TrainConfig, d_in: int, n_parameters: int) -> int:
     """Memory that the run's worker takes at its peak."""
     batch = config.train_batch_size_tokens
     buffer = config.n_batches_in_buffer * batch * d_in
-    # A block that is shuffled, its copy, and the half that is being served.
     floats = (
         n_parameters
         + WEIGHT_COPIES * 2 * config.d_sae * d_in
         + STEP_COPIES * batch * config.d_sae
-        + 2 * buffer
+        + BLOCKS * buffer // 2
     )
     return LIBRARIES_BYTES + FLOAT_BYTES * floats
 
@@ -165,7 +194,7 @@ def check_memory(config: TrainConfig, d_in: int, n_parameters: int) -> None:
     shares = {
         "d_sae": WEIGHT_COPIES * 2 * config.d_sae * d_in,
         "train_batch_size_tokens": STEP_COPIES * batch * config.d_sae,
-        "n_batches_in_buffer": 2 * config.n_batches_in_buffer * batch * d_in,
+        "n_batches_in_buffer": BLOCKS * config.n_batches_in_buffer * batch * d_in // 2,
     }
     field = max(shares, key=lambda name: shares[name])
     raise SettingError(

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 # Tokens a task where all of a token's features are needed at once.
 _TOKENS = 256
+# Dead features, over how many of them a token keeps, up to which dense products take
+# less time than sums over pairs: those run at a twentieth of a product's speed.
+_DENSE_REVIVAL = 16
 # The floor that spares BatchTopK most pairs, as a share of its last threshold.
 _PREFILTER = 0.8
 
@@ -22,12 +25,15 @@ class _Revival(NamedTuple):
 
     Attributes:
         features: [dead], which they are.
-        pairs: theirs, numbered as in `features`.
+        acts: theirs, p where kept: pairs numbered as in `features`; or, of few
+            features, [tokens, dead] with zeros elsewhere.
+        is_kept: [tokens, dead]; None for pairs, or when all are kept.
         error: [tokens, d_in], the loss's gradient at their reconstruction.
     """
 
     features: "NDArray[np.int64]"
-    pairs: Pairs
+    acts: "Pairs | Floats"
+    is_kept: "NDArray[np.bool_] | None"
     error: "Floats"
 
 
@@ -165,10 +171,52 @@ class TopKStep(SparseStep):
         """One attempt by the features `dead`, whose s are `acts` [n, dead]."""
         n, most = acts.shape[0], self._d_in // 2
         scale = self._cfg.aux_loss_coefficient * min(len(dead) / most, 1.0)
-        k = min(most, len(dead))
-        rows = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
+        error = residual.copy()
+        if len(dead) > _DENSE_REVIVAL * most:
+            kept, is_kept = self._dead_pairs(acts, most, dead), None
+            self._decode([kept], self._w["W_dec"][dead], error)
+        else:
+            kept, is_kept = self._dead_dense(acts, most, dead)
+            weights = self._w["W_dec"][dead]
+
+            def add(rows: slice) -> None:
+                error[rows] += kept[rows] @ weights
+
+            self._each(add, self._blocks(n, _TOKENS))
+        loss = scale * self._mean_square(error)
+        error *= np.float32(2 * scale / n)
+        return loss, _Revival(dead, kept, is_kept, error)
+
+    def _dead_pairs(
+        self, acts: "Floats", most: int, dead: "NDArray[np.int64]"
+    ) -> Pairs:
+        """The `most` largest of every token's `acts`, divided by the scale."""
+        pairs = self._by_feature(*self._dead_rows(acts, most), len(dead))
+        np.divide(pairs.value, pairs.each(self._scale[dead]), out=pairs.value)
+        return pairs
+
+    def _dead_dense(
+        self, acts: "Floats", most: int, dead: "NDArray[np.int64]"
+    ) -> "tuple[Floats, NDArray[np.bool_] | None]":
+        """The same as a matrix, and where they are in it; None for everywhere."""
+        unscaled = acts / self._scale[dead]
+        if len(dead) <= most:
+            return unscaled, None
+        feature, _, _ = self._dead_rows(acts, most)
+        is_kept = np.zeros(acts.shape, np.bool_)
+        np.put_along_axis(is_kept, feature, True, axis=1)
+        unscaled *= is_kept
+        return unscaled, is_kept
+
+    def _dead_rows(
+        self, acts: "Floats", k: int
+    ) -> "tuple[NDArray[np.int32], Floats, NDArray[np.int64]]":
+        """Features and values [n, k] of the k largest of every token's `acts`."""
+        n, d = acts.shape
+        # Fewer than k are kept of a row with infinities; its loss is no number then.
+        rows = np.zeros((n, k), np.int32), np.empty((n, k), np.float32)
         count = np.empty(n, np.int64)
-        zero, one = np.zeros(len(dead), np.float32), np.ones(len(dead), np.float32)
+        zero, one = np.zeros(d, np.float32), np.ones(d, np.float32)
 
         def tokens(begin: int) -> None:
             here = slice(begin, begin + _TOKENS)
@@ -178,23 +226,17 @@ class TopKStep(SparseStep):
             )
 
         self._each(tokens, range(0, n, _TOKENS))
-        pairs = self._by_feature(*rows, count, len(dead))
-        np.divide(pairs.value, pairs.each(self._scale[dead]), out=pairs.value)
-        error = residual.copy()
-        self._decode([pairs], self._w["W_dec"][dead], error)
-        loss = scale * self._mean_square(error)
-        error *= np.float32(2 * scale / n)
-        return loss, _Revival(dead, pairs, error)
+        return *rows, count
 
     def _add_revival(self, revival: _Revival) -> None:
-        dead, pairs, error = revival
+        dead, acts, is_kept, error = revival
         weights = self._w["W_dec"][dead]
         to_dec, to_enc = np.empty_like(weights), np.empty_like(weights)
         to_bias, zero = np.empty(len(dead), np.float32), np.zeros(len(dead), np.float32)
-        slopes = np.empty_like(pairs.value)
 
-        def features(rows: slice) -> None:
-            part = pairs.between(rows.start, rows.stop)
+        def of_pairs(rows: slice) -> None:
+            assert isinstance(acts, Pairs)
+            part = acts.between(rows.start, rows.stop)
             self._kernels.pull(
                 *(*part[1:], error, weights[rows], zero[rows]),
                 *(slopes, to_dec[rows]),
@@ -204,7 +246,20 @@ class TopKStep(SparseStep):
                 *(to_enc[rows], to_bias[rows]),
             )
 
-        self._each(features, self._blocks(len(dead), FEATURES // 8))
+        def of_matrix(rows: slice) -> None:
+            assert not isinstance(acts, Pairs)
+            np.matmul(acts[:, rows].T, error, out=to_dec[rows])
+            slopes = weights[rows] @ error.T
+            if is_kept is not None:
+                slopes *= is_kept[:, rows].T
+            np.matmul(slopes, self._inputs, out=to_enc[rows])
+            slopes.sum(axis=1, out=to_bias[rows])
+
+        if isinstance(acts, Pairs):
+            slopes = np.empty_like(acts.value)
+            self._each(of_pairs, self._blocks(len(dead), FEATURES // 8))
+        else:
+            self._each(of_matrix, self._blocks(len(dead), FEATURES // 8))
         self._g["W_dec"][dead] += to_dec
         self._g["W_enc"][dead] += to_enc
         self._g["b_enc"][dead] += to_bias

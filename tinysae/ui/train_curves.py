@@ -1,6 +1,7 @@
 """A run's curves while it learns: which there are, smoothed, and beside another run."""
 
 from collections.abc import Sequence
+from statistics import median
 from typing import NamedTuple
 
 import streamlit as st
@@ -23,6 +24,8 @@ _OF_EVALS = frozenset({"ce_loss_score"})
 _NEVER_LOG = frozenset({"explained_variance", "ce_loss_score"})
 # The speed is taken over this share of the rows so far: a single step's time jumps.
 SPEED_WINDOW = 20
+# How many of the last rows say what a step takes now.
+RECENT_ROWS = 20
 MOST_SMOOTHING = 0.95
 COMPARED_COLOUR = 5
 
@@ -42,6 +45,11 @@ class Curves(NamedTuple):
         else:
             found = [(row["n_tokens"], row[name]) for row in self.rows if name in row]
         return [x for x, _ in found], [float(y) for _, y in found]
+
+    def step_seconds(self) -> float | None:
+        """What a step has taken lately; None before the first."""
+        took = [row["step_seconds"] for row in self.rows if "step_seconds" in row]
+        return median(took[-RECENT_ROWS:]) if took else None
 
 
 def curves(run: Run) -> Curves:

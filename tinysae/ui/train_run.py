@@ -11,6 +11,7 @@ from tinysae.runs import launch, trash
 from tinysae.runs.advice import advice
 from tinysae.runs.store import Run, RunStatus
 from tinysae.runs.turns import runs_before
+from tinysae.sae.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
 from tinysae.ui.i18n import language, t
 from tinysae.ui.page import plain
 from tinysae.ui.train_curves import Curves
@@ -18,12 +19,19 @@ from tinysae.ui.train_words import (
     duration,
     duration_range,
     gigabytes,
+    milliseconds,
     progress_text,
     rate_range,
     run_label,
 )
 from tinysae.words import text
 
+# An engine's name in a run's records -> its name in the words.
+_ENGINES = {
+    "sparse (numba)": "numba",
+    "sparse (torch)": "torch",
+    DENSE: "dense",
+}
 LOG_LINES = 30
 # Of a log that somebody made long: what is read of its end.
 LOG_BYTES = 16_000
@@ -39,6 +47,28 @@ def show_progress(run: Run, status: RunStatus) -> None:
         left.caption(t("train.stopping"))
     elif right.button(t("train.stop"), help=t("train.stop_help"), key="train_stop"):
         launch.request_stop(run)
+
+
+def show_engine(run: Run, own: Curves) -> None:
+    """What computes the run's steps, why not something faster, and how fast it is."""
+    made_with = run.made_with()
+    engine = EngineChoice.from_json(made_with)
+    if engine is None or engine.name not in _ENGINES:
+        return
+    said = [t(f"train.engine_{_ENGINES[engine.name]}")]
+    if engine.reason in REASONS:
+        said.append(t(f"train.engine_why_{engine.reason}"))
+    dense, step = made_with.get(DENSE_STEP), own.step_seconds()
+    if engine.name != DENSE and isinstance(dense, float) and step:
+        said.append(
+            t(
+                "train.engine_speed",
+                times=f"{dense / step:.1f}",
+                step=milliseconds(step),
+                dense=milliseconds(dense),
+            )
+        )
+    st.caption(" ".join(said), help=t("train.engine_help"))
 
 
 def show_advice(run: Run, own: Curves) -> None:

@@ -45,6 +45,13 @@ def rate_range(low: float, high: float) -> str:
     return f"{int(float(f'{low:.2g}')):,}–{int(float(f'{high:.2g}')):,}"
 
 
+def milliseconds(seconds: float) -> str:
+    """A short time, to three digits: "9.31 ms", "152 ms", "6,520 ms"."""
+    value = seconds * 1000
+    digits = 2 if value < 10 else 1 if value < 100 else 0
+    return t("train.milliseconds", n=f"{value:,.{digits}f}")
+
+
 def gigabytes(n_bytes: float) -> str:
     """A memory size: "1.2 GB"."""
     return f"{n_bytes / 1e9:.1f} GB"
