@@ -157,8 +157,10 @@ def test_lean_copies_agree_whatever_computes_their_products(
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-5)
     for model in (own, copied):
         model(tokens).logits.square().mean().backward()
-        weight = model.get_submodule("transformer.h.0.mlp.c_fc").weight
-        gradient = weight.grad.clone()
+        mlp = model.get_submodule("transformer.h.0.mlp.c_fc")
+        gradient = dict(mlp.named_parameters())["weight"].grad
+        assert gradient is not None
+        gradient = gradient.clone()
         model.zero_grad()
         if model is own:
             expected = gradient

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinysae.model.cores import cores_for
+from tinysae.model.lean import FEW_ROWS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,8 @@ NAMES = (
 )
 # Fused attention rounds differently; a wrong place is off by orders of magnitude.
 TOLERANCE = 1e-3
+# Enough for what `lean` does with many rows only.
+N_TOKENS = 2 * FEW_ROWS
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,13 @@ def verified_hooks(
 ) -> tuple[dict[str, HookPlace], dict[str, int]]:
     """Hook name -> place, and hook name -> width, of every hook that holds.
 
-    Runs both models on three tokens and keeps the hooks at which they agree.
+    Runs both models on a few tokens and keeps the hooks at which they agree.
     """
     import torch
 
     places = _places(bridge, plain)
-    tokens = torch.full((1, 3), token_id, device=plain.device)
+    n = min(N_TOKENS, bridge.cfg.n_ctx)
+    tokens = torch.full((1, n), token_id, device=plain.device)
     good: dict[str, HookPlace] = {}
     widths: dict[str, int] = {}
     with torch.no_grad(), ExitStack() as stack:
