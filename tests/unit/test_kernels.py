@@ -19,6 +19,7 @@ from tinysae.config import TrainConfig
 from tinysae.model import blas
 from tinysae.model.sources import LoadedModel
 from tinysae.sae import engine, kernels, kernels_torch, sparse_topk
+from tinysae.sae import step as step_module
 from tinysae.sae.engine import (
     DENSE,
     EngineChoice,
@@ -483,7 +484,7 @@ def test_the_number_of_threads_changes_no_bit(
 
 
 def wide(name: str) -> dict[str, Any]:
-    d_sae = 2 * engine.FEATURES + 3
+    d_sae = 2 * step_module.FEATURES + 3
     more: dict[str, Any] = {"d_sae": d_sae}
     if "matryoshka" in name:
         more["matryoshka_widths"] = [8, 700, d_sae]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinysae.sae.engine import Forward, Pairs, SparseStep, fired
 from tinysae.sae.sparse_topk import BatchTopKStep, MatryoshkaStep, TopKStep
+from tinysae.sae.step import Forward, Pairs, SparseStep, fired
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

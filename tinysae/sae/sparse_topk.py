@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinysae.sae.engine import FEATURES, Forward, Pairs, SparseStep, fired, split
+from tinysae.sae.step import FEATURES, Forward, Pairs, SparseStep, fired, split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

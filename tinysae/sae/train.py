@@ -1,7 +1,7 @@
 """Training an SAE: SAELens's trainer, driven so that it can be watched.
 
 `sae_lens.SAETrainer.fit` logs to wandb only and cannot be stopped without losing the
-weights. Here its steps are taken one by one, by `tinysae.sae.engine`: with SAELens's
+weights. Here its steps are taken one by one, by `tinysae.sae.step`: with SAELens's
 losses, on SAELens's objects, mostly without its dense products.
 """
 
@@ -31,14 +31,13 @@ from tinysae.sae.checkpoints import load_checkpoint, write_checkpoint
 from tinysae.sae.divergence import DivergenceWatch
 from tinysae.sae.engine import (
     EngineChoice,
-    StepResult,
     choose_engine,
-    dense_step_seconds,
     make_step,
     numba_problem,
 )
 from tinysae.sae.evaluate import evaluate
 from tinysae.sae.files import RUNNER_CFG_NAME, SPARSITY_NAME
+from tinysae.sae.step import StepResult, dense_step_seconds
 
 if TYPE_CHECKING:
     from torch import Tensor
