@@ -1,6 +1,6 @@
 """The index of every feature: how fast, how exact, how quick to read.
 
-    python benchmarks/index.py [--peer PYTHON]
+    python benchmarks/index.py [--peer PYTHON] [--sae DIRECTORY]
 
 The SAE is a BatchTopK of 256 x 4096, L0 about 30, trained here for 400k tokens on the
 embedded model (it is saved as JumpReLU); the text is stories. Figures:
@@ -329,11 +329,11 @@ def concepts() -> dict[str, float]:
         return {}
 
 
-def main(folder: Path, python: Path | None) -> None:
+def main(folder: Path, python: Path | None, sae_dir: Path | None) -> None:
     torch.set_num_threads(os.cpu_count() or 1)
     print(f"load {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores at the start")
     model = load_model("storybook")
-    sae_dir = trained_sae(model, folder / "sae")
+    sae_dir = sae_dir or trained_sae(model, folder / "sae")
     sae = load_sae(sae_dir)
     figures: dict[str, float] = {}
     gap, unexplained = errors(model, sae, folder / "reference")
@@ -358,10 +358,11 @@ def main(folder: Path, python: Path | None) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--peer", type=Path, help="a Python that has SAEDashboard")
+    parser.add_argument("--sae", type=Path, help="a JumpReLU to take, not trained here")
     parser.add_argument("--million", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.million:
         million(*arguments.million)
     else:
         with tempfile.TemporaryDirectory(prefix="tinysae-") as work:
-            main(Path(work), arguments.peer)
+            main(Path(work), arguments.peer, arguments.sae)
