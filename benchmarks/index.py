@@ -14,9 +14,9 @@ embedded model (it is saved as JumpReLU); the text is stories. Figures:
   SAEDashboard 0.8.0's on the same SAE and tokens, wall time, in turns, imports on
   neither side. The dashboard reads a subset of the features, one of its own default
   minibatches; it has an environment of its own, made from peers/dashboard.txt. What it
-  does besides: correlations with neurons and with the SAE's features among those that
-  it reads, loss effects of nothing (that is optional), quantiles, and plots as objects.
-  What it does not: tokens' tables, co-firing, neighbours by cosine, a map;
+  does besides: correlations with the model's neurons and among the features that it
+  reads, quantiles, and every plot as an object. What it does not: tables by token,
+  co-firing, neighbours by cosine, a map;
 - max_act_error: the worst relative difference of a feature's maximum to a dense float64
   reference on the same activations; density_error: the worst of a density, where pairs
   within 1e-5 of the threshold, relative, are ties that rounding decides: a density
