@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinysae.config import TrainConfig
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tinysae.features.reader import FeatureIndex
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.evaluate import Evaluation
     from tinysae.sae.files import SAE
@@ -267,7 +269,6 @@ def _finish(
     run: Run, model: "LoadedModel", last_state: State, reporter: "Reporter"
 ) -> None:
     """Evaluation and index of the run's SAE on held-out text, then `last_state`."""
-    from tinysae.features.index import build_index
     from tinysae.sae.files import load_sae
 
     config = run.config
@@ -275,16 +276,26 @@ def _finish(
     reporter.begin("evaluating", EVALUATION_TOKENS)
     _measured(run, sae, model, lambda done: reporter.go_on(reporter.done + done))
     reporter.begin("indexing", INDEX_TOKENS)
-    build_index(
+    build_features(
         sae,
         model,
-        _held_out(model, config, INDEX_SEED, INDEX_TOKENS),
+        config,
         run.features_dir,
-        n_tokens=INDEX_TOKENS,
         progress=lambda done, _total: reporter.go_on(done),
     )
     reporter.end()
     write_status(run.path, RunStatus(last_state))
+
+
+def build_features(
+    sae: "SAE", model: "LoadedModel", config: TrainConfig, out_dir: Path, **options: Any
+) -> "FeatureIndex":
+    """The index of `sae` on `INDEX_TOKENS` held-out tokens of its own text; `options`
+    are `build_index`'s."""
+    from tinysae.features.index import build_index
+
+    chunks = _held_out(model, config, INDEX_SEED, INDEX_TOKENS)
+    return build_index(sae, model, chunks, out_dir, n_tokens=INDEX_TOKENS, **options)
 
 
 def evaluated(

@@ -13,6 +13,7 @@ from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.features import sources
 from tinysae.features.assets import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
+from tinysae.features.format import FORMAT
 from tinysae.features.index import open_index
 from tinysae.features.showcase import read_showcases
 from tinysae.runs.store import LOCK_NAME, Run, RunStatus, create_run, write_status
@@ -363,7 +364,7 @@ def test_an_index_of_another_sae_or_version_is_a_sentence(
     info.write_text(json.dumps({**json.loads(info.read_text()), "format": 99}))
     app.run()
     assert errors(app) == [
-        text("error.features_format", language, found="99", wanted=1)
+        text("error.features_format", language, found="99", wanted=FORMAT)
     ]
 
 

@@ -3,7 +3,7 @@
 The texts are tokens of whatever was read: untrusted, to be escaped where shown.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -35,9 +35,10 @@ class FiringToken(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """How many tokens had an activation in each of equal bins starting at 0.
+    """How many values lie in each of equal bins: edges [n_bins + 1], counts [n_bins].
 
-    edges [n_bins + 1], counts [n_bins]; bins above the maximum are left out.
+    Of activations: of tokens; bins start at 0, and those above the maximum are left
+    out. Of logits: of the vocabulary, from the smallest logit to the largest.
     """
 
     edges: NDArray[np.float64]
@@ -70,13 +71,61 @@ class Context(NamedTuple):
         )
 
 
+class BinContexts(NamedTuple):
+    """A range of the activation histogram, and some of what fell into it.
+
+    n_fired: activations from `low` to below `high`. contexts: a uniform sample of them
+    in random order, each around the sampled token, at its `position`.
+    """
+
+    low: float
+    high: float
+    n_fired: int
+    contexts: list[Context]
+
+
+class Neighbour(NamedTuple):
+    """A feature whose decoder direction is near, and the cosine between the two."""
+
+    feature: int
+    cosine: float
+
+
+class CoFiring(NamedTuple):
+    """A feature that fires on the same tokens: on `n_both` of them both fire, which is
+    the share `jaccard` of those on which either does."""
+
+    feature: int
+    n_both: int
+    jaccard: float
+
+
+class FeatureScore(NamedTuple):
+    """A feature, and how far one unit of its activation moves the token's logit."""
+
+    feature: int
+    value: float
+
+
+class TokenFeature(NamedTuple):
+    """A feature that fires on the token; the figures are those of `FiringToken`."""
+
+    feature: int
+    n_fired: int
+    precision: float
+    mass_share: float
+
+
 @dataclass(frozen=True)
 class FeatureRecord:
     """One feature.
 
     density: n_fired / the index's n_tokens. mean_act: over the tokens on which it
-    fired. promoted and suppressed: by kind of logit; "folded" is there when the model
-    has a final LayerNorm.
+    fired. tokens: by mass. precise_tokens: by precision, of those on which it fired at
+    least `statistics.LEAST_FIRED` times. promoted, suppressed and logit_histogram: by
+    kind of logit; "folded" is there when the model has a final LayerNorm. contexts:
+    the strongest, one a chunk. bin_contexts: the strongest range first; empty ranges
+    are left out.
     """
 
     feature: int
@@ -89,6 +138,11 @@ class FeatureRecord:
     promoted: dict[LogitKind, list[TokenLogit]]
     suppressed: dict[LogitKind, list[TokenLogit]]
     contexts: list[Context]
+    bin_contexts: list[BinContexts] = field(default_factory=list)
+    neighbours: list[Neighbour] = field(default_factory=list)
+    cofiring: list[CoFiring] = field(default_factory=list)
+    logit_histogram: dict[LogitKind, Histogram] = field(default_factory=dict)
+    precise_tokens: list[FiringToken] = field(default_factory=list)
 
     @property
     def is_dead(self) -> bool:

@@ -186,5 +186,3 @@ def show_about(index: "FeatureIndex") -> None:
                 )
             )
         )
-        if not info.token_sums_exact:
-            st.markdown(plain(t("features.about_sums")))
