@@ -16,7 +16,7 @@ from tinysae.features.assets import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SA
 from tinysae.features.index import open_index
 from tinysae.features.showcase import read_showcases
 from tinysae.runs.store import LOCK_NAME, Run, RunStatus, create_run, write_status
-from tinysae.ui.texts import visible
+from tinysae.texts import visible
 from tinysae.words import LANGUAGES, Language, text
 
 NAME = "<b>mine</b> </script><script>alert(1)</script>"

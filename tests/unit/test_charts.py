@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from tinysae.palette import NEGATIVE, POSITIVE
 from tinysae.ui.charts import MAX_POINTS, Series, bar_chart, histogram, thinned
-from tinysae.ui.palette import NEGATIVE, POSITIVE
 
 
 def curve(n: int) -> Series:

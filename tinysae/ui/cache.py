@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 
 from tinysae.errors import TinysaeError
+from tinysae.texts import visible
 from tinysae.ui.i18n import t
-from tinysae.ui.texts import visible
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from tinysae.palette import CATEGORICAL, NEGATIVE, POSITIVE
 from tinysae.ui.i18n import t
-from tinysae.ui.palette import CATEGORICAL, NEGATIVE, POSITIVE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

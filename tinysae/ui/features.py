@@ -18,11 +18,11 @@ from tinysae.features.sources import (
     feature_source,
     feature_sources,
 )
+from tinysae.numbers import signed
+from tinysae.texts import visible
 from tinysae.ui.i18n import t
-from tinysae.ui.numbers import signed
 from tinysae.ui.page import page_link, plain
 from tinysae.ui.sources import source_label
-from tinysae.ui.texts import visible
 
 if TYPE_CHECKING:
     from tinysae.features.reader import FeatureIndex

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from tinysae.numbers import percent, signed
+from tinysae.texts import visible
 from tinysae.ui import charts
 from tinysae.ui.i18n import t
-from tinysae.ui.numbers import percent, signed
 from tinysae.ui.page import plain
-from tinysae.ui.texts import visible
 from tinysae.ui.tokens import StripToken, token_strip
 
 if TYPE_CHECKING:
