@@ -6,6 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysae.errors import DamagedError, InputError
 from tinysae.features.format import (
@@ -20,9 +21,11 @@ from tinysae.features.format import (
 from tinysae.features.records import (
     Context,
     FeatureRecord,
+    FeatureScore,
     FiringToken,
     Histogram,
     LogitKind,
+    TokenFeature,
     TokenLogit,
 )
 from tinysae.features.vocabulary import Vocabulary
@@ -143,6 +146,56 @@ class FeatureIndex:
                 suppressed={k: self._logits(row, f"{k}_suppressed") for k in kinds},
                 contexts=contexts,
             )
+
+    # Until there is an index by token, answers come from the lists of each feature.
+
+    def raised_by(self, token: int, kind: LogitKind = "raw") -> list[FeatureScore]:
+        return self._by_list(token, f"{kind}_promoted")
+
+    def lowered_by(self, token: int, kind: LogitKind = "raw") -> list[FeatureScore]:
+        return self._by_list(token, f"{kind}_suppressed")
+
+    def _by_list(self, token: int, name: str) -> list[FeatureScore]:
+        table = self._features.read(columns=[name, f"{name}_logit"])
+        found = [
+            FeatureScore(feature, logits[tokens.index(token)])
+            for feature, (tokens, logits) in enumerate(
+                zip(*(column.to_pylist() for column in table), strict=True)
+            )
+            if token in tokens
+        ]
+        return sorted(found, key=lambda each: -abs(each.value))[:50]
+
+    def firing_on(self, token: int) -> list[TokenFeature]:
+        table = self._features.read(
+            columns=["tokens", "token_n_fired", "token_masses", "sum"]
+        )
+        found = [
+            TokenFeature(
+                feature,
+                counts[tokens.index(token)],
+                counts[tokens.index(token)] / int(self._token_counts[token]),
+                masses[tokens.index(token)] / total,
+            )
+            for feature, (tokens, counts, masses, total) in enumerate(
+                zip(*(column.to_pylist() for column in table), strict=True)
+            )
+            if token in tokens
+        ]
+        return sorted(found, key=lambda each: -each.n_fired)[:50]
+
+    def layout(self) -> NDArray[np.float32]:
+        table = self._features.read(columns=["raw_promoted", "raw_promoted_logit"])
+        matrix = np.zeros((self.info.d_sae, self.info.d_vocab), dtype=np.float32)
+        for row, (tokens, logits) in enumerate(
+            zip(*(column.to_pylist() for column in table), strict=True)
+        ):
+            matrix[row, tokens] = logits
+        return (
+            matrix
+            @ matrix.T
+            @ np.random.default_rng(0).normal(size=(self.info.d_sae, 2))
+        ).astype(np.float32)
 
     def _row(self, feature: int) -> dict[str, Any]:
         if not 0 <= feature < self.info.d_sae:

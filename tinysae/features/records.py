@@ -3,7 +3,7 @@
 The texts are tokens of whatever was read: untrusted, to be escaped where shown.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -70,6 +70,49 @@ class Context(NamedTuple):
         )
 
 
+class BinContexts(NamedTuple):
+    """A sample of the contexts in which the activation lay between `low` and `high`.
+
+    n_fired: how many activations did; contexts: drawn from them evenly.
+    """
+
+    low: float
+    high: float
+    n_fired: int
+    contexts: list[Context]
+
+
+class Neighbour(NamedTuple):
+    """A feature whose decoder direction is near, by cosine."""
+
+    feature: int
+    cosine: float
+
+
+class CoFiring(NamedTuple):
+    """A feature that fires on the same tokens: on `n_both` of them."""
+
+    feature: int
+    n_both: int
+    jaccard: float
+
+
+class FeatureScore(NamedTuple):
+    """A feature and its logit for the token that was asked about."""
+
+    feature: int
+    value: float
+
+
+class TokenFeature(NamedTuple):
+    """A feature that fires on the token that was asked about."""
+
+    feature: int
+    n_fired: int
+    precision: float
+    mass_share: float
+
+
 @dataclass(frozen=True)
 class FeatureRecord:
     """One feature.
@@ -89,6 +132,11 @@ class FeatureRecord:
     promoted: dict[LogitKind, list[TokenLogit]]
     suppressed: dict[LogitKind, list[TokenLogit]]
     contexts: list[Context]
+    bin_contexts: list[BinContexts] = field(default_factory=list)
+    neighbours: list[Neighbour] = field(default_factory=list)
+    cofiring: list[CoFiring] = field(default_factory=list)
+    logit_histogram: dict[LogitKind, Histogram] = field(default_factory=dict)
+    precise_tokens: list[FiringToken] = field(default_factory=list)
 
     @property
     def is_dead(self) -> bool:
