@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tinysae.features.saved import SavedSAE
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.evaluate import Evaluation
     from tinysae.sae.files import SAE
@@ -87,6 +89,14 @@ def index(run: Run) -> None:
     before = "done" if is_trained(run) else "stopped"
     with outcome(run):
         _finish(run, _model(run), before, Reporter(run))
+
+
+def index_saved(saved: "SavedSAE") -> None:
+    """Indexes an SAE from elsewhere on held-out text; says how it went."""
+    with outcome(saved):
+        model = _model(saved)
+        _index(saved, model, Reporter(saved))
+        write_status(saved.path, RunStatus("done"))
 
 
 def evaluate_again(
@@ -261,13 +271,27 @@ def _finish(
     run: Run, model: "LoadedModel", last_state: State, reporter: "Reporter"
 ) -> None:
     """Evaluation and index of the run's SAE on held-out text, then `last_state`."""
-    from tinysae.features.index import build_index
     from tinysae.sae.files import load_sae
 
-    config = run.config
     sae = load_sae(run.sae_dir)
     reporter.begin("evaluating", EVALUATION_TOKENS)
     _measured(run, sae, model, lambda done: reporter.go_on(reporter.done + done))
+    _index(run, model, reporter)
+    write_status(run.path, RunStatus(last_state))
+
+
+def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> None:
+    """The index of the run's SAE, of held-out text."""
+    from tinysae.features.index import build_index, check_fit
+    from tinysae.sae.files import load_sae
+
+    sae = load_sae(run.sae_dir)
+    # Before anything is read: an SAE from elsewhere may be of another model.
+    check_fit(sae, model)
+    # As long as what it was trained on: an SAE from elsewhere says so, or does not.
+    size = sae.context_size if type(sae.context_size) is int else None
+    size = min(size or run.config.context_size, model.n_ctx)
+    config = replace(run.config, context_size=size)
     reporter.begin("indexing", INDEX_TOKENS)
     build_index(
         sae,
@@ -278,7 +302,6 @@ def _finish(
         progress=lambda done, _total: reporter.go_on(done),
     )
     reporter.end()
-    write_status(run.path, RunStatus(last_state))
 
 
 def evaluated(
