@@ -123,7 +123,7 @@ def _edge(value: float, is_exponent: bool) -> str:
     if not is_exponent:
         return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
     share = 10.0**value
-    return f"{share:.0%}" if share >= 0.1 else f"{share:.2g}"
+    return f"{share:.0%}" if share > 0.0099 else f"{share:.2%}"
 
 
 def _count(value: int) -> str:

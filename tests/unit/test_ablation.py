@@ -1,7 +1,7 @@
 """A feature that is off: against a hook of PyTorch's own on the bare model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ HOOK = "blocks.0.hook_mlp_out"
 FEATURE = 1  # often on
 
 
-def sae_of(folder: Path, model: "LoadedModel", **cfg: object) -> SAE:
+def sae_of(folder: Path, model: "LoadedModel", **cfg: Any) -> SAE:
     metadata = {"hook_name": HOOK, "model_name": model.source}
     return load_sae(write_sae(folder, metadata=metadata, **cfg))
 
@@ -47,7 +47,7 @@ def test_it_is_what_a_plain_hook_on_the_mlp_does(
     ids = torch.tensor([tokens])
     with torch.no_grad():
         on = tiny_model.plain(ids).logits.double().log_softmax(-1)
-        mlp = tiny_model.plain.transformer.h[0].mlp
+        mlp = tiny_model.plain.get_submodule("transformer.h.0.mlp")
         handle = mlp.register_forward_hook(without)
         try:
             off = tiny_model.plain(ids).logits.double().log_softmax(-1)

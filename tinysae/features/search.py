@@ -59,10 +59,16 @@ class NameHit(NamedTuple):
     where: str
 
 
-def feature_activations(
-    sae: "SAE", model: "LoadedModel", text: str
-) -> tuple[list[int], NDArray[np.float32]]:
-    """The tokens of `text` and every feature's activation on each [n_tokens, d_sae].
+class TextActivations(NamedTuple):
+    """A text's tokens [n_tokens], which joined are the text, and every feature's
+    activation on each [n_tokens, d_sae]."""
+
+    tokens: list[str]
+    activations: NDArray[np.float32]
+
+
+def feature_activations(sae: "SAE", model: "LoadedModel", text: str) -> TextActivations:
+    """What every feature does on `text`.
 
     BOS is read before them, as everywhere, and left out.
 
@@ -82,7 +88,8 @@ def feature_activations(
         raise InputError("search_nothing")
     with torch.inference_mode():
         x = activations(model, model.to_input(ids), sae.hook_name)[0, 1:]
-        return ids, sae.encode(x.float().cpu()).numpy()
+        acts = sae.encode(x.float().cpu()).numpy()
+    return TextActivations(model.token_texts(ids), acts)
 
 
 def by_text(
@@ -93,7 +100,7 @@ def by_text(
     Raises:
         InputError: as `feature_activations`.
     """
-    ids, acts = feature_activations(sae, model, text)
+    tokens, acts = feature_activations(sae, model, text)
     strongest = acts.max(axis=0)
     active = np.flatnonzero(strongest > 0)
     best = active[np.argsort(-strongest[active], kind="stable")][:n]
@@ -107,7 +114,7 @@ def by_text(
         )
         for feature in best
     ]
-    return TextSearch(model.token_texts(ids), hits, len(active))
+    return TextSearch(tokens, hits, len(active))
 
 
 class Tokens(NamedTuple):
