@@ -122,8 +122,8 @@ def histogram(
 def _edge(value: float, is_exponent: bool) -> str:
     if not is_exponent:
         return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
-    share = 10.0**value
-    return f"{share:.0%}" if share > 0.0099 else f"{share:.2%}"
+    # Two digits, and no more noughts than there are: 100%, 16%, 0.063%, 0.0004%.
+    return f"{float(f'{10.0 ** (value + 2):.2g}'):.15g}%"
 
 
 def _count(value: int) -> str:

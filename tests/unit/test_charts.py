@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from tinysae.ui.charts import MAX_POINTS, Series, feature_map, thinned

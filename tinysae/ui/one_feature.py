@@ -9,6 +9,7 @@ import streamlit as st
 from tinysae import svg
 from tinysae.numbers import percent
 from tinysae.texts import visible
+from tinysae.ui.drawing import drawing
 from tinysae.ui.explored import Explored, feature_columns, opening_dataframe
 from tinysae.ui.i18n import t
 from tinysae.ui.page import plain
@@ -67,24 +68,26 @@ def show_pushes(record: "FeatureRecord") -> None:
     bars = [*record.promoted[kind], *reversed(record.suppressed[kind])]
     drawn, others = st.columns([3, 2], gap="large")
     with drawn:
-        st.html(
+        drawing(
             svg.bars(
                 [visible(token.text) for token in bars],
                 [token.logit for token in bars],
                 title=t("features.pushes"),
-            )
+            ),
+            key="features.logits",
         )
     if kind in record.logit_histogram:
         edges, counts = record.logit_histogram[kind]
         with others:
             st.markdown(f"**{t('features.logit_histogram')}**")
             st.caption(t("features.logit_histogram_how"))
-            st.html(
+            drawing(
                 svg.histogram(
                     edges.tolist(),
                     counts.tolist(),
                     title=t("features.logit_histogram"),
-                )
+                ),
+                key="features.logit_histogram",
             )
 
 
@@ -110,10 +113,11 @@ def show_firing(record: "FeatureRecord") -> None:
         st.subheader(t("features.histogram"), anchor=False)
         st.caption(t("features.histogram_how"))
         edges, counts = record.histogram
-        st.html(
+        drawing(
             svg.histogram(
                 edges.tolist(), counts.tolist(), title=t("features.histogram")
-            )
+            ),
+            key="features.histogram",
         )
 
 

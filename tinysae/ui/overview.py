@@ -14,6 +14,7 @@ from tinysae.features.sentences import concept_name
 from tinysae.numbers import percent, signed
 from tinysae.texts import visible
 from tinysae.ui import cache, charts
+from tinysae.ui.drawing import drawing
 from tinysae.ui.explored import Explored, feature_columns, go, opening_dataframe
 from tinysae.ui.i18n import language, t
 from tinysae.ui.page import plain, shown_errors
@@ -59,7 +60,7 @@ def show_pictures(explored: Explored) -> None:
         st.subheader(t("features.rates"), anchor=False)
         st.caption(t("features.rates_how"))
         density = explored.table["density"].to_numpy()
-        st.html(density_chart(density[density > 0]))
+        drawing(density_chart(density[density > 0]), key="features.rates")
     with places:
         st.subheader(t("features.map"), anchor=False)
         st.caption(t("features.map_how"))
@@ -213,6 +214,9 @@ def choose_concept(
 def concept_table(explored: Explored, concept: str, *, key: str) -> None:
     """The features labelled with `concept`, with their scores."""
     found = by_concept(explored.labels, concept)
+    if not found:
+        st.info(t("features.search_none"))
+        return
     labels = [explored.labels[feature] for feature in found]
     data = explored.rows(
         found,

@@ -58,6 +58,8 @@ def show_search(explored: Explored) -> tuple[Way, str]:
     """The field; returns what is searched for, which may be nothing."""
     by, query = linked_search()
     concepts = concepts_of(explored.labels)
+    if by == "concept" and not concepts:
+        by, query = WAYS[0], ""
     st.session_state[_WAY] = by
 
     def way_chosen() -> None:
@@ -213,7 +215,7 @@ def _found_by_text(explored: Explored, query: str) -> None:
         key="features.searched",
         scale="sequential",
         low=0.0,
-        high=max((hit.max_act for hit in found.hits), default=1.0),
+        high=round(max((hit.max_act for hit in found.hits), default=1.0), 1),
         legend=t("features.search_text_legend"),
         selectable=True,
     )
