@@ -98,10 +98,13 @@ def show_firing(record: "FeatureRecord") -> None:
         st.subheader(t("features.fires_on"), anchor=False)
         chosen = "mass"
         if record.precise_tokens:
+            names = {
+                way: t(f"features.tokens_by_{way}") for way in ("mass", "precision")
+            }
             chosen = st.segmented_control(
                 t("features.fires_on"),
-                ("mass", "precision"),
-                format_func=lambda way: t(f"features.tokens_by_{way}"),
+                list(names),
+                format_func=names.__getitem__,
                 default="mass",
                 required=True,
                 key="features.tokens_by",

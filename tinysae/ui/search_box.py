@@ -68,10 +68,12 @@ def show_search(explored: Explored) -> tuple[Way, str]:
         is_typed = "concept" not in (by, chosen)
         _search(chosen, query if is_typed else "")
 
+    ways = WAYS if concepts else WAYS[:-1]
+    names = {way: t(f"features.search_{way}") for way in ways}
     st.segmented_control(
         t("features.search"),
-        WAYS if concepts else WAYS[:-1],
-        format_func=lambda way: t(f"features.search_{way}"),
+        ways,
+        format_func=names.__getitem__,
         required=True,
         key=_WAY,
         on_change=way_chosen,
