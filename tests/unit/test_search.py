@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.builders import write_sae
+from tinysae.data.storybook import CONCEPTS
 from tinysae.errors import InputError
 from tinysae.features.labels import Label
 from tinysae.features.notes import Note
@@ -20,8 +21,10 @@ from tinysae.features.search import (
     concepts_of,
     find_tokens,
 )
+from tinysae.features.sentences import concept_name, label_sentence
 from tinysae.features.vocabulary import Vocabulary
 from tinysae.sae.files import SAE, load_sae
+from tinysae.words import LANGUAGES, Language, catalogue
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -163,3 +166,14 @@ def test_a_concepts_features_come_best_first() -> None:
     assert by_concept(LABELS, "animal") == [3, 0]
     assert by_concept(LABELS, "<b>") == []
     assert concepts_of(LABELS) == {"animal": 2, "girl_name": 1}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_concept_of_the_stories_has_a_name(language: Language) -> None:
+    for concept in CONCEPTS:
+        assert f"concepts.{concept}" in catalogue()
+        name = concept_name(concept, language)
+        said = label_sentence(Label(concept, "fires_on", concept), language)
+        assert name in said
+    # Somebody else's concept is called what it calls itself.
+    assert concept_name("<b>_x", language) == "<b> x"

@@ -10,6 +10,7 @@ so that the difference is the feature's own doing, and none of the reconstructio
 error's (Marks et al. 2024, "Sparse feature circuits", keep the error term likewise).
 """
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,8 +37,12 @@ class ChangedToken(NamedTuple):
     log_prob_off: float
 
     @property
-    def change(self) -> float:
-        return self.log_prob_off - self.log_prob
+    def prob(self) -> float:
+        return math.exp(self.log_prob)
+
+    @property
+    def prob_off(self) -> float:
+        return math.exp(self.log_prob_off)
 
 
 class Ablation(NamedTuple):

@@ -185,7 +185,7 @@ class _Document:
             f'<td class="quiet">{self._t(f"{name}_help", **given)}</td></tr>'
             for name, value in values.items()
         )
-        return f"<table>{rows}</table>"
+        return f'<table class="figures">{rows}</table>'
 
     def _firing(self, record: FeatureRecord) -> str:
         edges, counts = record.histogram

@@ -26,6 +26,8 @@ N_ABLATED = 6
 N_CHANGED = 3
 # The diverging scale's ends at least: smaller changes of a log-prob look like none.
 LEAST_CHANGE = 0.5
+# Changes of a log-prob that get no colour, and of a probability that get no mention.
+NO_CHANGE, NO_MOVE = 0.005, 0.001
 
 
 def show_contexts(record: "FeatureRecord", explored: Explored) -> None:
@@ -142,39 +144,50 @@ def _show_without(
     with explored.source.remedy():
         sae = cache.loaded_sae(explored.source)
     model = cache.loaded_model(explored.index.info.model)
-    for rank, context in enumerate(contexts):
-        found = ablate(sae, model, context.tokens.tolist(), record.feature)
-        high = max(LEAST_CHANGE, float(np.nanmax(np.abs(found.change))))
-        tokens = _changed_tokens(context, found)
-        if not is_whole:
-            first = max(0, context.position - RADIUS)
-            tokens = tokens[first : context.position + RADIUS + 1]
+    effects = [ablate(sae, model, c.tokens.tolist(), record.feature) for c in contexts]
+    spans = [_span(context, is_whole=is_whole) for context in contexts]
+    changes = [np.abs(e.change[span]) for e, span in zip(effects, spans, strict=True)]
+    # One scale for all, so that passages can be held against each other.
+    high = round(max([LEAST_CHANGE, *map(np.nanmax, changes)]), 1)
+    for rank, (context, effect, span) in enumerate(
+        zip(contexts, effects, spans, strict=True)
+    ):
         with st.container(gap="xxsmall"):
             st.caption(_strip_label(rank, context))
             token_strip(
-                tokens,
+                _changed_tokens(context, effect)[span],
                 key=f"features.without_{rank}",
                 scale="diverging",
                 low=-high,
                 high=high,
-                legend=t("features.off_legend"),
+                legend=t("features.off_legend") if rank == 0 else None,
             )
-            _show_moved(found, explored)
+            _show_moved(effect, explored)
+
+
+def _span(context: "Context", *, is_whole: bool) -> slice:
+    """The tokens that are shown; more than one, so that one of them has a change."""
+    if is_whole:
+        return slice(None)
+    first = max(0, context.position - RADIUS)
+    return slice(first, context.position + RADIUS + 1)
 
 
 def _changed_tokens(context: "Context", found: "Ablation") -> list[StripToken]:
+    label, activation = t("features.off_change"), t("features.activation")
     tokens = []
     for place, text in enumerate(context.texts):
         change = float(found.change[place])
+        # The first token has nothing before it that could change.
         is_known = change == change
-        details = [(t("features.activation"), f"{context.activations[place]:.2f}")]
-        if is_known:
-            details.append((t("features.off_change"), signed(change, 3)))
         tokens.append(
             StripToken(
                 text,
-                change if is_known and abs(change) > 0.005 else None,
-                details,
+                change if is_known and abs(change) > NO_CHANGE else None,
+                [
+                    (activation, f"{context.activations[place]:.2f}"),
+                    *([(label, signed(change, 3))] if is_known else []),
+                ],
                 highlighted=place == context.position,
             )
         )
@@ -187,14 +200,15 @@ def _show_moved(found: "Ablation", explored: Explored) -> None:
 
     def said(tokens: Sequence["ChangedToken"]) -> str:
         return ", ".join(
-            f"“{visible(text(each.token))}” {percent(float(np.exp(each.log_prob)))} → "
-            f"{percent(float(np.exp(each.log_prob_off)))}"
+            f"“{visible(text(each.token))}” {percent(each.prob)} → "
+            f"{percent(each.prob_off)}"
             for each in tokens[:N_CHANGED]
+            if abs(each.prob_off - each.prob) > NO_MOVE
         )
 
     for key, tokens in (("fallen", found.fallen), ("risen", found.risen)):
-        if tokens:
-            sentence = t(f"features.off_{key}", tokens=said(tokens))
+        if moved := said(tokens):
+            sentence = t(f"features.off_{key}", tokens=moved)
             st.markdown(f":small[{plain(sentence)}]")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from tinysae.features.notes import MAX_NOTE_CHARACTERS, Note
+from tinysae.features.notes import MAX_FILE_BYTES, MAX_NOTE_CHARACTERS, Note
 from tinysae.ui.explored import Explored
 from tinysae.ui.i18n import language, t
 from tinysae.ui.page import plain, shown_errors
@@ -92,7 +92,10 @@ def _n_notes(kept: dict[int, Note]) -> int:
 
 def _show_import(explored: Explored) -> None:
     uploaded = st.file_uploader(
-        t("features.kept_import"), type="json", key="features.kept_import"
+        t("features.kept_import"),
+        type="json",
+        key="features.kept_import",
+        max_upload_size=MAX_FILE_BYTES // 1_000_000,
     )
     if uploaded is not None and st.button(
         t("features.kept_import_now"), icon=":material/upload:"
