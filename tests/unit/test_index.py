@@ -18,11 +18,10 @@ from tests.builders import HOSTILE, token_chunks, write_model, write_sae
 from tests.unit.tiny_model import BOS
 from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.features import index as index_module
+from tinysae.features import kernels_numpy
 from tinysae.features.index import FeatureIndex, build_index, open_index
 from tinysae.features.records import LogitKind
-from tinysae.features.statistics import ActivePairs, Histograms
-from tinysae.features.token_sums import DenseTokenSums, SparseTokenSums
-from tinysae.features.top_contexts import TopContexts
+from tinysae.features.statistics import LEAST_FIRED
 from tinysae.features.vocabulary import Vocabulary, vocabulary_of
 from tinysae.model.forward import activations
 from tinysae.model.sources import LoadedModel, load_model
@@ -126,20 +125,6 @@ def test_contexts_are_the_strongest_chunks(built: Built) -> None:
             assert "".join(context.texts) == text
 
 
-def test_of_equal_contexts_the_earlier_is_kept() -> None:
-    contexts = TopContexts(d_sae=2, k=3)
-    for first_chunk in (0, 2, 4):
-        # Feature 1 is as strong at two places of both chunks of 4 positions.
-        row = np.array([1, 3, 6, 7])
-        value = np.full(4, 2.5, dtype=np.float32)
-        contexts.add(ActivePairs(row, np.full(4, 1), value), first_chunk, 2, 4)
-    result = contexts.result()
-    assert result.chunk.tolist() == [[-1, -1, -1], [0, 1, 2]]
-    assert result.position[1].tolist() == [1, 2, 1]
-    assert result.offset.tolist() == [0, 0, 0, 0, 2, 4, 6]
-    assert result.active_position.tolist() == [1, 3, 2, 3, 1, 3]
-
-
 def test_a_window_keeps_its_strongest_token(built: Built) -> None:
     for context in built.index.feature(1).contexts:
         window = context.window(3)
@@ -161,6 +146,157 @@ def test_tokens_are_ordered_by_mass(built: Built) -> None:
             assert token.mass_share == pytest.approx(share, rel=1e-4)
             assert token.n_fired == fired[token.token]
             assert token.precision == fired[token.token] / counts[token.token]
+
+
+def test_precise_tokens_are_those_it_rarely_misses(built: Built) -> None:
+    tokens = built.chunks.ravel()
+    counts = np.bincount(tokens, minlength=built.model.d_vocab)
+    for feature in range(built.sae.d_sae):
+        own = built.acts[..., feature].ravel()
+        fired = np.bincount(tokens, own > 0, minlength=built.model.d_vocab)
+        mass = np.bincount(tokens, own, minlength=built.model.d_vocab)
+        precision = np.where(fired >= LEAST_FIRED, fired / np.maximum(counts, 1), 0)
+        shown = built.index.feature(feature).precise_tokens
+        order = np.lexsort((-mass, -precision))
+        order = order[precision[order] > 0][:20]
+        assert [token.token for token in shown] == order.tolist()
+        assert [t.precision for t in shown] == precision[order].tolist()
+
+
+def test_drawn_contexts_lie_in_their_range(built: Built) -> None:
+    n_weak = 0
+    for feature in range(built.sae.d_sae):
+        record = built.index.feature(feature)
+        own = built.acts[..., feature]
+        groups = record.bin_contexts
+        assert sum(group.n_fired for group in groups) == record.n_fired
+        assert [g.low for g in groups] == sorted((g.low for g in groups), reverse=True)
+        for group in groups:
+            # By the histogram: float64 may see a value on the other side of an edge.
+            in_range = (own > 0) & (own >= group.low) & (own < group.high)
+            assert abs(int(in_range.sum()) - group.n_fired) <= 1
+            assert len(group.contexts) == min(5, group.n_fired)
+            places = {(c.chunk, c.position) for c in group.contexts}
+            assert len(places) == len(group.contexts)
+            for context in group.contexts:
+                value = context.activations[context.position]
+                assert group.low <= value < group.high
+                np.testing.assert_allclose(
+                    context.activations, own[context.chunk], atol=1e-4
+                )
+                n_weak += value < record.max_act / 4
+    assert n_weak > 50
+
+
+def test_drawn_contexts_depend_on_the_seed_alone(built: Built, tmp_path: Path) -> None:
+    def drawn(index: FeatureIndex) -> list[tuple[int, int]]:
+        groups = index.feature(1).bin_contexts
+        return [(c.chunk, c.position) for group in groups for c in group.contexts]
+
+    other = rebuild(built, tmp_path / "other", seed=1)
+    assert drawn(other) != drawn(built.index)
+    assert (
+        other.feature(1).contexts[0].chunk == built.index.feature(1).contexts[0].chunk
+    )
+
+
+def test_cofiring_agrees_with_a_dense_product(built: Built) -> None:
+    active = (built.acts > 0).reshape(-1, built.sae.d_sae).astype(np.int64)
+    n_both, n_fired = active.T @ active, active.sum(0)
+    either = np.maximum(n_fired[:, None] + n_fired[None, :] - n_both, 1)
+    jaccard = n_both / either
+    np.fill_diagonal(jaccard, -1)
+    for feature in range(built.sae.d_sae):
+        shown = built.index.feature(feature).cofiring
+        assert len(shown) == min(10, int((jaccard[feature] > 0).sum()))
+        assert [c.n_both for c in shown] == [
+            int(n_both[feature, c.feature]) for c in shown
+        ]
+        best = np.sort(jaccard[feature])[::-1][: len(shown)]
+        np.testing.assert_allclose([c.jaccard for c in shown], best, rtol=1e-6)
+
+
+def test_neighbours_are_the_nearest_directions(built: Built) -> None:
+    directions = built.sae.W_dec.double()
+    directions = directions / directions.norm(dim=1, keepdim=True)
+    cosines = (directions @ directions.T).numpy()
+    np.fill_diagonal(cosines, -2)
+    for feature in range(built.sae.d_sae):
+        shown = built.index.feature(feature).neighbours
+        order = np.argsort(-cosines[feature])[:10]
+        assert [near.feature for near in shown] == order.tolist()
+        expected = cosines[feature, order]
+        np.testing.assert_allclose([n.cosine for n in shown], expected, atol=1e-6)
+
+
+def test_logit_histograms_hold_the_whole_vocabulary(built: Built) -> None:
+    logits = (built.sae.W_dec.double() @ built.model.W_U.double()).numpy()
+    for feature in (0, 7):
+        edges, counts = built.index.feature(feature).logit_histogram["raw"]
+        assert counts.sum() == built.model.d_vocab
+        expected = np.histogram(logits[feature], len(counts))
+        np.testing.assert_allclose(edges, expected[1], atol=1e-5)
+        # Only what lies within rounding of an edge may be counted beside it.
+        assert np.abs(counts - expected[0]).sum() <= 2
+
+
+def test_a_token_knows_what_raises_and_lowers_it(built: Built) -> None:
+    logits = (built.sae.W_dec.double() @ built.model.W_U.double()).numpy()
+    for token in (0, 99, built.model.d_vocab - 1):
+        for shown, order in (
+            (built.index.raised_by(token), np.argsort(-logits[:, token])),
+            (built.index.lowered_by(token), np.argsort(logits[:, token])),
+        ):
+            # Fewer features than the fifty that are asked for: all of them.
+            assert [score.feature for score in shown] == order.tolist()
+            np.testing.assert_allclose(
+                [score.value for score in shown], logits[order, token], atol=1e-5
+            )
+    folded = built.index.raised_by(99, "folded")[0]
+    record = built.index.feature(folded.feature)
+    assert folded.value <= record.promoted["folded"][0].logit
+
+
+def test_a_token_knows_what_fires_on_it(built: Built) -> None:
+    tokens, n = built.chunks.ravel(), built.sae.d_sae
+    acts = built.acts.reshape(-1, n)
+    for token in np.unique(tokens).tolist():
+        here = acts[tokens == token]
+        precision = (here > 0).mean(0)
+        share = here.sum(0) / np.maximum(acts.sum(0), 1e-30)
+        shown = built.index.firing_on(token)
+        assert len(shown) == int((here > 0).any(0).sum())
+        scores = [entry.precision * entry.mass_share for entry in shown]
+        expected = np.sort(precision * share)[::-1][: len(shown)]
+        np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-8)
+        for entry in shown:
+            assert entry.n_fired == (here[:, entry.feature] > 0).sum()
+            assert entry.precision == precision[entry.feature]
+            assert entry.mass_share == pytest.approx(share[entry.feature], rel=1e-4)
+    never = int(np.flatnonzero(np.bincount(tokens, minlength=320) == 0)[0])
+    assert built.index.firing_on(never) == []
+
+
+@pytest.mark.parametrize("token", [-1, 10**9])
+def test_a_token_out_of_range_is_refused(built: Built, token: int) -> None:
+    for ask in (
+        built.index.raised_by,
+        built.index.lowered_by,
+        built.index.firing_on,
+    ):
+        with pytest.raises(InputError, match="There is no token"):
+            ask(token)
+
+
+def test_every_feature_has_a_place_on_the_map(built: Built) -> None:
+    places = built.index.layout()
+    assert places.shape == (built.sae.d_sae, 2)
+    # Too few for UMAP: the first two principal components.
+    assert built.index.info.layout == "pca"
+    centred = built.sae.W_dec.double().numpy()
+    centred = centred - centred.mean(0)
+    u, s, _ = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(np.abs(places), np.abs(u[:, :2] * s[:2]), atol=1e-5)
 
 
 def test_logits_agree_with_float64(built: Built) -> None:
@@ -202,12 +338,21 @@ def test_the_same_inputs_give_the_same_bytes(built: Built, tmp_path: Path) -> No
     assert files_of(tmp_path / "again") == files_of(built.folder)
 
 
+def test_the_index_is_the_same_without_numba(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "load_kernels", lambda: kernels_numpy)
+    rebuild(built, tmp_path / "plain")
+    assert files_of(tmp_path / "plain") == files_of(built.folder)
+
+
 def test_figures_do_not_depend_on_how_the_corpus_is_cut(
     built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_module, "TOKENS_AT_ONCE", 7 * CONTEXT_SIZE)
-    monkeypatch.setattr(index_module, "ACTIVATIONS_AT_ONCE", 5 * built.sae.d_sae)
-    monkeypatch.setattr(TopContexts, "_SMALL_POOL", 1)
+    monkeypatch.setattr(index_module, "TOKENS_AT_ONCE", 3 * CONTEXT_SIZE)
+    monkeypatch.setattr(index_module, "TOKENS_ENCODED", 7 * CONTEXT_SIZE)
+    monkeypatch.setattr(index_module, "SHARD_TOKENS", 20 * CONTEXT_SIZE)
+    monkeypatch.setattr(index_module, "_PAIRS_IN_BAND", 300)
     index = rebuild(built, tmp_path / "cut")
     for feature in range(built.sae.d_sae):
         whole, cut = built.index.feature(feature), index.feature(feature)
@@ -220,53 +365,6 @@ def test_figures_do_not_depend_on_how_the_corpus_is_cut(
             atol=1e-5,
         )
         assert cut.mean_act == pytest.approx(whole.mean_act, rel=1e-5)
-
-
-def test_histograms_stay_exact_over_sixty_octaves_in_any_order() -> None:
-    rng = np.random.default_rng(0)
-    values = np.exp2(rng.uniform(-30, 30, 4000)).astype(np.float32)
-    features = rng.integers(0, 3, 4000)
-    first, second = Histograms(3), Histograms(3)
-    for histograms, order in ((first, np.arange(4000)), (second, np.argsort(values))):
-        for part in np.array_split(order, 23):
-            pairs = ActivePairs(part, features[part], values[part])
-            histograms.add(pairs)
-    assert first.counts.tolist() == second.counts.tolist()
-    for feature, width in enumerate(first.bin_width):
-        own = values[features == feature]
-        edges = np.arange(Histograms.N_BINS + 1) * width
-        assert first.counts[feature].tolist() == np.histogram(own, edges)[0].tolist()
-        assert own.max() < edges[-1] <= 2 * own.max() * (1 + 1 / 32)
-
-
-def test_sparse_token_sums_are_the_dense_ones_while_they_fit() -> None:
-    rng = np.random.default_rng(0)
-    dense, sparse = DenseTokenSums(7, 50), SparseTokenSums(7, 50)
-    for _ in range(30):
-        feature, token = rng.integers(0, 6, 200), rng.integers(0, 50, 200)
-        value = rng.random(200).astype(np.float32)
-        dense.add(feature, token, value)
-        sparse.add(feature, token, value)
-    assert sparse.is_exact
-    for ours, expected in zip(sparse.top(20), dense.top(20), strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=1e-6)
-
-
-def test_sparse_token_sums_that_do_not_fit_are_at_most_too_small() -> None:
-    rng = np.random.default_rng(0)
-    dense = DenseTokenSums(3, 5000)
-    sparse = SparseTokenSums(3, 5000, limit=600, kept_tokens=100)
-    for _ in range(50):
-        feature = rng.integers(0, 3, 400)
-        token = np.minimum(rng.zipf(1.5, 400), 4999)
-        value = rng.random(400).astype(np.float32)
-        dense.add(feature, token, value)
-        sparse.add(feature, token, value)
-    assert not sparse.is_exact
-    ours, expected = sparse.top(10), dense.top(10)
-    assert ours.token.tolist() == expected.token.tolist()
-    assert (ours.mass <= expected.mass * (1 + 1e-6)).all()
-    np.testing.assert_allclose(ours.mass, expected.mass, rtol=0.05)
 
 
 def test_hostile_tokens_come_back_to_the_letter(built: Built) -> None:
@@ -334,7 +432,12 @@ def test_an_interrupted_build_leaves_what_was_there(
         rebuild(built, tmp_path / "features")
     with pytest.raises(KeyboardInterrupt):
         rebuild(built, tmp_path / "new")
-    assert [path.name for path in tmp_path.iterdir()] == ["features"]
+    # What has been found is kept for the next try.
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "features",
+        "features.partial",
+        "new.partial",
+    }
     assert files_of(tmp_path / "features") == before
 
 
@@ -376,9 +479,10 @@ def test_an_index_of_another_sae_is_refused(built: Built) -> None:
 def test_an_older_format_is_refused(built: Built, tmp_path: Path) -> None:
     folder = shutil.copytree(built.folder, tmp_path / "x")
     data = json.loads((folder / "index.json").read_text())
-    (folder / "index.json").write_text(json.dumps({**data, "format": 0}))
-    with pytest.raises(DamagedError, match="another version"):
-        open_index(folder)
+    for older in (0, 1):
+        (folder / "index.json").write_text(json.dumps({**data, "format": older}))
+        with pytest.raises(DamagedError, match="another version.*tinysae index"):
+            open_index(folder)
 
 
 def remove(path: Path) -> None:
@@ -406,7 +510,13 @@ def flip_a_page(path: Path) -> None:
 
 @pytest.mark.parametrize("accident", [remove, truncate, empty, overwrite])
 @pytest.mark.parametrize(
-    "file", ["features.parquet", "vocabulary.parquet", "contexts.safetensors"]
+    "file",
+    [
+        "features.parquet",
+        "vocabulary.parquet",
+        "tokens.safetensors",
+        "contexts.safetensors",
+    ],
 )
 def test_a_damaged_file_is_named(
     built: Built, tmp_path: Path, file: str, accident: Callable[[Path], None]

@@ -1,10 +1,11 @@
 """An index on disk: the one module that writes and reads its files.
 
 index.json             what it is an index of; the other files' sizes
-features.parquet       a row a feature: figures, histogram, tokens, logits
+features.parquet       a row a feature: figures, histograms, tokens, logits, relatives
 vocabulary.parquet     a row a token: its bytes, how often the corpus has it
-contexts.safetensors   the corpus that was read and where each feature is strong
-                       in it (memory-mapped: a feature is a few slices)
+tokens.safetensors     a row a token: the features that raise it, lower it, fire on it
+contexts.safetensors   the corpus that was read and where each feature is active in it
+                       (both memory-mapped: a feature or a token is a few slices)
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,19 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import DamagedError, MissingError
-from tinysae.features.logits import ExtremeLogits
+from tinysae.features.cofiring import CoFirings
+from tinysae.features.logits import ExtremeLogits, TokenFeatures
+from tinysae.features.neighbours import Neighbours
 from tinysae.features.records import LogitKind
-from tinysae.features.statistics import Histograms, Totals
-from tinysae.features.token_sums import TopTokens
-from tinysae.features.top_contexts import Contexts
+from tinysae.features.statistics import Contexts, FiringFeatures, TopTokens, Totals
 from tinysae.features.vocabulary import Vocabulary
 from tinysae.runs.files import read_json, staged_folder, write_json
 
-FORMAT = 1
+FORMAT = 2
 INDEX_NAME = "index.json"
 FEATURES_NAME = "features.parquet"
 VOCABULARY_NAME = "vocabulary.parquet"
+TOKENS_NAME = "tokens.safetensors"
 CONTEXTS_NAME = "contexts.safetensors"
+FILES = (FEATURES_NAME, VOCABULARY_NAME, TOKENS_NAME, CONTEXTS_NAME)
 # One feature is read with its row group: small enough to be quick, large enough that
 # the footer, read when an index is opened, stays small.
 ROWS_A_GROUP = 128
@@ -40,8 +43,10 @@ class IndexInfo:
     """What an index is an index of.
 
     n_tokens is what densities are relative to: the tokens that were read without BOS.
-    n_positions counts BOS too. token_sums_exact: see `SparseTokenSums`. has_folded:
-    whether there are logits with the final LayerNorm's weight in them.
+    n_positions counts BOS too. contexts_per_bin: of each group of bins of the
+    histogram. features_per_token: how many a token's lists have at most. layout: how
+    the map of the features was made, "umap" or "pca". has_folded: whether there are
+    logits with the final LayerNorm's weight in them.
     """
 
     sae_fingerprint: str
@@ -56,20 +61,27 @@ class IndexInfo:
     n_positions: int
     n_tokens: int
     contexts_per_feature: int
-    token_sums_exact: bool
+    contexts_per_bin: int
+    features_per_token: int
+    layout: str
     has_folded: bool
 
 
 @dataclass(frozen=True)
 class IndexData:
     """Everything an index holds. chunks [n_chunks, context_size] are token ids,
-    token_counts [d_vocab] how often each occurs in them."""
+    token_counts [d_vocab] how often each occurs in them, layout [d_sae, 2]."""
 
     info: IndexInfo
     totals: Totals
-    histograms: Histograms
-    tokens: TopTokens
+    by_mass: TopTokens
+    by_precision: TopTokens
     logits: Mapping[LogitKind, ExtremeLogits]
+    neighbours: Neighbours
+    cofiring: CoFirings
+    layout: NDArray[np.float32]
+    token_logits: Mapping[LogitKind, TokenFeatures]
+    firing: FiringFeatures
     contexts: Contexts
     chunks: NDArray[np.int32]
     token_counts: NDArray[np.int64]
@@ -97,14 +109,14 @@ def write_index(data: IndexData, out_dir: Path) -> None:
             stage / VOCABULARY_NAME,
             write_page_checksum=True,
         )
+        save_file(_token_arrays(data), stage / TOKENS_NAME)
         save_file(_context_arrays(data), stage / CONTEXTS_NAME)
-        files = (FEATURES_NAME, VOCABULARY_NAME, CONTEXTS_NAME)
         write_json(
             stage / INDEX_NAME,
             {
                 "format": FORMAT,
                 **asdict(data.info),
-                "files": {name: (stage / name).stat().st_size for name in files},
+                "files": {name: (stage / name).stat().st_size for name in FILES},
             },
         )
 
@@ -132,7 +144,7 @@ def read_info(folder: Path) -> IndexInfo:
         for item in fields(IndexInfo):
             if type(getattr(info, item.name)) is not item.type:
                 raise TypeError(item.name)
-    for name in (FEATURES_NAME, VOCABULARY_NAME, CONTEXTS_NAME):
+    for name in FILES:
         with damage_in(name):
             if (folder / name).stat().st_size != sizes[name]:
                 raise ValueError("not as long as it was written")
@@ -162,23 +174,33 @@ def damage_in(file: str) -> Iterator[None]:
 def _feature_table(data: IndexData) -> Any:
     import pyarrow as pa
 
-    totals, tokens = data.totals, data.tokens
-    is_token = tokens.token >= 0
+    totals = data.totals
     columns = {
         "feature": pa.array(np.arange(data.info.d_sae, dtype=np.int32)),
         "n_fired": pa.array(totals.n_fired),
         "density": pa.array(totals.n_fired / data.info.n_tokens),
         "mean_act": pa.array(totals.mean_when_active()),
         "max_act": pa.array(totals.max),
-        "bin_width": pa.array(data.histograms.bin_width),
-        "bin_counts": _lists(data.histograms.counts),
-        "tokens": _lists(tokens.token, is_token),
-        "token_masses": _lists(tokens.mass, is_token),
-        "token_n_fired": _lists(tokens.n_fired, is_token),
+        "bin_width": pa.array(totals.bin_width),
+        "bin_counts": _lists(totals.bin_counts),
+        "x": pa.array(data.layout[:, 0]),
+        "y": pa.array(data.layout[:, 1]),
     }
+    for name, tokens in (("", data.by_mass), ("precise_", data.by_precision)):
+        is_token = tokens.token >= 0
+        columns[f"{name}tokens"] = _lists(tokens.token, is_token)
+        columns[f"{name}token_masses"] = _lists(tokens.mass, is_token)
+        columns[f"{name}token_n_fired"] = _lists(tokens.n_fired, is_token)
+    columns["neighbours"] = _lists(data.neighbours.feature)
+    columns["neighbour_cosines"] = _lists(data.neighbours.cosine)
+    is_feature = data.cofiring.feature >= 0
+    columns["cofiring"] = _lists(data.cofiring.feature, is_feature)
+    columns["cofiring_n_both"] = _lists(data.cofiring.n_both, is_feature)
+    columns["cofiring_jaccard"] = _lists(data.cofiring.jaccard, is_feature)
     for kind, logits in data.logits.items():
         for name, values in logits._asdict().items():
-            columns[f"{kind}_{name}"] = _lists(values)
+            column = pa.array(values) if values.ndim == 1 else _lists(values)
+            columns[f"{kind}_{name}"] = column
     # Sums are float64 while everything is added up; mass shares need the whole.
     columns["sum"] = pa.array(totals.sum)
     return pa.table(columns)
@@ -207,13 +229,42 @@ def _lists(values: NDArray[Any], is_kept: NDArray[np.bool_] | None = None) -> An
     return pa.ListArray.from_arrays(offsets, values[is_kept])
 
 
-def _context_arrays(data: IndexData) -> dict[str, NDArray[Any]]:
-    arrays = {"tokens": data.chunks, **data.contexts._asdict()}
-    # Half the size wherever it is enough, as it nearly always is.
-    for name, n_values in (
-        ("tokens", data.info.d_vocab),
-        ("active_position", data.info.context_size),
-    ):
-        if n_values <= 1 << 16:
-            arrays[name] = arrays[name].astype(np.uint16)
+def _token_arrays(data: IndexData) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        "firing": data.firing.feature,
+        "firing_n_fired": data.firing.n_fired.astype(np.int32),
+        "firing_mass_share": _shares(data),
+    }
+    for kind, logits in data.token_logits.items():
+        arrays |= {f"{kind}_{name}": v for name, v in logits._asdict().items()}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _shares(data: IndexData) -> NDArray[np.float32]:
+    """What part of each feature's activation its mass on the token is."""
+    total = np.append(data.totals.sum, np.inf)[data.firing.feature]
+    return (data.firing.mass / total).astype(np.float32)
+
+
+def _context_arrays(data: IndexData) -> dict[str, NDArray[Any]]:
+    contexts = data.contexts
+    offset = np.zeros(contexts.n_active.size + 1, dtype=np.int64)
+    np.cumsum(contexts.n_active, out=offset[1:])
+    n_positions = data.info.context_size
+    arrays = {
+        "tokens": _short(data.chunks, data.info.d_vocab),
+        "chunk": contexts.chunk,
+        "position": _short(contexts.position, n_positions),
+        "offset": offset,
+        "active_position": _short(contexts.active_position, n_positions),
+        "active_value": contexts.active_value,
+    }
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _short(values: NDArray[Any], n_values: int) -> NDArray[Any]:
+    """Numbers from 0 to below `n_values` in as few bytes as hold them."""
+    for kind in (np.uint8, np.uint16):
+        if n_values <= np.iinfo(kind).max + 1:
+            return values.astype(kind)
+    return values

@@ -11,6 +11,9 @@ depends on the token. Both are the change in logits for one unit of activation, 
 centred over the vocabulary: adding a constant to all logits changes no probability.
 """
 
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,20 +22,42 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Logits computed at once: 64 MB.
-LOGITS_AT_ONCE = 1 << 24
+    from tinysae.sae.blas import Product
+
+N_BINS = 50
+# Rows of a product that is looked through at once.
+_ROWS = 256
+
+Floats = NDArray[np.float32]
 
 
 class ExtremeLogits(NamedTuple):
     """The tokens a feature pushes up most and down most, the extreme one first.
 
-    All [d_sae, n]: token ids and logits.
+    promoted, suppressed [d_sae, n]: token ids; with their logits.
+    low, high [d_sae]: the smallest and the largest logit; counts [d_sae, N_BINS]: all
+    of them in equal bins between those two (`bin_edges`).
     """
 
     promoted: NDArray[np.int32]
-    promoted_logit: NDArray[np.float32]
+    promoted_logit: Floats
     suppressed: NDArray[np.int32]
-    suppressed_logit: NDArray[np.float32]
+    suppressed_logit: Floats
+    low: Floats
+    high: Floats
+    counts: NDArray[np.int32]
+
+
+class TokenFeatures(NamedTuple):
+    """The features that push each token up most and down most, the extreme one first.
+
+    All [d_vocab, n]: feature numbers and logits.
+    """
+
+    raised_by: NDArray[np.int32]
+    raised: Floats
+    lowered_by: NDArray[np.int32]
+    lowered: Floats
 
 
 def folded(W_dec: "Tensor", norm_weight: "Tensor", *, centred: bool) -> "Tensor":
@@ -45,26 +70,65 @@ def folded(W_dec: "Tensor", norm_weight: "Tensor", *, centred: bool) -> "Tensor"
     return W_dec * norm_weight
 
 
-def extreme_logits(directions: "Tensor", W_U: "Tensor", n: int) -> ExtremeLogits:
-    """The `n` largest and smallest logits of every direction.
+def bin_edges(low: Floats, high: Floats) -> NDArray[np.float64]:
+    """[n, N_BINS + 1]; as in `np.histogram`, bins of width where all are equal."""
+    low, high = low.astype(np.float64), high.astype(np.float64)
+    is_flat = low == high
+    return np.linspace(low - 0.5 * is_flat, high + 0.5 * is_flat, N_BINS + 1, axis=-1)
 
-    directions [d_sae, d_model], W_U [d_model, d_vocab]. Of equals, torch chooses.
+
+def extreme_logits(
+    directions: Floats,
+    W_U: Floats,
+    n: int,
+    product: "Product",
+    kernels: ModuleType,
+    pool: Executor,
+) -> ExtremeLogits:
+    """The `n` largest and smallest logits of every direction, and how all are spread.
+
+    directions [d_sae, d_model], W_U [d_vocab, d_model]. Of equals, torch chooses.
     """
+
+    def rows(begin: int) -> tuple[NDArray[np.generic], ...]:
+        logits = product(directions[begin : begin + _ROWS], W_U)
+        promoted, promoted_logit, suppressed, suppressed_logit = _extremes(logits, n)
+        low, high = suppressed_logit[:, 0], promoted_logit[:, 0]
+        counts = np.zeros((len(logits), N_BINS), np.int32)
+        kernels.row_histograms(logits, bin_edges(low, high), counts)
+        top = (promoted, promoted_logit, suppressed, suppressed_logit)
+        return (*top, low, high, counts)
+
+    return ExtremeLogits(*_joined(pool.map(rows, range(0, len(directions), _ROWS))))
+
+
+def token_features(
+    directions: Floats, W_U: Floats, n: int, product: "Product", pool: Executor
+) -> TokenFeatures:
+    """The `n` features with the largest and with the smallest logit of every token."""
+
+    def rows(begin: int) -> tuple[NDArray[np.generic], ...]:
+        return _extremes(product(W_U[begin : begin + _ROWS], directions), n)
+
+    return TokenFeatures(*_joined(pool.map(rows, range(0, len(W_U), _ROWS))))
+
+
+def _extremes(rows: Floats, n: int) -> tuple[NDArray[np.generic], ...]:
+    """Of every row: where the largest are, the largest; the same of the smallest."""
     import torch
 
-    n = min(n, W_U.shape[1])
-    rows = max(1, LOGITS_AT_ONCE // W_U.shape[1])
-    parts = []
-    with torch.inference_mode():
-        for part in directions.split(rows):
-            logits = part @ W_U
-            parts.append((*logits.topk(n), *logits.topk(n, largest=False)))
-    up, up_token, down, down_token = (
-        torch.cat(column) for column in zip(*parts, strict=True)
+    found = torch.from_numpy(rows)
+    n = min(n, rows.shape[1])
+    up, down = found.topk(n), found.topk(n, largest=False)
+    return (
+        up.indices.int().numpy(),
+        up.values.numpy(),
+        down.indices.int().numpy(),
+        down.values.numpy(),
     )
-    return ExtremeLogits(
-        up_token.to(torch.int32).cpu().numpy(),
-        up.float().cpu().numpy(),
-        down_token.to(torch.int32).cpu().numpy(),
-        down.float().cpu().numpy(),
-    )
+
+
+def _joined(
+    parts: Iterator[tuple[NDArray[np.generic], ...]],
+) -> Iterator[NDArray[np.generic]]:
+    return map(np.concatenate, zip(*parts, strict=True))

@@ -13,21 +13,27 @@ from tinysae.features.format import (
     CONTEXTS_NAME,
     FEATURES_NAME,
     ROWS_A_GROUP,
+    TOKENS_NAME,
     VOCABULARY_NAME,
     IndexInfo,
     damage_in,
     read_info,
 )
+from tinysae.features.logits import bin_edges
 from tinysae.features.records import (
+    BinContexts,
+    CoFiring,
     Context,
     FeatureRecord,
     FeatureScore,
     FiringToken,
     Histogram,
     LogitKind,
+    Neighbour,
     TokenFeature,
     TokenLogit,
 )
+from tinysae.features.statistics import N_BINS, N_GROUPS
 from tinysae.features.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -81,6 +87,11 @@ class FeatureIndex:
             shape = self._contexts.get_slice("tokens").get_shape()
             if shape != [info.n_chunks, info.context_size]:
                 raise ValueError("another corpus")
+        with damage_in(TOKENS_NAME):
+            self._tokens = safe_open(folder / TOKENS_NAME, framework="numpy")
+            shape = self._tokens.get_slice("firing").get_shape()
+            if shape != [info.d_vocab, info.features_per_token]:
+                raise ValueError("another vocabulary")
         # Neither reader promises that threads may share it.
         self._lock = Lock()
 
@@ -130,9 +141,10 @@ class FeatureIndex:
             DamagedError: what was read cannot be right.
         """
         row = self._row(feature)
-        kinds: list[LogitKind] = ["raw", "folded"] if self.info.has_folded else ["raw"]
+        kinds = self._kinds
         with damage_in(CONTEXTS_NAME):
             contexts = list(self._contexts_of(feature))
+        n_strongest = self.info.contexts_per_feature
         with damage_in(FEATURES_NAME):
             return FeatureRecord(
                 feature=feature,
@@ -141,61 +153,89 @@ class FeatureIndex:
                 mean_act=row["mean_act"],
                 max_act=row["max_act"],
                 histogram=_histogram(row["bin_width"], row["bin_counts"]),
-                tokens=list(self._firing_tokens(row)),
+                tokens=list(self._firing_tokens(row, "")),
                 promoted={k: self._logits(row, f"{k}_promoted") for k in kinds},
                 suppressed={k: self._logits(row, f"{k}_suppressed") for k in kinds},
-                contexts=contexts,
+                contexts=[c for c in contexts[:n_strongest] if c is not None],
+                bin_contexts=list(self._bins(row, contexts[n_strongest:])),
+                neighbours=_rows(Neighbour, row, "neighbours", "neighbour_cosines"),
+                cofiring=_rows(
+                    CoFiring, row, "cofiring", "cofiring_n_both", "cofiring_jaccard"
+                ),
+                logit_histogram={k: _logit_histogram(row, k) for k in kinds},
+                precise_tokens=list(self._firing_tokens(row, "precise_")),
             )
-
-    # Until there is an index by token, answers come from the lists of each feature.
-
-    def raised_by(self, token: int, kind: LogitKind = "raw") -> list[FeatureScore]:
-        return self._by_list(token, f"{kind}_promoted")
-
-    def lowered_by(self, token: int, kind: LogitKind = "raw") -> list[FeatureScore]:
-        return self._by_list(token, f"{kind}_suppressed")
-
-    def _by_list(self, token: int, name: str) -> list[FeatureScore]:
-        table = self._features.read(columns=[name, f"{name}_logit"])
-        found = [
-            FeatureScore(feature, logits[tokens.index(token)])
-            for feature, (tokens, logits) in enumerate(
-                zip(*(column.to_pylist() for column in table), strict=True)
-            )
-            if token in tokens
-        ]
-        return sorted(found, key=lambda each: -abs(each.value))[:50]
-
-    def firing_on(self, token: int) -> list[TokenFeature]:
-        table = self._features.read(
-            columns=["tokens", "token_n_fired", "token_masses", "sum"]
-        )
-        found = [
-            TokenFeature(
-                feature,
-                counts[tokens.index(token)],
-                counts[tokens.index(token)] / int(self._token_counts[token]),
-                masses[tokens.index(token)] / total,
-            )
-            for feature, (tokens, counts, masses, total) in enumerate(
-                zip(*(column.to_pylist() for column in table), strict=True)
-            )
-            if token in tokens
-        ]
-        return sorted(found, key=lambda each: -each.n_fired)[:50]
 
     def layout(self) -> NDArray[np.float32]:
-        table = self._features.read(columns=["raw_promoted", "raw_promoted_logit"])
-        matrix = np.zeros((self.info.d_sae, self.info.d_vocab), dtype=np.float32)
-        for row, (tokens, logits) in enumerate(
-            zip(*(column.to_pylist() for column in table), strict=True)
-        ):
-            matrix[row, tokens] = logits
-        return (
-            matrix
-            @ matrix.T
-            @ np.random.default_rng(0).normal(size=(self.info.d_sae, 2))
-        ).astype(np.float32)
+        """A place on a plane for every feature [d_sae, 2], dead ones too: `info.layout`
+        says how it was made."""
+        with damage_in(FEATURES_NAME):
+            with self._lock:
+                table = self._features.read(columns=["x", "y"])
+            return np.column_stack([table["x"].to_numpy(), table["y"].to_numpy()])
+
+    def raised_by(self, token: int, kind: LogitKind = "raw") -> list[FeatureScore]:
+        """The features that raise the logit of `token` most, the first the most.
+
+        Raises:
+            InputError: there is no such token, or no such kind of logit.
+            DamagedError: what was read cannot be right.
+        """
+        return self._scores(token, kind, "raised")
+
+    def lowered_by(self, token: int, kind: LogitKind = "raw") -> list[FeatureScore]:
+        """The features that lower the logit of `token` most, the first the most.
+
+        Raises:
+            InputError, DamagedError: as `raised_by`.
+        """
+        return self._scores(token, kind, "lowered")
+
+    def firing_on(self, token: int) -> list[TokenFeature]:
+        """The features that fire on `token`, those first whose precision times mass
+        share is largest: they fire whenever it comes, and on little else.
+
+        Raises:
+            InputError: there is no such token.
+            DamagedError: what was read cannot be right.
+        """
+        names = ("firing", "firing_n_fired", "firing_mass_share")
+        feature, n_fired, share = self._token_row(token, *names)
+        with damage_in(TOKENS_NAME):
+            # A token that never came has no features, and so is divided by nothing.
+            count = int(self._token_counts[token]) or 1
+            return [
+                TokenFeature(self._checked(f), n, n / count, s)
+                for f, n, s in zip(feature, n_fired, share, strict=True)
+                if f >= 0
+            ]
+
+    def _scores(self, token: int, kind: LogitKind, way: str) -> list[FeatureScore]:
+        if kind not in self._kinds:
+            raise InputError("features_kind", kind=str(kind)[:40])
+        rows = self._token_row(token, f"{kind}_{way}_by", f"{kind}_{way}")
+        with damage_in(TOKENS_NAME):
+            return [
+                FeatureScore(self._checked(feature), value)
+                for feature, value in zip(*rows, strict=True)
+            ]
+
+    def _token_row(self, token: int, *names: str) -> list[list[Any]]:
+        last = self.info.d_vocab - 1
+        if not 0 <= token <= last:
+            raise InputError("features_unknown_token", token=token, last=last)
+        with damage_in(TOKENS_NAME), self._lock:
+            read = self._tokens.get_slice
+            return [read(name)[token : token + 1][0].tolist() for name in names]
+
+    def _checked(self, feature: int) -> int:
+        if not 0 <= feature < self.info.d_sae:
+            raise ValueError("a feature that is not there")
+        return feature
+
+    @property
+    def _kinds(self) -> list[LogitKind]:
+        return ["raw", "folded"] if self.info.has_folded else ["raw"]
 
     def _row(self, feature: int) -> dict[str, Any]:
         if not 0 <= feature < self.info.d_sae:
@@ -217,10 +257,9 @@ class FeatureIndex:
             for token, logit in zip(row[name], row[f"{name}_logit"], strict=True)
         ]
 
-    def _firing_tokens(self, row: dict[str, Any]) -> Iterator[FiringToken]:
-        for token, mass, n_fired in zip(
-            row["tokens"], row["token_masses"], row["token_n_fired"], strict=True
-        ):
+    def _firing_tokens(self, row: dict[str, Any], by: str) -> Iterator[FiringToken]:
+        names = (f"{by}tokens", f"{by}token_masses", f"{by}token_n_fired")
+        for token, mass, n_fired in zip(*(row[name] for name in names), strict=True):
             yield FiringToken(
                 token,
                 self.vocabulary.text(token),
@@ -229,8 +268,25 @@ class FeatureIndex:
                 n_fired=n_fired,
             )
 
-    def _contexts_of(self, feature: int) -> Iterator[Context]:
-        k, context_size = self.info.contexts_per_feature, self.info.context_size
+    def _bins(
+        self, row: dict[str, Any], contexts: list[Context | None]
+    ) -> Iterator[BinContexts]:
+        """Groups of bins with their share of `contexts`, the strongest group first."""
+        counts = np.asarray(row["bin_counts"], np.int64).reshape(N_GROUPS, -1).sum(1)
+        width, n = row["bin_width"] * (N_BINS // N_GROUPS), self.info.contexts_per_bin
+        for group in reversed(np.flatnonzero(counts).tolist()):
+            own = contexts[group * n : (group + 1) * n]
+            yield BinContexts(
+                low=group * width,
+                high=(group + 1) * width,
+                n_fired=int(counts[group]),
+                contexts=[context for context in own if context is not None],
+            )
+
+    def _contexts_of(self, feature: int) -> Iterator[Context | None]:
+        """The strongest ones, then those of each group of bins; None: no further."""
+        context_size = self.info.context_size
+        k = self.info.contexts_per_feature + N_GROUPS * self.info.contexts_per_bin
         with self._lock:
             read = self._contexts.get_slice
             chunk = read("chunk")[feature : feature + 1][0]
@@ -239,19 +295,30 @@ class FeatureIndex:
             active = slice(int(offset[0]), int(offset[-1]))
             active_position = read("active_position")[active]
             active_value = read("active_value")[active]
-            rows = [read("tokens")[c : c + 1][0] for c in chunk[chunk >= 0].tolist()]
+            rows = {c: read("tokens")[c : c + 1][0] for c in set(chunk.tolist()) - {-1}}
+        if len(chunk) != k:
+            raise ValueError("another number of contexts")
         offset = offset - offset[0]
-        for rank, tokens in enumerate(rows):
+        texts = {c: self.vocabulary.texts(row.tolist()) for c, row in rows.items()}
+        for rank, number in enumerate(chunk.tolist()):
+            if number == -1:
+                yield None
+                continue
             own = slice(int(offset[rank]), int(offset[rank + 1]))
             activations = np.zeros(context_size, dtype=np.float32)
             activations[active_position[own]] = active_value[own]
             yield Context(
-                chunk=int(chunk[rank]),
+                chunk=number,
                 position=int(position[rank]),
-                tokens=tokens.astype(np.int64),
-                texts=self.vocabulary.texts(tokens.tolist()),
+                tokens=rows[number].astype(np.int64),
+                texts=texts[number],
                 activations=activations,
             )
+
+
+def _rows(kind: type[Any], row: dict[str, Any], *columns: str) -> list[Any]:
+    """Records of the columns' lists, an entry each."""
+    return [kind(*values) for values in zip(*(row[c] for c in columns), strict=True)]
 
 
 def _histogram(bin_width: float, counts: list[int]) -> Histogram:
@@ -259,3 +326,9 @@ def _histogram(bin_width: float, counts: list[int]) -> Histogram:
     n_bins = int(filled[-1]) + 1 if len(filled) else 0
     edges = np.linspace(0.0, n_bins * bin_width, n_bins + 1)
     return Histogram(edges, np.asarray(counts[:n_bins], dtype=np.int64))
+
+
+def _logit_histogram(row: dict[str, Any], kind: LogitKind) -> Histogram:
+    ends = (np.float32([row[f"{kind}_{end}"]]) for end in ("low", "high"))
+    counts = np.asarray(row[f"{kind}_counts"], dtype=np.int64)
+    return Histogram(bin_edges(*ends)[0], counts)

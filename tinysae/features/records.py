@@ -35,9 +35,10 @@ class FiringToken(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """How many tokens had an activation in each of equal bins starting at 0.
+    """How many values lie in each of equal bins: edges [n_bins + 1], counts [n_bins].
 
-    edges [n_bins + 1], counts [n_bins]; bins above the maximum are left out.
+    Of activations: of tokens; bins start at 0, and those above the maximum are left
+    out. Of logits: of the vocabulary, from the smallest logit to the largest.
     """
 
     edges: NDArray[np.float64]
@@ -71,9 +72,10 @@ class Context(NamedTuple):
 
 
 class BinContexts(NamedTuple):
-    """A sample of the contexts in which the activation lay between `low` and `high`.
+    """A range of the activation histogram, and some of what fell into it.
 
-    n_fired: how many activations did; contexts: drawn from them evenly.
+    n_fired: activations from `low` to below `high`. contexts: a uniform sample of them
+    in random order, each around the sampled token, at its `position`.
     """
 
     low: float
@@ -83,14 +85,15 @@ class BinContexts(NamedTuple):
 
 
 class Neighbour(NamedTuple):
-    """A feature whose decoder direction is near, by cosine."""
+    """A feature whose decoder direction is near, and the cosine between the two."""
 
     feature: int
     cosine: float
 
 
 class CoFiring(NamedTuple):
-    """A feature that fires on the same tokens: on `n_both` of them."""
+    """A feature that fires on the same tokens: on `n_both` of them both fire, which is
+    the share `jaccard` of those on which either does."""
 
     feature: int
     n_both: int
@@ -98,14 +101,14 @@ class CoFiring(NamedTuple):
 
 
 class FeatureScore(NamedTuple):
-    """A feature and its logit for the token that was asked about."""
+    """A feature, and how far one unit of its activation moves the token's logit."""
 
     feature: int
     value: float
 
 
 class TokenFeature(NamedTuple):
-    """A feature that fires on the token that was asked about."""
+    """A feature that fires on the token; the figures are those of `FiringToken`."""
 
     feature: int
     n_fired: int
@@ -118,8 +121,11 @@ class FeatureRecord:
     """One feature.
 
     density: n_fired / the index's n_tokens. mean_act: over the tokens on which it
-    fired. promoted and suppressed: by kind of logit; "folded" is there when the model
-    has a final LayerNorm.
+    fired. tokens: by mass. precise_tokens: by precision, of those on which it fired at
+    least `statistics.LEAST_FIRED` times. promoted, suppressed and logit_histogram: by
+    kind of logit; "folded" is there when the model has a final LayerNorm. contexts:
+    the strongest, one a chunk. bin_contexts: the strongest range first; empty ranges
+    are left out.
     """
 
     feature: int

@@ -301,5 +301,3 @@ def show_about(explored: Explored) -> None:
                 )
             )
         )
-        if not info.token_sums_exact:
-            st.markdown(plain(t("features.about_sums")))

@@ -1,0 +1,186 @@
+"""Which features of an SAE are active, as pairs: the way every architecture encodes.
+
+`SAE.encode` is the definition, dense and in one line; `Encoder` finds the same pairs at
+little more than the price of the encoder's product (`tinysae.sae.engine`). Values are
+equal but for the rounding of that product; where a pre-activation is within rounding of
+its threshold, either may call it active.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import local
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinysae.sae.blas import PRODUCTS, choose_product, one_thread
+from tinysae.sae.engine import Pairs, load_kernels, numba_problem
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinysae.sae.files import SAE
+
+    Floats = NDArray[np.float32]
+
+# Features and tokens a task: a product of 2 MB, little enough to be gone through before
+# it leaves the cache. (Four times as much costs a tenth more.)
+FEATURES, TOKENS = 1024, 512
+# Tokens a task where all of a token's features are needed at once: 4 MB for 4096.
+_TOKENS_BY_ROW = 256
+# Somewhat below a gate's exact threshold: what rounds differently is looked at again.
+_SLACK = 1e-5
+
+
+class Encoder:
+    """An SAE laid out for finding pairs, with threads of its own; a context manager.
+
+    Work is cut by shapes alone: the same bits with any number of threads.
+
+    Args:
+        sae: its weights are copied.
+        product: a name of `tinysae.sae.blas.PRODUCTS`; by default the fastest here.
+    """
+
+    def __init__(self, sae: "SAE", product: str | None = None) -> None:
+        import torch
+
+        self.d_sae = sae.d_sae
+        self.product_name = choose_product(product)
+        self._product = PRODUCTS[self.product_name]
+        compiled = not numba_problem()
+        self._kernels = load_kernels(compiled)
+        self._W = np.ascontiguousarray(sae.W_enc.detach().cpu().float().T.numpy())
+        self._b_dec = _array(sae.b_dec) if sae.apply_b_dec_to_input else None
+        zero, one = np.zeros(sae.d_sae, np.float32), np.ones(sae.d_sae, np.float32)
+        self._bias, self._scale, self._floor = _array(sae.b_enc), one, zero
+        self._k, self._gate = sae.k, None
+        if sae.magnitude is not None:
+            self._gate = self._bias
+            self._r = _array(sae.magnitude.r_mag.exp())
+            self._b_mag = _array(sae.magnitude.b_mag)
+            # gate open: p > -b_gate; magnitude above 0: p > -b_mag / exp(r).
+            floor = np.maximum(-self._gate, -self._b_mag / self._r)
+            self._floor = floor - np.float32(_SLACK) * (1 + np.abs(floor))
+            self._bias = zero
+        else:
+            if sae.rescale_acts_by_decoder_norm:
+                self._scale = _array(sae.W_dec.norm(dim=-1))
+            if sae.threshold is not None:
+                self._floor = np.maximum(_array(sae.threshold), 0)
+        self._scratch = local()
+        self.n_threads = torch.get_num_threads()
+        self.pool = ThreadPoolExecutor(
+            self.n_threads,
+            "encode",
+            initializer=torch.set_num_threads,
+            initargs=(1,),
+        )
+
+    def __enter__(self) -> "Encoder":
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def pairs(self, x: "Floats", token: int = 0) -> list[Pairs]:
+        """The active pairs of `x` [tokens, d_in], in pieces of consecutive features.
+
+        Pieces of the same features follow each other in the tokens' order; `token` is
+        added to every pair's. NaN activations count as active, so that they are seen.
+        """
+        if self._k is None:
+            tiles = [
+                (t, j)
+                for t in range(0, len(x), TOKENS)
+                for j in range(0, self.d_sae, FEATURES)
+            ]
+        else:
+            tiles = [(t, 0) for t in range(0, len(x), _TOKENS_BY_ROW)]
+        find = self._tile if self._k is None else self._row_tile
+        with one_thread():
+            return list(self.pool.map(lambda at: find(x, *at, token), tiles))
+
+    def _inputs(self, x: "Floats") -> "Floats":
+        return x if self._b_dec is None else x - self._b_dec
+
+    def _tile(self, x: "Floats", t: int, j: int, token: int) -> Pairs:
+        """The pairs of `TOKENS` tokens and `FEATURES` features."""
+        rows = slice(j, j + FEATURES)
+        product = self._product(self._W[rows], self._inputs(x[t : t + TOKENS]))
+        n_features, n = product.shape
+        first = np.empty(n_features + 1, np.int64)
+        tokens, values = self._room(product.size // 16 + n)
+        numbers = (self._bias[rows], self._scale[rows], self._floor[rows])
+        while True:
+            done = self._kernels.compress(product, *numbers, tokens, values, first)
+            if done == n_features:
+                break
+            tokens, values = self._room(min(2 * len(tokens), product.size + n))
+        n_pairs = int(first[-1])
+        found = Pairs(
+            j, first, tokens[:n_pairs] + np.int32(t + token), values[:n_pairs].copy()
+        )
+        return found if self._gate is None else self._opened(found)
+
+    def _opened(self, found: Pairs) -> Pairs:
+        """Of pairs that may be active in a gated SAE, with their products as values,
+        those that are."""
+        assert self._gate is not None
+        rows, product = found.rows, found.value
+        value = product * found.each(self._r[rows]) + found.each(self._b_mag[rows])
+        is_active = ~((value <= 0) | (product + found.each(self._gate[rows]) <= 0))
+        first = np.zeros_like(found.first)
+        np.cumsum(is_active, out=(before := np.empty(len(value), np.int64)))
+        first[1:] = np.concatenate([[0], before])[found.first[1:]]
+        return Pairs(found.begin, first, found.token[is_active], value[is_active])
+
+    def _row_tile(self, x: "Floats", t: int, _j: int, token: int) -> Pairs:
+        """The k largest of some tokens."""
+        assert self._k is not None
+        inputs = self._inputs(x[t : t + _TOKENS_BY_ROW])
+        product = self._product(inputs, self._W)
+        n = len(product)
+        feature = np.empty((n, self._k), np.int32)
+        value = np.empty((n, self._k), np.float32)
+        count = np.empty(n, np.int64)
+        self._kernels.topk_rows(
+            product, self._bias, self._scale, self._k, 0.0, feature, value, count
+        )
+        first = np.zeros(self.d_sae + 1, np.int64)
+        tokens = np.empty(int(count.sum()), np.int32)
+        values = np.empty(len(tokens), np.float32)
+        self._kernels.to_columns(feature, value, count, first, tokens, values)
+        tokens += np.int32(t + token)
+        return Pairs(0, first, tokens, values)
+
+    def _room(self, least: int) -> "tuple[NDArray[np.int32], Floats]":
+        """This thread's scratch arrays, of at least that many places."""
+        mine = self._scratch
+        if len(getattr(mine, "token", ())) < least:
+            mine.token = np.empty(least, np.int32)
+            mine.value = np.empty(least, np.float32)
+        return mine.token, mine.value
+
+
+def active_pairs(sae: "SAE", x: "Floats") -> Pairs:
+    """The active (feature, token) pairs of activations `x` [tokens, d_in], feature by
+    feature."""
+    with Encoder(sae) as encoder:
+        pieces = encoder.pairs(x)
+    feature = np.concatenate([p.each(np.arange(p.begin, p.end)) for p in pieces])
+    # Stable: a feature's tokens stay in their order.
+    order = np.argsort(feature, kind="stable")
+    first = np.zeros(sae.d_sae + 1, np.int64)
+    np.cumsum(np.bincount(feature, minlength=sae.d_sae), out=first[1:])
+    token = np.concatenate([p.token for p in pieces])[order]
+    return Pairs(0, first, token, np.concatenate([p.value for p in pieces])[order])
+
+
+def _array(tensor: object) -> "Floats":
+    return np.ascontiguousarray(tensor.detach().cpu().float().numpy())  # type: ignore[attr-defined]
