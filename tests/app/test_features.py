@@ -13,6 +13,7 @@ from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.features import sources
 from tinysae.features.assets import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
+from tinysae.features.format import FORMAT
 from tinysae.features.index import open_index
 from tinysae.features.showcase import read_showcases
 from tinysae.runs.store import LOCK_NAME, Run, RunStatus, create_run, write_status
@@ -210,6 +211,31 @@ def test_whole_texts_can_be_shown(opened: OpenPage, run: Run) -> None:
     assert not errors(app)
 
 
+def test_more_contexts_are_shown_when_asked_for(opened: OpenPage, run: Run) -> None:
+    app = opened(run=run.id, feature="1")
+    contexts = open_index(run.features_dir).feature(1).contexts
+
+    def n_shown() -> int:
+        strips = [
+            text(
+                "features.strip",
+                "en",
+                rank=rank + 1,
+                value=f"{context.activations[context.position]:.2f}",
+            )
+            for rank, context in enumerate(contexts)
+        ]
+        captions = {literal(caption.value) for caption in app.caption}
+        return len(captions & set(strips))
+
+    assert n_shown() == 10
+    more = text("features.more", "en", n=len(contexts) - 10)
+    next(b for b in app.button if b.label == more).click().run()
+    assert n_shown() == len(contexts)
+    app.toggle(key="features.whole").set_value(True).run()
+    assert n_shown() == len(contexts)
+
+
 def test_every_step_changes_the_address(opened: OpenPage, run: Run) -> None:
     app = opened(run=run.id, feature="5")
     assert address(press(app, "features.next")) == (run.id, "6")
@@ -374,7 +400,7 @@ def test_an_index_of_another_sae_or_version_is_a_sentence(
     info.write_text(json.dumps({**json.loads(info.read_text()), "format": 99}))
     app.run()
     assert errors(app) == [
-        text("error.features_format", language, found="99", wanted=1)
+        text("error.features_format", language, found="99", wanted=FORMAT)
     ]
 
 

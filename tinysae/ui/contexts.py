@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Tokens shown on either side of the strongest.
 RADIUS = 20
+# What is read first; the others cost every reader time and few look at them.
+N_FIRST = 10
 # Each is two forwards of the model: more would keep a reader waiting.
 N_ABLATED = 6
 N_CHANGED = 3
@@ -28,6 +30,9 @@ N_CHANGED = 3
 LEAST_CHANGE = 0.5
 # Changes of a log-prob that get no colour, and of a probability that get no mention.
 NO_CHANGE, NO_MOVE = 0.005, 0.001
+
+# The feature whose contexts are all shown.
+_ALL_OF = "features.all_of"
 
 
 def show_contexts(record: "FeatureRecord", explored: Explored) -> None:
@@ -52,7 +57,9 @@ def show_contexts(record: "FeatureRecord", explored: Explored) -> None:
         with shown_errors():
             _show_without(record, explored, contexts, is_whole=is_whole)
         return
-    for rank, context in enumerate(contexts):
+    n_more = len(contexts) - N_FIRST
+    is_all = n_more <= 0 or st.session_state.get(_ALL_OF) == record.feature
+    for rank, context in enumerate(contexts if is_all else contexts[:N_FIRST]):
         part = context if is_whole else context.window(RADIUS)
         with st.container(gap="xxsmall"):
             st.caption(_strip_label(rank, part))
@@ -66,6 +73,12 @@ def show_contexts(record: "FeatureRecord", explored: Explored) -> None:
                 high=record.max_act,
                 legend=None,
             )
+    if not is_all:
+        st.button(
+            t("features.more", n=n_more),
+            icon=":material/expand_more:",
+            on_click=lambda: st.session_state.update({_ALL_OF: record.feature}),
+        )
 
 
 def _chosen_group(record: "FeatureRecord") -> list["Context"]:
@@ -73,7 +86,8 @@ def _chosen_group(record: "FeatureRecord") -> list["Context"]:
     n = len(record.contexts)
     chosen = -1
     if record.bin_contexts:
-        names = {
+        names = {-1: t("features.strongest", n=n)}
+        names |= {
             at: t(
                 "features.bin",
                 low=f"{group.low:.2f}",
@@ -85,8 +99,8 @@ def _chosen_group(record: "FeatureRecord") -> list["Context"]:
         }
         chosen = st.selectbox(
             t("features.which_contexts"),
-            [-1, *names],
-            format_func=lambda at: names.get(at) or t("features.strongest", n=n),
+            list(names),
+            format_func=names.__getitem__,
             # Another feature has other bins.
             key=f"features.bin_{record.feature}",
         )
@@ -233,11 +247,12 @@ def show_own_text(record: "FeatureRecord", explored: Explored) -> None:
         own = found.activations[:, record.feature]
         if not own.any():
             st.info(t("features.own_text_none"))
+        high = max(record.max_act, float(own.max()))
         token_strip(
-            strip_tokens(found.tokens, own, max(record.max_act, float(own.max()))),
+            strip_tokens(found.tokens, own, high),
             key="features.own_strip",
             scale="sequential",
             low=0.0,
-            high=max(record.max_act, float(own.max())),
+            high=round(high, 1),
             legend=t("features.own_text_legend", feature=record.feature),
         )
