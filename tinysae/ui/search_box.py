@@ -42,7 +42,12 @@ def linked_search() -> tuple[Way, str]:
 
 
 def _search(by: Way, query: str | None, token: int | None = None) -> None:
-    """Puts the search into the address, at once; an empty one out of it."""
+    """Puts the search into the address, at once; an empty one out of it.
+
+    A field that comes back into the page may say what it already said: no news.
+    """
+    if token is None and (by, query or "") == linked_search():
+        return
     parameters = st.query_params.to_dict()
     for name in ("by", "q", "token", "feature"):
         parameters.pop(name, None)
