@@ -215,6 +215,24 @@ def test_hostile_labels_and_notes_are_only_text(
         assert app.text_area[0].value == HOSTILE[feature - 1]
 
 
+def test_damaged_labels_are_a_sentence_and_the_features_are_shown(
+    opened: OpenPage, run: Run
+) -> None:
+    (run.features_dir / "labels.json").write_text("{", encoding="utf-8")
+    said = text("error.features_damaged", "en", file="labels.json")
+    for query in ({}, {"feature": "5"}):
+        app = opened(**query)
+        assert errors(app) == [said]
+        assert app.dataframe
+
+
+def test_labels_of_another_sae_are_not_shown(opened: OpenPage, run: Run) -> None:
+    write_labels(run.features_dir, LABELS[:5])
+    app = opened(feature="5")
+    assert errors(app) == [text("error.features_damaged", "en", file="labels.json")]
+    assert app.dataframe
+
+
 def test_the_table_is_filtered(opened: OpenPage, index: FeatureIndex) -> None:
     notes_of(index).keep(3, bookmarked=True)
     app = opened()

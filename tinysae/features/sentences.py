@@ -14,8 +14,11 @@ def concept_name(concept: str, language: Language) -> str:
 
 
 def label_sentence(label: Label, language: Language) -> str:
-    """What the label says of its feature, as plain untrusted text."""
+    """What the label says of its feature, as plain untrusted text; a feature that
+    never fires may have nothing to be called by."""
     what = visible(label.text)
+    if not what:
+        return ""
     if label.concept is not None:
         what = concept_name(label.concept, language)
     return text(f"features.label_{label.kind}", language, what=what)

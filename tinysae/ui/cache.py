@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from tinysae.errors import TinysaeError
+from tinysae.errors import DamagedError, TinysaeError
 from tinysae.texts import visible
 from tinysae.ui.i18n import t
 
@@ -207,16 +207,19 @@ def feature_table(source: FeatureSource) -> pd.DataFrame:
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _feature_labels(index_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
-    from tinysae.features.labels import read_labels
+    from tinysae.features.labels import LABELS_NAME, read_labels
 
-    return read_labels(_source.index_dir)
+    labels = read_labels(_source.index_dir)
+    if labels and len(labels) != feature_index(_source).info.d_sae:
+        raise DamagedError("features_damaged", file=LABELS_NAME)
+    return labels
 
 
 def feature_labels(source: FeatureSource) -> list[Label]:
     """A label for each feature of `source`, or none; shared, so do not change it.
 
     Raises:
-        DamagedError: from `read_labels`.
+        DamagedError: from `read_labels`, or they are of another SAE.
     """
     return _feature_labels(str(source.index_dir), _labels_stamp(source), source)
 
@@ -264,10 +267,15 @@ def _feature_map(
     from tinysae.ui.charts import feature_map
 
     table = feature_table(_source)
+    try:
+        labels = label_texts(_source, language)
+    except DamagedError:
+        # Said where the labels are shown; the map is there without them.
+        labels = []
     return feature_map(
         feature_index(_source).layout(),
         table["density"].to_numpy(),
-        label_texts(_source, language),
+        labels,
         [tokens[0] if tokens else "" for tokens in table["top_tokens"]],
     )
 

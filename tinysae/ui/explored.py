@@ -18,6 +18,7 @@ from tinysae.features.notes import Note, Notes
 from tinysae.features.sources import FeatureSource
 from tinysae.ui import cache
 from tinysae.ui.i18n import language, t
+from tinysae.ui.page import shown_errors
 
 if TYPE_CHECKING:
     from tinysae.features.reader import FeatureIndex
@@ -60,13 +61,16 @@ class Explored:
 
     @cached_property
     def labels(self) -> list[Label]:
-        """A label a feature; empty when nobody has labelled them."""
-        return cache.feature_labels(self.source)
+        """A label a feature; none when nobody has labelled them, nor when what is
+        wrong with the labels has been said: the features are there without them."""
+        with shown_errors():
+            return cache.feature_labels(self.source)
+        return []
 
     @cached_property
     def label_texts(self) -> list[str]:
-        """A sentence a feature in the reader's language; empty ones without labels."""
-        return cache.label_texts(self.source, language())
+        """A sentence a feature in the reader's language; none without labels."""
+        return cache.label_texts(self.source, language()) if self.labels else []
 
     @cached_property
     def live(self) -> list[int]:

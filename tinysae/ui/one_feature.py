@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def show_head(record: "FeatureRecord", explored: Explored) -> None:
     """The feature's name, what it is labelled, and its figures with their formulas."""
     st.header(t("features.one", feature=record.feature), anchor=False)
-    if explored.labels:
+    if explored.labels and explored.labels[record.feature].text:
         _show_label(record.feature, explored)
     if record.is_dead:
         st.info(t("features.dead"))
