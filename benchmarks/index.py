@@ -191,7 +191,7 @@ def against_the_peer(
     env = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     env.pop("PYTHONPATH", None)
     ours, theirs = [], []
-    index = None
+    index, answer = None, {}
     for _ in range(PEER_REPEATS):
         found = subprocess.run(
             [*map(str, command)], check=True, capture_output=True, text=True, env=env

@@ -76,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
         "storybook", help="rebuild the embedded model and its SAE from their seeds"
     )
     storybook.add_argument(
-        "--only", choices=["model", "sae"], help="an SAE of the model that is there"
+        "--only",
+        choices=["model", "sae", "features"],
+        help="an SAE of the model that is there; or an index of the SAE that is there",
     )
     storybook.add_argument("--out", type=Path, help="a folder (the embedded assets)")
     storybook.add_argument("--tokens", type=int, help="how many to train the model on")
@@ -202,6 +204,9 @@ def _storybook(options: argparse.Namespace) -> int:
     from tinysae.features.assets import ASSETS
 
     out = options.out or ASSETS
+    if options.only == "features":
+        embedded.build_features(out)
+        return 0
     if options.only != "sae":
         from tinysae.model.train_storybook import rebuild
 

@@ -11,13 +11,12 @@ from typing import Any, Final
 
 from tinysae import worker
 from tinysae.config import TrainConfig
-from tinysae.errors import TinysaeError
+from tinysae.errors import DamagedError, TinysaeError
 from tinysae.features.assets import (
     ASSETS,
     STORYBOOK_FEATURES_DIR,
     STORYBOOK_SAE_DIR,
 )
-from tinysae.features.reader import open_index
 from tinysae.features.showcase import showcases, write_showcases
 from tinysae.model.sources import STORYBOOK
 from tinysae.runs.files import staged_folder, write_json
@@ -25,6 +24,13 @@ from tinysae.runs.store import Run, RunStatus, write_status
 
 SHIPPED_TOKENS: Final = 2_500_000
 BATCH: Final = 2048
+CONFIG_NAME: Final = "config.json"
+SHIPPED_INDEX: Final[dict[str, int]] = {
+    "contexts_per_feature": 10,
+    "contexts_per_bin": 3,
+    "features_per_token": 20,
+}
+"""Less of everything than a run's index has: this one is downloaded with the code."""
 
 
 def shipped_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConfig:
@@ -67,16 +73,45 @@ def build_sae(
         if status.state != "done" or figures is None:
             key = (status.error or "error.worker_failed").removeprefix("error.")
             raise TinysaeError(key, **(status.error_values or {}))
+        index = _build_features(run.sae_dir, config, run.path / "shipped")
         with staged_folder(assets / STORYBOOK_SAE_DIR.name) as stage:
             for source in (*run.sae_dir.iterdir(), run.path / "eval.json"):
                 shutil.copyfile(source, stage / source.name)
-            write_json(stage / "config.json", config.to_json())
+            write_json(stage / CONFIG_NAME, config.to_json())
             card = sae_card(config, figures)
             (stage / "README.md").write_text(card, encoding="utf-8")
         with staged_folder(assets / STORYBOOK_FEATURES_DIR.name) as stage:
-            shutil.copytree(run.features_dir, stage, dirs_exist_ok=True)
-            write_showcases(stage, showcases(open_index(stage)))
+            shutil.copytree(index, stage, dirs_exist_ok=True)
     return figures
+
+
+def build_features(assets: Path = ASSETS) -> None:
+    """Indexes the SAE in `assets` anew, with what it was trained on.
+
+    Raises:
+        TinysaeError: the SAE or its settings cannot be read.
+        OSError: the assets cannot be written.
+    """
+    sae_dir = assets / STORYBOOK_SAE_DIR.name
+    try:
+        config = TrainConfig.loads((sae_dir / CONFIG_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise DamagedError("sae_damaged", path=str(sae_dir)) from problem
+    with tempfile.TemporaryDirectory(prefix="tinysae-") as folder:
+        index = _build_features(sae_dir, config, Path(folder) / "shipped")
+        with staged_folder(assets / STORYBOOK_FEATURES_DIR.name) as stage:
+            shutil.copytree(index, stage, dirs_exist_ok=True)
+
+
+def _build_features(sae_dir: Path, config: TrainConfig, out_dir: Path) -> Path:
+    """The index that is shipped, and its showcase, in `out_dir`."""
+    from tinysae.model.sources import load_model
+    from tinysae.sae.files import load_sae
+
+    sae, model = load_sae(sae_dir), load_model(config.model_name)
+    index = worker.build_features(sae, model, config, out_dir, **SHIPPED_INDEX)
+    write_showcases(out_dir, showcases(index))
+    return out_dir
 
 
 def sae_card(config: TrainConfig, figures: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinysae.config import TrainConfig
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tinysae.features.reader import FeatureIndex
     from tinysae.features.saved import SavedSAE
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.evaluate import Evaluation
@@ -282,7 +284,7 @@ def _finish(
 
 def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> None:
     """The index of the run's SAE, of held-out text."""
-    from tinysae.features.index import build_index, check_fit
+    from tinysae.features.index import check_fit
     from tinysae.sae.files import load_sae
 
     sae = load_sae(run.sae_dir)
@@ -293,15 +295,25 @@ def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> None:
     size = min(size or run.config.context_size, model.n_ctx)
     config = replace(run.config, context_size=size)
     reporter.begin("indexing", INDEX_TOKENS)
-    build_index(
+    build_features(
         sae,
         model,
-        _held_out(model, config, INDEX_SEED, INDEX_TOKENS),
+        config,
         run.features_dir,
-        n_tokens=INDEX_TOKENS,
         progress=lambda done, _total: reporter.go_on(done),
     )
     reporter.end()
+
+
+def build_features(
+    sae: "SAE", model: "LoadedModel", config: TrainConfig, out_dir: Path, **options: Any
+) -> "FeatureIndex":
+    """The index of `sae` on `INDEX_TOKENS` held-out tokens of its own text; `options`
+    are `build_index`'s."""
+    from tinysae.features.index import build_index
+
+    chunks = _held_out(model, config, INDEX_SEED, INDEX_TOKENS)
+    return build_index(sae, model, chunks, out_dir, n_tokens=INDEX_TOKENS, **options)
 
 
 def evaluated(

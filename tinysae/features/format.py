@@ -102,6 +102,7 @@ def write_index(data: IndexData, out_dir: Path) -> None:
             _feature_table(data),
             stage / FEATURES_NAME,
             row_group_size=ROWS_A_GROUP,
+            compression="zstd",
             write_page_checksum=True,
         )
         pq.write_table(
@@ -230,13 +231,17 @@ def _lists(values: NDArray[Any], is_kept: NDArray[np.bool_] | None = None) -> An
 
 
 def _token_arrays(data: IndexData) -> dict[str, NDArray[Any]]:
+    # A place without a feature has n_fired 0.
     arrays: dict[str, NDArray[Any]] = {
-        "firing": data.firing.feature,
+        "firing": np.maximum(data.firing.feature, 0),
         "firing_n_fired": data.firing.n_fired.astype(np.int32),
         "firing_mass_share": _shares(data),
     }
     for kind, logits in data.token_logits.items():
         arrays |= {f"{kind}_{name}": v for name, v in logits._asdict().items()}
+    for name in arrays:
+        if name == "firing" or name.endswith("_by"):
+            arrays[name] = _short(arrays[name], data.info.d_sae)
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
@@ -247,14 +252,15 @@ def _shares(data: IndexData) -> NDArray[np.float32]:
 
 
 def _context_arrays(data: IndexData) -> dict[str, NDArray[Any]]:
-    contexts = data.contexts
-    offset = np.zeros(contexts.n_active.size + 1, dtype=np.int64)
-    np.cumsum(contexts.n_active, out=offset[1:])
-    n_positions = data.info.context_size
+    contexts, n_positions = data.contexts, data.info.context_size
+    # Where each feature's activations begin; a place without a context has none.
+    offset = np.zeros(data.info.d_sae + 1, dtype=np.int64)
+    np.cumsum(contexts.n_active.sum(1), out=offset[1:])
     arrays = {
         "tokens": _short(data.chunks, data.info.d_vocab),
-        "chunk": contexts.chunk,
+        "chunk": _short(np.maximum(contexts.chunk, 0), data.info.n_chunks),
         "position": _short(contexts.position, n_positions),
+        "n_active": _short(contexts.n_active, n_positions + 1),
         "offset": offset,
         "active_position": _short(contexts.active_position, n_positions),
         "active_value": contexts.active_value,

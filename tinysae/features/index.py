@@ -348,7 +348,7 @@ class _Build:
         """What only decoder directions say, and which features fire together."""
         from tinysae.features.cofiring import cofiring
         from tinysae.features.logits import extreme_logits, folded, token_features
-        from tinysae.features.neighbours import Neighbours, layout, neighbours
+        from tinysae.features.neighbours import layout, neighbours
         from tinysae.sae.blas import PRODUCTS
 
         options, model, kernels = self._options, self._model, self._kernels
@@ -381,7 +381,7 @@ class _Build:
             "cofiring": together,
             "logits": logits,
             "token_logits": tokens,
-            "neighbours": Neighbours(*(a[:, :N_RELATIVES] for a in near)),
+            "neighbours": near.first(N_RELATIVES),
             "layout": layout(rows, near, options.layout, options.sampling.seed),
         }
 

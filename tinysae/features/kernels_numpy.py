@@ -3,6 +3,8 @@
 Same arguments, same results (of `token_sums`, in another order).
 """
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -147,7 +149,8 @@ def together(first, token, begin, start, feature, counts):
         (np.ones(len(of_token), np.int32), of_token, own - own[0]),
         shape=(len(counts), shape[0]),
     )
-    counts += (features @ tokens).toarray().astype(np.uint32)
+    found: Any = features @ tokens
+    counts += found.toarray().astype(np.uint32)
 
 
 def partners(counts, n_fired, begin, feature, n_both, jaccard):

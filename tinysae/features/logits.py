@@ -14,7 +14,7 @@ centred over the vocabulary: adding a constant to all logits changes no probabil
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,9 +72,9 @@ def folded(W_dec: "Tensor", norm_weight: "Tensor", *, centred: bool) -> "Tensor"
 
 def bin_edges(low: Floats, high: Floats) -> NDArray[np.float64]:
     """[n, N_BINS + 1]; as in `np.histogram`, bins of width where all are equal."""
-    low, high = low.astype(np.float64), high.astype(np.float64)
-    is_flat = low == high
-    return np.linspace(low - 0.5 * is_flat, high + 0.5 * is_flat, N_BINS + 1, axis=-1)
+    half = 0.5 * (low == high)
+    begin, end = low.astype(np.float64) - half, high.astype(np.float64) + half
+    return np.linspace(begin, end, N_BINS + 1, axis=-1)
 
 
 def extreme_logits(
@@ -90,7 +90,7 @@ def extreme_logits(
     directions [d_sae, d_model], W_U [d_vocab, d_model]. Of equals, torch chooses.
     """
 
-    def rows(begin: int) -> tuple[NDArray[np.generic], ...]:
+    def rows(begin: int) -> tuple[NDArray[Any], ...]:
         logits = product(directions[begin : begin + _ROWS], W_U)
         promoted, promoted_logit, suppressed, suppressed_logit = _extremes(logits, n)
         low, high = suppressed_logit[:, 0], promoted_logit[:, 0]
@@ -107,13 +107,13 @@ def token_features(
 ) -> TokenFeatures:
     """The `n` features with the largest and with the smallest logit of every token."""
 
-    def rows(begin: int) -> tuple[NDArray[np.generic], ...]:
+    def rows(begin: int) -> tuple[NDArray[Any], ...]:
         return _extremes(product(W_U[begin : begin + _ROWS], directions), n)
 
     return TokenFeatures(*_joined(pool.map(rows, range(0, len(W_U), _ROWS))))
 
 
-def _extremes(rows: Floats, n: int) -> tuple[NDArray[np.generic], ...]:
+def _extremes(rows: Floats, n: int) -> tuple[NDArray[Any], ...]:
     """Of every row: where the largest are, the largest; the same of the smallest."""
     import torch
 
@@ -129,6 +129,6 @@ def _extremes(rows: Floats, n: int) -> tuple[NDArray[np.generic], ...]:
 
 
 def _joined(
-    parts: Iterator[tuple[NDArray[np.generic], ...]],
-) -> Iterator[NDArray[np.generic]]:
+    parts: Iterator[tuple[NDArray[Any], ...]],
+) -> Iterator[NDArray[Any]]:
     return map(np.concatenate, zip(*parts, strict=True))

@@ -31,13 +31,17 @@ class Neighbours(NamedTuple):
     feature: NDArray[np.int32]
     cosine: Floats
 
+    def first(self, n: int) -> "Neighbours":
+        """The `n` nearest of each."""
+        return Neighbours(self.feature[:, :n], self.cosine[:, :n])
+
 
 def neighbours(W_dec: Floats, n: int, product: "Product", pool: Executor) -> Neighbours:
     """The `n` nearest of every row of `W_dec` [d_sae, d_in], without itself."""
     import torch
 
     norms = np.linalg.norm(W_dec, axis=1, keepdims=True)
-    unit = np.ascontiguousarray(W_dec / np.where(norms > 0, norms, 1))
+    unit: Floats = np.divide(W_dec, np.where(norms > 0, norms, 1), dtype=np.float32)
     n = min(n, len(unit) - 1)
 
     def rows(begin: int) -> tuple[NDArray[np.int32], Floats]:

@@ -207,7 +207,7 @@ class FeatureIndex:
             return [
                 TokenFeature(self._checked(f), n, n / count, s)
                 for f, n, s in zip(feature, n_fired, share, strict=True)
-                if f >= 0
+                if n > 0
             ]
 
     def _scores(self, token: int, kind: LogitKind, way: str) -> list[FeatureScore]:
@@ -291,20 +291,21 @@ class FeatureIndex:
             read = self._contexts.get_slice
             chunk = read("chunk")[feature : feature + 1][0]
             position = read("position")[feature : feature + 1][0]
-            offset = read("offset")[feature * k : (feature + 1) * k + 1]
-            active = slice(int(offset[0]), int(offset[-1]))
+            n_active = read("n_active")[feature : feature + 1][0].tolist()
+            active = slice(*read("offset")[feature : feature + 2].tolist())
             active_position = read("active_position")[active]
             active_value = read("active_value")[active]
-            rows = {c: read("tokens")[c : c + 1][0] for c in set(chunk.tolist()) - {-1}}
-        if len(chunk) != k:
+            kept = {c for c, n in zip(chunk.tolist(), n_active, strict=True) if n}
+            rows = {c: read("tokens")[c : c + 1][0] for c in kept}
+        if len(chunk) != k or sum(n_active) != len(active_value):
             raise ValueError("another number of contexts")
-        offset = offset - offset[0]
+        ends = np.cumsum(n_active).tolist()
         texts = {c: self.vocabulary.texts(row.tolist()) for c, row in rows.items()}
         for rank, number in enumerate(chunk.tolist()):
-            if number == -1:
+            if not n_active[rank]:
                 yield None
                 continue
-            own = slice(int(offset[rank]), int(offset[rank + 1]))
+            own = slice(ends[rank] - n_active[rank], ends[rank])
             activations = np.zeros(context_size, dtype=np.float32)
             activations[active_position[own]] = active_value[own]
             yield Context(
@@ -329,6 +330,6 @@ def _histogram(bin_width: float, counts: list[int]) -> Histogram:
 
 
 def _logit_histogram(row: dict[str, Any], kind: LogitKind) -> Histogram:
-    ends = (np.float32([row[f"{kind}_{end}"]]) for end in ("low", "high"))
+    low, high = (np.float32(row[f"{kind}_{end}"]) for end in ("low", "high"))
     counts = np.asarray(row[f"{kind}_counts"], dtype=np.int64)
-    return Histogram(bin_edges(*ends)[0], counts)
+    return Histogram(bin_edges(np.array([low]), np.array([high]))[0], counts)

@@ -6,7 +6,7 @@ batches, shards and bands leaves no trace but in the last bits of the activation
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,7 +203,7 @@ def _top(
     kernels.largest(entries.first, score, weight, entries.token, kept)
     is_there = kept >= 0
 
-    def taken(values: NDArray[np.generic], missing: int) -> NDArray[np.generic]:
+    def taken(values: NDArray[Any], missing: int) -> NDArray[Any]:
         found = np.full(kept.shape, missing, values.dtype)
         found[is_there] = values[kept[is_there]]
         return found

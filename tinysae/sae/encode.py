@@ -104,7 +104,7 @@ class Encoder:
             tiles = [(t, 0) for t in range(0, len(x), _TOKENS_BY_ROW)]
         find = self._tile if self._k is None else self._row_tile
         with one_thread():
-            return list(self.pool.map(lambda at: find(x, *at, token), tiles))
+            return list(self.pool.map(lambda at: find(x, at[0], at[1], token), tiles))
 
     def _inputs(self, x: "Floats") -> "Floats":
         return x if self._b_dec is None else x - self._b_dec
@@ -173,7 +173,8 @@ def active_pairs(sae: "SAE", x: "Floats") -> Pairs:
     feature."""
     with Encoder(sae) as encoder:
         pieces = encoder.pairs(x)
-    feature = np.concatenate([p.each(np.arange(p.begin, p.end)) for p in pieces])
+    owners = [np.repeat(np.arange(p.begin, p.end), p.counts) for p in pieces]
+    feature = np.concatenate(owners)
     # Stable: a feature's tokens stay in their order.
     order = np.argsort(feature, kind="stable")
     first = np.zeros(sae.d_sae + 1, np.int64)
