@@ -33,7 +33,7 @@ DENSE_ABOVE = 1.0
 _AHEAD_COLUMNS = 256
 
 
-def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """njit that releases the GIL, and does without a cache where none can be kept."""
 
     def wrap(function: Callable[..., Any]) -> Any:
@@ -110,7 +110,7 @@ def _prefetch(_context, matrix, row, column):
     return signature, build
 
 
-@_compiled()
+@compiled()
 def _prefetch_row(matrix, row, start, stop):
     """Asks for the beginning of what comes next: no processor guesses which row that
     is; of what follows in the row it then thinks by itself."""
@@ -118,7 +118,7 @@ def _prefetch_row(matrix, row, start, stop):
         _prefetch(matrix, row, column)
 
 
-@_compiled()
+@compiled()
 def _take_above(flat, base, n, bias, scale, floor, index, value, at):
     """Appends the i < n with (flat[base + i] + bias) * scale above the floor, from
     place `at` on; returns the place after the last."""
@@ -142,7 +142,7 @@ def _take_above(flat, base, n, bias, scale, floor, index, value, at):
     return at
 
 
-@_compiled()
+@compiled()
 def compress(product, bias, scale, floor, token, value, first):
     """The pairs with v = (product + bias) * scale above the row's floor, or NaN.
 
@@ -167,7 +167,7 @@ def compress(product, bias, scale, floor, token, value, first):
     return n_features
 
 
-@_compiled()
+@compiled()
 def _key(bits):
     """Of a float32's bits: unsigned keys in the order of the numbers, NaN on top."""
     if bits & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
@@ -177,7 +177,7 @@ def _key(bits):
     return bits | np.uint32(0x80000000)
 
 
-@_compiled()
+@compiled()
 def _kth_key(keys, k):
     """The k-th largest of the keys (1 <= k <= their number), by bisection.
 
@@ -204,7 +204,7 @@ def _kth_key(keys, k):
     return kth
 
 
-@_compiled()
+@compiled()
 def topk_rows(product, bias, scale, k, bottom, feature, value, count):
     """The k largest v = (product + bias) * scale of every row, if above `bottom`.
 
@@ -265,7 +265,7 @@ def topk_rows(product, bias, scale, k, bottom, feature, value, count):
                 guess = bottom
 
 
-@_compiled()
+@compiled()
 def to_columns(feature, value, count, first, token, values):
     """Rows of (feature, value), `count[t]` of them for token t, as pairs by feature.
 
@@ -291,7 +291,7 @@ def to_columns(feature, value, count, first, token, values):
     first[0] = 0
 
 
-@_compiled()
+@compiled()
 def kth_largest(value, k):
     """The k-th largest of `value`, and how many equal to it are among the k largest."""
     bits = value.view(np.uint32)
@@ -307,7 +307,7 @@ def kth_largest(value, k):
     return kth, ties
 
 
-@_compiled()
+@compiled()
 def keep_largest(first, token, value, kth, ties):
     """Keeps, in place, the pairs above `kth` and the first `ties` equal to it.
 
@@ -330,7 +330,7 @@ def keep_largest(first, token, value, kth, ties):
     return at, ties
 
 
-@_compiled(fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def decode(first, token, value, weights, out, start, stop):
     """out[t, start:stop] += sum over the pairs (j, t) of value * weights[j]."""
     for j in range(first.shape[0] - 1):
@@ -343,7 +343,7 @@ def decode(first, token, value, weights, out, start, stop):
                 target[c] += a * row[c]
 
 
-@_compiled(fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def pull(first, token, value, error, weights, decay, pulled, gradient):
     """What the error of the reconstruction says to activations and decoder rows.
 
@@ -382,7 +382,7 @@ def pull(first, token, value, error, weights, decay, pulled, gradient):
             p += 1
 
 
-@_compiled(fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def push(first, token, value, lift, inputs, gradient, total):
     """gradient[j] = sum of (value + lift[j]) * inputs[t], total[j] that of the factors.
 
@@ -411,7 +411,7 @@ def push(first, token, value, lift, inputs, gradient, total):
         total[j] = s
 
 
-@_compiled(fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def row_sums(first, value, out):
     """out[j] = sum of the values of j's pairs."""
     for j in range(first.shape[0] - 1):
@@ -421,7 +421,7 @@ def row_sums(first, value, out):
         out[j] = s
 
 
-@_compiled(fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def row_squares(matrix, out):
     """out[j] = |matrix[j]|^2."""
     for j in range(matrix.shape[0]):
@@ -432,7 +432,7 @@ def row_squares(matrix, out):
         out[j] = s
 
 
-@_compiled(fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def adam(weights, mean, square, gradient, clip, rate, keep1, keep2, correction, eps):
     """One step of Adam (Kingma & Ba 2015, as torch computes it) in one pass.
 
