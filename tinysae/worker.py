@@ -1,4 +1,4 @@
-"""The life of a run's worker: load, measure the norm, train, save, evaluate, index.
+"""The life of a run's worker: load, measure the norm, train, save, evaluate, index, name.
 
 It is the only writer of the run's folder. What it says, it says in files: the page may
 be closed, the server restarted, and nothing here notices.
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tinysae.features.concepts import ConceptReport, FeatureScores
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.evaluate import Evaluation
     from tinysae.sae.files import SAE
@@ -58,6 +59,9 @@ EVALUATION_TOKENS = 200_000
 # Three whole forwards each, unembedding included: the slow part of an evaluation.
 CE_BATCHES = 12
 INDEX_TOKENS = 300_000
+# Features are chosen for concepts on one half of the stories, and scored on the other.
+CHOOSING_SEED, REPORTING_SEED = 1_000_037, 1_000_039
+CONCEPT_TOKENS = 200_000
 # What a crash may cost, and what guarding against it may: on a large SAE, whose
 # checkpoints take seconds to write, they come less often.
 CHECKPOINT_EVERY_S = 20.0
@@ -260,8 +264,12 @@ class _Looks:
 def _finish(
     run: Run, model: "LoadedModel", last_state: State, reporter: "Reporter"
 ) -> None:
-    """Evaluation and index of the run's SAE on held-out text, then `last_state`."""
+    """Evaluation, index and labels of the run's SAE, then `last_state`."""
+    from tinysae.data.corpus import STORYBOOK
+    from tinysae.data.storybook import CONCEPTS
+    from tinysae.features.concepts import write_concepts
     from tinysae.features.index import build_index
+    from tinysae.features.labels import labels, write_labels
     from tinysae.sae.files import load_sae
 
     config = run.config
@@ -269,7 +277,7 @@ def _finish(
     reporter.begin("evaluating", EVALUATION_TOKENS)
     _measured(run, sae, model, lambda done: reporter.go_on(reporter.done + done))
     reporter.begin("indexing", INDEX_TOKENS)
-    build_index(
+    index = build_index(
         sae,
         model,
         _held_out(model, config, INDEX_SEED, INDEX_TOKENS),
@@ -277,6 +285,15 @@ def _finish(
         n_tokens=INDEX_TOKENS,
         progress=lambda done, _total: reporter.go_on(done),
     )
+    reporter.begin("labelling", len(CONCEPTS))
+    scores = None
+    if config.dataset_path == STORYBOOK:
+        report, scores = concepts_read(
+            sae, model, config, lambda done, _total: reporter.go_on(done)
+        )
+        write_concepts(run.features_dir, report)
+    tokens = index.table()["top_tokens"]
+    write_labels(run.features_dir, labels(tokens, scores))
     reporter.end()
     write_status(run.path, RunStatus(last_state))
 
@@ -299,6 +316,24 @@ def evaluated(
         n_ce_batches=CE_BATCHES,
         progress=progress,
     )
+
+
+def concepts_read(
+    sae: "SAE",
+    model: "LoadedModel",
+    config: TrainConfig,
+    progress: Callable[[int, int], object] | None = None,
+) -> "tuple[ConceptReport, FeatureScores]":
+    """What `sae` reads of the storybook's concepts, in held-out stories."""
+    import numpy as np
+
+    from tinysae.features.concepts import concept_scores
+
+    choosing, reporting = (
+        np.stack(list(_held_out(model, config, seed, CONCEPT_TOKENS // 2)))
+        for seed in (CHOOSING_SEED, REPORTING_SEED)
+    )
+    return concept_scores(sae, model, choosing, reporting, progress)
 
 
 def _held_out(

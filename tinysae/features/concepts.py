@@ -8,7 +8,7 @@ which one of at most `MAX_FEATURES` features reaches its threshold: an SAE often
 a concept by context.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysae.data.corpus import batched
 from tinysae.data.storybook import CONCEPTS, begun_concepts, token_concepts, word_spans
 from tinysae.errors import DamagedError
 from tinysae.runs.files import read_json, write_json
@@ -71,16 +70,17 @@ class Detector:
 class ConceptResult:
     """What reads one concept best.
 
-    n_examples: words of it in the reporting stories (as tokens that one begins).
-    single and together: by one feature and by up to three, whichever reading was the
-    better one where features were chosen. by_reading: up to three, for either reading.
+    n_examples: tokens of the reporting stories to be found by `together`. single and
+    together: by one feature and by up to three, with whichever reading was the better
+    one where features were chosen. readings: up to three, for either reading that has
+    examples enough.
     """
 
     concept: str
     n_examples: int
     single: Detector
     together: Detector
-    by_reading: dict[Reading, Detector]
+    readings: tuple[Detector, ...]
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,7 @@ def concept_tokens(
     return ConceptTokens(chunks.ravel()[rows], rows, flat[rows])
 
 
-def feature_pairs(
-    acts: Iterable[NDArray[np.float32]], n_features: int
-) -> FeaturePairs:
+def feature_pairs(acts: Iterable[NDArray[np.float32]], n_features: int) -> FeaturePairs:
     """The positive entries of dense activations, given a few rows at a time."""
     tokens, features, values = [], [], []
     n_rows = 0
@@ -320,33 +318,33 @@ class ConceptSearch:
         self, progress: Callable[[int, int], object] | None = None
     ) -> tuple[ConceptResult, ...]:
         """Every concept with examples enough of either reading."""
-        n_concepts = len(CONCEPTS)
+        names = tuple(CONCEPTS)
+        counted = self.counted.tolist()
+        numbers = sorted({target % len(names) for target in counted})
         results: list[ConceptResult] = []
-        numbers = sorted({target % n_concepts for target in self.counted.tolist()})
-        counted = set(self.counted.tolist())
-        for done, number in enumerate(numbers):
-            targets = [
-                at for at in (number, n_concepts + number) if at in counted
-            ]
-            single, together = (
-                max(
-                    ((*self.best(target, n), target) for target in targets),
-                    key=lambda found: found[1],
-                )
-                for n in (1, MAX_FEATURES)
-            )
+        for done, number in enumerate(numbers, 1):
+            targets = [at for at in counted if at % len(names) == number]
+            singles = [(*self.best(target, 1), target) for target in targets]
+            several = [(*self.best(target, MAX_FEATURES), target) for target in targets]
+            chosen, _, target = max(singles, key=_by_f1)
+            single = self.detector(target, chosen)
+            chosen, _, target = max(several, key=_by_f1)
             results.append(
                 ConceptResult(
-                    tuple(CONCEPTS)[number],
-                    int(self._reporting.labels[:, targets[-1]].sum()),
-                    self.detector(single[2], single[0]),
-                    self.detector(together[2], together[0]),
-                    {},
+                    names[number],
+                    int(self._reporting.labels[:, target].sum()),
+                    single,
+                    self.detector(target, chosen),
+                    tuple(self.detector(at, found) for found, _, at in several),
                 )
             )
             if progress is not None:
-                progress(done + 1, len(numbers))
+                progress(done, len(numbers))
         return tuple(results)
+
+
+def _by_f1(found: tuple[list[FeatureAt], float, int]) -> float:
+    return found[1]
 
 
 def score(fires: NDArray[np.bool_], is_positive: NDArray[np.bool_]) -> Score:
@@ -357,4 +355,109 @@ def score(fires: NDArray[np.bool_], is_positive: NDArray[np.bool_]) -> Score:
         hits / fired if fired else 0.0,
         hits / positive if positive else 0.0,
         2 * hits / (fired + positive) if fired + positive else 0.0,
+    )
+
+
+def concept_scores(
+    sae: "SAE",
+    model: "LoadedModel",
+    choosing: NDArray[np.int32],
+    reporting: NDArray[np.int32],
+    progress: Callable[[int, int], object] | None = None,
+) -> tuple[ConceptReport, FeatureScores]:
+    """What of `sae` reads each concept, and what each of its features reads.
+
+    Args:
+        sae: whose features.
+        model: the model it reads.
+        choosing: contexts [n, context_size] of generated stories, for the choice.
+        reporting: contexts of other stories, for the scores.
+        progress: hears (concepts done, concepts in all); what it raises ends the search.
+    """
+    from tinysae.features.vocabulary import vocabulary_of
+
+    token_bytes = vocabulary_of(model).token_bytes
+
+    def read(chunks: NDArray[np.int32]) -> tuple[ConceptTokens, FeaturePairs]:
+        tokens = concept_tokens(chunks, token_bytes, model.bos_id)
+        x = hooked(model, chunks, tokens.rows, sae.hook_name)
+        return tokens, feature_pairs(_encoded(sae, x), sae.d_sae)
+
+    search = ConceptSearch(*read(choosing), *read(reporting))
+    n_tokens = int(choosing.size + reporting.size)
+    report = ConceptReport(sae.fingerprint, n_tokens, search.results(progress))
+    return report, search.features()
+
+
+def hooked(
+    model: "LoadedModel",
+    chunks: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    hook_name: str,
+) -> "Tensor":
+    """Activations [len(rows), d_in] at the tokens `rows` of contexts, counted flat."""
+    import torch
+
+    from tinysae.data.activations import activation_batches
+
+    parts = activation_batches(model, chunks, hook_name, CONTEXTS_AT_ONCE)
+    return torch.cat([part.cpu() for part in parts])[torch.from_numpy(rows)]
+
+
+def _encoded(sae: "SAE", x: "Tensor") -> Iterator[NDArray[np.float32]]:
+    import torch
+
+    with torch.inference_mode():
+        for part in x.split(ROWS_AT_ONCE):
+            yield sae.encode(part).float().numpy()
+
+
+def write_concepts(folder: Path, report: ConceptReport) -> None:
+    """Writes `concepts.json` beside an index.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    shares = {"found": report.found, "found_single": report.found_single}
+    write_json(folder / CONCEPTS_NAME, {"format": FORMAT, **shares, **asdict(report)})
+
+
+def read_concepts(folder: Path) -> ConceptReport | None:
+    """The report beside an index; None where there is none.
+
+    Raises:
+        DamagedError: the file is not what `write_concepts` writes.
+    """
+    try:
+        data = read_json(folder / CONCEPTS_NAME)
+        if data["format"] != FORMAT:
+            raise ValueError("format")
+        results = tuple(_result(result) for result in data["concepts"])
+        return ConceptReport(
+            str(data["sae_fingerprint"]), int(data["n_tokens"]), results
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as why:
+        raise DamagedError("features_damaged", file=CONCEPTS_NAME) from why
+
+
+def _result(data: dict[str, Any]) -> ConceptResult:
+    if data["concept"] not in CONCEPTS:
+        raise ValueError("concept")
+    return ConceptResult(
+        data["concept"],
+        int(data["n_examples"]),
+        _detector(data["single"]),
+        _detector(data["together"]),
+        tuple(_detector(reading) for reading in data["readings"]),
+    )
+
+
+def _detector(data: dict[str, Any]) -> Detector:
+    if data["reading"] not in READINGS:
+        raise ValueError("reading")
+    features = tuple(FeatureAt(int(n), float(at)) for n, at in data["features"])
+    return Detector(
+        data["reading"], features, Score(*(float(part) for part in data["score"]))
     )
