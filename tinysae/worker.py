@@ -1,4 +1,5 @@
-"""The life of a run's worker: load, measure the norm, train, save, evaluate, index, name.
+"""The life of a run's worker: load, measure the norm, train, save, evaluate, index,
+name the features.
 
 It is the only writer of the run's folder. What it says, it says in files: the page may
 be closed, the server restarted, and nothing here notices.

@@ -372,7 +372,7 @@ def concept_scores(
         model: the model it reads.
         choosing: contexts [n, context_size] of generated stories, for the choice.
         reporting: contexts of other stories, for the scores.
-        progress: hears (concepts done, concepts in all); what it raises ends the search.
+        progress: hears (concepts done, concepts in all); what it raises ends it all.
     """
     from tinysae.features.vocabulary import vocabulary_of
 

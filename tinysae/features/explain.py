@@ -28,8 +28,8 @@ RADIUS: Final = 12
 """Tokens shown on either side of the one on which the feature is strongest."""
 MAX_ANSWER_TOKENS: Final = 60
 _TASK: Final = (
-    "You name features of a sparse autoencoder. In each excerpt, the token on which the "
-    "feature is strongest stands between « and ». Answer with what the feature "
+    "You name features of a sparse autoencoder. In each excerpt, the token on which "
+    "the feature is strongest stands between « and ». Answer with what the feature "
     "responds to, in at most ten words, and nothing else."
 )
 
