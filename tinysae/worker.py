@@ -326,15 +326,22 @@ def concepts_read(
     progress: Callable[[int, int], object] | None = None,
 ) -> "tuple[ConceptReport, FeatureScores]":
     """What `sae` reads of the storybook's concepts, in held-out stories."""
-    import numpy as np
-
     from tinysae.features.concepts import concept_scores
+
+    return concept_scores(sae, model, *concept_contexts(model, config), progress)
+
+
+def concept_contexts(
+    model: "LoadedModel", config: TrainConfig
+) -> "tuple[NDArray[np.int32], NDArray[np.int32]]":
+    """Contexts [n, context_size] for the choice of features; others for the scores."""
+    import numpy as np
 
     choosing, reporting = (
         np.stack(list(_held_out(model, config, seed, CONCEPT_TOKENS // 2)))
         for seed in (CHOOSING_SEED, REPORTING_SEED)
     )
-    return concept_scores(sae, model, choosing, reporting, progress)
+    return choosing, reporting
 
 
 def _held_out(

@@ -1,4 +1,4 @@
-"""What reads a concept: the search against trying everything, and what is kept of it."""
+"""What reads a concept: the search against trying everything, and what is kept."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Explanations from an endpoint: what is asked, what is believed, where the key goes."""
+"""Explanations by an endpoint: what is asked, what is believed, where the key goes."""
 
 import json
 import logging

@@ -120,6 +120,14 @@ class ConceptTokens(NamedTuple):
     labels: NDArray[np.bool_]
 
 
+def counted_targets(
+    choosing: ConceptTokens, reporting: ConceptTokens
+) -> NDArray[np.int64]:
+    """The columns of `labels` with `MIN_EXAMPLES` in both sets of stories."""
+    enough = [tokens.labels.sum(0) >= MIN_EXAMPLES for tokens in (choosing, reporting)]
+    return np.flatnonzero(enough[0] & enough[1])
+
+
 class FeaturePairs(NamedTuple):
     """Non-zero activations feature by feature, strongest first.
 
@@ -229,11 +237,7 @@ class ConceptSearch:
             target.astype(np.int32),
             self._n_positive,
         )
-        self.counted = np.flatnonzero(
-            (self._n_positive >= MIN_EXAMPLES)
-            & (reporting.labels.sum(0) >= MIN_EXAMPLES)
-        )
-        """Targets with examples enough in both sets."""
+        self.counted = counted_targets(choosing, reporting)
 
     def features(self) -> FeatureScores:
         """The best target of each feature by itself."""
@@ -381,7 +385,7 @@ def concept_scores(
     def read(chunks: NDArray[np.int32]) -> tuple[ConceptTokens, FeaturePairs]:
         tokens = concept_tokens(chunks, token_bytes, model.bos_id)
         x = hooked(model, chunks, tokens.rows, sae.hook_name)
-        return tokens, feature_pairs(_encoded(sae, x), sae.d_sae)
+        return tokens, feature_pairs(encoded(sae, x), sae.d_sae)
 
     search = ConceptSearch(*read(choosing), *read(reporting))
     n_tokens = int(choosing.size + reporting.size)
@@ -404,7 +408,8 @@ def hooked(
     return torch.cat([part.cpu() for part in parts])[torch.from_numpy(rows)]
 
 
-def _encoded(sae: "SAE", x: "Tensor") -> Iterator[NDArray[np.float32]]:
+def encoded(sae: "SAE", x: "Tensor") -> Iterator[NDArray[np.float32]]:
+    """Feature activations of `x` [n, d_in], some rows at a time."""
     import torch
 
     with torch.inference_mode():
