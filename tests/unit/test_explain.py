@@ -5,15 +5,18 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.builders import finished_run, write_model
+from tinysae.__main__ import main
 from tinysae.errors import InputError
 from tinysae.features import explain
 from tinysae.features.explain import KEY_VARIABLE, Endpoint, explained
-from tinysae.features.labels import MAX_TEXT
+from tinysae.features.labels import MAX_TEXT, Label, read_labels
 from tinysae.features.records import Context, FeatureRecord, Histogram
 
 KEY = "sk-very-secret"
@@ -144,6 +147,19 @@ def test_a_server_that_never_answers_is_given_up(
             explained(server.endpoint, record())
     finally:
         given_up.set()
+
+
+def test_the_command_keeps_what_was_explained(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYSAE_HOME", str(tmp_path))
+    run = finished_run(write_model(tmp_path / "model"))
+    url = f"http://127.0.0.1:{server.http.server_port}/v1"
+    command = ["explain", run.id, "2", "999999", "--url", url, "--model", "tiny"]
+    assert main(command) == 1
+    labels = read_labels(run.features_dir)
+    assert labels[2] == Label("animals", "explained")
+    assert len(labels) == 40
 
 
 @pytest.mark.parametrize(

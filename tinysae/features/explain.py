@@ -10,13 +10,15 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tinysae.errors import InputError
-from tinysae.features.labels import MAX_TEXT, Label
+from tinysae.features.labels import MAX_TEXT, Label, read_labels, write_labels
+from tinysae.features.reader import open_index
 from tinysae.features.records import FeatureRecord
 
 KEY_VARIABLE: Final = "TINYSAE_EXPLAIN_KEY"
@@ -104,6 +106,32 @@ def explained(endpoint: Endpoint, record: FeatureRecord) -> Label:
     if not text:
         raise InputError("explain_answer", url=endpoint.url[:200])
     return Label(text, "explained")
+
+
+def explain_features(
+    folder: Path, endpoint: Endpoint, features: Sequence[int]
+) -> list[Label]:
+    """Explains features of the index in `folder` and keeps the labels beside it.
+
+    What was explained before something went wrong is kept. Returns the new labels.
+
+    Raises:
+        InputError: there is no such feature, or as `explained` says.
+        MissingError, DamagedError: of the index or its labels.
+    """
+    index = open_index(folder)
+    # An index from before there were labels has none.
+    labels = read_labels(folder) or [Label("", "tokens")] * index.info.d_sae
+    new: list[Label] = []
+    try:
+        for feature in features:
+            label = explained(endpoint, index.feature(feature))
+            labels[feature] = label
+            new.append(label)
+    finally:
+        if new:
+            write_labels(folder, labels)
+    return new
 
 
 def _excerpts(record: FeatureRecord) -> Sequence[str]:
