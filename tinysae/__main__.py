@@ -69,6 +69,15 @@ def _parser() -> argparse.ArgumentParser:
     index.set_defaults(command=_index)
     explore.add_commands(commands)
 
+    explain = commands.add_parser(
+        "explain", help="ask a language model of your choice what features mean"
+    )
+    explain.add_argument("run")
+    explain.add_argument("features", nargs="+", type=int, metavar="FEATURE")
+    explain.add_argument("--url", required=True, help="an OpenAI-compatible API")
+    explain.add_argument("--model", required=True, help="its name there")
+    explain.set_defaults(command=_explain)
+
     runs = commands.add_parser("runs", help="list the runs and what they are doing")
     runs.set_defaults(command=_runs)
 
@@ -155,6 +164,17 @@ def _evaluate(options: argparse.Namespace) -> int:
     ) as bar:
         figures = worker.evaluate_again(run, bar.update)
     sys.stdout.write(f"{json.dumps(figures, indent=1)}\n")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from tinysae.features.explain import Endpoint, explain_features
+
+    endpoint = Endpoint(options.url, options.model)
+    folder = open_run(options.run).features_dir
+    new = explain_features(folder, endpoint, options.features)
+    for feature, label in zip(options.features, new, strict=True):
+        sys.stdout.write(f"{feature}  {label.text}\n")
     return 0
 
 
