@@ -11,6 +11,14 @@ from tests.app.test_features import address, errors, literal, sentences
 from tests.builders import HOSTILE, finished_run, write_model, write_sae
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
+from tinysae.features.concepts import (
+    ConceptReport,
+    ConceptResult,
+    Detector,
+    FeatureAt,
+    Score,
+    write_concepts,
+)
 from tinysae.features.index import FeatureIndex, open_index
 from tinysae.features.labels import Label, write_labels
 from tinysae.features.notes import Note, Notes
@@ -165,6 +173,31 @@ def test_a_concepts_features_come_best_first(
     app = opened(language, by="concept", q="<b>")
     assert not errors(app)
     assert not app.dataframe
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_share_of_concepts_found_is_said(
+    opened: OpenPage, language: Language, run: Run
+) -> None:
+    def detector(f1: float) -> Detector:
+        return Detector("fires_on", (FeatureAt(39, 1.0),), Score(f1, f1, f1))
+
+    results = tuple(
+        ConceptResult(concept, 9, detector(alone), detector(together), {})
+        for concept, alone, together in (
+            ("animal", 0.9, 0.9),
+            ("food", 0.5, 0.8),
+            ("toy", 0.1, 0.2),
+            ("pet", 0.0, 0.0),
+        )
+    )
+    write_concepts(run.features_dir, ConceptReport("a" * 64, 100, results))
+    app = opened(language)
+    assert not errors(app)
+    said = text(
+        "features.concepts_found", language, n=4, share="50.0%", single="25.0%", f1=0.8
+    )
+    assert said in sentences(app)
 
 
 @pytest.mark.parametrize("query", [{"by": "junk", "q": "a"}, {"by": "raises"}])

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
+    from tinysae.features.concepts import ConceptReport
     from tinysae.features.labels import Label
     from tinysae.features.reader import FeatureIndex
     from tinysae.features.search import TextActivations, TextSearch
@@ -222,6 +223,22 @@ def feature_labels(source: FeatureSource) -> list[Label]:
         DamagedError: from `read_labels`, or they are of another SAE.
     """
     return _feature_labels(str(source.index_dir), _labels_stamp(source), source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _concept_report(index_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
+    from tinysae.features.concepts import read_concepts
+
+    return read_concepts(_source.index_dir)
+
+
+def concept_report(source: FeatureSource) -> ConceptReport | None:
+    """Which concepts the features of `source` read, if that was measured.
+
+    Raises:
+        DamagedError: from `read_concepts`.
+    """
+    return _concept_report(str(source.index_dir), _labels_stamp(source), source)
 
 
 def _labels_stamp(source: FeatureSource) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from tinysae import svg
+from tinysae.features.concepts import FOUND_AT
 from tinysae.features.notes import Note
 from tinysae.features.search import by_concept, concepts_of
 from tinysae.features.sentences import concept_name
@@ -187,9 +188,25 @@ def show_concepts(explored: Explored) -> None:
         return
     st.subheader(t("features.by_concept"), anchor=False)
     st.caption(t("features.by_concept_how", n=len(counts)))
+    with shown_errors():
+        _show_found(explored)
     concept = choose_concept(counts, key="features.concept")
     if concept is not None:
         concept_table(explored, concept, key="features.concept_table")
+
+
+def _show_found(explored: Explored) -> None:
+    """The share of the concepts that features read well, if it was measured."""
+    report = cache.concept_report(explored.source)
+    if report is not None:
+        found = t(
+            "features.concepts_found",
+            n=len(report.concepts),
+            share=percent(report.found),
+            single=percent(report.found_single),
+            f1=FOUND_AT,
+        )
+        st.markdown(plain(found))
 
 
 def choose_concept(
