@@ -392,3 +392,25 @@ def test_an_sae_that_did_not_fit_says_so_on_its_page(
     )
     app = opened(run=saved.id)
     assert errors(app) == [text("error.features_width", "en", **values)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_notes_are_brought_in_and_added(
+    opened: OpenPage, language: Language, index: FeatureIndex
+) -> None:
+    notes = notes_of(index)
+    notes.keep(5, text="theirs", bookmarked=True)
+    exported = notes.to_json()
+    notes.keep(5, text="mine")
+    add = text("features.kept_import_now", language)
+    for data, said in (
+        (b"{", text("error.notes_not_a_file", language)),
+        (exported, text("features.kept_imported", language, n=1)),
+    ):
+        app = opened(language)
+        app.file_uploader[0].set_value(("notes.json", data, "application/json"))
+        app.run()
+        next(b for b in app.button if b.label == add).click().run()
+        shown = [literal(x.value) for x in (*app.error, *app.success)]
+        assert shown == [said]
+    assert notes.of(5) == Note("mine\n\ntheirs", bookmarked=True)

@@ -1,7 +1,6 @@
 """What a reader keeps and takes along: bookmarks, notes, links and saved files."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -10,10 +9,7 @@ from tinysae.ui.explored import Explored
 from tinysae.ui.i18n import language, t
 from tinysae.ui.page import plain, shown_errors
 
-if TYPE_CHECKING:
-    from streamlit.runtime.uploaded_file_manager import UploadedFile
-
-_NOTE = "features.note_"
+_NOTE, _IMPORTED = "features.note_", "features.imported"
 
 
 def show_kept_of(feature: int, explored: Explored) -> None:
@@ -100,13 +96,12 @@ def _show_import(explored: Explored) -> None:
     if uploaded is not None and st.button(
         t("features.kept_import_now"), icon=":material/upload:"
     ):
-        n = _merged(uploaded, explored)
+        n = explored.notes.merge(uploaded.getvalue())
         # Said after the rerun that shows what came in.
-        st.toast(t("features.kept_imported", n=n))
-
-
-def _merged(uploaded: "UploadedFile", explored: Explored) -> int:
-    return explored.notes.merge(uploaded.getvalue())
+        st.session_state[_IMPORTED] = n
+        st.rerun()
+    if (n := st.session_state.pop(_IMPORTED, None)) is not None:
+        st.success(t("features.kept_imported", n=n))
 
 
 def _save_button(features: Sequence[int], explored: Explored, *, name: str) -> None:
