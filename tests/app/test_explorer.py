@@ -183,7 +183,7 @@ def test_the_share_of_concepts_found_is_said(
         return Detector("fires_on", (FeatureAt(39, 1.0),), Score(f1, f1, f1))
 
     results = tuple(
-        ConceptResult(concept, 9, detector(alone), detector(together), {})
+        ConceptResult(concept, 9, detector(alone), detector(together), ())
         for concept, alone, together in (
             ("animal", 0.9, 0.9),
             ("food", 0.5, 0.8),
