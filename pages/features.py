@@ -1,10 +1,18 @@
 """Features: what an SAE found in the model, one feature at a time."""
 
-import numpy as np
 import streamlit as st
 
 from tinysae.features.sources import FeatureSource
-from tinysae.ui import cache, features, one_feature
+from tinysae.ui import (
+    contexts,
+    features,
+    kept,
+    one_feature,
+    overview,
+    saved,
+    search_box,
+)
+from tinysae.ui.explored import Explored
 from tinysae.ui.i18n import t
 from tinysae.ui.page import page_setup, plain, shown_errors
 
@@ -18,31 +26,53 @@ def main() -> None:
         if source.readiness == "ready":
             with source.remedy():
                 show_source(source)
+        elif source.is_saved:
+            saved.show_indexing(source)
         else:
             features.show_why_not(source)
+    saved.show_opener()
 
 
 def show_source(source: FeatureSource) -> None:
-    index, table = cache.feature_index(source), cache.feature_table(source)
-    live = np.flatnonzero(table["n_fired"]).tolist()
+    explored = Explored.open(source)
     feature = None
     with shown_errors():
         # A link to a feature that is not there shows all those that are.
-        feature = features.linked_feature(index)
-    features.show_steps(feature, index, live)
+        feature = features.linked_feature(explored.index)
     if feature is None:
-        features.show_summary(index, live)
-        features.show_table(table)
-        features.show_side_by_side(index, live)
+        show_all(explored)
     else:
-        record = index.feature(feature)
-        one_feature.show_figures(record, index)
-        if not record.is_dead:
-            one_feature.show_firing(record)
-        one_feature.show_logits(record)
-        if not record.is_dead:
-            one_feature.show_contexts(record)
-    one_feature.show_about(index)
+        show_feature(feature, explored)
+    overview.show_about(explored)
+
+
+def show_all(explored: Explored) -> None:
+    by, query = search_box.show_search(explored)
+    if query:
+        with shown_errors():
+            search_box.show_found(explored, by, query)
+        return
+    features.show_steps(None, explored)
+    overview.show_summary(explored)
+    overview.show_table(explored)
+    overview.show_pictures(explored)
+    overview.show_concepts(explored)
+    overview.show_side_by_side(explored)
+    kept.show_kept(explored)
+
+
+def show_feature(feature: int, explored: Explored) -> None:
+    features.show_steps(feature, explored)
+    record = explored.index.feature(feature)
+    one_feature.show_head(record, explored)
+    kept.show_kept_of(feature, explored)
+    if not record.is_dead:
+        one_feature.show_firing(record)
+    one_feature.show_pushes(record)
+    if not record.is_dead:
+        contexts.show_contexts(record, explored)
+        contexts.show_own_text(record, explored)
+    one_feature.show_related(record, explored)
 
 
 main()

@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from tinysae import explore
 from tinysae.config import TrainConfig, choices, settings
 from tinysae.errors import BusyError, InputError, TinysaeError
 from tinysae.presets import PRESETS
@@ -61,10 +62,21 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("run")
     evaluate.set_defaults(command=_evaluate)
 
-    index = commands.add_parser("index", help="evaluate and index a run's SAE")
-    index.add_argument("run")
+    index = commands.add_parser("index", help="collect an SAE's features")
+    index.add_argument("run", help="a run, or an SAELens folder")
+    index.add_argument("--model", help="what reads the folder's SAE (the one it names)")
     _add_lock(index)
     index.set_defaults(command=_index)
+    explore.add_commands(commands)
+
+    explain = commands.add_parser(
+        "explain", help="ask a language model of your choice what features mean"
+    )
+    explain.add_argument("run")
+    explain.add_argument("features", nargs="+", type=int, metavar="FEATURE")
+    explain.add_argument("--url", required=True, help="an OpenAI-compatible API")
+    explain.add_argument("--model", required=True, help="its name there")
+    explain.set_defaults(command=_explain)
 
     runs = commands.add_parser("runs", help="list the runs and what they are doing")
     runs.set_defaults(command=_runs)
@@ -118,9 +130,16 @@ def _train(options: argparse.Namespace) -> int:
 
 def _index(options: argparse.Namespace) -> int:
     from tinysae import worker
+    from tinysae.features.saved import add_sae, is_saved_id, saved_sae
 
     worker.log_to_stderr()
-    return _worked(open_run(options.run), options.lock_fd, worker.index)
+    if explore.is_folder(options.run):
+        saved = add_sae(options.run, options.model)
+    elif is_saved_id(options.run):
+        saved = saved_sae(options.run)
+    else:
+        return _worked(open_run(options.run), options.lock_fd, worker.index)
+    return _worked(saved, options.lock_fd, worker.index_saved)
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -145,6 +164,17 @@ def _evaluate(options: argparse.Namespace) -> int:
     ) as bar:
         figures = worker.evaluate_again(run, bar.update)
     sys.stdout.write(f"{json.dumps(figures, indent=1)}\n")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from tinysae.features.explain import Endpoint, explain_features
+
+    endpoint = Endpoint(options.url, options.model)
+    folder = open_run(options.run).features_dir
+    new = explain_features(folder, endpoint, options.features)
+    for feature, label in zip(options.features, new, strict=True):
+        sys.stdout.write(f"{feature}  {label.text}\n")
     return 0
 
 

@@ -37,8 +37,11 @@ def shipped_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConf
     """How the shipped SAE is trained, learning ever less over the last fifth."""
     settings: dict[str, Any] = {
         "name": "storybook",
+        # What the MLP reads: the token's own meaning is in it, of which the MLP's
+        # output keeps half; see `sae_card`.
+        "hook_name": "blocks.0.hook_resid_mid",
         "architecture": "batchtopk",
-        "d_sae": 2048,
+        "d_sae": 4096,
         "k": 20.0,
         "lr": 2e-3,
         "lr_decay_steps": tokens // BATCH // 5,
@@ -126,7 +129,7 @@ library_name: saelens
 # The storybook SAE
 
 A sparse autoencoder with {config.d_sae:,} features, of what the embedded model's MLP
-writes (`{config.hook_name}`). It loads with SAELens:
+reads, before its LayerNorm (`{config.hook_name}`). It loads with SAELens:
 
 ```python
 from sae_lens import SAE

@@ -1,4 +1,5 @@
-"""The life of a run's worker: load, measure the norm, train, save, evaluate, index.
+"""The life of a run's worker: load, measure the norm, train, save, evaluate, index,
+name the features.
 
 It is the only writer of the run's folder. What it says, it says in files: the page may
 be closed, the server restarted, and nothing here notices.
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tinysae.features.concepts import ConceptReport, FeatureScores
     from tinysae.features.reader import FeatureIndex
+    from tinysae.features.saved import SavedSAE
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.evaluate import Evaluation
     from tinysae.sae.files import SAE
@@ -60,6 +64,9 @@ EVALUATION_TOKENS = 200_000
 # Three whole forwards each, unembedding included: the slow part of an evaluation.
 CE_BATCHES = 12
 INDEX_TOKENS = 300_000
+# Features are chosen for concepts on one half of the stories, and scored on the other.
+CHOOSING_SEED, REPORTING_SEED = 1_000_037, 1_000_039
+CONCEPT_TOKENS = 200_000
 # What a crash may cost, and what guarding against it may: on a large SAE, whose
 # checkpoints take seconds to write, they come less often.
 CHECKPOINT_EVERY_S = 20.0
@@ -89,6 +96,14 @@ def index(run: Run) -> None:
     before = "done" if is_trained(run) else "stopped"
     with outcome(run):
         _finish(run, _model(run), before, Reporter(run))
+
+
+def index_saved(saved: "SavedSAE") -> None:
+    """Indexes an SAE from elsewhere on held-out text; says how it went."""
+    with outcome(saved):
+        model = _model(saved)
+        _index(saved, model, Reporter(saved))
+        write_status(saved.path, RunStatus("done"))
 
 
 def evaluate_again(
@@ -268,23 +283,50 @@ class _Looks:
 def _finish(
     run: Run, model: "LoadedModel", last_state: State, reporter: "Reporter"
 ) -> None:
-    """Evaluation and index of the run's SAE on held-out text, then `last_state`."""
+    """Evaluation, index and labels of the run's SAE, then `last_state`."""
     from tinysae.sae.files import load_sae
 
-    config = run.config
     sae = load_sae(run.sae_dir)
     reporter.begin("evaluating", EVALUATION_TOKENS)
     _measured(run, sae, model, lambda done: reporter.go_on(reporter.done + done))
+    _index(run, model, reporter)
+    write_status(run.path, RunStatus(last_state))
+
+
+def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> None:
+    """The index of the run's SAE, of held-out text, and its features' labels."""
+    from tinysae.data.corpus import STORYBOOK
+    from tinysae.data.storybook import CONCEPTS
+    from tinysae.features.concepts import write_concepts
+    from tinysae.features.index import check_fit
+    from tinysae.features.labels import labels, write_labels
+    from tinysae.sae.files import load_sae
+
+    sae = load_sae(run.sae_dir)
+    # Before anything is read: an SAE from elsewhere may be of another model.
+    check_fit(sae, model)
+    # As long as what it was trained on: an SAE from elsewhere says so, or does not.
+    size = sae.context_size if type(sae.context_size) is int else None
+    size = min(size or run.config.context_size, model.n_ctx)
+    config = replace(run.config, context_size=size)
     reporter.begin("indexing", INDEX_TOKENS)
-    build_features(
+    index = build_features(
         sae,
         model,
         config,
         run.features_dir,
         progress=lambda done, _total: reporter.go_on(done),
     )
+    reporter.begin("labelling", len(CONCEPTS))
+    scores = None
+    if config.dataset_path == STORYBOOK:
+        report, scores = concepts_read(
+            sae, model, config, lambda done, _total: reporter.go_on(done)
+        )
+        write_concepts(run.features_dir, report)
+    tokens = index.table()["top_tokens"]
+    write_labels(run.features_dir, labels(tokens, scores))
     reporter.end()
-    write_status(run.path, RunStatus(last_state))
 
 
 def build_features(
@@ -316,6 +358,31 @@ def evaluated(
         n_ce_batches=CE_BATCHES,
         progress=progress,
     )
+
+
+def concepts_read(
+    sae: "SAE",
+    model: "LoadedModel",
+    config: TrainConfig,
+    progress: Callable[[int, int], object] | None = None,
+) -> "tuple[ConceptReport, FeatureScores]":
+    """What `sae` reads of the storybook's concepts, in held-out stories."""
+    from tinysae.features.concepts import concept_scores
+
+    return concept_scores(sae, model, *concept_contexts(model, config), progress)
+
+
+def concept_contexts(
+    model: "LoadedModel", config: TrainConfig
+) -> "tuple[NDArray[np.int32], NDArray[np.int32]]":
+    """Contexts [n, context_size] for the choice of features; others for the scores."""
+    import numpy as np
+
+    choosing, reporting = (
+        np.stack(list(_held_out(model, config, seed, CONCEPT_TOKENS // 2)))
+        for seed in (CHOOSING_SEED, REPORTING_SEED)
+    )
+    return choosing, reporting
 
 
 def _held_out(

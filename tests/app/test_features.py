@@ -17,7 +17,8 @@ from tinysae.features.format import FORMAT
 from tinysae.features.index import open_index
 from tinysae.features.showcase import read_showcases
 from tinysae.runs.store import LOCK_NAME, Run, RunStatus, create_run, write_status
-from tinysae.ui.texts import visible
+from tinysae.texts import visible
+from tinysae.ui import one_feature
 from tinysae.words import LANGUAGES, Language, text
 
 NAME = "<b>mine</b> </script><script>alert(1)</script>"
@@ -147,15 +148,18 @@ def test_the_newest_run_opens_with_all_its_features(
     assert not errors(app)
     table, side_by_side = (element.value for element in app.dataframe)
     assert table["feature"].tolist() == list(range(40))
-    assert table["density"].tolist() == (
-        open_index(run.features_dir).table()["density"].tolist()
-    )
+    own = open_index(run.features_dir).table()
+    assert table["density"].tolist() == own["density"].tolist()
     assert side_by_side.shape == (10, 10)
     assert app.selectbox(key="features.run").value == run.id
-    assert subheaders(app) == [
-        text("features.all", language),
-        text("features.ten", language),
-    ]
+    names = ("all", "rates", "map", "ten")
+    assert subheaders(app) == [text(f"features.{name}", language) for name in names]
+    n_dead = own["n_fired"].tolist().count(0)
+    figures = {metric.label: metric.value for metric in app.metric}
+    assert figures[text("features.n_features", language)] == "40"
+    assert figures[text("features.dead_share", language)] == (
+        f"{n_dead / 40:.1%} · {n_dead}"
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -173,32 +177,63 @@ def test_a_link_opens_its_feature(
         f"{record.mean_act:.2f}",
         str(record.n_fired),
     ]
-    fires_on, promoted, suppressed = (element.value for element in app.dataframe)
+    fires_on = app.dataframe[0].value
     assert fires_on["token"].tolist() == [visible(x.text) for x in record.tokens]
-    for table, tokens in (
-        (promoted, record.promoted["raw"]),
-        (suppressed, record.suppressed["raw"]),
-    ):
-        assert table.iloc[:, 0].tolist() == [visible(x.text) for x in tokens]
     contexts = text("features.contexts_how", language, n=len(record.contexts))
     assert contexts in [caption.value for caption in app.caption]
     assert app.number_input(key="features.number").value == 5
 
 
-def test_the_final_layer_norm_can_be_put_in(opened: OpenPage, run: Run) -> None:
+def test_the_final_layer_norm_can_be_put_in(
+    opened: OpenPage, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[str]] = []
+    monkeypatch.setattr(
+        one_feature.svg, "bars", lambda labels, *_, **__: drawn.append(labels) or ""
+    )
     app = opened(run=run.id, feature="5")
     app.toggle(key="features.folded").set_value(True).run()
     assert not errors(app)
     record = open_index(run.features_dir).feature(5)
-    shown = app.dataframe[1].value.iloc[:, 0].tolist()
-    assert shown == [visible(x.text) for x in record.promoted["folded"]]
-    assert record.promoted["folded"] != record.promoted["raw"]
+    assert drawn == [
+        [
+            visible(token.text)
+            for token in (*record.promoted[kind], *reversed(record.suppressed[kind]))
+        ]
+        for kind in ("raw", "folded")
+    ]
+    assert drawn[0] != drawn[1]
 
 
 def test_whole_texts_can_be_shown(opened: OpenPage, run: Run) -> None:
     app = opened(run=run.id, feature="5")
     app.toggle(key="features.whole").set_value(True).run()
     assert not errors(app)
+
+
+def test_more_contexts_are_shown_when_asked_for(opened: OpenPage, run: Run) -> None:
+    app = opened(run=run.id, feature="1")
+    contexts = open_index(run.features_dir).feature(1).contexts
+
+    def n_shown() -> int:
+        strips = [
+            text(
+                "features.strip",
+                "en",
+                rank=rank + 1,
+                value=f"{context.activations[context.position]:.2f}",
+            )
+            for rank, context in enumerate(contexts)
+        ]
+        captions = {literal(caption.value) for caption in app.caption}
+        return len(captions & set(strips))
+
+    assert n_shown() == 10
+    more = text("features.more", "en", n=len(contexts) - 10)
+    next(b for b in app.button if b.label == more).click().run()
+    assert n_shown() == len(contexts)
+    app.toggle(key="features.whole").set_value(True).run()
+    assert n_shown() == len(contexts)
 
 
 def test_every_step_changes_the_address(opened: OpenPage, run: Run) -> None:
@@ -221,7 +256,8 @@ def test_a_dead_feature_says_so(opened: OpenPage, run: Run) -> None:
     assert app.info[0].value == text("features.dead", "en")
     assert not app.metric
     # Where it would push is known all the same.
-    assert len(app.dataframe) == 2
+    assert text("features.pushes", "en") in subheaders(app)
+    assert text("features.contexts", "en") not in subheaders(app)
 
 
 def test_another_ten_are_another_ten_and_a_seed_brings_them_back(

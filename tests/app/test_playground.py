@@ -23,9 +23,9 @@ from tinysae.features.index import open_index
 from tinysae.model.generate import BOUNDS
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.sae.files import load_sae
+from tinysae.texts import visible
 from tinysae.ui import playground
 from tinysae.ui.page import ROOT
-from tinysae.ui.texts import visible
 from tinysae.words import LANGUAGES, Language, text
 
 # The first test of the session waits for torch and the model.

@@ -1,6 +1,9 @@
 """The features page in Chromium: clicks, Back, a phone, and tokens that mean harm."""
 
 import json
+import re
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -8,10 +11,21 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Server, visit
 from tests.builders import HOSTILE, finished_run, write_model
+from tinysae.data.storybook import LEXICON, stories
+from tinysae.features.export import ExportOptions, write_export
+from tinysae.features.index import open_index
+from tinysae.features.labels import Label
+from tinysae.features.notes import Note, Notes
+from tinysae.features.search import find_tokens
+from tinysae.features.sources import embedded_source
 from tinysae.runs.store import Run
+from tinysae.texts import visible
+from tinysae.ui.contexts import N_FIRST
 from tinysae.words import text
 
 LOADED_MS = 60_000
+# Of a feature: activations, the extreme logits and all of them.
+N_DRAWINGS = 3
 # Heights of the dataframe's header and rows, in pixels.
 HEADER, ROW = 36, 35
 
@@ -74,14 +88,99 @@ def test_hostile_tokens_and_names_are_drawn_as_text(
             expect_feature(page, feature)
             # Strips are drawn last, charts by then.
             strips = page.get_by_role("listbox")
-            expect(strips).to_have_count(20, timeout=LOADED_MS)
-            expect(page.locator(".js-plotly-plot")).to_have_count(2)
+            expect(strips).to_have_count(N_FIRST, timeout=LOADED_MS)
+            expect(page.locator("svg[role=img]")).to_have_count(N_DRAWINGS)
             drawn = json.dumps(strips.all_inner_texts(), ensure_ascii=False)
-            assert HOSTILE[1] in drawn
+            assert HOSTILE[0] in drawn or HOSTILE[1] in drawn
         assert page.locator("img[src=x]").count() == 0
         assert page.get_by_role("link", name="link", exact=True).count() == 0
         assert not reader.dialogs
         assert not reader.outside
+
+
+def commonest_name() -> str:
+    names = {*LEXICON["girl_name"], *LEXICON["boy_name"]}
+    told = islice(stories(seed=0), 200)
+    words = Counter(word for story in told for word in re.findall(r"\w+", story.text))
+    return max(names, key=lambda name: words[name])
+
+
+def test_a_name_is_searched_for_read_bookmarked_and_taken_along(
+    server: Server, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYSAE_HOME", str(server.home))
+    name = commonest_name()
+    index = embedded_source().open()
+    token = find_tokens(index.vocabulary, name)
+    best = index.raised_by(token.token)[0].feature
+    record = index.feature(best)
+    with visit(browser) as reader:
+        page = reader.page
+        page.goto(f"{server.url}/features?run=storybook")
+        expect_table(page)
+        page.get_by_role("radio", name=text("features.search_raises", "en")).click()
+        field = page.get_by_role("textbox", name=text("features.search_raises", "en"))
+        field.fill(name)
+        field.press("Enter")
+        table = page.get_by_test_id("stDataFrame")
+        expect(table).to_have_count(1, timeout=LOADED_MS)
+        said = text("features.search_raises_said", "en", token=visible(token.text))
+        expect(page.get_by_text(said[:40])).to_be_visible()
+        table.click(position={"x": 250, "y": HEADER + 0.5 * ROW})
+        expect_feature(page, best)
+        assert f"by=raises&q={name}" in address(page)
+        # Its contexts, as they were read.
+        strips = page.get_by_role("listbox")
+        expect(strips.first).to_be_visible(timeout=LOADED_MS)
+        passage = "".join(record.contexts[0].window(20).texts)
+        assert strips.first.text_content() == passage
+        page.get_by_role("button", name=text("features.bookmark", "en")).click()
+        marked = text("features.bookmarked", "en")
+        expect(page.get_by_role("button", name=marked)).to_be_visible()
+        with page.expect_download() as saved:
+            page.get_by_role(
+                "button", name=text("features.save_html", "en", n=1)
+            ).click()
+        file = tmp_path / "feature.html"
+        saved.value.save_as(file)
+        reader.assert_clean()
+    assert Notes(index.info.sae_fingerprint, index.info.d_sae).bookmarked() == [best]
+    with visit(browser) as reader:
+        reader.page.context.set_offline(True)
+        reader.page.goto(file.as_uri())
+        title = text("features.one", "en", feature=best)
+        expect(
+            reader.page.get_by_role("heading", name=title, exact=True)
+        ).to_be_visible()
+        assert passage in (reader.page.locator("main").text_content() or "")
+        assert reader.page.locator("svg[role=img]").count() >= N_DRAWINGS
+        assert [each for each in reader.outside if not each.startswith("file:")] == []
+        assert not reader.errors
+
+
+def test_a_saved_file_runs_nothing_and_fits_a_phone(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYSAE_HOME", str(tmp_path / "home"))
+    run = finished_run(write_model(tmp_path / "model"), name=HOSTILE[0])
+    how = ExportOptions(
+        HOSTILE[1],
+        labels=[Label(HOSTILE[n % 5], "tokens") for n in range(40)],
+        notes={n: Note(HOSTILE[n % 5]) for n in range(40)},
+    )
+    file = tmp_path / "features.html"
+    write_export(file, open_index(run.features_dir), range(12), how)
+    with visit(browser, width=390, height=844, theme="dark") as reader:
+        page = reader.page
+        page.goto(file.as_uri())
+        expect(page.get_by_role("article")).to_have_count(12)
+        assert page.locator("img, script, iframe, object").count() == 0
+        widest = page.evaluate("() => document.documentElement.scrollWidth")
+        assert widest <= 390
+        background = page.evaluate("() => getComputedStyle(document.body).background")
+        assert "rgb(21, 25, 28)" in background
+        assert not reader.dialogs
+        assert not reader.errors
 
 
 def test_a_feature_fits_a_phone(server: Server, browser: Browser, run: Run) -> None:
@@ -90,7 +189,7 @@ def test_a_feature_fits_a_phone(server: Server, browser: Browser, run: Run) -> N
         page.goto(f"{server.url}/features?run={run.id}&feature=5")
         title = text("features.one", "ko", feature=5)
         expect(page.get_by_role("heading", name=title)).to_be_visible(timeout=LOADED_MS)
-        expect(page.get_by_role("listbox")).to_have_count(20, timeout=LOADED_MS)
+        expect(page.get_by_role("listbox")).to_have_count(N_FIRST, timeout=LOADED_MS)
         widest = page.evaluate(
             "() => document.querySelector('[data-testid=stMain]').scrollWidth"
         )

@@ -12,8 +12,8 @@ from tests.browser.conftest import Server, Theme, visit
 from tinysae.config import TrainConfig
 from tinysae.features.assets import STORYBOOK_FEATURES_DIR
 from tinysae.features.showcase import read_showcases
+from tinysae.palette import BACKGROUND
 from tinysae.runs.store import create_run
-from tinysae.ui.palette import BACKGROUND
 from tinysae.words import Language, text
 
 # The longest a page may take on a busy machine of two cores.

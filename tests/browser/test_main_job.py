@@ -154,7 +154,7 @@ def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
             # The table is a canvas: a place in its first row is what there is.
             table.click(position={"x": 250, "y": 36 + 35 * 0.5})
             expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
-            expect(page.locator(".js-plotly-plot")).to_have_count(2)
+            expect(page.locator("svg[role=img]")).to_have_count(3)
             assert f"run={run.id}" in page.evaluate("location.search")
             assert "feature=0" in page.evaluate("location.search")
             reader.assert_clean()

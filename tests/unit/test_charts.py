@@ -2,10 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from tinysae.ui.charts import MAX_POINTS, Series, bar_chart, histogram, thinned
-from tinysae.ui.palette import NEGATIVE, POSITIVE
+from tinysae.ui.charts import MAX_POINTS, Series, feature_map, thinned
 
 
 def curve(n: int) -> Series:
@@ -42,19 +42,15 @@ def test_values_that_are_not_finite_hide_no_spike():
     assert 3.0 in thin.y
 
 
-def test_bars_are_literal_and_two_of_one_label_stay_two():
-    figure = bar_chart(["<b>Tom</b>", " dog", " dog"], [1.0, 0.5, -2.0])
-    bars = figure.to_plotly_json()["data"][0]
-    axis = figure.to_plotly_json()["layout"]["yaxis"]
-    assert list(axis["ticktext"]) == ["&lt;b&gt;Tom&lt;/b&gt;", " dog", " dog"]
-    assert list(bars["y"]) == [0, 1, 2]
-    assert list(bars["marker"]["color"]) == [POSITIVE, POSITIVE, NEGATIVE]
-    assert axis["autorange"] == "reversed"
-
-
-def test_a_histogram_spans_its_edges():
-    figure = histogram([0.0, 1.0, 3.0], [5, 2], log_y=True).to_plotly_json()
-    bars = figure["data"][0]
-    assert list(bars["x"]) == [0.5, 2.0]
-    assert list(bars["width"]) == [1.0, 2.0]
-    assert figure["layout"]["yaxis"]["type"] == "log"
+def test_a_map_has_every_feature_that_has_a_place_and_its_words_are_literal():
+    layout = np.array([[0, 1], [np.nan, np.nan], [2, 3]], dtype=np.float32)
+    figure = feature_map(
+        layout, np.array([0.5, 0.1, 0.0]), ["<b>a</b>", "b", "c"], [" the", "x", ""]
+    ).to_plotly_json()
+    (points,) = figure["data"]
+    assert list(points["customdata"]) == [0, 2]
+    assert list(points["x"]) == [0, 2]
+    assert points["text"] == (
+        "Feature 0<br>&lt;b&gt;a&lt;/b&gt;<br> the",
+        "Feature 2<br>c",
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tinysae.ui.palette import (
+from tinysae.palette import (
     BACKGROUND,
     CATEGORICAL,
     DIVERGING,

@@ -276,7 +276,7 @@ def test_tokens_carry_the_concepts_of_their_words() -> None:
     for piece in pieces:
         offsets.append((at, at + len(piece)))
         at += len(piece)
-    found = token_concepts(story, offsets)
+    found = token_concepts(story.spans, offsets)
     assert found[0] == frozenset()
     assert found[1] == found[2] == {"girl_name"}
     assert found[3] == found[4] == {"negation", "do_verb"}

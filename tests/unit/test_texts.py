@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinysae.ui.texts import visible
+from tinysae.texts import visible
 
 
 @pytest.mark.parametrize(

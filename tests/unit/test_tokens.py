@@ -10,9 +10,9 @@ import pytest
 
 from tinysae.model.logprobs import token_stats
 from tinysae.model.sources import LoadedModel
+from tinysae.numbers import ordinal, percent, signed
+from tinysae.palette import DIVERGING, SEQUENTIAL, contrast
 from tinysae.ui import tokens as strips
-from tinysae.ui.numbers import ordinal, percent, signed
-from tinysae.ui.palette import DIVERGING, SEQUENTIAL, contrast
 from tinysae.ui.playground import heatmap_tokens
 from tinysae.ui.tokens import StripToken, pack
 

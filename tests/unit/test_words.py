@@ -20,6 +20,7 @@ WITHOUT_HANGUL = {
     "playground.prompt_default": "the embedded model reads English",
     "playground.top_k": "a name",
     "playground.top_p": "a name",
+    "features.column_f1": "a symbol",
     "train.group_sae": "an abbreviation that Korean uses as it is",
     "train.figure_l0": "a symbol",
     "train.unknown": "a sign, not a word",

@@ -1,7 +1,7 @@
-"""Where features to look at come from: an SAE and its index, of a run or embedded.
+"""Where features to look at come from: an SAE and its index.
 
-Adding another kind (a folder from elsewhere): one more list in `feature_sources`, one
-more look in `feature_source`.
+A run's, the embedded one's, or those of an SAELens directory from elsewhere. Adding
+another kind: one more list in `feature_sources`, one more look in `feature_source`.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from tinysae.features.assets import (
 )
 from tinysae.features.format import INDEX_NAME
 from tinysae.features.reader import FeatureIndex, open_index
+from tinysae.features.saved import SavedSAE, is_saved_id, saved_sae, saved_saes
 from tinysae.runs.store import Run, list_runs, open_run
 from tinysae.sae.files import WEIGHTS_NAME
 
@@ -46,6 +47,11 @@ class FeatureSource:
     sae_dir: Path
     index_dir: Path
     readiness: Readiness
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether it is an SAELens directory from elsewhere."""
+        return is_saved_id(self.id)
 
     @property
     def is_embedded(self) -> bool:
@@ -77,9 +83,13 @@ class FeatureSource:
 
 
 def feature_sources() -> list[FeatureSource]:
-    """Everything whose features can or could be looked at: the newest run first, the
-    embedded SAE last."""
-    return [*map(_of_run, list_runs()), embedded_source()]
+    """Everything whose features can or could be looked at: the newest run first, then
+    the embedded SAE, then those from elsewhere."""
+    return [
+        *map(_of_run, list_runs()),
+        embedded_source(),
+        *map(_of_run, saved_saes()),
+    ]
 
 
 def embedded_source() -> FeatureSource:
@@ -106,10 +116,13 @@ def feature_source(source_id: str) -> FeatureSource:
     """The source a link names.
 
     Raises:
-        InputError, MissingError, DamagedError: from `runs.store.open_run`.
+        InputError, MissingError, DamagedError: from `runs.store.open_run` and
+            `saved.saved_sae`.
     """
     if source_id == STORYBOOK_SAE:
         return embedded_source()
+    if is_saved_id(source_id):
+        return _of_run(saved_sae(source_id))
     return _of_run(open_run(source_id))
 
 
@@ -123,7 +136,7 @@ def _of_run(run: Run) -> FeatureSource:
             readiness = "no_index" if has_sae else "no_sae"
     return FeatureSource(
         id=run.id,
-        name=run.config.title,
+        name=run.name if isinstance(run, SavedSAE) else run.config.title,
         created_at=run.created_at,
         sae_dir=run.sae_dir,
         index_dir=run.features_dir,

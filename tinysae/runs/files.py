@@ -16,10 +16,20 @@ def write_json(path: Path, data: Any) -> None:
     Raises:
         OSError: when the folder cannot be written; `path` is then as it was.
     """
+    write_text(path, json.dumps(data, ensure_ascii=False, indent=1))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces `path` by `text`: temporary name, fsync, rename.
+
+    Raises:
+        OSError: when the folder cannot be written; `path` is then as it was.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file, ensure_ascii=False, indent=1)
+        # Lone surrogates have no UTF-8.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)

@@ -16,18 +16,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from tinysae.errors import TinysaeError
+from tinysae.errors import DamagedError, TinysaeError
+from tinysae.texts import visible
 from tinysae.ui.i18n import t
-from tinysae.ui.texts import visible
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
+    from tinysae.features.concepts import ConceptReport
+    from tinysae.features.labels import Label
     from tinysae.features.reader import FeatureIndex
+    from tinysae.features.search import TextActivations, TextSearch
     from tinysae.features.sources import FeatureSource
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.estimate import Speed
     from tinysae.sae.files import SAE
+    from tinysae.words import Language
 
 logger = logging.getLogger(__name__)
 
@@ -199,6 +204,155 @@ def feature_table(source: FeatureSource) -> pd.DataFrame:
     """
     index = feature_index(source)
     return _feature_table(str(source.index_dir), source.stamp(), index)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _feature_labels(index_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
+    from tinysae.features.labels import LABELS_NAME, read_labels
+
+    labels = read_labels(_source.index_dir)
+    if labels and len(labels) != feature_index(_source).info.d_sae:
+        raise DamagedError("features_damaged", file=LABELS_NAME)
+    return labels
+
+
+def feature_labels(source: FeatureSource) -> list[Label]:
+    """A label for each feature of `source`, or none; shared, so do not change it.
+
+    Raises:
+        DamagedError: from `read_labels`, or they are of another SAE.
+    """
+    return _feature_labels(str(source.index_dir), _labels_stamp(source), source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _concept_report(index_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
+    from tinysae.features.concepts import read_concepts
+
+    return read_concepts(_source.index_dir)
+
+
+def concept_report(source: FeatureSource) -> ConceptReport | None:
+    """Which concepts the features of `source` read, if that was measured.
+
+    Raises:
+        DamagedError: from `read_concepts`.
+    """
+    return _concept_report(str(source.index_dir), _labels_stamp(source), source)
+
+
+def _labels_stamp(source: FeatureSource) -> tuple[int, int]:
+    """Changes whenever the labels are written again; (0, 0) when there are none."""
+    from tinysae.features.labels import LABELS_NAME
+
+    try:
+        stat = (source.index_dir / LABELS_NAME).stat()
+    except OSError:
+        return (0, 0)
+    return (stat.st_ino, stat.st_mtime_ns)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _label_texts(
+    index_dir: str,  # noqa: ARG001
+    stamp: object,  # noqa: ARG001
+    language: Language,
+    _source: FeatureSource,
+) -> Any:
+    from tinysae.features.sentences import label_sentence
+
+    return [label_sentence(label, language) for label in feature_labels(_source)]
+
+
+def label_texts(source: FeatureSource, language: Language) -> list[str]:
+    """The labels of `source` as sentences; shared, so do not change it.
+
+    Raises:
+        DamagedError: from `read_labels`.
+    """
+    stamp = _labels_stamp(source)
+    return _label_texts(str(source.index_dir), stamp, language, source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _feature_map(
+    index_dir: str,  # noqa: ARG001
+    stamp: object,  # noqa: ARG001
+    language: Language,
+    _source: FeatureSource,
+) -> Any:
+    from tinysae.ui.charts import feature_map
+
+    table = feature_table(_source)
+    try:
+        labels = label_texts(_source, language)
+    except DamagedError:
+        # Said where the labels are shown; the map is there without them.
+        labels = []
+    return feature_map(
+        feature_index(_source).layout(),
+        table["density"].to_numpy(),
+        labels,
+        [tokens[0] if tokens else "" for tokens in table["top_tokens"]],
+    )
+
+
+def feature_map(source: FeatureSource, language: Language) -> Figure:
+    """The map of the features of `source`; shared, so do not change it.
+
+    Raises:
+        MissingError, DamagedError: from `FeatureSource.open` and `FeatureIndex.layout`.
+    """
+    stamp = (source.stamp(), _labels_stamp(source))
+    return _feature_map(str(source.index_dir), stamp, language, source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _text_search(
+    sae_dir: str,  # noqa: ARG001
+    stamp: object,  # noqa: ARG001
+    model: str,
+    text: str,
+    _source: FeatureSource,
+) -> Any:
+    from tinysae.features.search import by_text
+
+    return by_text(loaded_sae(_source), _load(model), text)
+
+
+def text_search(source: FeatureSource, model: str, text: str) -> TextSearch:
+    """What fires on `text`; shared, so do not change it.
+
+    Raises:
+        InputError, MissingError, DamagedError: from `loaded_model`, `loaded_sae` and
+            `features.search.by_text`.
+    """
+    loaded_model(model)
+    return _text_search(str(source.sae_dir), source.stamp(), model, text, source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _text_activations(
+    sae_dir: str,  # noqa: ARG001
+    stamp: object,  # noqa: ARG001
+    model: str,
+    text: str,
+    _source: FeatureSource,
+) -> Any:
+    from tinysae.features.search import feature_activations
+
+    return feature_activations(loaded_sae(_source), _load(model), text)
+
+
+def text_activations(source: FeatureSource, model: str, text: str) -> TextActivations:
+    """Every feature on `text`, so that stepping from one to the next runs nothing;
+    shared, so do not change it.
+
+    Raises:
+        InputError, MissingError, DamagedError: as `text_search`.
+    """
+    loaded_model(model)
+    return _text_activations(str(source.sae_dir), source.stamp(), model, text, source)
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)

@@ -1,4 +1,4 @@
-"""Charts in the app's colours: static Plotly figures, and curves that grow."""
+"""Charts in the app's colours: a map of features, and curves that grow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from tinysae.palette import CATEGORICAL, GREY, NEGATIVE, POSITIVE
 from tinysae.ui.i18n import t
-from tinysae.ui.palette import CATEGORICAL, NEGATIVE, POSITIVE
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from plotly.graph_objects import Figure
     from streamlit.components.v2.types import ComponentRenderer
 
@@ -174,103 +176,73 @@ def live_chart(
     )
 
 
-def _figure(trace: Any, *, height: int, x_title: str, y_title: str) -> Figure:
-    import plotly.graph_objects as go
-
-    figure = go.Figure(trace)
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        showlegend=False,
-        bargap=0.25,
-        xaxis={"title": html.escape(x_title), "automargin": True},
-        yaxis={"title": html.escape(y_title), "automargin": True},
-    )
-    return figure
-
-
-def bar_chart(
+def feature_map(
+    layout: NDArray[np.float32],
+    density: NDArray[np.float64],
     labels: Sequence[str],
-    values: Sequence[float],
-    *,
-    x_title: str = "",
-    height: int | None = None,
+    tokens: Sequence[str],
 ) -> Figure:
-    """Horizontal bars, the first on top; teal above zero, orange below.
+    """Points that lie near where decoder directions are near; grey rare, orange dense.
 
     Args:
-        labels: `[n]`, shown literally; two bars may have the same.
-        values: `[n]`.
-        x_title: what the bars measure.
-        height: in pixels; by default it grows with `n`.
+        layout: `[d_sae, 2]`; a feature whose place is not finite is left out.
+        density: `[d_sae]`, the shares of tokens they fire on.
+        labels: `[d_sae]` sentences, or none; shown literally.
+        tokens: `[d_sae]`, each one's top token; shown literally.
     """
+    import numpy as np
     import plotly.graph_objects as go
 
-    places = list(range(len(values)))
-    # Plotly reads a little HTML in texts, and would lay bars of one label on top of
-    # each other were the labels the positions.
-    texts = [html.escape(label) for label in labels]
-    figure = _figure(
-        go.Bar(
-            x=list(values),
-            y=places,
-            orientation="h",
-            marker_color=[POSITIVE if value >= 0 else NEGATIVE for value in values],
-            customdata=texts,
-            hovertemplate="%{customdata}: %{x:.4~g}<extra></extra>",
-        ),
-        height=height or 40 + 26 * max(len(values), 1) + (24 if x_title else 0),
-        x_title=x_title,
-        y_title="",
+    placed = np.flatnonzero(np.isfinite(layout).all(axis=1))
+    hover = [
+        "<br>".join(
+            html.escape(line)
+            for line in (
+                t("features.one", feature=feature),
+                labels[feature] if labels else "",
+                tokens[feature],
+            )
+            if line
+        )
+        for feature in placed.tolist()
+    ]
+    rare = 1e-4
+    figure = go.Figure(
+        go.Scattergl(
+            x=layout[placed, 0],
+            y=layout[placed, 1],
+            mode="markers",
+            customdata=placed.tolist(),
+            text=hover,
+            hovertemplate="%{text}<extra></extra>",
+            marker={
+                "size": 6,
+                "opacity": 0.8,
+                "color": np.log10(np.maximum(density[placed], rare)),
+                "colorscale": [[0, GREY], [0.5, POSITIVE], [1, NEGATIVE]],
+                "cmin": np.log10(rare),
+                "cmax": 0,
+            },
+        )
     )
-    figure.update_yaxes(
-        tickvals=places, ticktext=texts, autorange="reversed", showgrid=False
+    axis = {"visible": False, "fixedrange": False}
+    figure.update_layout(
+        height=300,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        xaxis=axis,
+        yaxis=axis,
+        dragmode="pan",
+        hoverlabel={"align": "left"},
     )
     return figure
 
 
-def histogram(
-    edges: Sequence[float],
-    counts: Sequence[float],
-    *,
-    x_title: str = "",
-    y_title: str = "",
-    log_y: bool = False,
-    height: int = 240,
-) -> Figure:
-    """Bars between neighbouring `edges`.
-
-    Args:
-        edges: `[n + 1]`, increasing.
-        counts: `[n]`.
-        x_title: what was measured.
-        y_title: what was counted.
-        log_y: a logarithmic count axis.
-        height: in pixels.
-    """
-    import plotly.graph_objects as go
-
-    spans = list(zip(edges, edges[1:], strict=False))
-    figure = _figure(
-        go.Bar(
-            x=[(low + high) / 2 for low, high in spans],
-            y=list(counts),
-            width=[high - low for low, high in spans],
-            marker_color=POSITIVE,
-            customdata=[f"{low:.4g} – {high:.4g}" for low, high in spans],
-            hovertemplate="%{customdata}: %{y:,}<extra></extra>",
-        ),
-        height=height,
-        x_title=x_title,
-        y_title=y_title,
-    )
-    figure.update_layout(bargap=0)
-    figure.update_traces(marker_line_width=0)
-    if log_y:
-        figure.update_yaxes(type="log")
-    return figure
-
-
-def show(figure: Figure, *, key: str) -> None:
+def show(figure: Figure, *, key: str, alt: str, **options: Any) -> None:
     """Draw a static figure in the page's theme, without Plotly's English buttons."""
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+    st.plotly_chart(
+        figure,
+        key=key,
+        alt=alt,
+        config={"displayModeBar": False, "scrollZoom": True},
+        **options,
+    )

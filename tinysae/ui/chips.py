@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterable
 
-from tinysae.ui.palette import SEQUENTIAL
+from tinysae.palette import SEQUENTIAL
 
 # Mixed from the colour of the text, so that both themes keep its contrast.
 _CHIP = (

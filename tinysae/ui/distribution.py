@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from streamlit.components.v2 import component
 
+from tinysae.numbers import percent
+from tinysae.palette import SEQUENTIAL
 from tinysae.ui.i18n import t
-from tinysae.ui.numbers import percent
-from tinysae.ui.palette import SEQUENTIAL
 
 
 class Candidate(NamedTuple):

@@ -1,14 +1,8 @@
-"""What the features page shows around a feature: whose it is, and all the others.
+"""What stands above everything else on the features page: whose features, and steps."""
 
-The address says what is shown (`?run=...&feature=...`), and nothing else does: every
-choice changes the address, so that links, Back and a reload all work.
-"""
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from tinysae.errors import InputError
@@ -18,29 +12,13 @@ from tinysae.features.sources import (
     feature_source,
     feature_sources,
 )
+from tinysae.ui.explored import Explored, go
 from tinysae.ui.i18n import t
-from tinysae.ui.numbers import signed
 from tinysae.ui.page import page_link, plain
 from tinysae.ui.sources import source_label
-from tinysae.ui.texts import visible
 
 if TYPE_CHECKING:
     from tinysae.features.reader import FeatureIndex
-
-N_SIDE_BY_SIDE = 10
-MAX_SEED = 2**31 - 1
-
-
-def go(*, run: str | None = None, feature: int | None = None) -> None:
-    """Change the address: the same run unless `run` is given, and this feature."""
-    parameters = st.query_params.to_dict()
-    if run is not None:
-        parameters["run"] = run
-    parameters.pop("feature", None)
-    if feature is not None:
-        parameters["feature"] = str(feature)
-    # At once: each change by itself would be a step of its own for Back.
-    st.query_params.from_dict(parameters)
 
 
 def choose_source() -> FeatureSource:
@@ -90,14 +68,19 @@ def linked_feature(index: "FeatureIndex") -> int | None:
     raise InputError("features_unknown", feature=linked[:40], last=index.info.d_sae - 1)
 
 
-def show_steps(feature: int | None, index: "FeatureIndex", live: Sequence[int]) -> None:
+def show_steps(feature: int | None, explored: Explored) -> None:
     """The ways to other features: all, previous, a number, next, a random one."""
-    last = index.info.d_sae - 1
+    last = explored.index.info.d_sae - 1
     key = "features.number"
     st.session_state[key] = feature
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if feature is not None:
-            st.button(t("features.all"), icon=":material/apps:", on_click=go)
+            is_found = bool(st.query_params.get("q"))
+            st.button(
+                t("features.back_to_search" if is_found else "features.all"),
+                icon=":material/search:" if is_found else ":material/apps:",
+                on_click=go,
+            )
             st.button(
                 t("features.previous"),
                 icon=":material/chevron_left:",
@@ -130,129 +113,8 @@ def show_steps(feature: int | None, index: "FeatureIndex", live: Sequence[int]) 
             t("features.random"),
             icon=":material/casino:",
             help=t("features.random_help"),
-            disabled=not len(live),
-            on_click=lambda: go(feature=int(np.random.default_rng().choice(live))),
+            disabled=not explored.live,
+            on_click=lambda: go(
+                feature=int(np.random.default_rng().choice(explored.live))
+            ),
         )
-
-
-def show_summary(index: "FeatureIndex", live: Sequence[int]) -> None:
-    """How many features there are and how many never fired."""
-    info = index.info
-    st.markdown(
-        t(
-            "features.summary",
-            d_sae=f"{info.d_sae:,}",
-            n_dead=f"{info.d_sae - len(live):,}",
-            n_tokens=f"{info.n_tokens:,}",
-        )
-    )
-
-
-def show_table(table: pd.DataFrame) -> None:
-    """All features; a click on a cell opens its feature.
-
-    table: from `ui.cache.feature_table`; a row's place is its feature's number.
-    """
-    st.subheader(t("features.all"), anchor=False)
-    st.caption(t("features.table_how"))
-    columns = ("feature", "density", "max_act", "top_tokens", "promoted")
-    # In pixels: side by side they fill the page's width.
-    config = {
-        "feature": st.column_config.NumberColumn(width=70, pinned=True),
-        "density": st.column_config.NumberColumn(
-            format="percent", help=t("features.column_density_help"), width=90
-        ),
-        "max_act": st.column_config.NumberColumn(format="%.2f", width=90),
-        "top_tokens": st.column_config.ListColumn(
-            help=t("features.column_top_tokens_help"), width=275
-        ),
-        "promoted": st.column_config.ListColumn(
-            help=t("features.column_promoted_help"), width=275
-        ),
-    }
-    for name in columns:
-        config[name]["label"] = t(f"features.column_{name}")
-    _opening_dataframe(
-        table,
-        key="features.table",
-        features=range(len(table)),
-        column_order=columns,
-        column_config=config,
-        height=460,
-    )
-
-
-def show_side_by_side(index: "FeatureIndex", live: Sequence[int]) -> None:
-    """The tokens that ten random features promote, a column a feature."""
-    st.subheader(t("features.ten"), anchor=False)
-    st.caption(t("features.ten_how"))
-    key = "features.seed"
-    st.session_state.setdefault(key, 0)
-
-    def another() -> None:
-        st.session_state[key] = (_seed() + 1) % MAX_SEED
-
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.number_input(
-            t("features.seed"),
-            min_value=0,
-            max_value=MAX_SEED,
-            step=1,
-            key=key,
-            help=t("features.seed_help"),
-            width=160,
-        )
-        st.button(
-            t("features.another_ten"), icon=":material/refresh:", on_click=another
-        )
-    n = min(N_SIDE_BY_SIDE, len(live))
-    chosen = np.random.default_rng(_seed()).choice(live, n, replace=False).tolist()
-    promoted = index.promoted(chosen)
-    cells = {
-        str(feature): [
-            f"{visible(token.text)}  {signed(token.logit)}" for token in tokens
-        ]
-        for feature, tokens in promoted.items()
-    }
-    rows = pd.RangeIndex(1, 1 + max(map(len, cells.values()), default=0))
-    _opening_dataframe(
-        pd.DataFrame(cells, index=rows.rename(t("features.rank"))),
-        key="features.ten",
-        columns={str(feature): feature for feature in chosen},
-    )
-
-
-def _seed() -> int:
-    # The widget's bounds are the browser's; a forged value is brought into them.
-    value = st.session_state.get("features.seed") or 0
-    return min(max(int(value), 0), MAX_SEED)
-
-
-def _opening_dataframe(
-    data: pd.DataFrame,
-    *,
-    key: str,
-    features: Sequence[int] | None = None,
-    columns: dict[str, int] | None = None,
-    **options: Any,
-) -> None:
-    """A dataframe in which a click on a cell opens a feature.
-
-    `features` says which one by row, `columns` by column.
-    """
-
-    def open_clicked() -> None:
-        for row, column in st.session_state[key].selection.cells:
-            if columns is not None and column in columns:
-                go(feature=columns[column])
-            if features is not None and 0 <= row < len(features):
-                go(feature=features[row])
-
-    st.dataframe(
-        data,
-        key=key,
-        on_select=open_clicked,
-        selection_mode="single-cell",
-        hide_index=features is not None,
-        **options,
-    )

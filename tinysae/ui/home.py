@@ -5,10 +5,10 @@ from typing import Literal
 import streamlit as st
 
 from tinysae.model.sources import STORYBOOK
+from tinysae.numbers import moment
 from tinysae.runs.store import Run, State, list_runs
 from tinysae.ui import cache
 from tinysae.ui.i18n import t
-from tinysae.ui.numbers import moment
 from tinysae.ui.page import Page, empty_state, page_link, plain
 
 WAYS: tuple[Page, ...] = ("playground", "train", "features")

@@ -6,33 +6,27 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from tinysae.ui import charts
+from tinysae import svg
+from tinysae.numbers import percent
+from tinysae.texts import visible
+from tinysae.ui.drawing import drawing
+from tinysae.ui.explored import Explored, feature_columns, opening_dataframe
 from tinysae.ui.i18n import t
-from tinysae.ui.numbers import percent, signed
 from tinysae.ui.page import plain
-from tinysae.ui.texts import visible
-from tinysae.ui.tokens import StripToken, token_strip
 
 if TYPE_CHECKING:
-    from tinysae.features.reader import FeatureIndex
-    from tinysae.features.records import (
-        Context,
-        FeatureRecord,
-        LogitKind,
-        TokenLogit,
-    )
-
-# Tokens shown on either side of the strongest.
-RADIUS = 20
+    from tinysae.features.records import FeatureRecord, FiringToken, LogitKind
 
 
-def show_figures(record: "FeatureRecord", index: "FeatureIndex") -> None:
-    """The feature's name and its figures, each with its formula."""
+def show_head(record: "FeatureRecord", explored: Explored) -> None:
+    """The feature's name, what it is labelled, and its figures with their formulas."""
     st.header(t("features.one", feature=record.feature), anchor=False)
+    if explored.labels and explored.labels[record.feature].text:
+        _show_label(record.feature, explored)
     if record.is_dead:
         st.info(t("features.dead"))
         return
-    n_tokens, n_fired = f"{index.info.n_tokens:,}", f"{record.n_fired:,}"
+    n_tokens, n_fired = f"{explored.index.info.n_tokens:,}", f"{record.n_fired:,}"
     values = {
         "density": percent(record.density),
         "max_act": f"{record.max_act:.2f}",
@@ -45,51 +39,21 @@ def show_figures(record: "FeatureRecord", index: "FeatureIndex") -> None:
             st.metric(t(f"features.{name}"), value, help=plain(formula), width=165)
 
 
-def show_firing(record: "FeatureRecord") -> None:
-    """On which tokens the feature fires, and how strongly."""
-    tokens, histogram = st.columns(2, gap="large")
-    with tokens:
-        st.subheader(t("features.fires_on"), anchor=False)
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "token": [visible(token.text) for token in record.tokens],
-                    "mass_share": [token.mass_share for token in record.tokens],
-                    "precision": [token.precision for token in record.tokens],
-                }
-            ),
-            hide_index=True,
-            height=300,
-            column_config={
-                "token": t("features.token"),
-                "mass_share": st.column_config.ProgressColumn(
-                    t("features.mass_share"),
-                    help=t("features.mass_share_help"),
-                    format="percent",
-                ),
-                "precision": st.column_config.NumberColumn(
-                    t("features.precision"),
-                    help=t("features.precision_help"),
-                    format="percent",
-                ),
-            },
+def _show_label(feature: int, explored: Explored) -> None:
+    label = explored.labels[feature]
+    st.markdown(f"**{plain(explored.label_texts[feature])}**")
+    if label.f1 is not None:
+        score = t(
+            "features.label_score",
+            f1=f"{label.f1:.2f}",
+            precision=percent(label.precision or 0.0),
+            recall=percent(label.recall or 0.0),
         )
-    with histogram:
-        st.subheader(t("features.histogram"), anchor=False)
-        st.caption(t("features.histogram_how"))
-        edges, counts = record.histogram
-        figure = charts.histogram(
-            edges.tolist(),
-            counts.tolist(),
-            x_title=t("features.activation"),
-            y_title=t("features.n_fired"),
-            log_y=True,
-        )
-        charts.show(figure, key="features.histogram")
+        st.markdown(f":small[{plain(score)}]")
 
 
-def show_logits(record: "FeatureRecord") -> None:
-    """The tokens the feature pushes towards and away from, drawn and listed."""
+def show_pushes(record: "FeatureRecord") -> None:
+    """The tokens the feature pushes towards and away from, and all others."""
     st.subheader(t("features.pushes"), anchor=False)
     st.caption(t("features.pushes_how"))
     kind: LogitKind = "raw"
@@ -100,89 +64,142 @@ def show_logits(record: "FeatureRecord") -> None:
         persist_state="page",
     ):
         kind = "folded"
-    promoted, suppressed = record.promoted[kind], record.suppressed[kind]
     # The most extreme at both ends, as on a thermometer.
-    bars = [*promoted, *reversed(suppressed)]
-    drawn, listed = st.columns([3, 2], gap="large")
+    bars = [*record.promoted[kind], *reversed(record.suppressed[kind])]
+    drawn, others = st.columns([3, 2], gap="large")
     with drawn:
-        figure = charts.bar_chart(
-            [visible(token.text) for token in bars],
-            [token.logit for token in bars],
-            x_title=t("features.logit"),
+        drawing(
+            svg.bars(
+                [visible(token.text) for token in bars],
+                [token.logit for token in bars],
+                title=t("features.pushes"),
+            ),
+            key="features.logits",
         )
-        charts.show(figure, key="features.logits")
-    with listed:
-        for name, tokens in (("promoted", promoted), ("suppressed", suppressed)):
-            st.markdown(f"**{t(f'features.{name}')}**")
-            st.dataframe(_logit_table(tokens), hide_index=True, row_height=28)
-
-
-def _logit_table(tokens: Sequence["TokenLogit"]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            t("features.token"): [visible(token.text) for token in tokens],
-            t("features.logit"): [signed(token.logit, 3) for token in tokens],
-        }
-    )
-
-
-def show_contexts(record: "FeatureRecord") -> None:
-    """The passages in which the feature is strongest, as strips of tokens."""
-    st.subheader(t("features.contexts"), anchor=False)
-    st.caption(t("features.contexts_how", n=len(record.contexts)))
-    is_whole = st.toggle(
-        t("features.whole"), key="features.whole", persist_state="page"
-    )
-    for rank, context in enumerate(record.contexts):
-        part = context if is_whole else context.window(RADIUS)
-        label = t(
-            "features.strip",
-            rank=rank + 1,
-            value=f"{part.activations[part.position]:.2f}",
-        )
-        with st.container(gap="xxsmall"):
-            st.caption(label)
-            token_strip(
-                _strip_tokens(part, record.max_act),
-                key=f"features.context_{rank}",
-                scale="sequential",
-                low=0.0,
-                high=record.max_act,
-                legend=None,
+    if kind in record.logit_histogram:
+        edges, counts = record.logit_histogram[kind]
+        with others:
+            st.markdown(f"**{t('features.logit_histogram')}**")
+            st.caption(t("features.logit_histogram_how"))
+            drawing(
+                svg.histogram(
+                    edges.tolist(),
+                    counts.tolist(),
+                    title=t("features.logit_histogram"),
+                ),
+                key="features.logit_histogram",
             )
 
 
-def _strip_tokens(context: "Context", max_act: float) -> list[StripToken]:
-    strongest = t("features.of_strongest")
-    label = t("features.activation")
-    return [
-        StripToken(
-            text,
-            value if value > 0 else None,
-            [(label, f"{value:.2f}"), (strongest, f"{value / max_act:.1%}")]
-            if value > 0
-            else [(label, "0")],
-            highlighted=place == context.position,
-        )
-        for place, (text, value) in enumerate(
-            zip(context.texts, context.activations.tolist(), strict=True)
-        )
-    ]
-
-
-def show_about(index: "FeatureIndex") -> None:
-    """How the figures came about."""
-    info = index.info
-    with st.expander(t("features.about")):
-        st.markdown(
-            plain(
-                t(
-                    "features.about_text",
-                    model=info.model,
-                    hook=info.hook_name,
-                    n_chunks=f"{info.n_chunks:,}",
-                    context_size=f"{info.context_size:,}",
-                    n_tokens=f"{info.n_tokens:,}",
-                )
+def show_firing(record: "FeatureRecord") -> None:
+    """On which tokens the feature fires, and how strongly."""
+    tokens, histogram = st.columns(2, gap="large")
+    with tokens:
+        st.subheader(t("features.fires_on"), anchor=False)
+        chosen = "mass"
+        if record.precise_tokens:
+            names = {
+                way: t(f"features.tokens_by_{way}") for way in ("mass", "precision")
+            }
+            chosen = st.segmented_control(
+                t("features.fires_on"),
+                list(names),
+                format_func=names.__getitem__,
+                default="mass",
+                required=True,
+                key="features.tokens_by",
+                label_visibility="collapsed",
+                persist_state="page",
             )
+        _show_tokens(record.precise_tokens if chosen == "precision" else record.tokens)
+    with histogram:
+        st.subheader(t("features.histogram"), anchor=False)
+        st.caption(t("features.histogram_how"))
+        edges, counts = record.histogram
+        drawing(
+            svg.histogram(
+                edges.tolist(), counts.tolist(), title=t("features.histogram")
+            ),
+            key="features.histogram",
         )
+
+
+def _show_tokens(tokens: Sequence["FiringToken"]) -> None:
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "token": [visible(token.text) for token in tokens],
+                "mass_share": [token.mass_share for token in tokens],
+                "precision": [token.precision for token in tokens],
+            }
+        ),
+        hide_index=True,
+        height=300,
+        column_config={
+            "token": t("features.token"),
+            "mass_share": st.column_config.ProgressColumn(
+                t("features.mass_share"),
+                help=t("features.mass_share_help"),
+                format="percent",
+            ),
+            "precision": st.column_config.NumberColumn(
+                t("features.precision"),
+                help=t("features.precision_help"),
+                format="percent",
+            ),
+        },
+    )
+
+
+def show_related(record: "FeatureRecord", explored: Explored) -> None:
+    """Features that point the same way, and those that fire with it; each opens."""
+    if not (record.neighbours or record.cofiring):
+        return
+    near, together = st.columns(2, gap="large")
+    with near:
+        st.subheader(t("features.neighbours"), anchor=False)
+        st.caption(t("features.neighbours_how"))
+        _show_features(
+            explored,
+            [each.feature for each in record.neighbours],
+            key="features.neighbours",
+            name="cosine",
+            values=[each.cosine for each in record.neighbours],
+            format="%.2f",
+        )
+    with together:
+        st.subheader(t("features.cofiring"), anchor=False)
+        st.caption(t("features.cofiring_how"))
+        _show_features(
+            explored,
+            [each.feature for each in record.cofiring],
+            key="features.cofiring",
+            name="jaccard",
+            values=[each.jaccard for each in record.cofiring],
+            format="percent",
+        )
+
+
+def _show_features(
+    explored: Explored,
+    features: Sequence[int],
+    *,
+    key: str,
+    name: str,
+    values: Sequence[float],
+    format: str,
+) -> None:
+    column = st.column_config.NumberColumn(
+        t(f"features.column_{name}"),
+        help=t(f"features.column_{name}_help"),
+        format=format,
+        width=80,
+    )
+    opening_dataframe(
+        explored.rows(features, **{name: values}),
+        key=key,
+        features=features,
+        column_config=feature_columns(**{name: column}),
+        column_order=["feature", name, "label", "top_tokens"],
+        height="content",
+    )

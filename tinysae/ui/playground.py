@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from tinysae.model.generate import BOUNDS
+from tinysae.numbers import ordinal, percent, signed
+from tinysae.texts import visible
 from tinysae.ui.cache import feature_table, loaded_sae
 from tinysae.ui.chips import bar, chips
 from tinysae.ui.distribution import Candidate, distribution_chart
 from tinysae.ui.i18n import language, t
-from tinysae.ui.numbers import ordinal, percent, signed
 from tinysae.ui.page import page_link, plain, shown_errors
-from tinysae.ui.texts import visible
 from tinysae.ui.tokens import StripToken, token_strip
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from tinysae.features.assets import (
     embedded_remedy,
 )
 from tinysae.features.showcase import Showcase, read_showcases
+from tinysae.numbers import percent
+from tinysae.texts import visible
 from tinysae.ui.chips import chips
 from tinysae.ui.i18n import t
-from tinysae.ui.numbers import percent
 from tinysae.ui.page import page_link, shown_errors
-from tinysae.ui.texts import visible
 from tinysae.ui.tokens import StripToken, token_strip
 
 _SHOWN = "home.shown"

@@ -1,8 +1,8 @@
 """What the pages call an SAE whose features can be looked at."""
 
 from tinysae.features.sources import FeatureSource
+from tinysae.numbers import moment
 from tinysae.ui.i18n import t
-from tinysae.ui.numbers import moment
 
 
 def source_label(source: FeatureSource) -> str:

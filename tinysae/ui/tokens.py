@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 from streamlit.components.v2 import component
 
+from tinysae.palette import DIVERGING, SEQUENTIAL, Scale, ink_on
 from tinysae.ui.i18n import t
-from tinysae.ui.palette import DIVERGING, SEQUENTIAL, Scale, ink_on
 
 ScaleName = Literal["sequential", "diverging"]
 SCALES: dict[ScaleName, Scale] = {"sequential": SEQUENTIAL, "diverging": DIVERGING}

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from tinysae.numbers import moment
 from tinysae.runs.store import Run, RunStatus
 from tinysae.ui.i18n import t
-from tinysae.ui.numbers import moment
 
 
 class _Unit(NamedTuple):

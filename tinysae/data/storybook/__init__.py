@@ -3,6 +3,7 @@
 from tinysae.data.storybook.generator import (
     Span,
     Story,
+    begun_concepts,
     stories,
     token_concepts,
     word_spans,
@@ -23,6 +24,7 @@ __all__ = [
     "PET_NAMES",
     "Span",
     "Story",
+    "begun_concepts",
     "stories",
     "token_concepts",
     "word_spans",

@@ -107,14 +107,26 @@ def word_spans(text: str) -> tuple[Span, ...]:
 
 
 def token_concepts(
-    story: Story, offsets: Sequence[tuple[int, int]]
+    spans: Sequence[Span], offsets: Sequence[tuple[int, int]]
 ) -> list[frozenset[str]]:
     """The concepts of each token: those of every word the token overlaps.
 
-    `offsets` are the tokenizer's (start, end) chars [n_tokens], in order; an empty
-    range (a special token) has no concepts.
+    `spans` are a story's; `offsets` are the tokenizer's (start, end) chars [n_tokens],
+    in order; an empty range (a special token) has no concepts.
     """
-    spans = story.spans
+    return _concepts_at(spans, offsets, begins_only=False)
+
+
+def begun_concepts(
+    spans: Sequence[Span], offsets: Sequence[tuple[int, int]]
+) -> list[frozenset[str]]:
+    """The concepts of each word that begins within a token, arguments as above."""
+    return _concepts_at(spans, offsets, begins_only=True)
+
+
+def _concepts_at(
+    spans: Sequence[Span], offsets: Sequence[tuple[int, int]], *, begins_only: bool
+) -> list[frozenset[str]]:
     found: list[frozenset[str]] = []
     first = 0
     for start, end in offsets:
@@ -123,7 +135,7 @@ def token_concepts(
         concepts: frozenset[str] = frozenset()
         at = first
         while at < len(spans) and spans[at].start < end:
-            if end > start:
+            if end > start and not (begins_only and spans[at].start < start):
                 concepts |= spans[at].concepts
             at += 1
         found.append(concepts)

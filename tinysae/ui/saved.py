@@ -1,0 +1,90 @@
+"""SAEs from elsewhere on the features page: to open, and to collect features of."""
+
+import streamlit as st
+
+from tinysae.features.saved import MAX_PATH_CHARACTERS, SavedSAE, add_sae, saved_sae
+from tinysae.features.sources import FeatureSource
+from tinysae.runs import launch
+from tinysae.ui.explored import go
+from tinysae.ui.i18n import language, t
+from tinysae.ui.page import plain, shown_errors
+from tinysae.ui.train_words import progress_text
+from tinysae.words import text
+
+# As the training page: often enough to move.
+REFRESH_S = 0.5
+
+
+def show_opener() -> None:
+    """Two fields to open an SAELens directory of this machine with."""
+    with (
+        st.expander(t("features.open_sae"), icon=":material/folder_open:"),
+        shown_errors(),
+    ):
+        st.markdown(plain(t("features.open_sae_how")))
+        with st.form("features.open_sae", border=False):
+            path = st.text_input(
+                t("features.open_sae_path"), max_chars=MAX_PATH_CHARACTERS
+            )
+            model = st.text_input(
+                t("features.open_sae_model"),
+                max_chars=MAX_PATH_CHARACTERS,
+                help=t("features.open_sae_model_help"),
+            )
+            if st.form_submit_button(t("features.open_sae_now")):
+                go(run=add_sae(path, model).id)
+                st.rerun()
+
+
+def show_indexing(source: FeatureSource) -> None:
+    """How far the collecting of its features is, or the button that starts it."""
+    is_working = source.readiness == "working"
+    st.fragment(_indexing, run_every=REFRESH_S if is_working else None)(
+        source.id, is_working
+    )
+
+
+def _indexing(source_id: str, was_working: bool) -> None:
+    with shown_errors():
+        saved = saved_sae(source_id)
+        status = saved.status
+        if status.is_working:
+            left, right = st.columns([5, 1], vertical_alignment="center")
+            left.progress(status.share, progress_text(status))
+            if launch.stop_requested(saved.path):
+                left.caption(t("train.stopping"))
+            elif right.button(t("train.stop"), key="features.index_stop"):
+                launch.request_stop(saved)
+            if not was_working:
+                st.rerun()
+            return
+        if was_working:
+            # The end: one whole rerun shows what came of it, and no timer is left.
+            st.rerun()
+        _show_start(saved)
+
+
+def _show_start(saved: SavedSAE) -> None:
+    status = saved.status
+    with st.container(border=True):
+        if status.state == "failed":
+            key, values = status.error or "", status.error_values or {}
+            try:
+                sentence = text(key, language(), **values)
+            except (KeyError, IndexError, ValueError):
+                # A status of another version: its sentence is not ours to guess.
+                sentence = t("error.worker_failed")
+            st.error(plain(sentence))
+        why = t(
+            "features.why_saved",
+            name=saved.name,
+            path=str(saved.directory),
+            model=saved.config.model_name,
+        )
+        st.markdown(plain(why))
+        if st.button(
+            t("features.collect"), type="primary", icon=":material/play_arrow:"
+        ):
+            saved.path.mkdir(parents=True, exist_ok=True)
+            launch.launch(saved, "index")
+            st.rerun()
