@@ -50,8 +50,8 @@ def test_the_shipped_sae_is_as_good_as_promised() -> None:
     assert figures["l0"] <= 32
     assert figures["dead_share"] < 0.05
     index = embedded_source().open()
-    assert index.info.d_sae == figures["d_sae"] >= 2048
-    assert index.info.hook_name == "blocks.0.hook_mlp_out"
+    assert index.info.d_sae == figures["d_sae"] == 4096
+    assert index.info.hook_name == "blocks.0.hook_resid_mid"
     assert index.info.model == "storybook"
 
 

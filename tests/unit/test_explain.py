@@ -36,7 +36,7 @@ class Server:
                 server.asked.append((self.path, dict(self.headers), json.loads(body)))
                 server.answer(self)
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:
                 pass
 
         self.http = HTTPServer(("127.0.0.1", 0), Handler)
@@ -141,7 +141,11 @@ def test_a_server_that_never_answers_is_given_up(
 ) -> None:
     monkeypatch.setattr(explain, "TIMEOUT_S", 0.05)
     given_up = threading.Event()
-    server.answer = lambda _: given_up.wait() and None
+
+    def never(_: BaseHTTPRequestHandler) -> None:
+        given_up.wait()
+
+    server.answer = never
     try:
         with pytest.raises(InputError, match="could not be reached"):
             explained(server.endpoint, record())

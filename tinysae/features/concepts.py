@@ -168,7 +168,7 @@ def concept_tokens(
     names = {name: at for at, name in enumerate(CONCEPTS)}
     n_concepts = len(names)
     labels = np.zeros((*chunks.shape, 2 * n_concepts), dtype=np.bool_)
-    for chunk, label in zip(chunks, labels, strict=True):
+    for number, chunk in enumerate(chunks):
         starts = [*np.flatnonzero(chunk == bos_id), len(chunk)]
         for before, end in zip(starts, starts[1:], strict=False):
             start = before + 1
@@ -178,10 +178,11 @@ def concept_tokens(
             # A byte a character, so that offsets in bytes are offsets in the text.
             spans = word_spans(b"".join(pieces).decode("latin-1"))
             for at, found in enumerate(token_concepts(spans, offsets), start):
-                label[at, [names[name] for name in found]] = True
+                labels[number, at, [names[name] for name in found]] = True
             for at, found in enumerate(begun_concepts(spans, offsets), before):
                 if at > before:
-                    label[at, [n_concepts + names[name] for name in found]] = True
+                    columns = [n_concepts + names[name] for name in found]
+                    labels[number, at, columns] = True
     kept = chunks != bos_id
     kept[:, -1] = False
     rows = np.flatnonzero(kept.ravel())

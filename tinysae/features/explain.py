@@ -64,7 +64,7 @@ class Endpoint:
 class _NoRedirects(HTTPRedirectHandler):
     """A redirect would take the key to somebody whom the user did not choose."""
 
-    def redirect_request(self, *_: Any) -> None:
+    def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
