@@ -56,6 +56,7 @@ warnings.simplefilter("ignore")
 from tinysae.data.corpus import token_chunks  # noqa: E402
 from tinysae.embedded import shipped_config  # noqa: E402
 from tinysae.features.index import FeatureIndex, build_index  # noqa: E402
+from tinysae.model.blas import PRODUCTS, one_thread  # noqa: E402
 from tinysae.model.forward import activations  # noqa: E402
 from tinysae.model.sources import (  # noqa: E402
     STORYBOOK_DIR,
@@ -63,7 +64,6 @@ from tinysae.model.sources import (  # noqa: E402
     load_model,
 )
 from tinysae.sae import encode  # noqa: E402
-from tinysae.sae.blas import PRODUCTS, one_thread  # noqa: E402
 from tinysae.sae.files import SAE, load_sae  # noqa: E402
 from tinysae.sae.train import SAETraining  # noqa: E402
 

@@ -107,12 +107,13 @@ def build_features(assets: Path = ASSETS) -> None:
 
 
 def _build_features(sae_dir: Path, config: TrainConfig, out_dir: Path) -> Path:
-    """The index that is shipped, and its showcase, in `out_dir`."""
+    """What is shipped of the features: index, labels and showcase, in `out_dir`."""
     from tinysae.model.sources import load_model
     from tinysae.sae.files import load_sae
 
     sae, model = load_sae(sae_dir), load_model(config.model_name)
     index = worker.build_features(sae, model, config, out_dir, **SHIPPED_INDEX)
+    worker.label_features(sae, model, config, index, out_dir)
     write_showcases(out_dir, showcases(index))
     return out_dir
 

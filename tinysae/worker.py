@@ -295,11 +295,8 @@ def _finish(
 
 def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> None:
     """The index of the run's SAE, of held-out text, and its features' labels."""
-    from tinysae.data.corpus import STORYBOOK
     from tinysae.data.storybook import CONCEPTS
-    from tinysae.features.concepts import write_concepts
     from tinysae.features.index import check_fit
-    from tinysae.features.labels import labels, write_labels
     from tinysae.sae.files import load_sae
 
     sae = load_sae(run.sae_dir)
@@ -310,22 +307,13 @@ def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> None:
     size = min(size or run.config.context_size, model.n_ctx)
     config = replace(run.config, context_size=size)
     reporter.begin("indexing", INDEX_TOKENS)
-    index = build_features(
-        sae,
-        model,
-        config,
-        run.features_dir,
-        progress=lambda done, _total: reporter.go_on(done),
-    )
+
+    def progress(done: int, _total: int) -> None:
+        reporter.go_on(done)
+
+    index = build_features(sae, model, config, run.features_dir, progress=progress)
     reporter.begin("labelling", len(CONCEPTS))
-    scores = None
-    if config.dataset_path == STORYBOOK:
-        report, scores = concepts_read(
-            sae, model, config, lambda done, _total: reporter.go_on(done)
-        )
-        write_concepts(run.features_dir, report)
-    tokens = index.table()["top_tokens"]
-    write_labels(run.features_dir, labels(tokens, scores))
+    label_features(sae, model, config, index, run.features_dir, progress)
     reporter.end()
 
 
@@ -338,6 +326,27 @@ def build_features(
 
     chunks = _held_out(model, config, INDEX_SEED, INDEX_TOKENS)
     return build_index(sae, model, chunks, out_dir, n_tokens=INDEX_TOKENS, **options)
+
+
+def label_features(
+    sae: "SAE",
+    model: "LoadedModel",
+    config: TrainConfig,
+    index: "FeatureIndex",
+    folder: Path,
+    progress: Callable[[int, int], object] | None = None,
+) -> None:
+    """Writes what each of the features is called, and what they read of the concepts of
+    a text that has any, beside their `index` in `folder`."""
+    from tinysae.data.corpus import STORYBOOK
+    from tinysae.features.concepts import write_concepts
+    from tinysae.features.labels import labels, write_labels
+
+    scores = None
+    if config.dataset_path == STORYBOOK:
+        report, scores = concepts_read(sae, model, config, progress)
+        write_concepts(folder, report)
+    write_labels(folder, labels(index.table()["top_tokens"], scores))
 
 
 def evaluated(

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.encode import Encoder
-    from tinysae.sae.engine import Pairs
     from tinysae.sae.files import SAE
+    from tinysae.sae.step import Pairs
 
 __all__ = ["FeatureIndex", "build_index", "open_index"]
 
@@ -266,7 +266,7 @@ class _Build:
 
     def data(self) -> IndexData:
         """Everything that follows from the pairs and the weights."""
-        from tinysae.sae.blas import one_thread
+        from tinysae.model.blas import one_thread
 
         store, options, model = self._store, self._options, self._model
         if not store.shards:
@@ -349,7 +349,7 @@ class _Build:
         from tinysae.features.cofiring import cofiring
         from tinysae.features.logits import extreme_logits, folded, token_features
         from tinysae.features.neighbours import layout, neighbours
-        from tinysae.sae.blas import PRODUCTS
+        from tinysae.model.blas import PRODUCTS
 
         options, model, kernels = self._options, self._model, self._kernels
         pool, product = self._encoder.pool, PRODUCTS[self._encoder.product_name]

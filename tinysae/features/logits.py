@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tinysae.sae.blas import Product
+    from tinysae.model.blas import Product
 
 N_BINS = 50
 # Rows of a product that is looked through at once.

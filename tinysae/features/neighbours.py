@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from tinysae.sae.blas import Product
+    from tinysae.model.blas import Product
 
 Layout = Literal["umap", "pca"]
 # UMAP's own default: how local the map is.

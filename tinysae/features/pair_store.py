@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.runs.files import clear_hidden, read_json, staged_folder, write_json
-from tinysae.sae.engine import Pairs
+from tinysae.sae.step import Pairs
 
 KEY_NAME = "made_from.json"
 # A token's place in its shard is 16 bits.

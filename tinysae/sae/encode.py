@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinysae.sae.blas import PRODUCTS, choose_product, one_thread
-from tinysae.sae.engine import Pairs, load_kernels, numba_problem
+from tinysae.model.blas import PRODUCTS, choose_product, one_thread
+from tinysae.sae.engine import load_kernels, numba_problem
+from tinysae.sae.step import Pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class Encoder:
 
     Args:
         sae: its weights are copied.
-        product: a name of `tinysae.sae.blas.PRODUCTS`; by default the fastest here.
+        product: a name of `tinysae.model.blas.PRODUCTS`; by default the fastest here.
     """
 
     def __init__(self, sae: "SAE", product: str | None = None) -> None:
