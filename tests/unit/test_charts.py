@@ -46,11 +46,11 @@ def test_a_map_has_every_feature_that_has_a_place_and_its_words_are_literal():
     layout = np.array([[0, 1], [np.nan, np.nan], [2, 3]], dtype=np.float32)
     figure = feature_map(
         layout, np.array([0.5, 0.1, 0.0]), ["<b>a</b>", "b", "c"], [" the", "x", ""]
-    ).to_plotly_json()
-    (points,) = figure["data"]
-    assert list(points["customdata"]) == [0, 2]
-    assert list(points["x"]) == [0, 2]
-    assert points["text"] == (
+    )
+    (points,) = figure.data
+    assert list(points.customdata) == [0, 2]
+    assert list(points.x) == [0, 2]
+    assert points.text == (
         "Feature 0<br>&lt;b&gt;a&lt;/b&gt;<br> the",
         "Feature 2<br>c",
     )

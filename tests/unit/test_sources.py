@@ -21,7 +21,7 @@ from transformers import (
 
 from tests.unit.tiny_model import N_CTX, save_model, save_tokenizer
 from tinysae.errors import DamagedError, InputError, MissingError
-from tinysae.model import lean, sources
+from tinysae.model import blas, lean, sources
 from tinysae.model.forward import activations, logits, logits_with
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
 from tinysae.model.texts import WindowStream, token_texts
@@ -146,7 +146,7 @@ def test_lean_copies_agree_whatever_computes_their_products(
     own = AutoModelForCausalLM.from_pretrained(
         tiny_model_dir, attn_implementation="eager"
     ).eval()
-    monkeypatch.setattr(lean, "choose_product", lambda: product)
+    monkeypatch.setattr(blas, "choose_product", lambda: product)
     copied = lean.lean_copy(own)
     # Few rows are computed in another way than many; a gradient is torch's own.
     for pos in (3, N_CTX):

@@ -10,8 +10,6 @@ import copy
 import types
 from typing import TYPE_CHECKING, Any
 
-from tinysae.model.blas import choose_product
-
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
@@ -33,9 +31,11 @@ def lean_copy(model: "PreTrainedModel") -> "PreTrainedModel":
         GPTNeoSelfAttention,
     )
 
+    from tinysae.model import blas
+
     tensors = [*model.parameters(), *model.buffers()]
     lean = copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
-    has_onednn = lean.device.type == "cpu" and choose_product() == "onednn"
+    has_onednn = lean.device.type == "cpu" and blas.choose_product() == "onednn"
     for module in list(lean.modules()):
         if isinstance(module, GPTNeoSelfAttention):
             module._attn = types.MethodType(_gpt_neo_attention, module)
