@@ -1,6 +1,7 @@
 """Figures say what they were given, literally, and curves are thinned with care."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_a_map_has_every_feature_that_has_a_place_and_its_words_are_literal():
     figure = feature_map(
         layout, np.array([0.5, 0.1, 0.0]), ["<b>a</b>", "b", "c"], [" the", "x", ""]
     )
-    (points,) = figure.data
+    points: Any = figure.data[0]  # type: ignore[index]
     assert list(points.customdata) == [0, 2]
     assert list(points.x) == [0, 2]
     assert points.text == (
