@@ -33,7 +33,6 @@ import argparse
 import dataclasses
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -56,6 +55,7 @@ warnings.simplefilter("ignore")
 from tinysae.data.corpus import token_chunks  # noqa: E402
 from tinysae.embedded import shipped_config  # noqa: E402
 from tinysae.features.index import FeatureIndex, build_index  # noqa: E402
+from tinysae.memory import peak_memory_bytes  # noqa: E402
 from tinysae.model.blas import PRODUCTS, one_thread  # noqa: E402
 from tinysae.model.forward import activations  # noqa: E402
 from tinysae.model.sources import (  # noqa: E402
@@ -262,8 +262,7 @@ def million(sae_dir: str, folder: str) -> None:
     started = time.perf_counter()
     build_index(sae, model, chunks, Path(folder) / "million", n_tokens=MILLION)
     took = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps([took, peak]))
+    print(json.dumps([took, peak_memory_bytes() / 2**20]))
 
 
 def in_own_process(sae_dir: Path, folder: Path) -> tuple[float, float]:

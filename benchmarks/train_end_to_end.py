@@ -28,7 +28,6 @@ import argparse
 import json
 import math
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -49,6 +48,7 @@ import torch  # noqa: E402
 
 from tinysae.config import TrainConfig  # noqa: E402
 from tinysae.data.corpus import token_chunks  # noqa: E402
+from tinysae.memory import peak_memory_bytes  # noqa: E402
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, load_model  # noqa: E402
 from tinysae.presets import PRESETS  # noqa: E402
 
@@ -146,8 +146,7 @@ def child(side: str, name: str, model: str, what: str) -> None:
     config = replace(config, training_tokens=steps * config.train_batch_size_tokens)
     stamps = Stamps()
     {"ours": train_ours, "saelens": train_theirs}[side](config, stamps)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    found: dict[str, Any] = {"peak_mb": round(peak)}
+    found: dict[str, Any] = {"peak_mb": round(peak_memory_bytes() / 2**20)}
     if what == "time":
         # A step's time is from its beginning to the next one's: its batch is in it.
         (wall, cpu), (wall_end, cpu_end) = stamps.at[served], stamps.at[-1]

@@ -1,11 +1,10 @@
 """What a run's worker says while it works: how far it is, how fast, what it took."""
 
 import logging
-import resource
-import sys
 import time
 from collections.abc import Callable
 
+from tinysae.memory import peak_memory_bytes
 from tinysae.runs.files import write_json
 from tinysae.runs.launch import stop_requested
 from tinysae.runs.store import TOOK_NAME, Run, RunStatus, State, write_status
@@ -47,7 +46,7 @@ class Reporter:
         took = {
             **(self._run.took() or {}),
             self._state: round(self.seconds, 3),
-            "peak_memory_bytes": _peak_memory_bytes(),
+            "peak_memory_bytes": peak_memory_bytes(),
             **more,
         }
         write_json(self._run.path / TOOK_NAME, took)
@@ -88,9 +87,3 @@ class Reporter:
             eta_s=left / rate if rate else None,
         )
         write_status(self._run.path, status)
-
-
-def _peak_memory_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in kibibytes, macOS in bytes.
-    return peak if sys.platform == "darwin" else peak * 1024
