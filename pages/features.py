@@ -37,8 +37,7 @@ def main() -> None:
 
 
 def show_source(source: FeatureSource) -> None:
-    if source.readiness == "live":
-        live.show_bar(source)
+    live.show_bar(source)
     explored = Explored.open(source)
     feature = None
     with shown_errors():

@@ -95,6 +95,7 @@ def show_run(run: Run, runs: list[Run]) -> None:
         run, others, labels, is_working
     )
     live_features.show_watched(run, is_working=is_working)
+    live_features.show_kept_saes(run)
     train_run.show_details(run)
 
 

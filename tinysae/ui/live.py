@@ -5,6 +5,7 @@ import streamlit as st
 
 from tinysae.errors import InputError
 from tinysae.features.history import Moment, has_moments, watched
+from tinysae.features.saved import add_sae
 from tinysae.features.search import MAX_QUERY_CHARACTERS, find_tokens
 from tinysae.features.sources import (
     FeatureSource,
@@ -13,6 +14,7 @@ from tinysae.features.sources import (
     vocabulary_dir,
 )
 from tinysae.features.vocabulary import Vocabulary
+from tinysae.runs.checkpoints import SAE_NAME, checkpoints
 from tinysae.runs.live import (
     live_index_requested,
     live_indexes,
@@ -21,8 +23,8 @@ from tinysae.runs.live import (
 from tinysae.runs.store import Run, open_run
 from tinysae.texts import visible
 from tinysae.ui import cache
-from tinysae.ui.i18n import t
-from tinysae.ui.page import page_link, plain, shown_errors
+from tinysae.ui.i18n import link_parameters, t
+from tinysae.ui.page import PAGES, page_link, plain, shown_errors
 
 # What a page that is open looks for: indexes come three times a minute at most.
 LOOK_S = 2.0
@@ -67,11 +69,13 @@ def _wait(run_id: str) -> None:
 
 
 def show_bar(source: FeatureSource) -> None:
-    """Which step the features on the page are of, and that there are newer ones.
+    """Which step the features on the page are of, and whether there are newer ones;
+    nothing for those of a run that is done.
 
     They are not put in the place of what somebody is reading.
     """
-    st.fragment(_bar, run_every=LOOK_S)(source.id, source.step)
+    if source.step is not None:
+        st.fragment(_bar, run_every=LOOK_S)(source.id, source.step)
 
 
 def _bar(run_id: str, step: int) -> None:
@@ -101,6 +105,26 @@ def _bar(run_id: str, step: int) -> None:
         st.markdown(f"**{said}**")
         if st.button(t("features.live_show"), type="primary", key="features.live_show"):
             st.rerun()
+
+
+def show_kept_saes(run: Run) -> None:
+    """The SAEs of its kept checkpoints, to be opened like those from elsewhere."""
+    kept = {c.step: c.path / SAE_NAME for c in checkpoints(run) if c.is_kept}
+    if not kept:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        step = st.selectbox(
+            t("train.kept"),
+            list(kept),
+            format_func=lambda step: f"{step:,}",
+            key=f"train_kept_{run.id}",
+            help=t("train.kept_help"),
+            width=260,
+        )
+        if st.button(t("train.kept_open"), icon=":material/hub:", key="train_kept"):
+            saved = add_sae(str(kept[step]), run.config.model_name)
+            path, _ = PAGES["features"]
+            st.switch_page(path, query_params={"run": saved.id, **link_parameters()})
 
 
 def show_watched(run: Run, *, is_working: bool) -> None:
