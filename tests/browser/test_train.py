@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Server, visit
-from tests.browser.test_main_job import LOADED_MS, button, wait_for_rows
+from tests.browser.test_main_job import LOADED_MS, button, expect_still, wait_for_rows
 from tinysae.config import TrainConfig
 from tinysae.runs import launch
 from tinysae.runs.live import request_live_index
@@ -17,7 +17,11 @@ from tinysae.runs.metrics import read_metrics
 from tinysae.runs.store import Run
 from tinysae.words import text
 
-LIVE_LINK = re.compile(re.escape(text("train.explore_live", "en").partition("(")[0]))
+LIVE_LINK = re.compile(
+    re.escape(text("train.explore_live", "en", step="").partition("(")[0])
+)
+
+ESTIMATE = text("train.estimate", "en", time="", rate="", memory="").partition("*")[0]
 
 
 @pytest.fixture
@@ -87,6 +91,10 @@ def test_a_run_is_stopped_resumed_deleted_and_brought_back(
         shows(page, "train.resume")
         steps = len(read_metrics(run.metrics_path).rows)
         until(lambda: run.status.state == "stopped")
+        # The form says what its run would take as soon as that is measured: what lies
+        # under it moves then, and a click on it may miss.
+        expect(page.get_by_text(ESTIMATE)).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
 
         press(page, "train.resume")
         # What was drawn before may stay for a moment: files say when it works again.
