@@ -18,7 +18,7 @@ from tinysae.features.reader import FeatureIndex
 from tinysae.runs.checkpoints import DIGITS
 
 SUFFIX = ".safetensors"
-N_TOKENS = 5
+N_TOKENS, N_FEATURES = 5, 4
 # A few hundred kilobytes each: with more, every other one goes.
 MAX_KEPT = 40
 
@@ -27,13 +27,14 @@ class Moment(NamedTuple):
     """A feature after `step` steps.
 
     best: which feature fired best on the watched token then; None: none did. share: the
-    part of the feature's activation that was on the token; 0 when that is not among
-    `tokens`, the few it fired on most. promoted: the tokens it pushed towards.
+    part of the feature's activation that was on the token; None when the token is not
+    among the few it fired on most, nor it among the few that fired on the token best.
+    promoted: the tokens it pushed towards.
     """
 
     step: int
     best: int | None
-    share: float
+    share: float | None
     tokens: list[int]
     promoted: list[int]
 
@@ -47,7 +48,7 @@ def keep_moment(folder: Path, step: int, index: FeatureIndex) -> None:
     """
     from safetensors.numpy import save
 
-    data = save(index.heads(N_TOKENS)._asdict())
+    data = save(index.heads(N_TOKENS, N_FEATURES)._asdict())
     folder.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(dir=folder, prefix=".")
     try:
@@ -103,40 +104,54 @@ class _Look:
         self._step, self._name = step, path.name
         with damage_in(path.name):
             self._file = safe_open(path, framework="numpy")
-            (self.d_vocab,) = self._slice("best").get_shape()
+            self.d_vocab, _ = self._slice("best").get_shape()
             self.d_sae, _ = self._slice("tokens").get_shape()
-            for name in ("tokens", "mass_share", "promoted"):
-                if self._slice(name).get_shape() != [self.d_sae, N_TOKENS]:
-                    raise ValueError(name)
-            kinds = {"best": "I32", "tokens": "I32", "promoted": "I32"}
-            for name, kind in {**kinds, "mass_share": "F32"}.items():
-                if self._slice(name).get_dtype() != kind:
+            by_token = [self.d_vocab, N_FEATURES]
+            by_feature = [self.d_sae, N_TOKENS]
+            for name, shape, kind in (
+                ("best", by_token, "I32"),
+                ("best_share", by_token, "F32"),
+                ("tokens", by_feature, "I32"),
+                ("mass_share", by_feature, "F32"),
+                ("promoted", by_feature, "I32"),
+            ):
+                found = self._slice(name)
+                if (found.get_shape(), found.get_dtype()) != (shape, kind):
                     raise ValueError(name)
 
     def best(self, token: int) -> int | None:
         if not 0 <= token < self.d_vocab:
             return None
         with suppress(DamagedError), damage_in(self._name):
-            feature = int(self._slice("best")[token : token + 1][0])
+            feature = int(self._row("best", token)[0])
             return feature if 0 <= feature < self.d_sae else None
         return None
 
     def moment(self, token: int, feature: int) -> Moment:
         with damage_in(self._name):
-            tokens, shares, promoted = (
-                self._slice(name)[feature : feature + 1][0].tolist()
-                for name in ("tokens", "mass_share", "promoted")
+            tokens, promoted = (
+                self._row(name, feature) for name in ("tokens", "promoted")
             )
-            share = dict(zip(tokens, shares, strict=True)).get(token, 0.0)
-            if not 0 <= share <= 1 + 1e-6:
-                raise ValueError("a share")
             return Moment(
                 self._step,
                 self.best(token),
-                min(share, 1.0),
+                self._share(token, feature),
                 self._checked(tokens),
                 self._checked(promoted),
             )
+
+    def _share(self, token: int, feature: int) -> float | None:
+        """Told by the feature's tokens or by the token's features, or not at all."""
+        by_feature = self._row("tokens", feature), self._row("mass_share", feature)
+        by_token = self._row("best", token), self._row("best_share", token)
+        shares = dict(zip(*by_token, strict=True))
+        share = dict(zip(*by_feature, strict=True)).get(token, shares.get(feature))
+        if share is not None and not 0 <= share <= 1 + 1e-6:
+            raise ValueError("a share")
+        return share
+
+    def _row(self, name: str, row: int) -> list[Any]:
+        return self._slice(name)[row : row + 1][0].tolist()
 
     def _checked(self, tokens: list[int]) -> list[int]:
         """Without the places that hold none."""

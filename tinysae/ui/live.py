@@ -178,7 +178,7 @@ def _show_moments(moments: list[Moment], vocabulary: Vocabulary) -> None:
     data = pd.DataFrame(
         {
             "step": [moment.step for moment in moments],
-            "share": [moment.share or None for moment in moments],
+            "share": [moment.share for moment in moments],
             "tokens": [texts(moment.tokens) for moment in moments],
             "promoted": [texts(moment.promoted) for moment in moments],
             "best": [moment.best for moment in moments],
@@ -195,12 +195,12 @@ def _show_moments(moments: list[Moment], vocabulary: Vocabulary) -> None:
                 t("train.watched_share"),
                 help=t("train.watched_share_help"),
                 format="percent",
-                width=110,
+                width=100,
             ),
-            "tokens": columns.ListColumn(t("train.watched_tokens"), width=300),
-            "promoted": columns.ListColumn(t("train.watched_promoted"), width=300),
+            "tokens": columns.ListColumn(t("train.watched_tokens"), width=255),
+            "promoted": columns.ListColumn(t("train.watched_promoted"), width=255),
             "best": columns.NumberColumn(
-                t("train.watched_best"), help=t("train.watched_best_help"), width=110
+                t("train.watched_best"), help=t("train.watched_best_help"), width=100
             ),
         },
     )
