@@ -7,6 +7,7 @@ from tinysae.ui import (
     contexts,
     features,
     kept,
+    live,
     one_feature,
     overview,
     saved,
@@ -23,17 +24,20 @@ def main() -> None:
     st.markdown(plain(t("features.lead")))
     with shown_errors():
         source = features.choose_source()
-        if source.readiness == "ready":
+        if source.is_open:
             with source.remedy():
                 show_source(source)
         elif source.is_saved:
             saved.show_indexing(source)
+        elif source.readiness == "working":
+            live.show_waiting(source)
         else:
             features.show_why_not(source)
     saved.show_opener()
 
 
 def show_source(source: FeatureSource) -> None:
+    live.show_bar(source)
     explored = Explored.open(source)
     feature = None
     with shown_errors():
@@ -58,14 +62,16 @@ def show_all(explored: Explored) -> None:
     overview.show_pictures(explored)
     overview.show_concepts(explored)
     overview.show_side_by_side(explored)
-    kept.show_kept(explored)
+    if explored.is_final:
+        kept.show_kept(explored)
 
 
 def show_feature(feature: int, explored: Explored) -> None:
     features.show_steps(feature, explored)
     record = explored.index.feature(feature)
     one_feature.show_head(record, explored)
-    kept.show_kept_of(feature, explored)
+    if explored.is_final:
+        kept.show_kept_of(feature, explored)
     if not record.is_dead:
         one_feature.show_firing(record)
     one_feature.show_pushes(record)

@@ -6,6 +6,7 @@ from tinysae.config import TrainConfig
 from tinysae.runs.launch import start
 from tinysae.runs.store import Run, list_runs, open_run
 from tinysae.sae.estimate import Estimate
+from tinysae.ui import live as live_features
 from tinysae.ui import train_run
 from tinysae.ui.i18n import t
 from tinysae.ui.page import empty_state, page_link, page_setup, shown_errors
@@ -93,6 +94,8 @@ def show_run(run: Run, runs: list[Run]) -> None:
     st.fragment(live, run_every=REFRESH_S if is_working else None)(
         run, others, labels, is_working
     )
+    live_features.show_watched(run, is_working=is_working)
+    live_features.show_kept_saes(run)
     train_run.show_details(run)
 
 
@@ -107,6 +110,7 @@ def live(
             st.rerun()
         if status.is_working:
             train_run.show_progress(run, status)
+            live_features.show_offer(run)
         own = curves(run)
         train_run.show_engine(run, own)
         train_run.show_advice(run, own)

@@ -27,6 +27,14 @@ from tinysae.runs.checkpoints import (
 )
 from tinysae.runs.files import staged_folder, write_json
 from tinysae.runs.launch import stop_requested
+from tinysae.runs.live import (
+    LiveIndex,
+    answer_request,
+    live_index_requested,
+    live_indexes,
+    new_live_index,
+    remove_live_indexes,
+)
 from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics, read_metrics
 from tinysae.runs.reporter import STATUS_EVERY_S, Reporter, Stopped
 from tinysae.runs.store import (
@@ -71,6 +79,16 @@ CONCEPT_TOKENS = 200_000
 # checkpoints take seconds to write, they come less often.
 CHECKPOINT_EVERY_S = 20.0
 CHECKPOINT_SHARE = 0.02
+# An index of the SAE as it is, now and then, for who wants to look at its features
+# before it is done: a few seconds, and a few percent of the time at most.
+LIVE_EVERY_S = CHECKPOINT_EVERY_S
+LIVE_SHARE = 0.03
+LIVE_TOKENS = 24_000
+# An L1 SAE begins with half of its features active: fewer tokens then.
+LIVE_PAIRS = 3_000_000
+LEAST_LIVE_TOKENS = 2_000
+LIVE_CONTEXTS, LIVE_CONTEXTS_PER_BIN = 10, 2
+LIVE_MEMORY_MB = 128
 # A curve of the CE-loss score for a few percent of the time.
 LOOKS_PER_RUN = 20
 LOOK_CONTEXTS = 8
@@ -184,14 +202,17 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     ):
         keeper = _Keeper(run, training, (rows, evals))
         looks = _Looks(training, evals)
+        live = _Live(run, training)
 
         def progress(n_tokens: int, row: StepMetrics | None) -> bool:
             if row is not None:
+                live.l0 = row["l0"]
                 row["seconds"] = round(reporter.seconds, 3)
                 row["step_seconds"] = round(training.step_seconds, 6)
                 rows.append(row)
             looks.look_if_due()
             keeper.keep_if_due()
+            live.index_if_due()
             return reporter.reached(n_tokens)
 
         batch = config.train_batch_size_tokens
@@ -251,6 +272,78 @@ class _Keeper:
         logger.info("checkpoint after step %d", step)
 
 
+class _Live:
+    """Indexes the SAE while it trains: now and then, and when somebody asks.
+
+    Whatever goes wrong with that is told in the log, and training goes on.
+    """
+
+    def __init__(self, run: Run, training: "SAETraining") -> None:
+        self._run, self._training = run, training
+        self._ended_at, self._took = time.monotonic(), 0.0
+        self._is_first = True
+        self.l0: float | None = None
+        """Active features a token, as far as it is known."""
+
+    def index_if_due(self) -> None:
+        pause = max(LIVE_EVERY_S, self._took / LIVE_SHARE)
+        is_time = time.monotonic() - self._ended_at > pause
+        if not (is_time or live_index_requested(self._run)):
+            return
+        # What diverges may come back; a request waits for that.
+        if self._training.is_healthy:
+            self.index()
+
+    def index(self) -> None:
+        """An index of this moment, unless there is one."""
+        run, step, started = self._run, self._training.n_steps, time.monotonic()
+        try:
+            answer_request(run)
+            if all(found.step != step for found in live_indexes(run)):
+                with new_live_index(run, step) as stage:
+                    self._fill(stage)
+                logger.info("the features after step %d can be explored", step)
+        except Stopped:
+            # Whoever stops it wants no index; the training hears of it next.
+            pass
+        except Exception:
+            logger.exception("no features after step %d", step)
+        self._ended_at = time.monotonic()
+        # The first may have had loops to compile: it says little of the next.
+        self._took = 0.0 if self._is_first else self._ended_at - started
+        self._is_first = False
+
+    def _fill(self, stage: LiveIndex) -> None:
+        from tinysae.features.history import keep_moment
+        from tinysae.features.index import build_index
+        from tinysae.features.labels import labels, write_labels
+        from tinysae.sae.files import load_sae
+
+        training = self._training
+        stage.sae_dir.mkdir()
+        training.save(stage.sae_dir)
+        n_tokens = int(LIVE_PAIRS / max(1.0, self.l0 or training.config.d_sae / 2))
+        n_tokens = min(LIVE_TOKENS, max(LEAST_LIVE_TOKENS, n_tokens))
+        index = build_index(
+            load_sae(stage.sae_dir),
+            training.model,
+            _held_out(training.model, training.config, INDEX_SEED, n_tokens),
+            stage.features_dir,
+            n_tokens=n_tokens,
+            contexts_per_feature=LIVE_CONTEXTS,
+            contexts_per_bin=LIVE_CONTEXTS_PER_BIN,
+            layout="pca",
+            memory_mb=LIVE_MEMORY_MB,
+            progress=self._go_on,
+        )
+        write_labels(stage.features_dir, labels(index.table()["top_tokens"], None))
+        keep_moment(self._run.history_dir, stage.step, index)
+
+    def _go_on(self, _done: int, _total: int) -> None:
+        if stop_requested(self._run.path):
+            raise Stopped
+
+
 class _Looks:
     """Looks at held-out text `LOOKS_PER_RUN` times while training goes on."""
 
@@ -289,11 +382,24 @@ def _finish(
     sae = load_sae(run.sae_dir)
     reporter.begin("evaluating", EVALUATION_TOKENS)
     _measured(run, sae, model, lambda done: reporter.go_on(reporter.done + done))
-    _index(run, model, reporter)
+    index = _index(run, model, reporter)
+    _keep_last_moment(run, index)
+    remove_live_indexes(run)
     write_status(run.path, RunStatus(last_state))
 
 
-def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> None:
+def _keep_last_moment(run: Run, index: "FeatureIndex") -> None:
+    """The features' history ends with what they are."""
+    from tinysae.features.history import keep_moment
+
+    for checkpoint in checkpoints(run)[-1:]:
+        try:
+            keep_moment(run.history_dir, checkpoint.step, index)
+        except (OSError, TinysaeError):
+            logger.exception("the last look at the features is not kept")
+
+
+def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> "FeatureIndex":
     """The index of the run's SAE, of held-out text, and its features' labels."""
     from tinysae.data.storybook import CONCEPTS
     from tinysae.features.index import check_fit
@@ -315,6 +421,7 @@ def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> None:
     reporter.begin("labelling", len(CONCEPTS))
     label_features(sae, model, config, index, run.features_dir, progress)
     reporter.end()
+    return index
 
 
 def build_features(

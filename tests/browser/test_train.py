@@ -9,12 +9,19 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Server, visit
-from tests.browser.test_main_job import LOADED_MS, button, wait_for_rows
+from tests.browser.test_main_job import LOADED_MS, button, expect_still, wait_for_rows
 from tinysae.config import TrainConfig
 from tinysae.runs import launch
+from tinysae.runs.live import request_live_index
 from tinysae.runs.metrics import read_metrics
 from tinysae.runs.store import Run
 from tinysae.words import text
+
+LIVE_LINK = re.compile(
+    re.escape(text("train.explore_live", "en", step="").partition("(")[0])
+)
+
+ESTIMATE = text("train.estimate", "en", time="", rate="", memory="").partition("*")[0]
 
 
 @pytest.fixture
@@ -52,6 +59,26 @@ def shows(page: Page, key: str) -> None:
     expect(button(page, key)).to_be_visible(timeout=LOADED_MS)
 
 
+def explore_while_it_trains(page: Page, server: Server, run: Run) -> None:
+    """Its features so far, one of them watched, and back again."""
+    # The button may be gone already: an index comes by itself as well.
+    request_live_index(run)
+    link = page.get_by_role("link", name=LIVE_LINK)
+    expect(link).to_be_visible(timeout=LOADED_MS)
+    word = page.get_by_role("textbox", name=text("train.watched_word", "en"))
+    # A token of every text that this model reads.
+    word.fill("the")
+    word.press("Enter")
+    expect(page.get_by_text("fires best on “")).to_be_visible(timeout=LOADED_MS)
+    link.click()
+    expect(page.get_by_text("of a training that goes on")).to_be_visible(
+        timeout=LOADED_MS
+    )
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=LOADED_MS)
+    assert f"run={run.id}" in page.evaluate("location.search")
+    page.goto(f"{server.url}/train?run={run.id}")
+
+
 def test_a_run_is_stopped_resumed_deleted_and_brought_back(
     server: Server, run: Run, browser: Browser
 ) -> None:
@@ -59,10 +86,15 @@ def test_a_run_is_stopped_resumed_deleted_and_brought_back(
         page = reader.page
         page.goto(f"{server.url}/train?run={run.id}")
         wait_for_rows(run, 5)
+        explore_while_it_trains(page, server, run)
         press(page, "train.stop")
         shows(page, "train.resume")
         steps = len(read_metrics(run.metrics_path).rows)
         until(lambda: run.status.state == "stopped")
+        # The form says what its run would take as soon as that is measured: what lies
+        # under it moves then, and a click on it may miss.
+        expect(page.get_by_text(ESTIMATE)).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
 
         press(page, "train.resume")
         # What was drawn before may stay for a moment: files say when it works again.

@@ -27,6 +27,7 @@ from tinysae.features.records import (
     FeatureRecord,
     FeatureScore,
     FiringToken,
+    Heads,
     Histogram,
     LogitKind,
     Neighbour,
@@ -174,6 +175,34 @@ class FeatureIndex:
                 table = self._features.read(columns=["x", "y"])
             return np.column_stack([table["x"].to_numpy(), table["y"].to_numpy()])
 
+    def heads(self, n_tokens: int, n_features: int) -> Heads:
+        """The first `n_tokens` of every feature's tokens, and every token's first
+        `n_features` features.
+
+        Raises:
+            DamagedError: what was read cannot be right.
+        """
+        with damage_in(TOKENS_NAME), self._lock:
+            names = ("firing", "firing_mass_share", "firing_n_fired")
+            best, share, n_fired = (
+                _columns(self._tokens.get_slice(name)[:, :n_features], n_features)
+                for name in names
+            )
+            best = np.where(n_fired > 0, best.astype(np.int32), -1).astype(np.int32)
+            share = np.where(n_fired > 0, share, 0).astype(np.float32)
+        columns = ["tokens", "token_masses", "raw_promoted"]
+        with damage_in(FEATURES_NAME), self._lock:
+            table = self._features.read(columns=[*columns, "sum"])
+            tokens, masses, promoted = (table[name].to_pylist() for name in columns)
+            total = np.maximum(table["sum"].to_numpy(), np.finfo(np.float64).tiny)
+            return Heads(
+                best,
+                share,
+                _firsts(tokens, n_tokens, -1).astype(np.int32),
+                (_firsts(masses, n_tokens, 0) / total[:, None]).astype(np.float32),
+                _firsts(promoted, n_tokens, -1).astype(np.int32),
+            )
+
     def raised_by(self, token: int, kind: LogitKind = "raw") -> list[FeatureScore]:
         """The features that raise the logit of `token` most, the first the most.
 
@@ -320,6 +349,19 @@ class FeatureIndex:
 def _rows(kind: type[Any], row: dict[str, Any], *columns: str) -> list[Any]:
     """Records of the columns' lists, an entry each."""
     return [kind(*values) for values in zip(*(row[c] for c in columns), strict=True)]
+
+
+def _columns(values: NDArray[Any], n: int) -> NDArray[Any]:
+    """`values` [rows, at most n] with zeros up to n columns."""
+    return np.pad(values, ((0, 0), (0, n - values.shape[1])))
+
+
+def _firsts(
+    lists: Sequence[Sequence[float]], n: int, nothing: float
+) -> NDArray[np.float64]:
+    """[lists, n]: the first of each, then `nothing`."""
+    rows = [[*own[:n], *[nothing] * (n - len(own))] for own in lists]
+    return np.asarray(rows, np.float64).reshape(len(lists), n)
 
 
 def _histogram(bin_width: float, counts: list[int]) -> Histogram:

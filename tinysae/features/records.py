@@ -116,6 +116,23 @@ class TokenFeature(NamedTuple):
     mass_share: float
 
 
+class Heads(NamedTuple):
+    """The firsts of an index's lists, for all its features and tokens at once.
+
+    best [d_vocab, m]: the features that fire on the token best, as `firing_on` has
+    them, and best_share [d_vocab, m], the token's share of each one's mass.
+    tokens [d_sae, n]: the tokens on which the feature fires most, by mass, with their
+    mass_share [d_sae, n]; promoted [d_sae, n]: those it pushes towards. -1 and share 0
+    where there are no more.
+    """
+
+    best: NDArray[np.int32]
+    best_share: NDArray[np.float32]
+    tokens: NDArray[np.int32]
+    mass_share: NDArray[np.float32]
+    promoted: NDArray[np.int32]
+
+
 @dataclass(frozen=True)
 class FeatureRecord:
     """One feature.

@@ -21,8 +21,17 @@ from typing import Any
 from tinysae.config import TrainConfig
 from tinysae.errors import InputError, MissingError, TinysaeError
 from tinysae.model.sources import STORYBOOK, is_at_hand
+from tinysae.runs.checkpoints import SAE_NAME
 from tinysae.runs.files import read_json, write_json
-from tinysae.runs.store import Run, RunStatus, home, home_error, runs_dir, write_status
+from tinysae.runs.store import (
+    Run,
+    RunStatus,
+    home,
+    home_error,
+    open_run,
+    runs_dir,
+    write_status,
+)
 from tinysae.sae.files import CFG_NAME, WEIGHTS_NAME, load_sae
 
 PREFIX = "sae-"
@@ -50,7 +59,14 @@ class SavedSAE(Run):
 
     @property
     def name(self) -> str:
-        """What people call it: its folder's name (untrusted text)."""
+        """What people call it: its folder's name, or the run and the step of one that
+        was kept as a checkpoint (untrusted text)."""
+        step, folder = self.directory.parent, self.directory.parent.parent
+        if self.directory.name == SAE_NAME and step.name.isdecimal():
+            with suppress(TinysaeError):
+                run = open_run(folder.parent.name)
+                if run.checkpoints_dir.resolve() == folder:
+                    return f"{run.config.title} @ {int(step.name):,}"
         return self.directory.name or str(self.directory)
 
     @property

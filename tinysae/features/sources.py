@@ -21,10 +21,11 @@ from tinysae.features.assets import (
 from tinysae.features.format import INDEX_NAME
 from tinysae.features.reader import FeatureIndex, open_index
 from tinysae.features.saved import SavedSAE, is_saved_id, saved_sae, saved_saes
+from tinysae.runs.live import LiveIndex, live_indexes
 from tinysae.runs.store import Run, list_runs, open_run
 from tinysae.sae.files import WEIGHTS_NAME
 
-Readiness = Literal["ready", "working", "no_index", "no_sae"]
+Readiness = Literal["ready", "live", "working", "no_index", "no_sae"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,10 @@ class FeatureSource:
         created_at: seconds since the epoch.
         sae_dir: the SAE.
         index_dir: the index of its features.
-        readiness: "ready" to be opened; or why not: somebody is "working" on it, or it
-            ended with "no_index" or even "no_sae".
+        readiness: "ready" to be opened, or "live": as it was a moment ago, while it
+            trains; or why not: somebody is "working" on it, or it ended with "no_index"
+            or even "no_sae".
+        step: of its training, of a run whose index was made while it trained.
     """
 
     id: str
@@ -47,6 +50,12 @@ class FeatureSource:
     sae_dir: Path
     index_dir: Path
     readiness: Readiness
+    step: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are features to look at."""
+        return self.readiness in ("ready", "live")
 
     @property
     def is_saved(self) -> bool:
@@ -86,9 +95,9 @@ def feature_sources() -> list[FeatureSource]:
     """Everything whose features can or could be looked at: the newest run first, then
     the embedded SAE, then those from elsewhere."""
     return [
-        *map(_of_run, list_runs()),
+        *map(run_source, list_runs()),
         embedded_source(),
-        *map(_of_run, saved_saes()),
+        *map(run_source, saved_saes()),
     ]
 
 
@@ -122,11 +131,14 @@ def feature_source(source_id: str) -> FeatureSource:
     if source_id == STORYBOOK_SAE:
         return embedded_source()
     if is_saved_id(source_id):
-        return _of_run(saved_sae(source_id))
-    return _of_run(open_run(source_id))
+        return run_source(saved_sae(source_id))
+    return run_source(open_run(source_id))
 
 
-def _of_run(run: Run) -> FeatureSource:
+def run_source(run: Run) -> FeatureSource:
+    """The features of `run`: while it works those of a moment ago, if there are any."""
+    if run.status.is_working and (found := live_indexes(run)):
+        return _live(run, found[-1])
     readiness: Readiness = "ready"
     if not (run.features_dir / INDEX_NAME).is_file():
         if run.status.is_working:
@@ -141,6 +153,24 @@ def _of_run(run: Run) -> FeatureSource:
         sae_dir=run.sae_dir,
         index_dir=run.features_dir,
         readiness=readiness,
+    )
+
+
+def vocabulary_dir(run: Run) -> Path | None:
+    """Any index of `run`, to read its model's tokens with; None: there is none."""
+    folders = [*(found.features_dir for found in live_indexes(run)), run.features_dir]
+    return next((f for f in reversed(folders) if (f / INDEX_NAME).is_file()), None)
+
+
+def _live(run: Run, found: LiveIndex) -> FeatureSource:
+    return FeatureSource(
+        id=run.id,
+        name=run.config.title,
+        created_at=run.created_at,
+        sae_dir=found.sae_dir,
+        index_dir=found.features_dir,
+        readiness="live",
+        step=found.step,
     )
 
 

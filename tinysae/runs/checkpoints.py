@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tinysae.runs.files import clear_hidden, staged_folder
+from tinysae.runs.files import by_step, clear_hidden, staged_folder
 from tinysae.runs.store import Run
 
 SAE_NAME = "sae"
@@ -29,16 +29,7 @@ class Checkpoint(NamedTuple):
 
 def checkpoints(run: Run) -> list[Checkpoint]:
     """The run's checkpoints, the newest last."""
-    try:
-        entries = list(run.checkpoints_dir.iterdir())
-    except OSError:
-        return []
-    found = [
-        Checkpoint(int(entry.name), entry)
-        for entry in entries
-        if entry.name.isdigit() and entry.is_dir() and not entry.is_symlink()
-    ]
-    return sorted(found)
+    return [Checkpoint(*found) for found in by_step(run.checkpoints_dir)]
 
 
 @contextmanager
@@ -61,5 +52,5 @@ def clear_unfinished(run: Run) -> None:
 
     Only who holds the run's lock may call this, and knows that nobody is writing.
     """
-    for folder in (run.path, run.checkpoints_dir):
+    for folder in (run.path, run.checkpoints_dir, run.live_dir):
         clear_hidden(folder)

@@ -104,6 +104,21 @@ def clear_hidden(folder: Path) -> None:
         shutil.rmtree(entry, ignore_errors=True)
 
 
+def by_step(folder: Path) -> list[tuple[int, Path]]:
+    """The folders in `folder` that are named by a step, the last step last."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return []
+    return sorted(
+        (int(entry.name), entry)
+        for entry in entries
+        # Other scripts have digits too, which `int` reads or fails on.
+        if entry.name.isdecimal() and entry.name.isascii()
+        if entry.is_dir() and not entry.is_symlink()
+    )
+
+
 def sync_folder(path: Path) -> None:
     """Makes the names in `path` (a rename, a new file) survive a power cut."""
     _sync(path)

@@ -18,6 +18,7 @@ from typing import Any
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError
 from tinysae.runs.checkpoints import clear_unfinished
+from tinysae.runs.live import answer_request
 from tinysae.runs.store import (
     LOCK_NAME,
     STOP_NAME,
@@ -90,6 +91,7 @@ def enqueue(run: Run) -> None:
     clear_unfinished(run)
     keep_reserve(run.path)
     (run.path / STOP_NAME).unlink(missing_ok=True)
+    answer_request(run)
     write_status(run.path, RunStatus("queued"))
 
 

@@ -120,6 +120,16 @@ class Run:
         return self.path / "features"
 
     @property
+    def live_dir(self) -> Path:
+        """Indexes that are made while it trains (`runs.live`)."""
+        return self.path / "features-live"
+
+    @property
+    def history_dir(self) -> Path:
+        """What its features were as it trained (`features.history`)."""
+        return self.path / "history"
+
+    @property
     def checkpoints_dir(self) -> Path:
         return self.path / "checkpoints"
 

@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tinysae.features.reader import FeatureIndex
     from tinysae.features.search import TextActivations, TextSearch
     from tinysae.features.sources import FeatureSource
+    from tinysae.features.vocabulary import Vocabulary
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.estimate import Speed
     from tinysae.sae.files import SAE
@@ -186,6 +188,26 @@ def feature_index(source: FeatureSource) -> FeatureIndex:
         MissingError, DamagedError: from `FeatureSource.open`.
     """
     return _feature_index(str(source.index_dir), source.stamp(), source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _vocabulary(index_dir: str, modified_ns: int) -> Any:  # noqa: ARG001
+    from tinysae.features.reader import open_index
+
+    return open_index(Path(index_dir)).vocabulary
+
+
+def vocabulary(index_dir: Path) -> Vocabulary:
+    """The tokens of the model that the index in `index_dir` is of.
+
+    Raises:
+        MissingError, DamagedError: from `open_index`.
+    """
+    try:
+        modified_ns = index_dir.stat().st_mtime_ns
+    except OSError:
+        modified_ns = 0
+    return _vocabulary(str(index_dir), modified_ns)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

@@ -91,6 +91,12 @@ class Explored:
         return self.notes.all()
 
     @property
+    def is_final(self) -> bool:
+        """Whether it stays as it is: notes on an SAE that still learns would be of
+        features that are soon others."""
+        return self.source.readiness != "live"
+
+    @property
     def name(self) -> str:
         """What it is called in a saved file (untrusted text)."""
         source = self.source

@@ -12,4 +12,5 @@ def source_label(source: FeatureSource) -> str:
     label = f"{source.name} · {moment(source.created_at)}"
     if source.readiness == "ready":
         return label
-    return f"{label} · {t(f'features.state_{source.readiness}')}"
+    step = f"{source.step:,}" if source.step is not None else ""
+    return f"{label} · {t(f'features.state_{source.readiness}', step=step)}"
