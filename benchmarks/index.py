@@ -13,10 +13,10 @@ embedded model (it is saved as JumpReLU); the text is stories. Figures:
 - vs_sae_dashboard: (tokens x features)/s of `build_index`, model in it, over
   SAEDashboard 0.8.0's on the same SAE and 32,768 tokens, wall time, in turns, imports
   on neither side (the ratio on four times the text stands beside it, and is lower). The
-  dashboard reads a subset of the features in one minibatch; it has an environment of its own, made from peers/dashboard.txt. What it
-  does besides: correlations with the model's neurons and among the features that it
-  reads, quantiles, and every plot as an object. What it does not: tables by token,
-  co-firing, neighbours by cosine, a map;
+  dashboard reads a subset of the features in one minibatch; it has an environment of
+  its own, made from peers/dashboard.txt. What it does besides: correlations with the
+  model's neurons and among the features that it reads, quantiles, and every plot as an
+  object. What it does not: tables by token, co-firing, neighbours by cosine, a map;
 - max_act_error: the worst relative difference of a feature's maximum to a dense float64
   reference on the same activations; density_error: the worst of a density, where pairs
   within 1e-5 of the threshold, relative, are ties that rounding decides: a density

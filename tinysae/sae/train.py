@@ -102,8 +102,9 @@ class SAETraining:
         """What a step took, without the making of its batch: the median since the row
         before the last."""
         self._engine_before = engine
-        # Seconds, the first time on a machine: behind the measuring of the norm.
-        self._compiling = threading.Thread(target=numba_problem, daemon=True)
+        # Seconds, the first time on a machine: behind the measuring of the norm. No
+        # daemon: a compiler that is cut off by the program's end takes it down.
+        self._compiling = threading.Thread(target=numba_problem)
         self._compiling.start()
 
     @cached_property

@@ -219,7 +219,8 @@ def _speed(config: TrainConfig) -> Speed | None:
 def _until_measured(config: TrainConfig) -> None:
     """Says what is waited for, and draws the page again once it is there."""
     is_warm = cache.warm_up_state().done
-    st.caption(t("train.measuring" if is_warm else "train.estimate_later"))
+    # As tall as the estimate, so that nothing under it moves when that comes.
+    st.markdown(t("train.measuring" if is_warm else "train.estimate_later"))
     with shown_errors():
         if _speed(config) is not None:
             st.rerun()
