@@ -103,6 +103,20 @@ class LoadedModel:
         """
         return token_texts(self.text_stream(), ids)
 
+    def token_text(self, token_id: int) -> str:
+        """The text of a token by itself, never empty.
+
+        Bytes that are no character are said in hexadecimal, and a number without a text
+        (an embedding may be larger than its vocabulary) as that number.
+        """
+        if self.token_bytes is None:
+            return self.decode([token_id]) or f"<{token_id}>"
+        raw = self.token_bytes[token_id]
+        try:
+            return raw.decode() or f"<{token_id}>"
+        except UnicodeDecodeError:
+            return f"<{raw.hex(' ').upper()}>"
+
     def text_stream(self) -> TextStream:
         """A fresh `TextStream`, for text that is shown while it is written."""
         if self.token_bytes is not None:
