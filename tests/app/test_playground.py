@@ -24,7 +24,7 @@ from tinysae.model.generate import BOUNDS
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.sae.files import load_sae
 from tinysae.texts import visible
-from tinysae.ui import playground
+from tinysae.ui import play_features, play_heatmap
 from tinysae.ui.page import ROOT
 from tinysae.words import LANGUAGES, Language, text
 
@@ -91,12 +91,17 @@ def sentences(page: AppTest) -> str:
     return "\n".join(node.value for node in nodes).replace("\\", "")
 
 
+def stories(page: AppTest) -> str:
+    """The samples, as HTML."""
+    return "\n".join(node.proto.body for node in page.get("html"))
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_page_speaks_the_chosen_language(language: Language) -> None:
     page = opened(language)
     assert page.title[0].value == text("playground.title", language)
     assert page.text_area[0].label == text("playground.prompt", language)
-    assert strip(page)["legend"] == text("playground.heatmap_legend", language)
+    assert strip(page)["legend"] == text("playground.legend_log_prob", language)
     assert text("playground.temperature_one", language) in sentences(page)
 
 
@@ -229,7 +234,9 @@ def test_forged_value_never_reaches_the_model(key: str, value: float) -> None:
     widget = page.slider if key == "_temperature" else page.number_input
     checked(widget(key=key).set_value(value).run())
     low, high = BOUNDS[key[1:]]
-    assert low <= getattr(page.session_state["playground.settings"], key[1:]) <= high
+    assert (
+        low <= getattr(page.session_state["playground.state"].settings, key[1:]) <= high
+    )
     assert strip_text(page)
 
 
@@ -255,7 +262,7 @@ def test_settings_and_story_survive_language_and_page() -> None:
     page.selectbox(key="_language_picker").set_value("ko").run()
     kept = {
         key: page.session_state[key]
-        for key in ("playground.prompt", "playground.settings", "playground.writing")
+        for key in ("playground.state", "playground.samples")
     }
     # Leaving a page drops its widgets; what the page kept is all that comes back.
     page = opened("ko", **kept)
@@ -267,22 +274,22 @@ def test_settings_and_story_survive_language_and_page() -> None:
 
 def test_stop_keeps_what_is_written() -> None:
     page = generate(opened())
-    writing = page.session_state["playground.writing"]
+    writing = page.session_state["playground.samples"][0]
     # As an interrupted run leaves it: some tokens there, no reason to have ended.
     n_before = len(writing.ids) - 5
     del writing.ids[n_before:]
     writing.reason = None
     writing.stop()
     checked(page.run())
-    assert len(page.session_state["playground.writing"].ids) == n_before
-    assert f"{n_before} tokens, then you pressed Stop" in sentences(page)
+    assert len(page.session_state["playground.samples"][0].ids) == n_before
+    assert f"{n_before} tokens, then you pressed Stop" in stories(page)
 
 
 def clicked(
     monkeypatch: pytest.MonkeyPatch, position: int, language: Language = "en"
 ) -> AppTest:
     """The page after a click on that token: AppTest has no browser to click in."""
-    monkeypatch.setattr(playground, "token_strip", lambda *_, **__: position)
+    monkeypatch.setattr(play_heatmap, "token_strip", lambda *_, **__: position)
     return opened(language)
 
 
@@ -312,11 +319,11 @@ def test_a_click_lists_the_features_active_at_that_token(
     ids = model.encode(text("playground.prompt_default", language))
     active = active_features(load_sae(STORYBOOK_SAE_DIR), model, ids, 3)
     assert linked_features(page) == [
-        (STORYBOOK_SAE, each.feature) for each in active[: playground.N_FEATURES]
+        (STORYBOOK_SAE, each.feature) for each in active[: play_features.N_FEATURES]
     ]
     table = open_index(STORYBOOK_FEATURES_DIR).table()
     html = "\n".join(node.proto.body for node in page.get("html"))
-    for each in active[: playground.N_FEATURES]:
+    for each in active[: play_features.N_FEATURES]:
         assert f"{each.activation:.2f}" in html
         for token in table["top_tokens"][each.feature][:5]:
             assert escape(visible(token)) in html

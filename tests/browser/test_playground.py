@@ -20,7 +20,7 @@ def opened(page: Page, server: Server) -> None:
 
 
 def tokens(page: Page) -> Locator:
-    name = text("playground.heatmap_legend", "en")
+    name = text("playground.legend_log_prob", "en")
     return page.get_by_role("listbox", name=name).get_by_role("option")
 
 

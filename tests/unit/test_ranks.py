@@ -4,11 +4,13 @@ import re
 from typing import NamedTuple
 
 import pytest
-from transformer_lens.utilities import test_prompt as their_test_prompt
+from transformer_lens.utilities.exploratory_utils import (
+    test_prompt as their_test_prompt,
+)
 
 from tests.unit.tiny_model import N_CTX
 from tinysae.errors import InputError
-from tinysae.model.ranks import answer_ranks, answers_in
+from tinysae.model.ranks import RankedToken, answer_ranks, answers_in
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
 
 _NUMBERS = r"Logit:\s*(-?[\d.]+) Prob:\s*([\d.]+)% Token: \|(.*)\|"
@@ -42,7 +44,7 @@ def printed(text: str, pattern: re.Pattern[str]) -> list[Printed]:
     return [Printed(int(rank), *others) for rank, *others in found]
 
 
-def same(model: LoadedModel, ours: object, theirs: Printed) -> bool:
+def same(model: LoadedModel, ours: RankedToken, theirs: Printed) -> bool:
     numbers = (ours.rank, f"{ours.logit:.2f}", f"{ours.prob:.2%}"[:-1])
     return (
         numbers == theirs[:3]

@@ -6,7 +6,6 @@ place in the sorted probabilities, 0 the likeliest. Special tokens in a text are
 text here, as everywhere in this package.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -128,7 +127,7 @@ def answer_ranks(
     )
 
 
-def answers_in(text: str) -> Sequence[str]:
+def answers_in(text: str) -> list[str]:
     """The answers in `text`, one a line, their spaces kept.
 
     Raises:

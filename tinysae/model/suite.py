@@ -6,6 +6,7 @@ is checked whole and row by row before the model runs.
 
 import csv
 import io
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -161,3 +162,42 @@ def to_csv(model: "LoadedModel", results: Iterable[Result]) -> str:
             figures = (ranks.rank, f"{ranks.prob:.6g}", len(ranks.tokens), best)
             writer.writerow([*row, *figures, ""])
     return text.getvalue()
+
+
+class SuiteRun:
+    """A suite that is being run: what is done is kept, whenever it is interrupted.
+
+    A page is interrupted by every click; its next run goes on with `step`.
+
+    Attributes:
+        rows: what was asked for.
+        results: those that are there, in the order of the rows.
+        stopped: whether somebody pressed Stop before the end.
+    """
+
+    def __init__(
+        self, model: "LoadedModel", rows: Sequence[Row], *, prepend_space: bool = True
+    ) -> None:
+        self.rows = checked(rows)
+        self.results: list[Result] = []
+        self.stopped = False
+        self._stream = run_suite(model, self.rows, prepend_space=prepend_space)
+        self._lock = threading.Lock()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.stopped or len(self.results) == len(self.rows)
+
+    def step(self) -> bool:
+        """Run one more row; False when there is none."""
+        with self._lock:
+            if self.is_over:
+                return False
+            self.results.append(next(self._stream))
+            return True
+
+    def stop(self) -> None:
+        """End here; the results so far stay."""
+        with self._lock:
+            self.stopped = not self.is_over

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -24,6 +24,7 @@ __all__ = [
     "Page",
     "empty_state",
     "language",
+    "note",
     "page_link",
     "page_setup",
     "plain",
@@ -149,6 +150,11 @@ def plain(text: str) -> str:
         "&nbsp;" * (len(line) - len(line.lstrip(" \t"))) + line.lstrip(" \t")
         for line in lines
     )
+
+
+def note(sentence: str, place: Any = st) -> None:
+    """A small remark, in the full colour of text: `st.caption` is too pale for AA."""
+    place.markdown(f":small[{plain(sentence)}]")
 
 
 def _escaped(text: str) -> str:
