@@ -54,6 +54,10 @@ _CSS = """
     [data-testid="stMainBlockContainer"] { padding: 3rem 1rem 3rem; }
   }
   h1, h2, h3 { text-wrap: balance; }
+  /* Streamlit's own greys and its chosen button are below WCAG AA's 4.5:1. */
+  [data-testid="stCaptionContainer"] { color: light-dark(#5F6A68,#9AA5A3) !important; }
+  [data-testid="stCaptionContainer"] :is(p, span) { color: inherit !important; }
+  button[data-selected="true"] p { color: var(--st-text-color); font-weight: 600; }
   /* Korean breaks between words, not inside them. */
   [data-testid="stMarkdownContainer"] :is(p, li), [data-testid="stHeading"] * {
     word-break: keep-all; overflow-wrap: anywhere;
