@@ -51,7 +51,8 @@ def write(state: State) -> None:
         play_write.show_typed(model, state.prompt)
     with choice:
         play_write.show_next_token(model, prompt, state.settings)
-    samples = play_write.show_samples(buttons, model, prompt, state)
+    with talk:
+        samples = play_write.show_samples(buttons, model, prompt, state)
     state = replace(state, colour=play_heatmap.choose_colour(state.colour))
     play_share.keep_state(state)
     play_heatmap.show_heatmap(model, prompt, samples, state.colour)

@@ -2,7 +2,8 @@
 // or its host (sandbox without allow-same-origin), no network (the document's policy).
 
 const frames = new WeakMap();
-const LOWEST = 120, HIGHEST = 1600;
+// The lowest leaves room for a card below a line of text.
+const LOWEST = 240, HIGHEST = 1600;
 
 async function unpacked(bytes) {
   const stream = new Blob([bytes]).stream();

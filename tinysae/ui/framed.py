@@ -20,7 +20,7 @@ _HEAD = (
 )
 _TAIL = (
     "<script>new ResizeObserver(() => parent.postMessage("
-    'document.documentElement.scrollHeight, "*")).observe(document.body)</script>'
+    'document.body.offsetHeight, "*")).observe(document.body)</script>'
 )
 
 

@@ -54,10 +54,15 @@ _CSS = """
     [data-testid="stMainBlockContainer"] { padding: 3rem 1rem 3rem; }
   }
   h1, h2, h3 { text-wrap: balance; }
-  /* Streamlit's own greys and its chosen button are below WCAG AA's 4.5:1. */
-  [data-testid="stCaptionContainer"] { color: light-dark(#5F6A68,#9AA5A3) !important; }
+  /* Streamlit's captions, chosen buttons and, in the dark, primary buttons have less
+     contrast than WCAG AA's 4.5:1. */
+  [data-testid="stCaptionContainer"] {
+    color: light-dark(#5F6A68, #9AA5A3) !important; opacity: 1 !important;
+  }
   [data-testid="stCaptionContainer"] :is(p, span) { color: inherit !important; }
-  button[data-selected="true"] p { color: var(--st-text-color); font-weight: 600; }
+  button[data-selected="true"] p { color: light-dark(#084F49, #86E8D7); }
+  button[kind^="primary"] { color: light-dark(#FFFFFF, #04100E) !important; }
+  button[kind^="primary"] :is(p, span) { color: inherit !important; }
   /* Korean breaks between words, not inside them. */
   [data-testid="stMarkdownContainer"] :is(p, li), [data-testid="stHeading"] * {
     word-break: keep-all; overflow-wrap: anywhere;

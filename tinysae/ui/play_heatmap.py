@@ -72,6 +72,7 @@ def choose_colour(saved: Colour) -> Colour:
         options.index(saved),
         format_func={name: t(f"playground.{name}") for name in options}.__getitem__,
         key="_colour",
+        width=320,
     )
     return next((each for each in options if each == chosen), saved)
 
