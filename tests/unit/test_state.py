@@ -19,15 +19,15 @@ def link(data: Any) -> str:
     return base64.urlsafe_b64encode(zlib.compress(raw)).decode()
 
 
-@given(st.text(st.characters(), max_size=300), st.text(max_size=20))
+@given(st.text(max_size=300), st.text(max_size=20))
 def test_any_text_comes_back(prompt: str, answers: str) -> None:
     state = State(prompt=prompt, answers=answers, other=prompt[::-1])
     assert unpacked(packed(state)) == state
 
 
-def test_halves_of_characters_come_back() -> None:
+def test_halves_of_characters_become_whole_ones() -> None:
     state = State(prompt="a\ud800b\udfff")
-    assert unpacked(packed(state)) == state
+    assert unpacked(packed(state)) == State(prompt="a\ufffdb\ufffd")
 
 
 def test_every_choice_comes_back() -> None:

@@ -82,12 +82,12 @@ class LoadedModel:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, without BOS; special tokens in it are plain text."""
-        return self.backend.encode(_encodable(text), add_special_tokens=False).ids
+        return self.backend.encode(encodable(text), add_special_tokens=False).ids
 
     def encode_many(self, texts: Iterable[str]) -> list[list[int]]:
         """`encode` of each text, on all cores."""
         encodings = self.backend.encode_batch_fast(
-            [_encodable(text) for text in texts], add_special_tokens=False
+            [encodable(text) for text in texts], add_special_tokens=False
         )
         return [encoding.ids for encoding in encodings]
 
@@ -388,7 +388,7 @@ def _ids(*candidates: int | Sequence[int] | None) -> list[int]:
     return ids
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """`text` with lone surrogates, which no encoding has, as U+FFFD."""
     try:
         text.encode()

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from tinysae.errors import InputError
 from tinysae.model.generate import MAX_SAMPLES, GenerateSettings, Keep
+from tinysae.model.sources import encodable
 
 View = Literal["write", "ranks", "compare"]
 Colour = Literal["log_prob", "prob", "rank", "entropy", "surprise"]
@@ -113,6 +114,10 @@ def unpacked(text: str) -> State:
     if data.pop("format", None) != FORMAT:
         raise InputError("link_version")
     try:
+        # Half of a character is nothing that a page can show.
+        for name, value in data.items():
+            if isinstance(value, str):
+                data[name] = encodable(value)
         settings = GenerateSettings(**data.pop("settings", {}))
         return State(**data, settings=settings)
     except TypeError as problem:

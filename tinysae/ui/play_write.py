@@ -166,8 +166,6 @@ def show_notices(model: LoadedModel, prompt: Prompt) -> None:
     if prompt.special:
         notice = t("playground.prompt_special", tokens=", ".join(prompt.special))
         st.info(plain(notice))
-    if prompt.has_surrogates:
-        st.info(plain(t("playground.prompt_surrogates")))
 
 
 @st.fragment
