@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tinysae.errors import InputError
-from tinysae.model.forward import running
 from tinysae.model.generate import Prompt, prompt_with_room
 
 if TYPE_CHECKING:
@@ -92,8 +91,9 @@ def answer_ranks(
         raise InputError("answer_too_long", n=f"{len(expected):,}", limit=limit)
     given = prompt_with_room(model, prompt, len(expected))
     tokens = model.to_input([*given.ids, *expected])
-    with running(model, tokens.numel()):
-        # The Bridge and not the lean copy: near a tie even rounding moves a rank.
+    # The Bridge, on as many threads as anybody gets who calls it, and not `running` or
+    # the lean copy: near a tie rounding alone moves a rank.
+    with model.lock, torch.no_grad():
         logits = model.bridge(tokens)[0]
         first = 1 + len(given.ids)
         logits = logits[first - 1 : first - 1 + len(expected)]
