@@ -363,7 +363,7 @@ def test_text_is_that_of_transformer_lens(
     prompt = tiny_model.encode(PROMPT)
     ids, _ = written(generate_stream(tiny_model, prompt, settings))
     torch.manual_seed(3)
-    theirs = tiny_model.bridge.generate(
+    theirs: Any = tiny_model.bridge.generate(
         tiny_model.to_input(prompt),
         max_new_tokens=30,
         stop_at_eos=False,

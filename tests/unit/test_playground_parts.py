@@ -29,14 +29,15 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
 def test_attention_sums_to_one_and_never_looks_ahead(tiny_model: LoadedModel) -> None:
     ids = tiny_model.encode("Once upon a time, Tom was happy and ran")
+    n = len(ids) + 1
     for layer in range(2):
         pattern = attention_pattern(tiny_model, ids, layer)
-        n = len(ids) + 1
         assert pattern.shape == (4, n, n)
         np.testing.assert_allclose(pattern.sum(-1), torch.ones(4, n), atol=1e-5)
         assert float(pattern.triu(1).abs().max()) == 0
     # The second layer's window is 8.
-    assert float(pattern[:, 12, :4].abs().max()) == 0
+    local = attention_pattern(tiny_model, ids, 1)
+    assert float(local[:, 12, :4].abs().max()) == 0
 
 
 def test_an_inserted_token_shifts_what_follows() -> None:

@@ -74,7 +74,7 @@ def choose_colour(saved: Colour) -> Colour:
         key="_colour",
         width=320,
     )
-    return next((each for each in options if each == chosen), saved)
+    return options[options.index(chosen)] if chosen in options else saved
 
 
 def choose_text(
@@ -125,6 +125,7 @@ def show_heatmap(
             default="strip",
             required=True,
             format_func=drawings.__getitem__,
+            wrap=True,
             key="_drawing",
         )
         spaces = st.toggle(t("playground.spaces"), key="_spaces")
