@@ -232,7 +232,7 @@ def rerun_and_strip(
         page.goto(server.url)
         go_to(page, "playground")
         tokens = page.get_by_role(
-            "listbox", name=text("playground.heatmap_legend", "en")
+            "listbox", name=text("playground.legend_log_prob", "en")
         ).get_by_role("option")
         expect(tokens.first).to_be_visible(timeout=LOADED_MS)
         reader.settle()

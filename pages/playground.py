@@ -1,82 +1,79 @@
 """Playground: give the model a prompt, watch it choose every token."""
 
+from dataclasses import replace
+from typing import get_args
+
 import streamlit as st
 
-from tinysae.model.generate import BOUNDS, GenerateSettings, Writing, prepare_prompt
 from tinysae.model.sources import STORYBOOK
+from tinysae.model.state import State, View
+from tinysae.ui import play_compare, play_heatmap, play_ranks, play_share, play_write
 from tinysae.ui.cache import loaded_model
 from tinysae.ui.i18n import t
 from tinysae.ui.page import page_setup, plain, shown_errors
-from tinysae.ui.playground import (
-    note,
-    number,
-    show_heatmap,
-    show_next_token,
-    show_notices,
-    show_writing,
-    temperature_sentence,
-)
 
-# What outlives a change of page: the widgets' own keys do not.
-PROMPT, SETTINGS, WRITING = (
-    f"playground.{name}" for name in ("prompt", "settings", "writing")
-)
 
-page_setup("playground")
-st.title(t("playground.title"))
-st.markdown(plain(t("playground.lead")))
-talk, choice = st.columns([3, 2], gap="large")
+def main() -> None:
+    page_setup("playground")
+    st.title(t("playground.title"))
+    st.markdown(plain(t("playground.lead")))
+    state = choose_view(play_share.opened_state())
+    with shown_errors():
+        {"write": write, "ranks": ranks, "compare": compare}[state.view](state)
 
-with talk:
-    kept: str = st.session_state.get(PROMPT, t("playground.prompt_default"))
-    text = st.text_area(
-        t("playground.prompt"),
-        kept,
-        key="_prompt",
-        help=t("playground.prompt_help"),
-        height=110,
+
+def choose_view(state: State) -> State:
+    views = {view: t(f"playground.view_{view}") for view in get_args(View)}
+    view = st.segmented_control(
+        t("playground.view"),
+        views,
+        default=state.view,
+        required=True,
+        format_func=views.__getitem__,
+        key="_view",
+        label_visibility="collapsed",
     )
-    st.session_state[PROMPT] = text
-    buttons = st.container(horizontal=True)
+    return replace(state, view=view if view in views else state.view)
 
-with choice:
-    st.subheader(t("playground.how"))
-    saved = st.session_state.get(SETTINGS, GenerateSettings())
-    temperature = st.slider(
-        t("playground.temperature"),
-        *BOUNDS["temperature"],
-        saved.temperature,
-        step=0.05,
-        key="_temperature",
-    )
-    sentence = st.empty()
-    first, second = st.columns(2)
-    numbers = {
-        "top_k": number(first, "top_k", saved),
-        "top_p": number(second, "top_p", saved, step=0.05),
-        "max_new_tokens": number(first, "max_new_tokens", saved),
-        "seed": number(second, "seed", saved),
-    }
 
-with shown_errors():
-    settings = GenerateSettings(temperature=temperature, **numbers)
-    st.session_state[SETTINGS] = settings
-    note(temperature_sentence(settings.temperature), sentence)
+def write(state: State) -> None:
+    talk, choice = st.columns([3, 2], gap="large")
+    with talk:
+        state = replace(state, prompt=play_write.prompt_field(state))
+        play_share.keep_state(state)
+        buttons = st.container(horizontal=True)
+    with choice:
+        state = play_write.choose_settings(state)
+        play_share.keep_state(state)
     with talk:
         model = loaded_model(STORYBOOK)
-        prompt = prepare_prompt(model, text, settings.max_new_tokens)
-        show_notices(model, prompt)
+        prompt, state = play_write.read_prompt(model, state)
+        play_write.show_typed(model, state.prompt)
     with choice:
-        st.subheader(t("playground.next_title"))
-        show_next_token(model, prompt, settings)
+        play_write.show_next_token(model, prompt, state.settings)
     with talk:
-        if buttons.button(t("playground.generate"), type="primary"):
-            st.session_state[WRITING] = Writing(model, prompt, settings)
-        writing: Writing | None = st.session_state.get(WRITING)
-        if writing is not None:
-            stop, story = buttons.empty(), st.empty()
-            if writing.reason is None:
-                stop.button(t("playground.stop"), on_click=writing.stop)
-            show_writing(story, model, writing)
-            stop.empty()
-        show_heatmap(model, prompt, writing)
+        samples = play_write.show_samples(buttons, model, prompt, state)
+    state = replace(state, colour=play_heatmap.choose_colour(state.colour))
+    play_share.keep_state(state)
+    play_heatmap.show_heatmap(model, prompt, samples, state.colour)
+    play_share.show_share(model, state, samples)
+
+
+def ranks(state: State) -> None:
+    state = play_ranks.choose_answers(state)
+    play_share.keep_state(state)
+    model = loaded_model(STORYBOOK)
+    play_ranks.show_ranks(model, state)
+    play_share.show_share(model, state, [])
+
+
+def compare(state: State) -> None:
+    state = play_compare.choose_texts(state)
+    play_share.keep_state(state)
+    model = loaded_model(STORYBOOK)
+    with shown_errors():
+        play_compare.show_comparison(model, state)
+    play_share.show_share(model, state, [])
+
+
+main()

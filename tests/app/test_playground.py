@@ -1,5 +1,6 @@
 """The playground page, in both languages and with everything people may throw at it."""
 
+import base64
 import json
 import math
 import zlib
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -21,11 +23,18 @@ from tinysae.features.assets import (
 from tinysae.features.at_token import active_features
 from tinysae.features.index import open_index
 from tinysae.model.generate import BOUNDS
+from tinysae.model.logprobs import token_stats
+from tinysae.model.ranks import answer_ranks
 from tinysae.model.sources import STORYBOOK, load_model
+from tinysae.model.state import MAX_LINK_CHARACTERS, Colour, State, View, packed
+from tinysae.model.suite import Row, SuiteRun, shipped_suite, summary
+from tinysae.numbers import percent, signed
 from tinysae.sae.files import load_sae
 from tinysae.texts import visible
-from tinysae.ui import playground
+from tinysae.ui import play_features, play_heatmap, play_share
 from tinysae.ui.page import ROOT
+from tinysae.ui.play_heatmap import SCALES, colour_steps
+from tinysae.ui.play_suite import rows_of
 from tinysae.words import LANGUAGES, Language, text
 
 # The first test of the session waits for torch and the model.
@@ -91,12 +100,17 @@ def sentences(page: AppTest) -> str:
     return "\n".join(node.value for node in nodes).replace("\\", "")
 
 
+def stories(page: AppTest) -> str:
+    """The samples, as HTML."""
+    return "\n".join(node.proto.body for node in page.get("html"))
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_page_speaks_the_chosen_language(language: Language) -> None:
     page = opened(language)
     assert page.title[0].value == text("playground.title", language)
     assert page.text_area[0].label == text("playground.prompt", language)
-    assert strip(page)["legend"] == text("playground.heatmap_legend", language)
+    assert strip(page)["legend"] == text("playground.legend_log_prob", language)
     assert text("playground.temperature_one", language) in sentences(page)
 
 
@@ -229,7 +243,9 @@ def test_forged_value_never_reaches_the_model(key: str, value: float) -> None:
     widget = page.slider if key == "_temperature" else page.number_input
     checked(widget(key=key).set_value(value).run())
     low, high = BOUNDS[key[1:]]
-    assert low <= getattr(page.session_state["playground.settings"], key[1:]) <= high
+    assert (
+        low <= getattr(page.session_state["playground.state"].settings, key[1:]) <= high
+    )
     assert strip_text(page)
 
 
@@ -255,7 +271,7 @@ def test_settings_and_story_survive_language_and_page() -> None:
     page.selectbox(key="_language_picker").set_value("ko").run()
     kept = {
         key: page.session_state[key]
-        for key in ("playground.prompt", "playground.settings", "playground.writing")
+        for key in ("playground.state", "playground.samples")
     }
     # Leaving a page drops its widgets; what the page kept is all that comes back.
     page = opened("ko", **kept)
@@ -267,22 +283,22 @@ def test_settings_and_story_survive_language_and_page() -> None:
 
 def test_stop_keeps_what_is_written() -> None:
     page = generate(opened())
-    writing = page.session_state["playground.writing"]
+    writing = page.session_state["playground.samples"][0]
     # As an interrupted run leaves it: some tokens there, no reason to have ended.
     n_before = len(writing.ids) - 5
     del writing.ids[n_before:]
     writing.reason = None
     writing.stop()
     checked(page.run())
-    assert len(page.session_state["playground.writing"].ids) == n_before
-    assert f"{n_before} tokens, then you pressed Stop" in sentences(page)
+    assert len(page.session_state["playground.samples"][0].ids) == n_before
+    assert f"{n_before} tokens, then you pressed Stop" in stories(page)
 
 
 def clicked(
     monkeypatch: pytest.MonkeyPatch, position: int, language: Language = "en"
 ) -> AppTest:
     """The page after a click on that token: AppTest has no browser to click in."""
-    monkeypatch.setattr(playground, "token_strip", lambda *_, **__: position)
+    monkeypatch.setattr(play_heatmap, "token_strip", lambda *_, **__: position)
     return opened(language)
 
 
@@ -312,11 +328,11 @@ def test_a_click_lists_the_features_active_at_that_token(
     ids = model.encode(text("playground.prompt_default", language))
     active = active_features(load_sae(STORYBOOK_SAE_DIR), model, ids, 3)
     assert linked_features(page) == [
-        (STORYBOOK_SAE, each.feature) for each in active[: playground.N_FEATURES]
+        (STORYBOOK_SAE, each.feature) for each in active[: play_features.N_FEATURES]
     ]
     table = open_index(STORYBOOK_FEATURES_DIR).table()
     html = "\n".join(node.proto.body for node in page.get("html"))
-    for each in active[: playground.N_FEATURES]:
+    for each in active[: play_features.N_FEATURES]:
         assert f"{each.activation:.2f}" in html
         for token in table["top_tokens"][each.feature][:5]:
             assert escape(visible(token)) in html
@@ -339,3 +355,310 @@ def test_an_sae_of_another_model_is_refused_and_another_can_be_chosen(
     checked(page.selectbox(key="_features_source").set_value(STORYBOOK_SAE).run())
     assert not page.error
     assert linked_features(page)
+
+
+def in_view(view: View, language: Language = "en", **state: Any) -> AppTest:
+    default = {"prompt": text("playground.prompt_default", language), "other": "Tom."}
+    return opened(
+        language, **{play_share.STATE: State(view=view, **{**default, **state})}
+    )
+
+
+def group(page: AppTest, key: str) -> Any:
+    """The segmented control or the pills of that key."""
+    (found,) = [each for each in page.get("button_group") if each.key == key]
+    return found
+
+
+def strips(page: AppTest) -> list[dict[str, Any]]:
+    return [
+        json.loads(zlib.decompress(node.proto.bytes))
+        for node in page.get("bidi_component")
+        if node.proto.component_name == "tinysae_tokens"
+    ]
+
+
+def pressed(page: AppTest, key: str) -> AppTest:
+    label = text(key, language_of(page))
+    (button,) = [each for each in page.button if each.label == label]
+    return checked(button.click().run())
+
+
+def test_five_samples_have_seeds_of_their_own_and_open_in_the_heatmap() -> None:
+    page = generate(opened())
+    samples = page.session_state["playground.samples"]
+    assert len(samples) == 5
+    assert len({sample.text for sample in samples}) == 5
+    assert all(escape(sample.text) in stories(page) for sample in samples)
+    pills = group(page, "_which")
+    checked(pills.set_value(3).run())
+    assert strip_text(page).endswith(samples[2].text)
+    again = generate(opened()).session_state["playground.samples"]
+    assert [sample.text for sample in again] == [sample.text for sample in samples]
+
+
+@pytest.mark.parametrize("colour", SCALES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_heatmap_is_coloured_by_what_was_chosen(
+    colour: Colour, language: Language
+) -> None:
+    page = in_view("write", language, colour=colour)
+    shown = strip(page)
+    assert shown["legend"] == text(f"playground.legend_{colour}", language)
+    model = load_model(STORYBOOK)
+    stats = token_stats(model, model.encode(page.text_area[0].value or ""))
+    assert [token[1] for token in shown["tokens"]] == colour_steps(stats, colour)
+    assert all(
+        token[3][0][0] == text(f"playground.{colour}", language)
+        for token in shown["tokens"]
+    )
+    assert f"{stats.perplexity:,.2f}" in sentences(page)
+
+
+def test_a_pinned_token_shows_its_ten_alternatives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = clicked(monkeypatch, 9)
+    model = load_model(STORYBOOK)
+    stats = token_stats(model, model.encode(text("playground.prompt_default", "en")))
+    for token_id in stats.top_ids[9].tolist():
+        assert escape(visible(model.token_text(token_id))) in stories(page)
+
+
+@pytest.mark.parametrize("drawing", ["circuitsvis", "attention"])
+def test_circuitsvis_is_one_switch_away(drawing: str) -> None:
+    page = typed(opened(), f"Once {HOSTILE}")
+    switch = group(page, "_drawing")
+    checked(switch.set_value(drawing).run())
+    (frame,) = [
+        node.proto
+        for node in page.get("bidi_component")
+        if node.proto.component_name == "tinysae_framed"
+    ]
+    document = zlib.decompress(
+        base64.b64decode(json.loads(frame.json)["html"])
+    ).decode()
+    assert "default-src 'none'" in document
+    # CircuitsVis's own and the one that says how tall it is: none that a token ended.
+    assert document.count("</script>") == 2
+    assert not page.error
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_ranks_are_shown_for_each_token_of_each_answer(language: Language) -> None:
+    page = in_view("ranks", language, answers="she\nLily went")
+    assert not page.error
+    model = load_model(STORYBOOK)
+    prompt = text("playground.prompt_default", language)
+    for answer in ("she", "Lily went"):
+        for token in answer_ranks(model, prompt, answer).tokens:
+            wanted = text(
+                "playground.answer_token",
+                language,
+                token=visible(model.token_text(token.token_id)),
+                rank=f"{token.rank:,}",
+                prob=percent(token.prob),
+                logit=signed(token.logit),
+            )
+            assert wanted in sentences(page).replace("\u2060", "")
+
+
+@pytest.mark.parametrize(
+    "answers", ["", " \n ", "a\n" * 11, "word " * 300, "x" * 100_000]
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_answers_that_are_none_are_a_plain_sentence(
+    answers: str, language: Language
+) -> None:
+    page = in_view("ranks", language, answers=answers)
+    # One for the ranks, one where their Python would stand.
+    assert page.error
+    assert page.text_area[1].value == answers
+
+
+@pytest.mark.parametrize(
+    "answer", ["\ufffd", "مرحبا بالعالم", "<|endoftext|>", HOSTILE]
+)
+def test_any_answer_has_its_ranks(answer: str) -> None:
+    page = in_view("ranks", answers=answer, prompt="שלום <|endoftext|>")
+    assert not page.error
+    assert page.table
+    assert "special token" in sentences(page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_shipped_suite_runs_and_its_table_can_be_taken_along(
+    language: Language,
+) -> None:
+    page = pressed(in_view("ranks", language), "playground.suite_run")
+    assert not page.error
+    run = page.session_state["playground.suite_run"]
+    assert run.is_over
+    figures = summary(run.results)
+    assert figures is not None
+    assert [metric.value for metric in page.metric] == [
+        percent(figures.top_1),
+        percent(figures.top_5),
+        f"{figures.mean_rank:.2f}",
+    ]
+
+
+def test_a_pasted_suite_is_checked_and_what_was_there_stays() -> None:
+    page = in_view("ranks")
+    before = page.session_state["playground.suite_rows"]
+    for pasted, said in (
+        ("text,label\na,b", "prompt and answer"),
+        ("prompt,answer\n" + "a,b\n" * 100_000, "100,000"),
+        ("prompt,answer\na,b,c", "Line 2"),
+    ):
+        page.text_area(key="_suite_paste").set_value(pasted)
+        pressed(page, "playground.suite_use")
+        (error,) = page.error
+        assert said in error.value.replace("\\", "")
+        assert page.session_state["playground.suite_rows"] == before
+    page.text_area(key="_suite_paste").set_value("prompt,answer\nOnce upon a,time\nx,")
+    pressed(page, "playground.suite_use")
+    assert page.session_state["playground.suite_rows"] == [
+        Row("Once upon a", "time"),
+        Row("x", ""),
+    ]
+    pressed(page, "playground.suite_run")
+    results = page.session_state["playground.suite_run"].results
+    assert [each.problem is None for each in results] == [True, False]
+    pressed(page, "playground.suite_shipped")
+    assert page.session_state["playground.suite_rows"] == shipped_suite()
+
+
+def test_a_stopped_suite_keeps_its_results() -> None:
+    run = SuiteRun(load_model(STORYBOOK), shipped_suite())
+    run.step()
+    run.stop()
+    page = in_view("ranks")
+    page.session_state["playground.suite_run"] = run
+    checked(page.run())
+    assert "1 of 40 rows" in sentences(page)
+    assert len(run.results) == 1
+
+
+def test_cells_that_nobody_filled_are_no_rows() -> None:
+    table = pd.DataFrame(
+        {"prompt": ["a", None, ""], "answer": [None, "b", float("nan")]}
+    )
+    assert rows_of(table) == [Row("a", ""), Row("", "b")]
+    assert rows_of(table.drop(columns="answer")) == [Row("a", "")]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_two_texts_are_compared_token_by_token(language: Language) -> None:
+    page = in_view(
+        "compare", language, prompt="Tom was happy.", other="Lily was happy."
+    )
+    assert not page.error
+    first, second = strips(page)
+    assert first["scale"] == "s"
+    assert second["scale"] == "d"
+    model = load_model(STORYBOOK)
+    own = token_stats(model, model.encode("Tom was happy."))
+    other = token_stats(model, model.encode("Lily was happy."))
+    # The names differ, the rest is compared.
+    assert second["tokens"][0][1] is None
+    change = float(other.log_prob[-1] - own.log_prob[-1])
+    assert second["tokens"][-1][3][0][1] == signed(change)
+
+
+def test_one_text_is_compared_in_two_models(tiny_home: Path) -> None:
+    finished_run(write_model(tiny_home / "model"), name="other")
+    page = in_view("compare", prompt="Once upon a time", other="")
+    checked(
+        page.selectbox(key="_other_model").set_value(str(tiny_home / "model")).run()
+    )
+    assert not page.error
+    first, second = strips(page)
+    for shown in (first, second):
+        assert "".join(token[0] for token in shown["tokens"]) == "Once upon a time"
+
+
+def shared_link(page: AppTest) -> str:
+    (link,) = [code.value for code in page.code if "?play=" in code.value]
+    return parse_qs(link.partition("?")[2])["play"][0]
+
+
+def with_link(link: str, language: Language = "en") -> AppTest:
+    page = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE_S)
+    page.switch_page("pages/playground.py")
+    page.query_params["play"] = link
+    page.query_params["lang"] = language
+    return checked(page.run())
+
+
+def test_a_link_opens_the_same_page() -> None:
+    page = opened()
+    page.slider(key="_temperature").set_value(0.3)
+    page.number_input(key="_top_k").set_value(11)
+    page.number_input(key="_seed").set_value(7)
+    page.slider(key="_n_samples").set_value(2)
+    page.selectbox(key="_colour").set_value("surprise")
+    generate(typed(page, "One day, 한국어 🎈"))
+    other = generate(with_link(shared_link(page)))
+    assert other.text_area[0].value == "One day, 한국어 🎈"
+    assert strip(other) == strip(page)
+    assert [sample.text for sample in other.session_state["playground.samples"]] == [
+        sample.text for sample in page.session_state["playground.samples"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("link", "key"),
+    [("x" * 400_000, "link_too_long"), ("AAAA", "link_damaged")],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_bad_link_is_a_plain_sentence_on_a_page_that_works(
+    link: str, key: str, language: Language
+) -> None:
+    page = with_link(link, language)
+    (warning,) = page.warning
+    wanted = text(
+        f"error.{key}", language, n=f"{len(link):,}", limit=f"{MAX_LINK_CHARACTERS:,}"
+    )
+    assert warning.value.replace("\\", "") == wanted
+    assert strip_text(page) == text("playground.prompt_default", language)
+
+
+def test_a_link_of_a_megabyte_opens_the_page_without_it() -> None:
+    # Streamlit itself drops a query of more than 512 KiB before a page sees it.
+    page = with_link("x" * 1_000_000)
+    assert strip_text(page) == text("playground.prompt_default", "en")
+    assert not page.error
+
+
+def test_a_link_with_halves_of_characters_opens_with_whole_ones() -> None:
+    page = with_link(packed(State(prompt="Once\ud800 upon", answers="\udfff")))
+    assert strip_text(page) == "Once\ufffd upon"
+    assert not page.error
+
+
+def test_a_prompt_too_long_for_a_link_can_still_be_taken_along() -> None:
+    digits = "".join(f"{zlib.crc32(i.to_bytes(2)):x}" for i in range(5_000))
+    page = typed(opened(), digits)
+    (error,) = page.error
+    assert "Shorten the text" in error.value
+    assert [code for code in page.code if "TransformerBridge" in code.value]
+
+
+def test_the_beginning_of_a_long_text_can_be_kept_instead() -> None:
+    page = typed(opened(), "Tom was happy. " + "Once upon a time. " * 200)
+    assert "first" in page.info[0].value
+    keep = group(page, "_keep")
+    checked(keep.set_value("start").run())
+    assert strip_text(page).startswith("Tom was happy.")
+    assert "The last" in page.info[0].value
+    assert len(page.text_area[0].value or "") > 3000
+
+
+def test_tokens_are_shown_as_they_are_typed_if_asked_for() -> None:
+    page = typed(opened(), "Once, 한국어 🎈")
+    checked(page.toggle(key="_typed").set_value(True).run())
+    shown = strips(page)[0]
+    assert shown["spaces"]
+    assert "".join(token[0] for token in shown["tokens"]) == "Once, 한국어 🎈"
+    assert all(token[1] is None for token in shown["tokens"])

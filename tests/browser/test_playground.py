@@ -20,7 +20,7 @@ def opened(page: Page, server: Server) -> None:
 
 
 def tokens(page: Page) -> Locator:
-    name = text("playground.heatmap_legend", "en")
+    name = text("playground.legend_log_prob", "en")
     return page.get_by_role("listbox", name=name).get_by_role("option")
 
 
@@ -155,5 +155,150 @@ def test_a_click_on_a_token_leads_to_a_feature_that_is_active_there(
             timeout=LOADED_MS
         )
         assert "run=storybook" in page.evaluate("location.search")
+        assert not reader.outside
+        assert not reader.errors
+
+
+def view(page: Page, server: Server, name: str) -> None:
+    page.goto(f"{server.url}/playground")
+    expect(tokens(page).first).to_be_visible(timeout=LOADED_MS)
+    label = text(f"playground.view_{name}", "en")
+    page.get_by_role("radio", name=label, exact=True).click()
+
+
+def test_stop_keeps_what_is_written(quiet_server: Server, browser: Browser) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        length = page.get_by_role(
+            "spinbutton", name=text("playground.max_new_tokens", "en")
+        )
+        length.fill("1000")
+        page.keyboard.press("Enter")
+        samples = page.get_by_role("slider", name=text("playground.n_samples", "en"))
+        samples.press("End")
+        main = page.get_by_test_id("stMain")
+        main.get_by_role("button", name=text("playground.generate", "en")).click()
+        # The tutorial's stories take a few hundred tokens: ten of them take seconds.
+        stop = main.get_by_role(
+            "button", name=text("playground.stop", "en"), exact=True
+        )
+        stop.click(timeout=LOADED_MS)
+        expect(stop).to_have_count(0, timeout=LOADED_MS)
+        stopped = text("playground.ended_stopped", "en", n="N").split("N")[1]
+        expect(main.get_by_text(stopped).first).to_be_visible(timeout=LOADED_MS)
+        last = page.get_by_role(
+            "radio", name=text("playground.sample", "en", n=10), exact=True
+        )
+        last.click()
+        expect(page.locator(".token.highlighted")).to_have_count(1, timeout=LOADED_MS)
+        reader.assert_clean()
+
+
+def test_a_token_is_pinned_by_keyboard(quiet_server: Server, browser: Browser) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        tokens(page).first.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        # The second token of the prompt.
+        pinned = text("playground.pinned", "en", token="␣upon")
+        heading = page.get_by_role("heading", name=pinned)
+        expect(heading).to_be_visible(timeout=LOADED_MS)
+        expect(tokens(page).nth(1)).to_be_focused()
+        reader.assert_clean()
+
+
+def test_tokens_follow_every_pause_in_typing(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        page.get_by_text(text("playground.typed", "en")).click()
+        strip = page.get_by_role("listbox", name=text("tokens.label", "en"))
+        expect(strip).to_be_visible(timeout=LOADED_MS)
+        field = page.get_by_role("textbox", name=text("playground.prompt", "en"))
+        field.focus()
+        page.keyboard.press("Control+End")
+        page.keyboard.type(" 안녕 🎈")
+        wanted = text("playground.prompt_default", "en") + " 안녕 🎈"
+        # Without leaving the field.
+        expect(strip).to_have_text(wanted, timeout=LOADED_MS)
+        expect(field).to_be_focused()
+        reader.assert_clean()
+
+
+@pytest.mark.parametrize("drawing", ["circuitsvis", "attention"])
+def test_circuitsvis_draws_offline_and_its_tokens_stay_text(
+    quiet_server: Server, browser: Browser, drawing: str
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        field = page.get_by_role("textbox", name=text("playground.prompt", "en"))
+        field.fill(HOSTILE)
+        field.press("Control+Enter")
+        expect(tokens(page).first).to_have_text("<", timeout=LOADED_MS)
+        label = text(f"playground.drawing_{drawing}", "en")
+        page.get_by_role("radio", name=label, exact=True).click()
+        frame = page.locator(f"iframe[title='{label}']")
+        expect(frame).to_have_attribute("sandbox", "allow-scripts", timeout=LOADED_MS)
+        drawn = page.frame_locator(f"iframe[title='{label}']").locator("body")
+        shown = "script" if drawing == "circuitsvis" else "Head"
+        expect(drawn).to_contain_text(shown, timeout=LOADED_MS)
+        assert not reader.outside
+        assert not reader.dialogs
+        assert not reader.errors
+
+
+def test_a_suite_is_run_and_saved(quiet_server: Server, browser: Browser) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        view(page, quiet_server, "ranks")
+        run = page.get_by_role("button", name=text("playground.suite_run", "en"))
+        run.click(timeout=LOADED_MS)
+        expect(page.get_by_test_id("stMetric")).to_have_count(3, timeout=LOADED_MS)
+        with page.expect_download() as download:
+            page.get_by_test_id("stDownloadButton").get_by_role("button").click()
+        saved = download.value.path().read_text(encoding="utf-8-sig")
+        assert saved.startswith("prompt,answer,rank,prob")
+        assert not reader.outside
+
+
+@pytest.mark.parametrize("name", ["ranks", "compare"])
+def test_no_view_scrolls_sideways_on_a_phone(
+    quiet_server: Server, browser: Browser, name: str
+) -> None:
+    with visit(browser, width=390, height=844) as reader:
+        page = reader.page
+        view(page, quiet_server, name)
+        done = "suite" if name == "ranks" else "second_text"
+        heading = page.get_by_role("heading", name=text(f"playground.{done}", "en"))
+        expect(heading).to_be_visible(timeout=LOADED_MS)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert not reader.outside
+
+
+def test_a_shared_link_opens_the_same_page(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        view(page, quiet_server, "compare")
+        other = page.get_by_role("textbox", name=text("playground.other", "en"))
+        other.fill("A dog named Max.")
+        other.press("Control+Enter")
+        strips = page.get_by_role("listbox")
+        expect(strips.nth(1)).to_have_text("A dog named Max.", timeout=LOADED_MS)
+        page.get_by_text(text("playground.share_link", "en")).click()
+        link = page.get_by_test_id("stCode").first
+        expect(link).to_contain_text("/playground?play=", timeout=LOADED_MS)
+        address = link.inner_text().strip()
+    with visit(browser) as reader:
+        reader.page.goto(address)
+        strips = reader.page.get_by_role("listbox")
+        expect(strips.nth(1)).to_have_text("A dog named Max.", timeout=LOADED_MS)
         assert not reader.outside
         assert not reader.errors

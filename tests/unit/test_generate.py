@@ -19,6 +19,7 @@ from tinysae.model.generate import (
     generate_stream,
     next_token_probs,
     prepare_prompt,
+    sample_seed,
 )
 from tinysae.model.logprobs import token_stats
 from tinysae.model.sources import LoadedModel
@@ -343,3 +344,54 @@ def test_two_runs_of_a_page_at_once_write_one_text(tiny_model: LoadedModel) -> N
         list(pool.map(write, range(4)))
     assert writing.ids == expected
     assert writing.text == tiny_model.decode(expected)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"repetition_penalty": 1.3},
+        {"repetition_penalty": 1.3, "temperature": 0},
+        {"freq_penalty": 0.7, "temperature": 0.8},
+        {"repetition_penalty": 1.2, "freq_penalty": 0.4, "top_k": 30},
+        {"top_p": 0.8, "temperature": 1.4},
+    ],
+)
+def test_text_is_that_of_transformer_lens(
+    tiny_model: LoadedModel, changes: dict[str, Any]
+) -> None:
+    settings = GenerateSettings(max_new_tokens=30, seed=3, **ENDLESS, **changes)
+    prompt = tiny_model.encode(PROMPT)
+    ids, _ = written(generate_stream(tiny_model, prompt, settings))
+    torch.manual_seed(3)
+    theirs: Any = tiny_model.bridge.generate(
+        tiny_model.to_input(prompt),
+        max_new_tokens=30,
+        stop_at_eos=False,
+        temperature=settings.temperature,
+        top_k=settings.top_k or None,
+        top_p=None if settings.top_p == 1 else settings.top_p,
+        repetition_penalty=settings.repetition_penalty,
+        freq_penalty=settings.freq_penalty,
+        return_type="tokens",
+        verbose=False,
+    )
+    assert ids == theirs[0, 1 + len(prompt) :].tolist()
+
+
+def test_samples_have_seeds_of_their_own_and_the_first_has_the_given_one() -> None:
+    seeds = [sample_seed(42, sample) for sample in range(10)]
+    assert seeds[0] == 42
+    assert len(set(seeds)) == 10
+    assert seeds == [sample_seed(42, sample) for sample in range(10)]
+    assert not set(seeds) & {sample_seed(43, sample) for sample in range(10)}
+    for sample in range(10):
+        GenerateSettings(seed=sample_seed(2**53 - 1, sample))
+
+
+def test_the_start_of_a_long_text_can_be_kept_instead(tiny_model: LoadedModel) -> None:
+    text = "Once upon a time 한국어 " * 20
+    ids = tiny_model.encode(text)
+    prompt = prepare_prompt(tiny_model, text, 20, keep="start")
+    assert list(prompt.ids) == ids[: len(prompt.ids)]
+    assert prompt.n_cut == len(ids) - len(prompt.ids)
+    assert text.startswith(tiny_model.decode(prompt.ids))

@@ -81,7 +81,7 @@ def test_probabilities_of_every_position_sum_to_one(tiny_model: LoadedModel) -> 
 def test_text_of_no_tokens_has_no_figures(tiny_model: LoadedModel) -> None:
     stats = token_stats(tiny_model, [])
     assert len(stats) == 0
-    assert stats.top_ids.shape == (0, 5)
+    assert stats.top_ids.shape == (0, 10)
 
 
 def test_text_that_fills_the_context_is_read_and_one_more_token_refused(

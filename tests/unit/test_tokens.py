@@ -13,7 +13,7 @@ from tinysae.model.sources import LoadedModel
 from tinysae.numbers import ordinal, percent, signed
 from tinysae.palette import DIVERGING, SEQUENTIAL, contrast
 from tinysae.ui import tokens as strips
-from tinysae.ui.playground import heatmap_tokens
+from tinysae.ui.play_heatmap import heatmap_tokens
 from tinysae.ui.tokens import StripToken, pack
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"

@@ -18,6 +18,9 @@ HANGUL = re.compile("[\uac00-\ud7a3]")
 WITHOUT_HANGUL = {
     "common.app_name": "a name",
     "playground.prompt_default": "the embedded model reads English",
+    "playground.other_default": "the embedded model reads English",
+    "playground.suite_top_1": "a name",
+    "playground.suite_top_5": "a name",
     "playground.top_k": "a name",
     "playground.top_p": "a name",
     "features.column_f1": "a symbol",

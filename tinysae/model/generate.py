@@ -25,11 +25,18 @@ MAX_PROMPT_CHARACTERS = 200_000
 # context is full, or because somebody pressed Stop.
 StopReason = Literal["eos", "length", "context", "stopped"]
 
+# Which part of a text that does not fit is read.
+Keep = Literal["end", "start"]
+
+MAX_SAMPLES = 10
+
 # Accepted by `GenerateSettings`: field -> (lowest, highest).
 BOUNDS: dict[str, tuple[float, float]] = {
     "temperature": (0.0, 2.0),
     "top_k": (0, 1_000_000),
     "top_p": (0.01, 1.0),
+    "repetition_penalty": (1.0, 3.0),
+    "freq_penalty": (0.0, 3.0),
     "max_new_tokens": (1, 1000),
     # The largest integer that a browser's number holds exactly.
     "seed": (0, 2**53 - 1),
@@ -51,6 +58,12 @@ class GenerateSettings:
     """Only the k likeliest tokens can be drawn; 0 keeps all."""
     top_p: float = 1.0
     """Only the smallest set of likeliest tokens that reaches p can be drawn."""
+    repetition_penalty: float = 1.0
+    """Logits of tokens that are there already are divided by it where positive and
+    multiplied where negative; 1 changes nothing (CTRL, arXiv:1909.05858)."""
+    freq_penalty: float = 0.0
+    """Taken off a token's logit, after the temperature, for each time it is there
+    already; 0 changes nothing."""
     max_new_tokens: int = 64
     """Stop after this many tokens."""
     seed: int = 42
@@ -85,52 +98,114 @@ class Prompt:
     """A text as the model reads it.
 
     Attributes:
-        ids: what is read: the last tokens of the text, without BOS.
-        n_cut: how many tokens were left out at the start because they do not fit.
+        ids: what is read of the text, without BOS.
+        n_cut: how many tokens were left out because they do not fit.
         special: special tokens typed in the text, which are read as plain text.
+        kept: which part of a text that does not fit is read: its end or its start.
+        has_surrogates: the text had halves of characters, which are read as U+FFFD.
     """
 
     ids: tuple[int, ...]
     n_cut: int
     special: tuple[str, ...]
+    kept: Keep = "end"
+    has_surrogates: bool = False
 
 
-def prepare_prompt(model: "LoadedModel", text: str, max_new_tokens: int) -> Prompt:
+def prepare_prompt(
+    model: "LoadedModel", text: str, max_new_tokens: int, keep: Keep = "end"
+) -> Prompt:
     """`text` as ids that fit the context.
 
-    A text that fits is never cut. From one that does not, the end is kept, and room is
+    A text that fits is never cut. From one that does not, `keep` is kept, and room is
     left for `max_new_tokens`, though for no more than half of the context.
 
     Raises:
         InputError: more than `MAX_PROMPT_CHARACTERS`.
     """
+    ids = _checked_ids(model, text)
+    n_kept = len(ids)
+    if n_kept > model.n_ctx - 1:
+        n_kept = model.n_ctx - 1 - min(max_new_tokens, model.n_ctx // 2)
+    return _cut(model, text, ids, n_kept, keep)
+
+
+def prompt_with_room(model: "LoadedModel", text: str, n_room: int) -> Prompt:
+    """`text` as ids that leave room for `n_room` more; what does not fit is left out at
+    the start.
+
+    Raises:
+        InputError: more than `MAX_PROMPT_CHARACTERS`.
+    """
+    ids = _checked_ids(model, text)
+    n_kept = min(len(ids), max(model.n_ctx - 1 - n_room, 0))
+    return _cut(model, text, ids, n_kept, "end")
+
+
+def _checked_ids(model: "LoadedModel", text: str) -> list[int]:
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise InputError(
             "text_too_long", n=f"{len(text):,}", limit=f"{MAX_PROMPT_CHARACTERS:,}"
         )
-    ids = model.encode(text)
+    return model.encode(text)
+
+
+def _cut(
+    model: "LoadedModel", text: str, ids: list[int], n_kept: int, keep: Keep
+) -> Prompt:
     special = tuple(token for token in model.special_tokens if token in text)
-    n_kept = len(ids)
-    if n_kept > model.n_ctx - 1:
-        n_kept = model.n_ctx - 1 - min(max_new_tokens, model.n_ctx // 2)
+    surrogates = any("\ud800" <= character <= "\udfff" for character in text)
     n_cut = len(ids) - n_kept
     if n_cut:
-        # Not in the middle of a character: its first bytes would be gone.
+        # Not in the middle of a character: its other bytes would be gone.
         pieces = model.token_texts(ids)
-        while n_cut < len(ids) and not pieces[n_cut - 1]:
-            n_cut += 1
-    return Prompt(ids=tuple(ids[n_cut:]), n_cut=n_cut, special=special)
+        if keep == "start":
+            while n_kept and not pieces[n_kept - 1]:
+                n_kept -= 1
+            kept = ids[:n_kept]
+        else:
+            while n_cut < len(ids) and not pieces[n_cut - 1]:
+                n_cut += 1
+            kept = ids[n_cut:]
+    else:
+        kept = ids
+    return Prompt(tuple(kept), len(ids) - len(kept), special, keep, surrogates)
 
 
-def next_token_probs(logits: "Tensor", settings: GenerateSettings) -> "Tensor":
+def sample_seed(seed: int, sample: int) -> int:
+    """The seed of one of several samples; the first one's is `seed` itself."""
+    if sample == 0:
+        return seed
+    import numpy as np
+
+    # Its result is promised to stay the same from version to version.
+    state = np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64)
+    return int(state[0]) % int(BOUNDS["seed"][1] + 1)
+
+
+def next_token_probs(
+    logits: "Tensor", settings: GenerateSettings, seen: Sequence[int] = ()
+) -> "Tensor":
     """The distribution the next token is drawn from, [d_vocab]; cut tokens have 0.
 
-    `logits` [d_vocab] may as well be log-probs. Temperature comes first, then top-k,
-    then top-p on what is left, as in Hugging Face and TransformerLens.
+    `logits` [d_vocab] may as well be log-probs as long as there is no repetition
+    penalty. The penalties are TransformerLens's: for repetition first, then the
+    temperature, for frequency, then top-k, then top-p on what is left.
+
+    Args:
+        logits: of the position whose next token is drawn.
+        settings: how it is drawn.
+        seen: every token before it, BOS included; only the penalties need it.
     """
     import torch
 
     logits = logits.float()
+    if settings.repetition_penalty != 1 and seen:
+        logits = logits.clone()
+        known = torch.tensor(sorted(set(seen)), device=logits.device)
+        scores = logits[known]
+        penalty = settings.repetition_penalty
+        logits[known] = torch.where(scores > 0, scores / penalty, scores * penalty)
     if settings.temperature == 0:
         probs = torch.zeros_like(logits)
         probs[logits.argmax()] = 1.0
@@ -138,6 +213,9 @@ def next_token_probs(logits: "Tensor", settings: GenerateSettings) -> "Tensor":
     # With the maximum at 0 a small temperature underflows to 0 rather than to inf/inf.
     # One that is 0 itself in float32 would still give 0/0.
     scores = (logits - logits.max()) / max(settings.temperature, 1e-30)
+    if settings.freq_penalty and seen:
+        counts = torch.tensor(seen, device=scores.device)
+        scores -= settings.freq_penalty * counts.bincount(minlength=len(scores))
     if 0 < settings.top_k < len(scores):
         kept = scores.topk(settings.top_k).indices
         cut = torch.full_like(scores, -torch.inf)
@@ -188,6 +266,7 @@ def _generate(
     if "logits_to_keep" in inspect.signature(model.plain.forward).parameters:
         arguments["logits_to_keep"] = 1
     n_read = 0
+    seen: list[int] = tokens[0].tolist()
     for _ in range(settings.max_new_tokens):
         if stop is not None and stop():
             return "stopped"
@@ -196,10 +275,12 @@ def _generate(
             return "context"
         with running(model, tokens.numel()):
             logits = model.plain(tokens, **arguments).logits[0, -1]
-        token_id = _drawn(next_token_probs(logits.cpu(), settings), settings, generator)
+        probs = next_token_probs(logits.cpu(), settings, seen)
+        token_id = _drawn(probs, settings, generator)
         if settings.stop_at_eos and token_id in model.eos_ids:
             return "eos"
         yield token_id
+        seen.append(token_id)
         tokens = torch.tensor([[token_id]], device=tokens.device)
     return "length"
 

@@ -1,5 +1,6 @@
 """How likely the model found each token of a text, and what it would have preferred."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,10 +42,34 @@ class TokenStats:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def surprise(self) -> NDArray[np.float32]:
+        """Minus the base-2 logarithm of each token's probability, in bits, [n]."""
+        return -self.log_prob / np.float32(math.log(2))
+
+    @property
+    def mean_loss(self) -> float:
+        """The cross-entropy of the text, in nats a token."""
+        return float(-self.log_prob.mean(dtype=np.float64))
+
+    @property
+    def perplexity(self) -> float:
+        """e to the mean loss."""
+        return math.exp(min(self.mean_loss, 700.0))
+
 
 def log_probs(model: "LoadedModel", tokens: "Tensor") -> "Tensor":
     """Log-probs [batch, pos, d_vocab] of what follows each of `tokens` [batch, pos]."""
     return logits(model, tokens).float().log_softmax(-1)
+
+
+def next_logits(model: "LoadedModel", ids: Sequence[int]) -> "Tensor":
+    """Logits [d_vocab] of the token after BOS and `ids`.
+
+    Raises:
+        InputError: `ids` do not fit the context.
+    """
+    return logits(model, model.to_input(ids))[0, -1].float()
 
 
 def next_log_probs(model: "LoadedModel", ids: Sequence[int]) -> "Tensor":
@@ -56,7 +81,7 @@ def next_log_probs(model: "LoadedModel", ids: Sequence[int]) -> "Tensor":
     return log_probs(model, model.to_input(ids))[0, -1]
 
 
-def token_stats(model: "LoadedModel", ids: Sequence[int], top: int = 5) -> TokenStats:
+def token_stats(model: "LoadedModel", ids: Sequence[int], top: int = 10) -> TokenStats:
     """`TokenStats` of `ids`, read after BOS.
 
     Raises:

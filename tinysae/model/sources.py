@@ -82,12 +82,12 @@ class LoadedModel:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, without BOS; special tokens in it are plain text."""
-        return self.backend.encode(_encodable(text), add_special_tokens=False).ids
+        return self.backend.encode(encodable(text), add_special_tokens=False).ids
 
     def encode_many(self, texts: Iterable[str]) -> list[list[int]]:
         """`encode` of each text, on all cores."""
         encodings = self.backend.encode_batch_fast(
-            [_encodable(text) for text in texts], add_special_tokens=False
+            [encodable(text) for text in texts], add_special_tokens=False
         )
         return [encoding.ids for encoding in encodings]
 
@@ -102,6 +102,20 @@ class LoadedModel:
         token that completes it; the tokens before it hold the empty string.
         """
         return token_texts(self.text_stream(), ids)
+
+    def token_text(self, token_id: int) -> str:
+        """The text of a token by itself, never empty.
+
+        Bytes that are no character are said in hexadecimal, and a number without a text
+        (an embedding may be larger than its vocabulary) as that number.
+        """
+        if self.token_bytes is None:
+            return self.decode([token_id]) or f"<{token_id}>"
+        raw = self.token_bytes[token_id]
+        try:
+            return raw.decode() or f"<{token_id}>"
+        except UnicodeDecodeError:
+            return f"<{raw.hex(' ').upper()}>"
 
     def text_stream(self) -> TextStream:
         """A fresh `TextStream`, for text that is shown while it is written."""
@@ -374,7 +388,7 @@ def _ids(*candidates: int | Sequence[int] | None) -> list[int]:
     return ids
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """`text` with lone surrogates, which no encoding has, as U+FFFD."""
     try:
         text.encode()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -24,6 +24,7 @@ __all__ = [
     "Page",
     "empty_state",
     "language",
+    "note",
     "page_link",
     "page_setup",
     "plain",
@@ -53,6 +54,15 @@ _CSS = """
     [data-testid="stMainBlockContainer"] { padding: 3rem 1rem 3rem; }
   }
   h1, h2, h3 { text-wrap: balance; }
+  /* Streamlit's captions, chosen buttons and, in the dark, primary buttons have less
+     contrast than WCAG AA's 4.5:1. */
+  [data-testid="stCaptionContainer"] {
+    color: light-dark(#5F6A68, #9AA5A3) !important; opacity: 1 !important;
+  }
+  [data-testid="stCaptionContainer"] :is(p, span) { color: inherit !important; }
+  button[data-selected="true"] p { color: light-dark(#084F49, #86E8D7); }
+  button[kind^="primary"] { color: light-dark(#FFFFFF, #04100E) !important; }
+  button[kind^="primary"] :is(p, span) { color: inherit !important; }
   /* Korean breaks between words, not inside them. */
   [data-testid="stMarkdownContainer"] :is(p, li), [data-testid="stHeading"] * {
     word-break: keep-all; overflow-wrap: anywhere;
@@ -149,6 +159,11 @@ def plain(text: str) -> str:
         "&nbsp;" * (len(line) - len(line.lstrip(" \t"))) + line.lstrip(" \t")
         for line in lines
     )
+
+
+def note(sentence: str, place: Any = st) -> None:
+    """A small remark, in the full colour of text: `st.caption` is too pale for AA."""
+    place.markdown(f":small[{plain(sentence)}]")
 
 
 def _escaped(text: str) -> str:

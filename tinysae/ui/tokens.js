@@ -53,9 +53,11 @@ function draw(root, strip, select) {
   list.role = "listbox";
   list.ariaLabel = strip.label;
   list.dir = "auto";
+  if (strip.spaces) list.classList.add("spaces");
   const spans = strip.tokens.map(([text, step, highlighted, details], index) => {
     const span = addToken(list, "span", "token", text);
     if (step !== null) span.classList.add(strip.scale + step);
+    if (strip.spaces && text.startsWith(" ")) span.classList.add("space");
     if (highlighted) span.classList.add("highlighted");
     span.role = "option";
     span.tabIndex = index ? -1 : 0;

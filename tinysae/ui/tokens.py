@@ -7,14 +7,17 @@ Space selects, Escape closes the card.
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from streamlit.components.v2 import component
 
 from tinysae.palette import DIVERGING, SEQUENTIAL, Scale, ink_on
 from tinysae.ui.i18n import t
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ScaleName = Literal["sequential", "diverging"]
 SCALES: dict[ScaleName, Scale] = {"sequential": SEQUENTIAL, "diverging": DIVERGING}
@@ -46,6 +49,8 @@ def token_strip(
     high: float,
     legend: str | None,
     selectable: bool = False,
+    ends: tuple[str, str] | None = None,
+    spaces: bool = False,
 ) -> int | None:
     """Draw `tokens`; with `selectable`, the position of the one that was clicked.
 
@@ -59,9 +64,18 @@ def token_strip(
             readers; None draws no scale.
         selectable: a click, Enter or Space selects a token. The selection stays until
             the tokens change.
+        ends: what the scale says at its ends instead of `low` and `high`.
+        spaces: mark every space, and where each token begins.
     """
     packed, fingerprint = pack(
-        tokens, scale=scale, low=low, high=high, legend=legend, selectable=selectable
+        tokens,
+        scale=scale,
+        low=low,
+        high=high,
+        legend=legend,
+        selectable=selectable,
+        ends=ends,
+        spaces=spaces,
     )
     result = _COMPONENT(key=key, data=packed, on_selected_change=lambda: None)
     return _selected(result.get("selected"), fingerprint, len(tokens))
@@ -75,6 +89,8 @@ def pack(
     high: float,
     legend: str | None,
     selectable: bool = False,
+    ends: tuple[str, str] | None = None,
+    spaces: bool = False,
 ) -> tuple[bytes, int]:
     """What `tokens.js` draws, as deflated JSON, and its fingerprint.
 
@@ -85,8 +101,9 @@ def pack(
     data = {
         "label": legend or t("tokens.label"),
         "legend": legend,
-        "low": _number(low),
-        "high": _number(high),
+        "low": ends[0] if ends else _number(low),
+        "high": ends[1] if ends else _number(high),
+        "spaces": spaces,
         "scale": scale[0],
         "steps": len(colours),
         "selectable": selectable,
@@ -102,6 +119,48 @@ def pack(
     }
     fingerprint = zlib.crc32(_compact(data))
     return zlib.compress(_compact({**data, "fingerprint": fingerprint})), fingerprint
+
+
+def circuitsvis_log_probs(
+    tokens: "Tensor", log_probs: "Tensor", to_string: Callable[[int], str]
+) -> str:
+    """CircuitsVis's `token_log_probs` as the body of an HTML document; see `framed`.
+
+    Args:
+        tokens: BOS and the text, [1 + n].
+        log_probs: of what follows each of them, [1 + n, d_vocab].
+        to_string: the text of a token.
+    """
+    from circuitsvis.logits import token_log_probs
+
+    return _inlined(token_log_probs(tokens, log_probs, to_string).local_src)
+
+
+def circuitsvis_attention(tokens: Sequence[str], attention: "Tensor") -> str:
+    """CircuitsVis's `attention_heads` as the body of an HTML document.
+
+    Args:
+        tokens: BOS and the text, 1 + n of them.
+        attention: of each head, [head, 1 + n, 1 + n].
+    """
+    from circuitsvis.attention import attention_heads
+
+    # Three digits say all that a colour can.
+    rounded = [
+        [[round(value, 3) for value in row] for row in head]
+        for head in attention.tolist()
+    ]
+    return _inlined(attention_heads(rounded, list(tokens)).local_src)
+
+
+def _inlined(source: str) -> str:
+    """CircuitsVis's HTML with its library in it, such that no token can end its script.
+
+    `str()` of what it returns would fetch the library from another host instead.
+    """
+    head, call, properties = source.rpartition("CircuitsVis.render(")
+    properties, end, tail = properties.rpartition("</script>")
+    return head + call + properties.replace("<", "\\u003c") + end + tail
 
 
 def _compact(data: Any) -> bytes:
