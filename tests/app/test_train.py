@@ -356,8 +356,8 @@ def test_the_expansion_factor_is_another_way_to_say_d_sae(
     while not cache.warm_up_state().done:
         time.sleep(0.05)
     app.run()
-    assert app.selectbox(key="look_expansion_factor").value == 4
-    app.selectbox(key="look_expansion_factor").set_value(8).run()
+    assert app.selectbox(key="look_expansion_factor_1024").value == 4
+    app.selectbox(key="look_expansion_factor_1024").set_value(8).run()
     assert app.number_input(key="look_d_sae").value == 8 * 256
     press(app, "train.start")
     assert started[0].d_sae == 8 * 256

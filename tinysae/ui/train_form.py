@@ -148,22 +148,23 @@ def _expansion_factor(preset: str, values: dict[str, Any]) -> None:
     if d_in is None:
         return
     factor = values["d_sae"] / d_in
+    # Another d_sae, another widget: a browser that has not heard of it yet would
+    # otherwise repeat the old factor, as if somebody had chosen it.
+    key = f"{preset}_expansion_factor_{values['d_sae']}"
 
     def choose() -> None:
-        chosen = st.session_state[f"{preset}_expansion_factor"]
+        chosen = st.session_state[key]
         if chosen in EXPANSION_FACTORS:
             st.session_state[f"{preset}_d_sae"] = chosen * d_in
 
-    st.session_state[f"{preset}_expansion_factor"] = (
-        int(factor) if factor in EXPANSION_FACTORS else None
-    )
+    is_one = factor in EXPANSION_FACTORS
     st.selectbox(
         t("train.expansion_factor"),
         EXPANSION_FACTORS,
-        index=None,
+        index=EXPANSION_FACTORS.index(int(factor)) if is_one else None,
         placeholder=f"{factor:g}",
         format_func=lambda times: f"{times} × {d_in} = {times * d_in:,}",
-        key=f"{preset}_expansion_factor",
+        key=key,
         on_change=choose,
         help=t("train.expansion_factor_help"),
     )
