@@ -97,7 +97,7 @@ KILLS_A_RUN: tuple[Place, ...] = (
     *("checkpoint", "training"),
 )
 FULL_AT: list[Place] = ["training", "checkpoint", "evaluating", "indexing", "norm"]
-LIFE = ("starting", "norm", "training", "evaluating", "indexing")
+LIFE = ("starting", "norm", "training", "evaluating", "indexing", "labelling")
 # How long a state without counted work lasts, and how old a status may be.
 JITTER_S = {"starting": 2.0}
 STATUS_AGE_S = 0.4
