@@ -147,14 +147,17 @@ def _expansion_factor(preset: str, values: dict[str, Any]) -> None:
     d_in = _hook_widths(values["model_name"]).get(values["hook_name"])
     if d_in is None:
         return
-    factor = values["d_sae"] / d_in
-    # Another d_sae, another widget: a browser that has not heard of it yet would
-    # otherwise repeat the old factor, as if somebody had chosen it.
-    key = f"{preset}_expansion_factor_{values['d_sae']}"
+    d_sae = values["d_sae"]
+    factor = d_sae / d_in
+    # Another d_sae, another widget.
+    key = f"{preset}_expansion_factor_{d_sae}"
 
     def choose() -> None:
         chosen = st.session_state[key]
-        if chosen in EXPANSION_FACTORS:
+        # A browser that has not heard of a new d_sae yet repeats the old one's factor,
+        # as if somebody had chosen it.
+        is_old = st.session_state[f"{preset}_d_sae"] != d_sae
+        if chosen in EXPANSION_FACTORS and not is_old:
             st.session_state[f"{preset}_d_sae"] = chosen * d_in
 
     is_one = factor in EXPANSION_FACTORS
