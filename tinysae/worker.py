@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -174,7 +174,7 @@ def has_newest_sae(run: Run) -> bool:
 
 def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     """Trains to the end or to a stop; the SAE is saved either way."""
-    from tinysae.sae.engine import DENSE_STEP, EngineChoice
+    from tinysae.sae.engine import DENSE, DENSE_STEP, EngineChoice
     from tinysae.sae.train import SAETraining
 
     config = run.config
@@ -193,10 +193,12 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         if not training.estimate_norm(reporter.reached):
             return False
     made_with |= training.engine.to_json()
-    # What it was when the run began, as the engine.
-    dense = run.made_with().get(DENSE_STEP) or round(training.dense_step_seconds(), 4)
-    write_made_with(run, {**made_with, DENSE_STEP: dense})
+    # Of when the run began, as the engine; SAELens's own step is its own measure.
+    if training.engine.name != DENSE and DENSE_STEP not in made_with:
+        made_with[DENSE_STEP] = round(training.dense_step_seconds(), 4)
+    write_made_with(run, made_with)
     with (
+        closing(training),
         MetricsLog[StepMetrics](run.metrics_path) as rows,
         MetricsLog[EvalMetrics](run.evals_path) as evals,
     ):
@@ -221,7 +223,6 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         to_the_end = training.run(progress)
         reporter.end(n_tokens=training.n_steps * batch)
         keeper.keep()
-    training.close()
     with staged_folder(run.sae_dir) as stage:
         training.save(stage)
     return to_the_end
