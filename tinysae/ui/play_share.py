@@ -13,7 +13,7 @@ from tinysae.model.ranks import answers_in
 from tinysae.model.state import State, packed, unpacked
 from tinysae.ui.i18n import language, link_parameters, t
 from tinysae.ui.page import note, plain, shown_errors
-from tinysae.ui.play_heatmap import colour_steps
+from tinysae.ui.play_heatmap import choose_text, colour_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,30 +92,41 @@ def _python(model: LoadedModel, state: State) -> str:
 
 
 def _show_files(model: LoadedModel, state: State, samples: Sequence[Writing]) -> None:
-    from tinysae.heatmap_file import stats_csv, stats_html
-    from tinysae.model.logprobs import token_stats
-    from tinysae.ui.play_heatmap import choose_text
-
+    """The text's figures as files, made when they are asked for."""
     n_new = state.settings.max_new_tokens
     prompt = prepare_prompt(model, state.prompt, n_new, state.keep)
     ids, _ = choose_text(prompt, samples, key="_which_file")
     if not ids:
         note(t("playground.prompt_empty"))
         return
-    stats = token_stats(model, ids)
-    legend = t(f"playground.legend_{state.colour}")
-    steps = colour_steps(stats, state.colour)
-    document = stats_html(model, stats, steps, legend, language())
+    spoken, legend = language(), t(f"playground.legend_{state.colour}")
+
+    def table() -> bytes:
+        from tinysae.heatmap_file import stats_csv
+        from tinysae.model.logprobs import token_stats
+
+        stats = token_stats(model, ids)
+        return stats_csv(model, stats).encode("utf-8-sig", "replace")
+
+    def document() -> bytes:
+        from tinysae.heatmap_file import stats_html
+        from tinysae.model.logprobs import token_stats
+
+        stats = token_stats(model, ids)
+        steps = colour_steps(stats, state.colour)
+        page = stats_html(model, stats, steps, legend, spoken)
+        return page.encode("utf-8", "replace")
+
     with st.container(horizontal=True):
         st.download_button(
             t("playground.download_csv"),
-            stats_csv(model, stats).encode("utf-8-sig", "replace"),
+            table,
             "tokens.csv",
             "text/csv",
         )
         st.download_button(
             t("playground.download_html"),
-            document.encode("utf-8", "replace"),
+            document,
             "heatmap.html",
             "text/html",
         )
