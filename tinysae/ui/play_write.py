@@ -45,8 +45,8 @@ _STORY = (
     '<div style="font-size:.875rem;margin-top:.35rem">{ended}</div></div>'
 )
 _STORIES = (
-    '<div style="display:grid;gap:1rem 2rem;'
-    'grid-template-columns:repeat(auto-fill,minmax(min(18rem,100%),1fr))">{all}</div>'
+    '<div style="display:grid;gap:1rem 1.5rem;'
+    'grid-template-columns:repeat(auto-fill,minmax(min(13rem,100%),1fr))">{all}</div>'
 )
 
 
