@@ -190,7 +190,7 @@ def embedded(key: str, folder: Path) -> str:
     return text(f"error.{key}", "en", path=str(folder))
 
 
-def test_without_the_model_home_and_playground_say_so_until_it_is_back(
+def test_without_the_model_pages_that_need_it_say_so_until_it_is_back(
     checkout: Path, tmp_path: Path, browser: Browser
 ) -> None:
     said = embedded("storybook_damaged", checkout / ASSETS / "storybook")
@@ -199,11 +199,13 @@ def test_without_the_model_home_and_playground_say_so_until_it_is_back(
         visit(browser) as reader,
     ):
         with damaged(checkout, "storybook/model.safetensors"):
-            for name in ("home", "playground"):
+            for name in ("home", "playground", "train"):
                 open_page(reader.page, cold, name)
                 expect_said(reader, said)
-            expect_works(reader, cold, "train", "features")
-        expect_works(reader, cold, "playground")
+            expect(awaited(reader.page, "train")).to_be_disabled(timeout=LOADED_MS)
+            expect_works(reader, cold, "features")
+        expect_works(reader, cold, "playground", "train")
+        expect(awaited(reader.page, "train")).to_be_enabled(timeout=LOADED_MS)
 
 
 def test_without_its_showcase_home_says_so_and_the_rest_works(

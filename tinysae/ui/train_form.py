@@ -21,7 +21,7 @@ from tinysae.retired import RETIRED
 from tinysae.sae.estimate import Estimate, Speed, check_memory, estimate
 from tinysae.ui import cache
 from tinysae.ui.i18n import language, t
-from tinysae.ui.page import plain, shown_errors
+from tinysae.ui.page import plain
 from tinysae.ui.train_words import duration_range, gigabytes, rate_range
 
 # One text exists so far: a choice of one would be a widget that does nothing.
@@ -217,6 +217,8 @@ def _show_estimate(config: TrainConfig) -> Estimate | None:
 def _speed(config: TrainConfig) -> Speed | None:
     if not cache.warm_up_state().done:
         return None
+    # First, so that a model that cannot be loaded is said by the form itself.
+    cache.loaded_model(config.model_name)
     return cache.speed(config.model_name, config.hook_name)
 
 
@@ -225,9 +227,13 @@ def _until_measured(config: TrainConfig) -> None:
     is_warm = cache.warm_up_state().done
     # As tall as the estimate, so that nothing under it moves when that comes.
     st.markdown(t("train.measuring" if is_warm else "train.estimate_later"))
-    with shown_errors():
-        if _speed(config) is not None:
-            st.rerun()
+    try:
+        is_over = _speed(config) is not None
+    except TinysaeError:
+        # The form says it, and Start is out of reach.
+        is_over = True
+    if is_over:
+        st.rerun()
 
 
 def _show_retired() -> None:
