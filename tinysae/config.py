@@ -52,6 +52,17 @@ MATRYOSHKA: tuple[Architecture, ...] = ("matryoshka_batchtopk",)
 COSINES: tuple[Scheduler, ...] = ("cosineannealing", "cosineannealingwarmrestarts")
 
 
+class TextChoice(NamedTuple):
+    """Which text, and how it is read; the fields of `TrainConfig` explain each."""
+
+    path: str
+    is_tokenized: bool = False
+    column: str = ""
+    subset: str = ""
+    split: str = "train"
+    streaming: bool = True
+
+
 class Setting(NamedTuple):
     """The words and the bounds of one field."""
 
