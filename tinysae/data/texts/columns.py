@@ -13,16 +13,21 @@ Kind = Literal["text", "tokens", "other"]
 TEXT_NAMES = ("text", "content", "story", "document", "body", "article", "sentence")
 TOKEN_NAMES = ("input_ids", "tokens", "token_ids", "ids")
 MAX_NAMED = 20
+MAX_TOKEN = (1 << 63) - 1
 
 
 def kind_of(value: Any) -> Kind:
     """What a value of a row is to a model."""
     if isinstance(value, str):
         return "text"
-    is_list = isinstance(value, list) and bool(value)
-    if is_list and all(type(token) is int for token in value[:8]):
+    if isinstance(value, list) and value and all(map(_is_token, value)):
         return "tokens"
     return "other"
+
+
+def _is_token(value: Any) -> bool:
+    # Whether a model has it is another question; that it fits 64 bits is this one.
+    return type(value) is int and -MAX_TOKEN <= value <= MAX_TOKEN
 
 
 def column_of(columns: Mapping[str, Kind], choice: TextChoice) -> str:
