@@ -28,6 +28,7 @@ MAX_PATH_CHARACTERS = 1024
 # TinyStories' own files, and many like them, part their stories by it.
 SEPARATOR = "<|endoftext|>"
 READ_BYTES = 1 << 20
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # A row that is longer is no text that anybody wrote, and would fill the memory.
 MAX_ROW_BYTES = 1 << 28
 # Lines that no JSON can be read from are passed over while they are few: a torn last
@@ -103,7 +104,7 @@ class Files(Text):
             document = None
             if row is not None:
                 if not column:
-                    kinds = {str(name): kind_of(value) for name, value in row.items()}
+                    kinds = {name: kind_of(value) for name, value in row.items()}
                     column = column_of(kinds, self._choice)
                 value = row.get(column)
                 if value is None:
@@ -168,6 +169,8 @@ def plain_text(file: Path) -> Iterator[str]:
     with file.open("rb") as source:
         while True:
             part = source.read(READ_BYTES)
+            if not done and part.startswith(UTF16):
+                raise DamagedError("text_not_utf8", file=file.name, byte=0)
             if b"\0" in part:
                 raise DamagedError("text_binary", file=file.name)
             try:
@@ -220,7 +223,7 @@ def _line(source: BinaryIO) -> bytes:
     return source.readline(MAX_ROW_BYTES + 1)
 
 
-def _object(line: bytes) -> dict[Any, Any] | None:
+def _object(line: bytes) -> dict[str, Any] | None:
     try:
         row = json.loads(line)
     # Brackets within brackets without end are a RecursionError.
