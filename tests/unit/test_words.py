@@ -37,6 +37,7 @@ ERRORS = {
     "MissingError",
     "DamagedError",
     "BusyError",
+    "NetworkError",
 }
 
 
