@@ -47,6 +47,8 @@ def test_tutorial_model_is_downloaded_played_with_trained_on_and_explored(
     for name in ("EVALUATION_TOKENS", "INDEX_TOKENS", "CONCEPT_TOKENS"):
         monkeypatch.setattr(worker, name, 2048)
     monkeypatch.setattr(worker.os, "nice", lambda _: 0)
+    monkeypatch.setattr(worker, "LOOKS_PER_RUN", 1)
+    monkeypatch.setattr(worker, "LOOK_CONTEXTS", 1)
     page = open_page("pages/playground.py")
     page.selectbox(key="_model").set_value(SOURCE).run()
     assert not page.exception
