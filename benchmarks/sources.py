@@ -1,13 +1,20 @@
-"""Any text and any model: what reading them our way costs.
+"""Any model and any text: what our way costs beside the libraries' own.
 
     python benchmarks/sources.py [--repeats N] [--tokens N]
 
-Tokens a second from text to activations, everything included (reading or writing the
-text, tokenizing, packing, the model up to the hook), over those of Hugging Face's own
-model on token ids that lie ready, stopped at the same place. The two take turns in one
-process; the ratio is of their medians. `storybook` reads its endless stories;
-`tinystories` has the shape of tiny-stories-1L-21M (d_model 1024, 50,257 tokens, random
-weights) and reads a .jsonl file.
+- load_over_transformers: seconds from a folder to the logits of a first sentence, our
+  `load_model` (files checked, hooks verified) over transformers' `from_pretrained` of
+  tokenizer and model. Without a sentence nothing would have been loaded: weights are
+  mapped, and read from the disk when they are used. The larger of the ratios of the
+  embedded model and of random weights in the shape of tiny-stories-1L-21M.
+- activations_ratio_*: tokens a second from text to activations, everything included
+  (reading or writing the text, tokenizing, packing, the model up to the hook), over
+  those of Hugging Face's own model on token ids that lie ready, stopped at the same
+  place. `storybook` reads its endless stories; `tinystories` has the shape of
+  tiny-stories-1L-21M (d_model 1024, 50,257 tokens, random weights) and reads a .jsonl
+  file.
+
+The two of every pair take turns in one process; ratios are of their medians.
 """
 
 import argparse
@@ -33,12 +40,14 @@ from tinysae.config import TextChoice  # noqa: E402
 from tinysae.data.activations import activation_batches  # noqa: E402
 from tinysae.data.corpus import token_chunks  # noqa: E402
 from tinysae.data.storybook import stories  # noqa: E402
+from tinysae.model.forward import logits  # noqa: E402
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, load_model  # noqa: E402
 
 HOOK_NAME = "blocks.0.hook_mlp_out"
 # The tutorial's: tokens of a context, contexts of a forward.
 CONTEXT_SIZE, CONTEXTS_AT_ONCE = 256, 16
 N_STORIES = 20_000
+SENTENCE = "Once upon a time, there was a little girl named Lily."
 HIDDEN_SIZE, N_HEADS = 1024, 16
 
 
@@ -120,13 +129,40 @@ def safe(folder: Path) -> Path:
     return folder
 
 
+def load_ratio(name: str, source: str, folder: Path, repeats: int) -> float:
+    """Our seconds over transformers', from the folder to a sentence's logits."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    def ours() -> None:
+        model = load_model(source)
+        logits(model, model.to_input(model.encode(SENTENCE)))
+
+    def theirs() -> None:
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder)
+        with torch.inference_mode():
+            model(**tokenizer(SENTENCE, return_tensors="pt"))
+
+    took: list[list[float]] = [[], []]
+    for turn in range(repeats + 1):
+        for work, seconds in zip((ours, theirs), took, strict=True):
+            started = time.perf_counter()
+            work()
+            # The first turn of each warms up.
+            if turn:
+                seconds.append(time.perf_counter() - started)
+    mine, its = map(median, took)
+    print(f"{name:14}{mine:>9.3f} s{its:>13.3f} s{mine / its:>8.2f}", flush=True)
+    return mine / its
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=1 << 13)
     options = parser.parse_args()
+    repeats = options.repeats
     figures: dict[str, float] = {}
-    print(f"{'model':14}{'text to activations':>22}{'bare forward':>16}{'ratio':>8}")
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
         (home / "tinystories").mkdir()
@@ -135,21 +171,29 @@ def main() -> None:
                 home / "tinystories", hidden_size=HIDDEN_SIZE, num_heads=N_HEADS
             )
         )
-        file = write_stories(home / "stories.jsonl")
-        for name, source, folder, text, n_tokens in (
+        models = (
             ("storybook", STORYBOOK, STORYBOOK_DIR, TextChoice(STORYBOOK), 8),
-            ("tinystories", str(tiny), tiny, file, 1),
-        ):
-            ours, theirs = rates(
-                source, folder, text, n_tokens * options.tokens, options.repeats
-            )
+            ("tinystories", str(tiny), tiny, write_stories(home / "stories.jsonl"), 1),
+        )
+        print(f"{'model':14}{'load, ours':>11}{'transformers':>15}{'ratio':>8}")
+        figures["load_over_transformers"] = max(
+            load_ratio(name, source, folder, repeats)
+            for name, source, folder, *_ in models
+        )
+        print(
+            f"{'model':14}{'text to activations':>22}{'bare forward':>16}{'ratio':>8}"
+        )
+        for name, source, folder, text, times in models:
+            n_tokens = times * options.tokens
+            ours, theirs = rates(source, folder, text, n_tokens, repeats)
             ratio = median(ours) / median(theirs)
-            figures[f"activations_ratio_{name}"] = round(ratio, 3)
+            figures[f"activations_ratio_{name}"] = ratio
             print(
-                f"{name:14}{median(ours):>15,.0f} tok/s"
-                f"{median(theirs):>10,.0f} tok/s{ratio:>8.2f}"
+                f"{name:14}{median(ours):>16,.0f} tok/s"
+                f"{median(theirs):>10,.0f} tok/s{ratio:>8.2f}",
+                flush=True,
             )
-    print(json.dumps(figures))
+    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
 
 
 if __name__ == "__main__":

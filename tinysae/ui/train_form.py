@@ -20,11 +20,12 @@ from tinysae.retired import RETIRED
 from tinysae.sae.estimate import Estimate, Speed, check_memory, estimate
 from tinysae.ui import cache, text_chooser
 from tinysae.ui.i18n import language, t
+from tinysae.ui.model_chooser import choose_model
 from tinysae.ui.page import plain
 from tinysae.ui.train_words import duration_range, gigabytes, rate_range
 
 # In front, before "all settings": what a first run is likely to change.
-_IN_FRONT = ("architecture", "name")
+_IN_FRONT = ("model_name", "architecture", "name")
 EXPANSION_FACTORS = (1, 2, 4, 8, 16, 32, 64)
 MEASURING_S = 0.5
 
@@ -112,6 +113,8 @@ def _setting_widget(
 ) -> Any:
     setting, value, key = settings()[name], getattr(defaults, name), f"{preset}_{name}"
     label, note = setting.label(language()), setting.help(language())
+    if name == "model_name":
+        return choose_model(value, key=key, label=label, help=t("models.choose_help"))
     if name == "hook_name":
         hooks = _hook_widths(values["model_name"])
         return st.selectbox(
