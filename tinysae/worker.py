@@ -181,7 +181,7 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     engine = EngineChoice.from_json(run.made_with())
     d_in = model.hook_widths.get(config.hook_name, model.d_model)
     check_memory(config, d_in, model.n_parameters)
-    with _quits_when_asked(run):
+    with quits_when_asked(run):
         training = SAETraining(config, model, engine)
         made_with = {**run.made_with(), **provenance(config, model, training.device)}
         write_made_with(run, made_with)
@@ -516,7 +516,7 @@ def _held_out(
 
 def _model(run: Run) -> "LoadedModel":
     write_status(run.path, RunStatus("starting"))
-    with _quits_when_asked(run):
+    with quits_when_asked(run):
         import torch
 
         from tinysae.model.sources import load_model
@@ -529,7 +529,7 @@ def _model(run: Run) -> "LoadedModel":
 
 
 @contextmanager
-def _quits_when_asked(run: Run) -> Iterator[None]:
+def quits_when_asked(run: Run) -> Iterator[None]:
     """While libraries load, which nothing can interrupt and nothing is lost by.
 
     A run that was killed first gets the SAE of its checkpoint.
@@ -586,3 +586,6 @@ def log_to_stderr() -> None:
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    # They name addresses, and those of the hub's storage carry a signature.
+    for talkative in ("httpx", "httpx2", "huggingface_hub"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)
