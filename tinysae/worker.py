@@ -47,6 +47,7 @@ from tinysae.runs.store import (
     write_made_with,
     write_status,
 )
+from tinysae.runs.tracking import eval_log, start_tracker
 from tinysae.sae.estimate import check_memory
 
 if TYPE_CHECKING:
@@ -183,6 +184,8 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     check_memory(config, d_in, model.n_parameters)
     with quits_when_asked(run):
         training = SAETraining(config, model, engine)
+        tracker = start_tracker(run, training.runner_config)
+        training.tracker = tracker
         made_with = {**run.made_with(), **provenance(config, model, training.device)}
         write_made_with(run, made_with)
         if found := checkpoints(run):
@@ -198,6 +201,7 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         made_with[DENSE_STEP] = round(training.dense_step_seconds(), 4)
     write_made_with(run, made_with)
     with (
+        closing(tracker),
         closing(training),
         MetricsLog[StepMetrics](run.metrics_path) as rows,
         MetricsLog[EvalMetrics](run.evals_path) as evals,
@@ -223,8 +227,8 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         to_the_end = training.run(progress)
         reporter.end(n_tokens=training.n_steps * batch)
         keeper.keep()
-    with staged_folder(run.sae_dir) as stage:
-        training.save(stage)
+        with staged_folder(run.sae_dir) as stage:
+            training.save(stage)
     return to_the_end
 
 
@@ -367,6 +371,7 @@ class _Looks:
             return
         found = training.look(self._contexts)
         self._log.append(found)
+        training.tracker.log(eval_log(found), training.n_steps)
         logger.info(
             "step %d: CE-loss score %.4f, L0 %.1f, explained variance %.4f",
             *(found["step"], found["ce_loss_score"]),

@@ -1,7 +1,7 @@
 """What an SAE is taken along as: a zip, or the files of a hub repository.
 
 Both have SAELens's own files, byte for byte, and a model card written from what is
-known of the SAE. An upload is put together first, to be looked at; nothing is sent by that.
+known of the SAE. An upload is put together first, to be looked at; that sends nothing.
 """
 
 import re

@@ -61,7 +61,7 @@ class Transfer(Run):
         return self.path / FILES_NAME
 
     def result(self) -> dict[str, Any]:
-        """`sae`: the id of what was fetched; `url`: where it was brought; or nothing."""
+        """`sae`: the id of what was fetched; `url`: where it was brought."""
         return self._json(RESULT_NAME) or {}
 
 

@@ -1,9 +1,9 @@
 """SAELens's list of published SAEs, and which of them can be opened here.
 
 The list is `pretrained_saes.yaml` of the installed sae_lens, read as what it is: the
-web process imports no sae_lens. Each release names the loader that SAELens would use; what
-those loaders do was read in `sae_lens/loading/pretrained_sae_loaders.py`, and a test
-reads them again.
+web process imports no sae_lens. Each release names the loader that SAELens would use;
+what those loaders do was read in `sae_lens/loading/pretrained_sae_loaders.py`, and a
+test reads them again.
 """
 
 from collections.abc import Iterator
