@@ -14,6 +14,9 @@ def step_log(trainer: Any, result: "StepResult") -> dict[str, float]:
     x = result.sae_in.float()
     variance = (x - x.mean(0)).pow(2).sum(-1)
     legacy = 1 - result.squared_error().to(x.device) / variance
+    # The only one of SAELens's modules' own metrics.
+    threshold = getattr(trainer.sae, "topk_threshold", None)
+    own = {} if threshold is None else {"metrics/topk_threshold": float(threshold)}
     return {
         "losses/overall_loss": result.loss,
         "metrics/explained_variance_legacy": legacy.mean().item(),
@@ -31,4 +34,5 @@ def step_log(trainer: Any, result: "StepResult") -> dict[str, float]:
             for name, scheduler in trainer.coefficient_schedulers.items()
         },
         **{f"losses/{name}": value for name, value in result.losses.items()},
+        **own,
     }
