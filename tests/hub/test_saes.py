@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import finished_run, write_sae
+from tests.builders import finished_run, write_model, write_sae
 from tests.hub.conftest import CHILD_S, ROOT
 from tests.hub.server import TOKEN, Hub
 from tinysae.runs.store import Run
@@ -27,9 +27,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(home: Path, tiny_model_dir: Path) -> Run:
-    assert home
-    return finished_run(tiny_model_dir, name="<b>mine</b> | `x`")
+def run(home: Path) -> Run:
+    return finished_run(write_model(home / "model"), name="<b>mine</b> | `x`")
 
 
 class Command:
@@ -72,9 +71,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def sae_at(folder: Path, **cfg: Any) -> Path:
-    """A random SAE whose weights are some chunks long."""
-    return write_sae(folder, d_in=64, d_sae=2048, **cfg)
+def sae_at(folder: Path, d_sae: int = 2048) -> Path:
+    """A random SAE whose weights have 512 bytes a feature, and some more."""
+    return write_sae(folder, d_in=64, d_sae=d_sae)
 
 
 def test_an_upload_comes_back_byte_for_byte(
@@ -94,10 +93,8 @@ def test_an_upload_comes_back_byte_for_byte(
     assert there.pop(f"{hook}/dashboard.html").startswith(b"<!DOCTYPE html>")
     assert there == {f"{hook}/{n}": d for n, d in contents(run.sae_dir).items()}
     # What was shown is what went: names, sizes and the card.
-    for name, size in {
-        f"{hook}/{p.name}": p.stat().st_size for p in run.sae_dir.iterdir()
-    }.items():
-        assert f"{size:,}  reader/mine/{name}" in dry.stdout
+    for name, data in there.items():
+        assert f"{len(data):,}  reader/mine/{name}" in dry.stdout
     assert dry.stdout.endswith(card)
     assert "<b>" not in card
     # And what SAELens and tinysae make of it is the SAE that went.
@@ -153,11 +150,10 @@ def test_an_upload_without_leave_is_a_sentence_and_tells_no_token(
 def test_a_killed_download_goes_on_where_it_was(
     tinysae: Command, hub: Hub, home: Path
 ) -> None:
-    folder = sae_at(hub.folder("reader/big") / "deep" / "sae")
-    size = (folder / WEIGHTS).stat().st_size
-    fault = hub.fault(
-        f"/cdn/model/reader/big/deep/sae/{WEIGHTS}", pause_after=size // 2
-    )
+    # Two of the pieces of 10 MB in which the client writes.
+    folder = sae_at(hub.folder("reader/big") / "deep" / "sae", d_sae=40_000)
+    at = f"/cdn/model/reader/big/deep/sae/{WEIGHTS}"
+    fault = hub.fault(at, pause_after=15_000_000)
     process = tinysae.start("import-sae", "reader/big")
     assert fault.reached.wait(CHILD_S)
     incomplete = Path(tinysae._environment["HF_HOME"])
@@ -246,10 +242,8 @@ def test_an_entry_of_saelens_list_is_converted(
 ) -> None:
     # The repository and the layout that the list gives, with small random weights and a
     # cfg.json as SAELens wrote it before its version 6.
-    folder = (
-        hub.folder("jbloom/GPT2-Small-SAEs-Reformatted") / "blocks.5.hook_resid_pre"
-    )
-    write_sae(folder)
+    repo_id = "jbloom/GPT2-Small-SAEs-Reformatted"
+    folder = write_sae(hub.folder(repo_id) / "blocks.5.hook_resid_pre")
     old = {
         "model_name": "gpt2-small",
         "hook_point": "blocks.5.hook_resid_pre",
@@ -267,7 +261,5 @@ def test_an_entry_of_saelens_list_is_converted(
     assert cfg["architecture"] == "standard"
     assert cfg["metadata"]["hook_name"] == "blocks.5.hook_resid_pre"
     # The repository itself, typed as such, is read by SAELens too.
-    again = tinysae(
-        "import-sae", folder.parent.relative_to(hub.root / "models").as_posix()
-    )
+    again = tinysae("import-sae", repo_id)
     assert again.stdout == done.stdout, again.stderr

@@ -1,4 +1,4 @@
-"""SAELens's list of published SAEs: read without it, and what would unpickle refused."""
+"""SAELens's list of published SAEs: read without it, and no pickle is opened."""
 
 import ast
 import inspect
@@ -74,11 +74,8 @@ def test_what_unpickles_is_what_saelens_loads_with_torch() -> None:
             seen.add(function)
             found = _calls(function)
             calls |= found
-            left += [
-                functions[c.split("(")[0]]
-                for c in found
-                if c.split("(")[0] in functions
-            ]
+            names = {call.split("(")[0] for call in found}
+            left += [functions[called] for called in names & functions.keys()]
         unpickles = any(
             c.startswith(("torch.load(", "pickle.", "joblib.")) or "allow_pickle" in c
             for c in calls
