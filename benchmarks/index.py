@@ -52,6 +52,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 warnings.simplefilter("ignore")
 
+from tinysae.config import TextChoice  # noqa: E402
 from tinysae.data.corpus import token_chunks  # noqa: E402
 from tinysae.embedded import shipped_config  # noqa: E402
 from tinysae.features.index import FeatureIndex, build_index  # noqa: E402
@@ -85,7 +86,9 @@ PEERS = Path(__file__).parent / "peers"
 
 def text(model: LoadedModel, n_tokens: int) -> np.ndarray:
     """Contexts [n, CONTEXT_SIZE] of held-out stories."""
-    chunks = token_chunks(model, "storybook", CONTEXT_SIZE, seed=7, held_out=True)
+    chunks = token_chunks(
+        model, TextChoice("storybook"), CONTEXT_SIZE, seed=7, held_out=True
+    )
     return np.stack(list(islice(chunks, n_tokens // CONTEXT_SIZE)))
 
 
@@ -266,7 +269,9 @@ def million(sae_dir: str, folder: str) -> None:
     """In a process of its own: prints seconds and megabytes."""
     model = load_model("storybook")
     sae = load_sae(Path(sae_dir))
-    chunks = token_chunks(model, "storybook", CONTEXT_SIZE, seed=7, held_out=True)
+    chunks = token_chunks(
+        model, TextChoice("storybook"), CONTEXT_SIZE, seed=7, held_out=True
+    )
     started = time.perf_counter()
     build_index(sae, model, chunks, Path(folder) / "million", n_tokens=MILLION)
     took = time.perf_counter() - started

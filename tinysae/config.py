@@ -52,6 +52,17 @@ MATRYOSHKA: tuple[Architecture, ...] = ("matryoshka_batchtopk",)
 COSINES: tuple[Scheduler, ...] = ("cosineannealing", "cosineannealingwarmrestarts")
 
 
+class TextChoice(NamedTuple):
+    """Which text, and how it is read; the fields of `TrainConfig` explain each."""
+
+    path: str
+    is_tokenized: bool = False
+    column: str = ""
+    subset: str = ""
+    split: str = "train"
+    streaming: bool = True
+
+
 class Setting(NamedTuple):
     """The words and the bounds of one field."""
 
@@ -126,11 +137,83 @@ class TrainConfig:
         "data",
         (
             "Text (dataset_path)",
-            "The text the model reads while the SAE learns: endless generated stories.",
+            "The text the model reads while the SAE learns: storybook (endless "
+            "generated stories), a file or folder of this machine (.txt, .jsonl, "
+            ".parquet, .arrow), or a dataset of the Hugging Face hub.",
         ),
         (
             "글 (dataset_path)",
-            "SAE가 배우는 동안 모델이 읽을 글이에요. 끝없이 만들어지는 이야기예요.",
+            "SAE가 배우는 동안 모델이 읽을 글이에요. storybook(끝없이 만들어지는 "
+            "이야기), 이 컴퓨터의 파일이나 폴더(.txt, .jsonl, .parquet, .arrow), "
+            "Hugging Face 허브의 데이터셋을 쓸 수 있어요.",
+        ),
+    )
+    is_dataset_tokenized: bool = _setting(
+        False,
+        "data",
+        (
+            "Already tokens (is_dataset_tokenized)",
+            "The dataset holds token ids rather than text. They must be of this "
+            "model's tokenizer.",
+        ),
+        (
+            "이미 토큰 (is_dataset_tokenized)",
+            "데이터셋에 글 대신 토큰 번호가 들어 있어요. 이 모델의 토크나이저로 만든 "
+            "것이어야 해요.",
+        ),
+    )
+    dataset_column: str = _setting(
+        "",
+        "data",
+        (
+            "Column (dataset_column)",
+            "The column that is read, where there are several. Empty: found by its "
+            "name and kind.",
+        ),
+        (
+            "열 (dataset_column)",
+            "열이 여럿일 때 읽을 열이에요. 비워 두면 이름과 종류를 보고 찾아요.",
+        ),
+    )
+    dataset_name: str = _setting(
+        "",
+        "data",
+        (
+            "Subset (dataset_name)",
+            "The subset of a hub dataset that has several, as in load_dataset's name.",
+        ),
+        (
+            "하위 집합 (dataset_name)",
+            "허브 데이터셋에 하위 집합이 여럿일 때 읽을 것이에요. load_dataset의 "
+            "name과 같아요.",
+        ),
+    )
+    dataset_split: str = _setting(
+        "train",
+        "data",
+        (
+            "Split (dataset_split)",
+            "The split of a hub dataset that is read. A tenth of it is kept apart for "
+            "evaluation, whatever the split.",
+        ),
+        (
+            "스플릿 (dataset_split)",
+            "허브 데이터셋에서 읽을 스플릿이에요. 어떤 스플릿이든 10분의 1은 "
+            "평가용으로 따로 떼어 둬요.",
+        ),
+    )
+    streaming: bool = _setting(
+        True,
+        "data",
+        (
+            "Stream (streaming)",
+            "Reads a hub dataset over the network while training. Off: it is "
+            "downloaded whole first, and read from this disk.",
+        ),
+        (
+            "스트리밍 (streaming)",
+            "허브 데이터셋을 학습하면서 네트워크로 조금씩 읽어요. 끄면 먼저 전부 "
+            "내려받아 이 디스크에서 읽어요.",
         ),
     )
     context_size: int = _setting(
@@ -910,6 +993,18 @@ class TrainConfig:
             is_name = re.fullmatch(r"[A-Za-z0-9._-]{1,128}", value)
             if not is_name and (value or name == "wandb_project"):
                 raise SettingError("setting_wandb", field=name, value=value[:80])
+
+    @property
+    def text(self) -> TextChoice:
+        """The text that is read, and how."""
+        return TextChoice(
+            path=self.dataset_path,
+            is_tokenized=self.is_dataset_tokenized,
+            column=self.dataset_column,
+            subset=self.dataset_name,
+            split=self.dataset_split,
+            streaming=self.streaming,
+        )
 
     @property
     def total_training_steps(self) -> int:

@@ -139,21 +139,6 @@ RETIRED: tuple[Retired, ...] = (
         "hook_name",
     ),
     Retired(
-        "is_dataset_tokenized",
-        "True",
-        "here",
-        "Seen from the text itself.",
-        "글을 보고 스스로 알아내요.",
-        "dataset_path",
-    ),
-    Retired(
-        "streaming",
-        "True",
-        "here",
-        "Text is always read piece by piece while training.",
-        "글은 언제나 학습하면서 조금씩 읽어요.",
-    ),
-    Retired(
         "log_to_wandb",
         "True",
         "here",

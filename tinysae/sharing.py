@@ -17,7 +17,7 @@ from tinysae.runs.store import (
     write_status,
 )
 from tinysae.terminal import progress_bar
-from tinysae.words import LANGUAGES, text
+from tinysae.words import LANGUAGES
 
 if TYPE_CHECKING:
     from tinysae.features.saved import SavedSAE
@@ -113,9 +113,6 @@ def _done_here(transfer: "Transfer") -> int:
             raise BusyError("run_has_worker", name=transfer.config.title)
         with progress_bar(transfer) if sys.stderr.isatty() else nullcontext():
             status = _perform(transfer)
-    if status.error is not None:
-        sentence = text(status.error, "en", **(status.error_values or {}))
-        sys.stderr.write(f"{sentence}\n")
     for value in transfer.result().values():
         sys.stdout.write(f"{value}\n")
     return 0 if status.state == "done" else 1

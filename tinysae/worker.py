@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinysae.config import TrainConfig
-from tinysae.errors import TinysaeError
-from tinysae.provenance import provenance
+from tinysae.errors import InputError, NetworkError, TinysaeError
+from tinysae.provenance import DATA_FINGERPRINT, provenance
 from tinysae.runs.checkpoints import (
     SAE_NAME,
     checkpoints,
@@ -186,7 +186,9 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         training = SAETraining(config, model, engine)
         tracker = start_tracker(run, training.runner_config)
         training.tracker = tracker
-        made_with = {**run.made_with(), **provenance(config, model, training.device)}
+        now = provenance(config, model, training.device)
+        _check_same_text(run.made_with(), now)
+        made_with = {**run.made_with(), **now}
         write_made_with(run, made_with)
         if found := checkpoints(run):
             training.resume(found[-1].path)
@@ -224,12 +226,24 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         batch = config.train_batch_size_tokens
         done, total = training.n_steps * batch, config.total_training_steps * batch
         reporter.begin("training", total, done, _seconds_so_far(run))
-        to_the_end = training.run(progress)
+        try:
+            to_the_end = training.run(progress)
+        except NetworkError:
+            # Nothing is wrong with what was learnt: it goes on from here.
+            keeper.keep()
+            raise
         reporter.end(n_tokens=training.n_steps * batch)
         keeper.keep()
         with staged_folder(run.sae_dir) as stage:
             training.save(stage)
     return to_the_end
+
+
+def _check_same_text(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises InputError when a run that goes on would read another text than so far."""
+    known = before.get(DATA_FINGERPRINT)
+    if known is not None and known != now[DATA_FINGERPRINT]:
+        raise InputError("text_changed")
 
 
 def _seconds_so_far(run: Run) -> float:
@@ -451,7 +465,7 @@ def label_features(
 ) -> None:
     """Writes what each of the features is called, and what they read of the concepts of
     a text that has any, beside their `index` in `folder`."""
-    from tinysae.data.corpus import STORYBOOK
+    from tinysae.data.texts.storybook import STORYBOOK
     from tinysae.features.concepts import write_concepts
     from tinysae.features.labels import labels, write_labels
 
@@ -514,7 +528,7 @@ def _held_out(
     from tinysae.data.corpus import token_chunks
 
     chunks = token_chunks(
-        model, config.dataset_path, config.context_size, seed=seed, held_out=True
+        model, config.text, config.context_size, seed=seed, held_out=True
     )
     return islice(chunks, -(-n_tokens // config.context_size))
 

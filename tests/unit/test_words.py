@@ -38,6 +38,7 @@ ERRORS = {
     "MissingError",
     "DamagedError",
     "BusyError",
+    "NetworkError",
 }
 
 

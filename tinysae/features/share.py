@@ -76,7 +76,9 @@ def plan_upload(
     """
     repo_id = check_repo_id(repo_id)
     if licence not in LICENCES:
-        raise InputError("hub_licence", licence=licence[:80], known=", ".join(LICENCES))
+        raise InputError(
+            "repo_licence", licence=licence[:80], known=", ".join(LICENCES)
+        )
     folder = check_place(folder or hook_name(run), "")[0]
     try:
         transfers_dir().mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
+from tinysae.model.fetch import fetch_blob
+from tinysae.model.hub import repo_dir
 from tinysae.sae.archive import LIMITS, NEEDED
 
 # A repository's file may be as large as what it becomes.
@@ -47,7 +49,7 @@ def check_repo_id(repo_id: str) -> str:
     given = repo_id.strip()
     is_odd = any(pair in given for pair in ("--", ".."))
     if not _REPO_ID.fullmatch(given) or is_odd or given.endswith(".git"):
-        raise InputError("hub_repo_id", repo=given[:100])
+        raise InputError("repo_name", repo=given[:100])
     return given
 
 
@@ -60,11 +62,11 @@ def check_place(subfolder: str, revision: str) -> tuple[str, str]:
     folder, revision = subfolder.strip().strip("/"), revision.strip() or "main"
     parts = folder.split("/") if folder else []
     if any(part in ("", ".", "..") for part in parts) or len(folder) > 1024:
-        raise InputError("hub_subfolder", folder=folder[:80])
+        raise InputError("repo_subfolder", folder=folder[:80])
     if "\\" in folder or "\0" in folder:
-        raise InputError("hub_subfolder", folder=folder[:80])
+        raise InputError("repo_subfolder", folder=folder[:80])
     if not _REVISION.fullmatch(revision) or ".." in revision:
-        raise InputError("hub_revision", revision=revision[:80])
+        raise InputError("repo_revision", revision=revision[:80])
     return folder, revision
 
 
@@ -92,7 +94,7 @@ def download_sae(
         if not subfolder and "" not in folders:
             if len(folders) > 1:
                 some = ", ".join(folders[:5])
-                raise InputError("hub_many_saes", repo=repo_id, folders=some)
+                raise InputError("repo_many_saes", repo=repo_id, folders=some)
             subfolder = next(iter(folders), "")
         at = [f"{subfolder}/{name}" if subfolder else name for name in LIMITS]
         paths = remote.download(at, at[: len(NEEDED)], progress)
@@ -152,12 +154,12 @@ class _Repository(NamedTuple):
         files = [self.files[path] for path in wanted if path in self.files]
         if missing := [path for path in needed if path not in self.files]:
             if not self.is_online:
-                raise MissingError("hub_offline", repo=self.repo_id)
-            raise InputError("hub_no_sae", repo=self.repo_id, file=missing[0])
+                raise MissingError("repo_offline", repo=self.repo_id)
+            raise InputError("repo_no_sae", repo=self.repo_id, file=missing[0])
         total = sum(file.size for file in files)
         if total > MAX_BYTES:
             limit = f"{MAX_BYTES:,}"
-            raise InputError("hub_too_large", repo=self.repo_id, limit=limit)
+            raise InputError("repo_too_large", repo=self.repo_id, limit=limit)
         _check_space(total)
         done, paths = 0, list[Path]()
         for file in files:
@@ -171,8 +173,14 @@ class _Repository(NamedTuple):
         return paths
 
     def _fetch(self, file: RemoteFile, said: Callable[[int], object]) -> Path:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import hf_hub_download, hf_hub_url
 
+        if file.sha256 is not None:
+            blob = repo_dir(self.repo_id) / "blobs" / file.sha256
+            if not blob.exists():
+                url = hf_hub_url(self.repo_id, file.path, revision=self.revision)
+                # Goes on where an earlier process was ended, which the client does not.
+                fetch_blob(url, blob, file.size, file.sha256, _Counter(said))
         path = Path(
             hf_hub_download(
                 self.repo_id,
@@ -188,8 +196,19 @@ class _Repository(NamedTuple):
             for broken in (path.resolve(), path):
                 with suppress(FileNotFoundError):
                     broken.unlink()
-            raise DamagedError("hub_torn", file=file.path, repo=self.repo_id)
+            raise DamagedError("repo_torn", file=file.path, repo=self.repo_id)
         return path
+
+
+class _Counter:
+    """Says how many bytes of a file are there."""
+
+    def __init__(self, said: Callable[[int], object]) -> None:
+        self._said, self._n = said, 0
+
+    def add(self, n_bytes: int) -> None:
+        self._n += n_bytes
+        self._said(self._n)
 
 
 def _cached(repo_id: str, revision: str) -> dict[str, RemoteFile]:
@@ -245,7 +264,7 @@ def _check_space(n_bytes: int) -> None:
         place = place.parent
     if shutil.disk_usage(place).free < n_bytes:
         size = f"{n_bytes / 1e9:.1f}"
-        raise MissingError("hub_no_space", size=size, path=str(place))
+        raise MissingError("repo_no_space", size=size, path=str(place))
 
 
 # -- upload --------------------------------------------------------------------------
@@ -277,7 +296,7 @@ def upload_files(
 
     repo_id = check_repo_id(repo_id)
     if not has_token():
-        raise MissingError("hub_no_token")
+        raise MissingError("repo_no_token")
     with _hub_errors(repo_id), _opened(folder) as files:
         api = HfApi()
         url = api.create_repo(repo_id, private=private, exist_ok=True)
@@ -349,39 +368,42 @@ def _hub_errors(repo_id: str) -> Iterator[None]:
     except TinysaeError:
         raise
     except RevisionNotFoundError as problem:
-        raise MissingError("hub_no_revision", repo=repo_id) from problem
+        raise MissingError("repo_no_revision", repo=repo_id) from problem
     except GatedRepoError as problem:
-        raise MissingError("hub_gated", repo=repo_id) from problem
+        raise MissingError("repo_gated", repo=repo_id) from problem
     except RepositoryNotFoundError as problem:
-        raise MissingError("hub_no_repo", repo=repo_id) from problem
+        raise MissingError("repo_no_repo", repo=repo_id) from problem
     except HfHubHTTPError as problem:
         raise _http_error(repo_id, problem) from problem
     except HFValidationError as problem:
-        raise InputError("hub_repo_id", repo=repo_id) from problem
+        raise InputError("repo_name", repo=repo_id) from problem
     except _no_network() as problem:
-        raise MissingError("hub_unreachable", repo=repo_id) from problem
+        raise MissingError("repo_unreachable", repo=repo_id) from problem
     except RuntimeError as problem:
         # The client wraps what went wrong with one file of several.
         cause = problem.__cause__
         if isinstance(cause, HfHubHTTPError):
             raise _http_error(repo_id, cause) from problem
         if isinstance(cause, _no_network()):
-            raise MissingError("hub_unreachable", repo=repo_id) from problem
+            raise MissingError("repo_unreachable", repo=repo_id) from problem
         raise
     except OSError as problem:
         # It has no kind of its own for a file that came shorter than announced.
         if "Consistency check failed" in str(problem):
-            raise DamagedError("hub_torn", file="", repo=repo_id) from problem
+            raise DamagedError("repo_torn", file="", repo=repo_id) from problem
         raise
 
 
 def _http_error(repo_id: str, problem: Any) -> TinysaeError:
     status = getattr(problem.response, "status_code", 0)
+    if status == 416:
+        # It has less of the file than it announced.
+        return DamagedError("repo_torn", file="", repo=repo_id)
     if status == 401:
-        return MissingError("hub_unauthorised", repo=repo_id)
+        return MissingError("repo_unauthorised", repo=repo_id)
     if status == 403:
-        return MissingError("hub_forbidden", repo=repo_id)
-    return MissingError("hub_failed", repo=repo_id, status=status)
+        return MissingError("repo_forbidden", repo=repo_id)
+    return MissingError("repo_failed", repo=repo_id, status=status)
 
 
 def _no_network() -> tuple[type[Exception], ...]:

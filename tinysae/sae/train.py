@@ -418,7 +418,7 @@ class TrainingBatches:
         config, model = self._config, self._model
         contexts = token_chunks(
             model,
-            config.dataset_path,
+            config.text,
             config.context_size,
             seed=config.seed,
             start=part * config.store_batch_size_prompts,
@@ -453,7 +453,8 @@ def _runner_config(config: TrainConfig, sae: Any) -> Any:
         model_name=config.model_name,
         hook_name=config.hook_name,
         dataset_path=config.dataset_path,
-        is_dataset_tokenized=False,
+        is_dataset_tokenized=config.is_dataset_tokenized,
+        streaming=config.streaming,
         context_size=config.context_size,
         n_batches_in_buffer=config.n_batches_in_buffer,
         training_tokens=config.training_tokens,

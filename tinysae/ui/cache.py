@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
+    from tinysae.config import TextChoice
+    from tinysae.data.preview import Preview
     from tinysae.features.concepts import ConceptReport
     from tinysae.features.labels import Label
     from tinysae.features.reader import FeatureIndex
@@ -43,6 +45,8 @@ logger = logging.getLogger(__name__)
 _HEAD_START_S = 0.5
 # How often a page that waits for the warm-up looks whether it is over.
 _POLL_S = 0.2
+# A file or dataset may have changed since it was looked at.
+PREVIEW_FOR_S = 60
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,23 @@ def speed(source: str, hook_name: str) -> Speed | None:
         # What was missing may be there the next time.
         _speed.clear(source, hook_name)
     return future.result()
+
+
+@st.cache_data(show_spinner=False, max_entries=32, ttl=PREVIEW_FOR_S)
+def _text_preview(source: str, choice: TextChoice, context_size: int) -> Any:
+    from tinysae.data.preview import preview
+
+    return preview(_load(source), choice, context_size)
+
+
+def text_preview(source: str, choice: TextChoice, context_size: int) -> Preview:
+    """The beginning of a text, as the model of `source` reads it.
+
+    Raises:
+        TinysaeError: from `loaded_model` and `data.preview.preview`.
+    """
+    loaded_model(source)
+    return _text_preview(source, choice, context_size)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

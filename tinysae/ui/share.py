@@ -165,7 +165,7 @@ def _show_plan(run: Run, plan: Transfer) -> None:
         st.code(planned_card(plan), language="markdown", wrap_lines=True)
     there = has_token()
     if not there:
-        st.info(plain(t("error.hub_no_token")))
+        st.info(plain(t("error.repo_no_token")))
     with st.container(horizontal=True):
         if st.button(
             t("saes.send"),

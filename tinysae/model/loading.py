@@ -1,0 +1,167 @@
+"""Files on this disk -> a `LoadedModel`: no code, no pickle, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tinysae.errors import DamagedError
+from tinysae.model.files import (
+    check_gguf,
+    check_memory,
+    checked_files,
+    count_gguf_parameters,
+    count_parameters,
+)
+from tinysae.model.hooks import verified_hooks
+from tinysae.model.lean import lean_copy
+from tinysae.model.libraries import LOADING, import_libraries
+from tinysae.model.loaded import LoadedModel
+from tinysae.model.texts import bytes_of_tokens
+
+
+def load_files(source: str, place: Path, device: str) -> LoadedModel:
+    """The model in `place`: a Hugging Face folder, or a GGUF file.
+
+    Raises:
+        MissingError: a file, the memory or the package for it is not there.
+        DamagedError: a file cannot be read, or is not a causal language model.
+    """
+    if place.is_file():
+        check_gguf(place)
+        folder, config, extra = place.parent, {}, {"gguf_file": place.name}
+        check_memory(count_gguf_parameters(place), place.name)
+    else:
+        folder, config, extra = place, checked_files(place), {}
+        check_memory(count_parameters(place), place.name)
+    with LOADING:
+        return _loaded(source, folder, config, extra, device)
+
+
+def _loaded(
+    source: str,
+    folder: Path,
+    config: dict[str, Any],
+    extra: dict[str, Any],
+    device: str,
+) -> LoadedModel:
+    """`load_files` of files that have been looked at; `extra` is for transformers."""
+    name = extra.get("gguf_file", folder.name)
+    import_libraries()
+    from tokenizers import Tokenizer
+    from transformer_lens.model_bridge import TransformerBridge
+    from transformers.utils import logging
+
+    # Its progress bars are for downloads; here they would fill the server's log.
+    logging.disable_progress_bar()
+    tokenizer = _tokenizer(folder, extra)
+    # Any: transformers' modules are not typed well enough to say more.
+    model: Any = _weights(folder, config, extra)
+    model.to(device)
+    plain: Any = lean_copy(model)
+    try:
+        # The Bridge rebuilds the model it is given around its hooks, so `plain` is
+        # copied before.
+        bridge = TransformerBridge.boot_transformers(
+            str(folder), hf_model=model, tokenizer=tokenizer, device=device
+        )
+        bridge.eval()
+    except Exception as problem:
+        raise DamagedError(
+            "model_unsupported", folder=name, kind=_kind(config)
+        ) from problem
+
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.encode_special_tokens = True
+    backend.no_truncation()
+    backend.no_padding()
+
+    n_embedded = plain.get_input_embeddings().weight.shape[0]
+    if backend.get_vocab_size(with_added_tokens=True) > n_embedded:
+        raise DamagedError("model_vocabulary", folder=name)
+    eos_ids = _ids(tokenizer.eos_token_id, config.get("eos_token_id"))
+    starts = _ids(tokenizer.bos_token_id, config.get("bos_token_id")) or eos_ids
+    starts = [token_id for token_id in starts if token_id < n_embedded]
+    if not starts:
+        raise DamagedError("model_no_bos", folder=name)
+
+    places, widths = verified_hooks(bridge, plain, starts[0])
+    return LoadedModel(
+        source=source,
+        bridge=bridge,
+        plain=plain,
+        tokenizer=tokenizer,
+        backend=backend,
+        d_model=bridge.cfg.d_model,
+        n_layers=bridge.cfg.n_layers,
+        n_ctx=bridge.cfg.n_ctx,
+        d_vocab=n_embedded,
+        n_parameters=sum(parameter.numel() for parameter in plain.parameters()),
+        bos_id=starts[0],
+        eos_ids=frozenset(eos_ids),
+        hooks=places,
+        hook_widths=widths,
+        token_bytes=bytes_of_tokens(backend, n_embedded),
+    )
+
+
+def _tokenizer(folder: Path, extra: Mapping[str, Any]) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, **extra
+        )
+        # Only the Rust tokenizers can give back exact pieces.
+        tokenizer.backend_tokenizer.to_str()
+    except Exception as problem:
+        raise DamagedError(
+            "model_file_damaged",
+            folder=folder.name,
+            file=extra.get("gguf_file", "tokenizer.json"),
+        ) from problem
+    return tokenizer
+
+
+def _weights(folder: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            # The Bridge reads attention scores, which only this one computes.
+            attn_implementation="eager",
+            output_loading_info=True,
+            **extra,
+        )
+    except Exception as problem:
+        raise DamagedError(
+            "model_unsupported", folder=folder.name, kind=_kind(config)
+        ) from problem
+    model, report = loaded
+    # transformers fills gaps with random numbers and a warning: never good here.
+    gaps = sorted({*report["missing_keys"], *report["mismatched_keys"]}, key=str)
+    if gaps:
+        raise DamagedError(
+            "model_weights_missing", folder=folder.name, weight=str(gaps[0])
+        )
+    return model.eval()
+
+
+def _kind(config: Mapping[str, Any]) -> str:
+    return str(config.get("model_type", "?"))[:60]
+
+
+def _ids(*candidates: int | Sequence[int] | None) -> list[int]:
+    """All ids among `candidates`, in order: configs name one, several or none."""
+    ids: list[int] = []
+    for candidate in candidates:
+        listed = candidate if isinstance(candidate, list | tuple) else [candidate]
+        ids += [token_id for token_id in listed if isinstance(token_id, int)]
+    return ids
