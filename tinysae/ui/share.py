@@ -169,7 +169,7 @@ def _show_plan(run: Run, plan: Transfer) -> None:
     with st.container(horizontal=True):
         if st.button(
             t("saes.send"),
-            type="primary",
+            type="primary" if there else "secondary",
             icon=":material/cloud_upload:",
             disabled=not there,
             key="saes.send",
