@@ -23,7 +23,7 @@ def run(tiny_home: Path) -> Run:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
-    monkeypatch.setattr(launch, "launch", lambda run, command: found.append(command))
+    monkeypatch.setattr(launch, "launch", lambda _, command: found.append(command))
     return found
 
 
@@ -57,17 +57,14 @@ def test_an_upload_is_shown_first_and_sent_when_that_is_confirmed(
     press(app, text("saes.plan", language))
     (plan,) = transfers()
     assert plan.request["private"] is True
-    assert any(
-        "README.md" in str(d.value["path"].tolist())
-        for d in app.dataframe
-        if "path" in d.value
-    )
+    (files,) = [d.value for d in app.dataframe if "path" in d.value]
+    assert "README.md" in files["path"].tolist()
     assert "license: mit" in seen(app)
     assert not started
     press(app, text("saes.send", language))
     assert started == ["transfer"]
-    files = [p for p in tiny_home.rglob("*") if p.is_file()]
-    assert all(TOKEN.encode() not in p.read_bytes() for p in files)
+    kept = [p.read_bytes() for p in tiny_home.rglob("*") if p.is_file()]
+    assert all(TOKEN.encode() not in data for data in kept)
     assert TOKEN not in seen(app)
 
 

@@ -42,10 +42,11 @@ def show_opener() -> None:
     ):
         if fetching is not None:
             show_transfer(fetching)
+        labels = {way: t(f"saes.from_{way}") for way in get_args(Way)}
         way = st.segmented_control(
             t("saes.from"),
-            get_args(Way),
-            format_func=lambda way: t(f"saes.from_{way}"),
+            list(labels),
+            format_func=labels.__getitem__,
             default="folder",
             required=True,
             key="saes.from",
