@@ -70,7 +70,7 @@ def _tiny_stories(
 
 
 CATALOGUE: tuple[Entry, ...] = (
-    Entry("storybook", None, 5_310_464, 0, "MIT", "storybook"),
+    Entry("storybook", None, 1_379_328, 0, "MIT", "storybook"),
     _tiny_stories("1Layer-21M", "tiny-stories-1L-21M", 66_155_520, "tutorial"),
     _tiny_stories("1M", "tiny-stories-1M", 3_745_984, "smallest"),
     _tiny_stories("3M", "tiny-stories-3M", 8_278_400, "small"),

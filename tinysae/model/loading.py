@@ -107,6 +107,7 @@ def _loaded(
 
 
 def _tokenizer(folder: Path, extra: Mapping[str, Any]) -> Any:
+    from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 
     try:
@@ -114,7 +115,8 @@ def _tokenizer(folder: Path, extra: Mapping[str, Any]) -> Any:
             str(folder), local_files_only=True, trust_remote_code=False, **extra
         )
         # Only the Rust tokenizers can give back exact pieces.
-        tokenizer.backend_tokenizer.to_str()
+        if not isinstance(tokenizer.backend_tokenizer, Tokenizer):
+            raise TypeError("not a Rust tokenizer")
     except Exception as problem:
         raise DamagedError(
             "model_file_damaged",

@@ -136,12 +136,25 @@ def _field(name: str, label: str, defaults: TrainConfig, preset: str, kind: str)
 def _options(
     names: tuple[str, ...], defaults: TrainConfig, preset: str
 ) -> dict[str, Any]:
+    """Fields side by side, and the switches under them."""
+    switches = [name for name in names if isinstance(getattr(defaults, name), bool)]
+    fields = [name for name in names if name not in switches]
     values: dict[str, Any] = {}
-    columns = st.columns(3, vertical_alignment="bottom")
-    for number, name in enumerate(names):
-        setting, value = settings()[name], getattr(defaults, name)
-        label, note = setting.label(language()), setting.help(language())
-        with columns[number % 3]:
-            draw: Any = st.checkbox if isinstance(value, bool) else st.text_input
-            values[name] = draw(label, value, key=f"{preset}_{name}", help=note)
+    for name, column in zip(fields, st.columns(max(2, len(fields))), strict=False):
+        setting = settings()[name]
+        values[name] = column.text_input(
+            setting.label(language()),
+            getattr(defaults, name),
+            key=f"{preset}_{name}",
+            help=setting.help(language()),
+        )
+    with st.container(horizontal=True):
+        for name in switches:
+            setting = settings()[name]
+            values[name] = st.checkbox(
+                setting.label(language()),
+                getattr(defaults, name),
+                key=f"{preset}_{name}",
+                help=setting.help(language()),
+            )
     return values

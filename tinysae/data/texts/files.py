@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from tinysae.config import TextChoice
 from tinysae.data.texts import tables
-from tinysae.data.texts.columns import column_of, kind_of, read
+from tinysae.data.texts.columns import Kind, column_of, kind_of, read
 from tinysae.data.texts.text import Document, Text
 from tinysae.errors import DamagedError, InputError, MissingError
 
@@ -104,7 +104,9 @@ class Files(Text):
             document = None
             if row is not None:
                 if not column:
-                    kinds = {name: kind_of(value) for name, value in row.items()}
+                    kinds: dict[str, Kind] = {
+                        name: kind_of(value) for name, value in row.items()
+                    }
                     column = column_of(kinds, self._choice)
                 value = row.get(column)
                 if value is None:

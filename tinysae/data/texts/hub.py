@@ -34,8 +34,11 @@ ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 # The library's builders for files that hold text or numbers.
 BUILDERS = "datasets.packaged_modules"
 PLAIN_BUILDERS = ("parquet", "arrow", "json", "csv", "text")
-# Seconds to wait before each new try: somebody waits for a dataset to open, and a
-# training can wait for a network that comes back.
+# Offline it reads what one of them has prepared in its cache.
+CACHE_BUILDER = "cache"
+# Seconds to wait before each new try. While a dataset opens somebody waits, and the
+# library has tried a dead network several times already: only a hub that did answer is
+# asked again. A training can wait for a network that comes back.
 OPENING_PAUSES_S = (0.5, 2.0)
 READING_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 # The library's own tries and pauses are of minutes, in which nobody can stop it.
@@ -60,13 +63,13 @@ class HubDataset(Text):
 
     def __init__(self, choice: TextChoice) -> None:
         self._choice = choice
-        self._builder = _patiently(choice, lambda: _builder(choice), OPENING_PAUSES_S)
+        self._builder = _patiently(choice, lambda: _builder(choice))
         self.revision = str(self._builder.hash or "")
         split = (self._builder.info.splits or {}).get(choice.split)
         self.n_rows = getattr(split, "num_examples", None) or None
 
     def rows(self) -> Iterator[Document]:
-        source = _patiently(self._choice, self._source, OPENING_PAUSES_S)
+        source = _patiently(self._choice, self._source)
         column = ""
         for table in self._tables(source):
             if not column:
@@ -119,20 +122,19 @@ def _builder(choice: TextChoice) -> "DatasetBuilder":
     builder = datasets.load_dataset_builder(choice.path, choice.subset or None)
     module = builder.__module__.rpartition(".")[2]
     is_packaged = builder.__module__.startswith(f"{BUILDERS}.")
-    if not is_packaged or module not in PLAIN_BUILDERS:
+    if not is_packaged or module not in (*PLAIN_BUILDERS, CACHE_BUILDER):
         raise InputError("text_dataset_format", dataset=choice.path, found=module)
     return builder
 
 
-def _patiently(
-    choice: TextChoice, call: Callable[[], T], pauses_s: tuple[float, ...]
-) -> T:
-    pauses = iter(pauses_s)
+def _patiently(choice: TextChoice, call: Callable[[], T]) -> T:
+    pauses = iter(OPENING_PAUSES_S)
     while True:
         try:
             return call()
         except Exception as problem:
-            _wait_or_raise(choice, problem, pauses)
+            answered = _status(problem) is not None
+            _wait_or_raise(choice, problem, pauses if answered else iter(()))
 
 
 def _wait_or_raise(
