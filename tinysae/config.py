@@ -75,7 +75,7 @@ class Setting(NamedTuple):
     high: float | None = None
     only_for: tuple[Architecture, ...] = ()
     """The architectures that read this setting; none named: all of them."""
-    only_when: tuple[str, tuple[str, ...]] | None = None
+    only_when: tuple[str, tuple[str | bool, ...]] | None = None
     """Another setting, and its values with which this one is read."""
 
     def label(self, language: Language) -> str:
@@ -863,12 +863,62 @@ class TrainConfig:
         ),
     )
 
+    log_to_wandb: bool = _setting(
+        False,
+        "monitoring",
+        (
+            "Weights & Biases (log_to_wandb)",
+            "Also logs the curves to Weights & Biases, under SAELens's names. With a "
+            "key on this machine (“wandb login” or WANDB_API_KEY) they go there; "
+            "without one they stay in the run's folder, to be sent later.",
+        ),
+        (
+            "Weights & Biases (log_to_wandb)",
+            "곡선을 SAELens의 이름으로 Weights & Biases에도 기록해요. 이 컴퓨터에 키가 "
+            "있으면(“wandb login”이나 WANDB_API_KEY) 그곳으로 보내고, 없으면 학습 "
+            "폴더에 남겨 두어 나중에 보낼 수 있어요.",
+        ),
+    )
+    wandb_project: str = _setting(
+        "sae_lens_training",
+        "monitoring",
+        ("Project (wandb_project)", "The project at Weights & Biases."),
+        ("프로젝트 (wandb_project)", "Weights & Biases의 프로젝트예요."),
+        only_when=("log_to_wandb", (True,)),
+    )
+    wandb_entity: str = _setting(
+        "",
+        "monitoring",
+        (
+            "Account or team (wandb_entity)",
+            "Whose project it is. Empty: your own account's.",
+        ),
+        (
+            "계정이나 팀 (wandb_entity)",
+            "누구의 프로젝트인지예요. 비워 두면 내 계정이에요.",
+        ),
+        only_when=("log_to_wandb", (True,)),
+    )
+    wandb_log_frequency: int = _setting(
+        10,
+        "monitoring",
+        (
+            "Steps a point (wandb_log_frequency)",
+            "A point is logged every so many steps.",
+        ),
+        ("기록 간격 (wandb_log_frequency)", "이만큼의 단계마다 한 점을 기록해요."),
+        1,
+        1_000_000,
+        only_when=("log_to_wandb", (True,)),
+    )
+
     def __post_init__(self) -> None:
         for item in fields(self):
             value = _checked(item.name, getattr(self, item.name))
             object.__setattr__(self, item.name, value)
         self._check_sparsity()
         self._check_schedule()
+        self._check_wandb()
 
     def _check_sparsity(self) -> None:
         if self.architecture in KEEPS_K and self.k > self.d_sae:
@@ -936,6 +986,13 @@ class TrainConfig:
                 value=self.lr_scheduler_name if is_one else cycles,
                 between=between,
             )
+
+    def _check_wandb(self) -> None:
+        for name in ("wandb_project", "wandb_entity"):
+            value = getattr(self, name)
+            is_name = re.fullmatch(r"[A-Za-z0-9._-]{1,128}", value)
+            if not is_name and (value or name == "wandb_project"):
+                raise SettingError("setting_wandb", field=name, value=value[:80])
 
     @property
     def text(self) -> TextChoice:

@@ -47,6 +47,7 @@ from tinysae.runs.store import (
     write_made_with,
     write_status,
 )
+from tinysae.runs.tracking import eval_log, start_tracker
 from tinysae.sae.estimate import check_memory
 
 if TYPE_CHECKING:
@@ -181,8 +182,10 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     engine = EngineChoice.from_json(run.made_with())
     d_in = model.hook_widths.get(config.hook_name, model.d_model)
     check_memory(config, d_in, model.n_parameters)
-    with _quits_when_asked(run):
+    with quits_when_asked(run):
         training = SAETraining(config, model, engine)
+        tracker = start_tracker(run, training.runner_config)
+        training.tracker = tracker
         now = provenance(config, model, training.device)
         _check_same_text(run.made_with(), now)
         made_with = {**run.made_with(), **now}
@@ -200,6 +203,7 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         made_with[DENSE_STEP] = round(training.dense_step_seconds(), 4)
     write_made_with(run, made_with)
     with (
+        closing(tracker),
         closing(training),
         MetricsLog[StepMetrics](run.metrics_path) as rows,
         MetricsLog[EvalMetrics](run.evals_path) as evals,
@@ -230,8 +234,8 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
             raise
         reporter.end(n_tokens=training.n_steps * batch)
         keeper.keep()
-    with staged_folder(run.sae_dir) as stage:
-        training.save(stage)
+        with staged_folder(run.sae_dir) as stage:
+            training.save(stage)
     return to_the_end
 
 
@@ -381,6 +385,7 @@ class _Looks:
             return
         found = training.look(self._contexts)
         self._log.append(found)
+        training.tracker.log(eval_log(found), training.n_steps)
         logger.info(
             "step %d: CE-loss score %.4f, L0 %.1f, explained variance %.4f",
             *(found["step"], found["ce_loss_score"]),
@@ -530,7 +535,7 @@ def _held_out(
 
 def _model(run: Run) -> "LoadedModel":
     write_status(run.path, RunStatus("starting"))
-    with _quits_when_asked(run):
+    with quits_when_asked(run):
         import torch
 
         from tinysae.model.sources import load_model
@@ -543,7 +548,7 @@ def _model(run: Run) -> "LoadedModel":
 
 
 @contextmanager
-def _quits_when_asked(run: Run) -> Iterator[None]:
+def quits_when_asked(run: Run) -> Iterator[None]:
     """While libraries load, which nothing can interrupt and nothing is lost by.
 
     A run that was killed first gets the SAE of its checkpoint.
@@ -600,3 +605,6 @@ def log_to_stderr() -> None:
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    # They name addresses, and those of the hub's storage carry a signature.
+    for talkative in ("httpx", "httpx2", "huggingface_hub"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)

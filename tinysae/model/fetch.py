@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tinysae.errors import BusyError, DamagedError, InputError, MissingError
 from tinysae.errors import TinysaeError as Told
@@ -165,6 +165,12 @@ class Reporter:
         )
 
 
+class Counter(Protocol):
+    """Hears of bytes that arrived; what it raises ends the download."""
+
+    def add(self, n_bytes: int, /) -> None: ...
+
+
 class _Counted:
     """A file that tells how much is written to it."""
 
@@ -180,9 +186,7 @@ class _Counted:
         return getattr(self._file, name)
 
 
-def fetch_blob(
-    url: str, blob: Path, size: int, sha256: str, reporter: Reporter
-) -> None:
+def fetch_blob(url: str, blob: Path, size: int, sha256: str, reporter: Counter) -> None:
     """Reads `url` into `blob`, from where an earlier attempt ended.
 
     Raises:
@@ -210,7 +214,7 @@ def fetch_blob(
         part.replace(blob)
 
 
-def _read(url: str, file: Any, size: int, reporter: Reporter) -> None:
+def _read(url: str, file: Any, size: int, reporter: Counter) -> None:
     """`http_get` until the file is whole; a server in trouble is asked again."""
     import httpx2
     from huggingface_hub import constants
