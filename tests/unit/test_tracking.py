@@ -62,7 +62,9 @@ def test_a_step_is_logged_as_saelens_logs_it(name: str, path: str) -> None:
 def records(file: Path) -> Iterator[Any]:
     """The records of a `.wandb` file: LevelDB's log format after 7 bytes of its own,
     protocol buffers inside."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto.wandb_internal_pb2 import (
+        Record,  # pyright: ignore[reportAttributeAccessIssue]
+    )
 
     data, at, parts = file.read_bytes(), 7, b""
     assert data[:4] == b":W&B"
