@@ -62,9 +62,7 @@ def test_a_step_is_logged_as_saelens_logs_it(name: str, path: str) -> None:
 def records(file: Path) -> Iterator[Any]:
     """The records of a `.wandb` file: LevelDB's log format after 7 bytes of its own,
     protocol buffers inside."""
-    from wandb.proto.wandb_internal_pb2 import (
-        Record,  # pyright: ignore[reportAttributeAccessIssue]
-    )
+    from wandb.proto import wandb_internal_pb2 as protocol
 
     data, at, parts = file.read_bytes(), 7, b""
     assert data[:4] == b":W&B"
@@ -77,7 +75,8 @@ def records(file: Path) -> Iterator[Any]:
         at += 7 + length
         # 1: a whole record; 2, 3, 4: its first, middle and last part.
         if kind in (1, 4):
-            record = Record()
+            # Its classes are made when it is imported.
+            record = protocol.Record()  # pyright: ignore[reportAttributeAccessIssue]
             record.ParseFromString(parts)
             yield record
             parts = b""
