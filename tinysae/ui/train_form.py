@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from tinysae.config import (
     GROUPS,
@@ -37,8 +38,9 @@ def show_form(start: Start) -> None:
     preset = _choose_preset()
     config = guess = refusal = None
     try:
-        config = _settings_of(preset)
-        text_chooser.show_preview(config)
+        config, beside_text = _settings_of(preset)
+        with beside_text:
+            text_chooser.show_preview(config)
         refusal = _what_is_missing(config)
         if refusal:
             st.info(plain(refusal))
@@ -72,8 +74,8 @@ def _choose_preset() -> Preset:
     return next((p for p in PRESETS if p.key == key), PRESETS[0])
 
 
-def _settings_of(preset: Preset) -> TrainConfig:
-    """The form's values.
+def _settings_of(preset: Preset) -> tuple[TrainConfig, DeltaGenerator]:
+    """The form's values, and a place under the choice of the text.
 
     Raises:
         SettingError: they contradict each other, or were forged past their widgets.
@@ -83,12 +85,13 @@ def _settings_of(preset: Preset) -> TrainConfig:
     for name in _IN_FRONT:
         values[name] = _setting_widget(name, defaults, preset.key, values)
     values |= text_chooser.choose_text(defaults, preset.key)
+    beside_text = st.container()
     with st.expander(t("train.settings")):
         tabs = st.tabs([t(f"train.group_{group}") for group in GROUPS])
         for group, tab in zip(GROUPS, tabs, strict=True):
             with tab:
                 _group_of_settings(group, defaults, preset.key, values)
-    return TrainConfig(**{**preset.changes, **values})
+    return TrainConfig(**{**preset.changes, **values}), beside_text
 
 
 def _group_of_settings(
