@@ -110,10 +110,18 @@ def _tokenizer(folder: Path, extra: Mapping[str, Any]) -> Any:
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False, **extra
+    def read(**settings: Any) -> Any:
+        return AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, **settings
         )
+
+    try:
+        try:
+            # As the Bridge wants it: without this it would read the files once more.
+            tokenizer = read(add_bos_token=True, **extra)
+        except ValueError:
+            # No BOS, or one that cannot be put in front.
+            tokenizer = read(**extra)
         # Only the Rust tokenizers can give back exact pieces.
         if not isinstance(tokenizer.backend_tokenizer, Tokenizer):
             raise TypeError("not a Rust tokenizer")
