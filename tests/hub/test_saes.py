@@ -13,7 +13,11 @@ import pytest
 from tests.builders import finished_run, write_model, write_sae
 from tests.hub.conftest import CHILD_S, ROOT
 from tests.hub.server import TOKEN, Hub
-from tinysae.runs.store import Run
+from tests.unit.test_worker import wait_for
+from tinysae.features.saved import saved_sae
+from tinysae.features.transfers import COMMAND, fetch_from_hub, forget, transfers
+from tinysae.runs import launch
+from tinysae.runs.store import Run, is_locked
 
 ANOTHER_TOKEN = "hf_somebody_elses_token"
 WEIGHTS = "sae_weights.safetensors"
@@ -266,3 +270,30 @@ def test_an_entry_of_saelens_list_is_converted(
     cfg = json.loads((taken / "cfg.json").read_text())
     assert cfg["architecture"] == "standard"
     assert cfg["metadata"]["hook_name"] == "blocks.5.hook_resid_pre"
+
+
+def test_a_transfer_that_a_page_started_stops_at_once_and_goes_on(
+    hub: Hub, hub_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in hub_env.items():
+        monkeypatch.setenv(name, value)
+    folder = sae_at(hub.folder("reader/big"), d_sae=8000)
+    at = f"/cdn/model/reader/big/{WEIGHTS}"
+    fault = hub.fault(at, pause_after=2_000_000)
+    transfer = fetch_from_hub("reader/big")
+    launch.launch(transfer, COMMAND)
+    assert fault.reached.wait(CHILD_S)
+    wait_for(lambda: transfer.status.done > 0, "progress")
+    assert transfer.status.state == "downloading"
+    # The server says nothing meanwhile: whoever stops it does not wait for that.
+    launch.request_stop(transfer)
+    wait_for(lambda: not is_locked(transfer.path), "the stop")
+    assert transfer.status.state == "stopped"
+    fault.go_on.set()
+    launch.launch(transfer, COMMAND)
+    wait_for(lambda: not is_locked(transfer.path), "the end")
+    assert transfer.status.state == "done", transfer.log_path.read_text()
+    saved = saved_sae(transfer.result()["sae"])
+    assert contents(saved.directory) == contents(folder)
+    forget(transfer)
+    assert not transfers()
