@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tinysae.errors import InputError
-from tinysae.model.hooks import HookPlace
-from tinysae.model.texts import ByteStream, TextStream, WindowStream, token_texts
+from tinysae.model.hooks import HookPlace, verified_hooks
+from tinysae.model.libraries import LOADING
+from tinysae.model.texts import (
+    ByteStream,
+    TextStream,
+    WindowStream,
+    bytes_of_tokens,
+    token_texts,
+)
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
     from transformer_lens.model_bridge import TransformerBridge
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,22 +31,18 @@ class LoadedModel:
 
     Attributes:
         source: what it was loaded from, as it was typed (`model.sources`).
-        bridge: TransformerLens's view of it, with hooks; weights are Hugging Face's
-            own (LayerNorm is not folded).
+        make_bridge: makes `bridge`, under `libraries.LOADING`.
         plain: the same weights as a bare Hugging Face model with fast attention, for
             generation, log-probs and activations: see `tinysae.model.lean`.
-        tokenizer: Hugging Face's tokenizer.
-        backend: the same tokenizer in Rust, which reads special tokens as plain text.
+        backend: the tokenizer, which reads special tokens as plain text.
         bos_id: the token every text starts with.
-        hooks: where in `plain` each hook is; the names are TransformerLens's.
-        hook_widths: hook name -> width d of its activations [batch, pos, d].
-        lock: whoever runs the model holds it; the functions of this package do.
+        lock: whoever runs the model holds it; the functions of this package do. Taken
+            before `libraries.LOADING`, never after it.
     """
 
     source: str
-    bridge: TransformerBridge
+    make_bridge: Callable[[], TransformerBridge]
     plain: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
     backend: Tokenizer
     d_model: int
     n_layers: int
@@ -48,10 +51,52 @@ class LoadedModel:
     n_parameters: int
     bos_id: int
     eos_ids: frozenset[int]
-    hooks: Mapping[str, HookPlace]
-    hook_widths: dict[str, int]
-    token_bytes: Sequence[bytes] | None
     lock: threading.RLock = field(default_factory=threading.RLock)
+    _made: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def bridge(self) -> TransformerBridge:
+        """TransformerLens's view of the model, with hooks, made when it is first asked
+        for; weights are Hugging Face's own (LayerNorm is not folded).
+
+        Raises:
+            DamagedError: TransformerLens cannot view it.
+        """
+        return self._once("bridge", self.make_bridge)
+
+    @property
+    def hooks(self) -> Mapping[str, HookPlace]:
+        """Where in `plain` each hook is; the names are TransformerLens's."""
+        return self._verified[0]
+
+    @property
+    def hook_widths(self) -> dict[str, int]:
+        """Hook name -> width d of its activations [batch, pos, d]."""
+        return self._verified[1]
+
+    @property
+    def token_bytes(self) -> Sequence[bytes] | None:
+        """The bytes of every token; None where a token has no bytes of its own."""
+        return self._once(
+            "token_bytes", lambda: bytes_of_tokens(self.backend, self.d_vocab)
+        )
+
+    @property
+    def _verified(self) -> tuple[dict[str, HookPlace], dict[str, int]]:
+        return self._once(
+            "hooks", lambda: verified_hooks(self.bridge, self.plain, self.bos_id)
+        )
+
+    def find_hooks(self) -> None:
+        """Finds the hooks now, rather than when they are first asked for."""
+        _ = self._verified
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self._made:
+            with self.lock, LOADING:
+                if name not in self._made:
+                    self._made[name] = make()
+        return self._made[name]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, without BOS; special tokens in it are plain text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,9 @@ from tinysae.model.files import (
     count_gguf_parameters,
     count_parameters,
 )
-from tinysae.model.hooks import verified_hooks
 from tinysae.model.lean import lean_copy
 from tinysae.model.libraries import LOADING, import_libraries
 from tinysae.model.loaded import LoadedModel
-from tinysae.model.texts import bytes_of_tokens
 
 
 def load_files(source: str, place: Path, device: str) -> LoadedModel:
@@ -50,7 +49,6 @@ def _loaded(
     name = extra.get("gguf_file", folder.name)
     import_libraries()
     from tokenizers import Tokenizer
-    from transformer_lens.model_bridge import TransformerBridge
     from transformers.utils import logging
 
     # Its progress bars are for downloads; here they would fill the server's log.
@@ -59,20 +57,14 @@ def _loaded(
     # Any: transformers' modules are not typed well enough to say more.
     model: Any = _weights(folder, config, extra)
     model.to(device)
+    # The Bridge rebuilds the model it is given around its hooks, so this is copied
+    # before.
     plain: Any = lean_copy(model)
-    try:
-        # The Bridge rebuilds the model it is given around its hooks, so `plain` is
-        # copied before.
-        bridge = TransformerBridge.boot_transformers(
-            str(folder), hf_model=model, tokenizer=tokenizer, device=device
-        )
-        bridge.eval()
-    except Exception as problem:
-        raise DamagedError(
-            "model_unsupported", folder=name, kind=_kind(config)
-        ) from problem
+    if not _is_known(model):
+        raise DamagedError("model_unsupported", folder=name, kind=_kind(config))
 
-    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    # Its own from here on: the Bridge reads another.
+    backend: Tokenizer = tokenizer.backend_tokenizer
     backend.encode_special_tokens = True
     backend.no_truncation()
     backend.no_padding()
@@ -86,24 +78,47 @@ def _loaded(
     if not starts:
         raise DamagedError("model_no_bos", folder=name)
 
-    places, widths = verified_hooks(bridge, plain, starts[0])
+    shape = model.config.get_text_config()
     return LoadedModel(
         source=source,
-        bridge=bridge,
+        make_bridge=partial(_bridge, model, folder, extra, device),
         plain=plain,
-        tokenizer=tokenizer,
         backend=backend,
-        d_model=bridge.cfg.d_model,
-        n_layers=bridge.cfg.n_layers,
-        n_ctx=bridge.cfg.n_ctx,
+        d_model=shape.hidden_size,
+        n_layers=shape.num_hidden_layers,
+        n_ctx=shape.max_position_embeddings,
         d_vocab=n_embedded,
         n_parameters=sum(parameter.numel() for parameter in plain.parameters()),
         bos_id=starts[0],
         eos_ids=frozenset(eos_ids),
-        hooks=places,
-        hook_widths=widths,
-        token_bytes=bytes_of_tokens(backend, n_embedded),
     )
+
+
+def _is_known(model: Any) -> bool:
+    """Whether TransformerLens has a view of models of this kind."""
+    from transformer_lens.factories.architecture_adapter_factory import (
+        SUPPORTED_ARCHITECTURES,
+    )
+
+    return type(model).__name__ in SUPPORTED_ARCHITECTURES
+
+
+def _bridge(model: Any, folder: Path, extra: Mapping[str, Any], device: str) -> Any:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    try:
+        bridge = TransformerBridge.boot_transformers(
+            str(folder),
+            hf_model=model,
+            tokenizer=_tokenizer(folder, extra),
+            device=device,
+        )
+        return bridge.eval()
+    except Exception as problem:
+        kind = type(model).__name__[:60]
+        raise DamagedError(
+            "model_unsupported", folder=folder.name, kind=kind
+        ) from problem
 
 
 def _tokenizer(folder: Path, extra: Mapping[str, Any]) -> Any:

@@ -114,6 +114,8 @@ def _load(source: str) -> LoadedModel:
     from tinysae.model.sources import load_model
 
     model = load_model(source)
+    # Now, while nobody runs it: finding them takes the model's lock.
+    model.find_hooks()
     # Streamlit collects garbage after every script run, and a full collection walks
     # every object torch and transformers made: 433 ms. They are here to stay, so the
     # collector need not look at them again (a rerun went from 600 to 85 ms).
