@@ -5,9 +5,9 @@ While the model reads and writes, at the SAE's hook and at every token but BOS,
     add:    x' = x + s m_f d_f
     clamp:  x' = x + (s m_f - a_f) d_f
 
-with m_f the feature's own maximum activation and s the strength: at 1 the feature is as
-strong as it ever was by itself. (Templeton et al. 2024, "Scaling monosemanticity", clamp
-features to multiples of their maximum.) What the SAE does not explain stays.
+with m_f the feature's own maximum activation and s the strength: at 1 the feature is
+as strong as it ever was by itself. (Templeton et al. 2024, "Scaling monosemanticity",
+clamp features to multiples of their maximum.) What the SAE does not explain stays.
 
 How far a steered text has left what the model usually writes is what the model itself,
 unsteered, thinks of it: its loss on the text, beside its loss on its own.
@@ -242,7 +242,9 @@ class SteeredStrip:
 
     def step(self) -> bool:
         """One more token of every text; False when there is none."""
-        return any([writing.step() for writing in self.writings])
+        # All of them, also after the first that goes on.
+        went_on = [writing.step() for writing in self.writings]
+        return any(went_on)
 
     def stop(self) -> None:
         """End here; what is written stays."""
