@@ -89,9 +89,7 @@ def build_sae(
     """
     is_shipped = assets == ASSETS
     model = STORYBOOK if is_shipped else str(assets / STORYBOOK)
-    make_config, card = (
-        (post_config, post_card) if post else (shipped_config, sae_card)
-    )
+    make_config, card = (post_config, post_card) if post else (shipped_config, sae_card)
     sae_dir, features_dir = _names(post)
     config = make_config(
         tokens=tokens or SHIPPED_TOKENS, seed=seed, **{"model_name": model, **changes}

@@ -211,8 +211,8 @@ def is_last(model: "LoadedModel", hook_name: str) -> bool:
 
 
 class _Gradients(NamedTuple):
-    """Of the logit, by each tensor of `_Seen`, [pos, d]; v [d_model] is that of the last
-    residual stream at the position asked about."""
+    """Of the logit, by each tensor of `_Seen`, [pos, d]; v [d_model] is that of the
+    last residual stream at the position asked about."""
 
     v: "Tensor"
     pre: "Tensor"

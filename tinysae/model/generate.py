@@ -329,9 +329,7 @@ class Writing:
         self.ids: list[int] = []
         self.text = ""
         self.reason: StopReason | None = None
-        self._stream = generate_stream(
-            model, prompt.ids, settings, around=around
-        )
+        self._stream = generate_stream(model, prompt.ids, settings, around=around)
         self._texts = model.text_stream()
         self._lock = threading.Lock()
 
