@@ -33,7 +33,12 @@ SHIPPED_INDEX: Final[dict[str, int]] = {
     "features_per_token": 20,
 }
 """Less of everything than a run's index has: this one is downloaded with the code."""
-POST_INDEX: Final = {**SHIPPED_INDEX, "contexts_per_feature": 6, "n_tokens": 150_000}
+POST_INDEX: Final[dict[str, int]] = {
+    "contexts_per_feature": 4,
+    "contexts_per_bin": 1,
+    "features_per_token": 8,
+    "n_tokens": 120_000,
+}
 """Less again: it is there so that a feature of the Why page can be looked up."""
 
 
@@ -64,7 +69,7 @@ def post_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConfig:
     settings: dict[str, Any] = {
         "name": "storybook-post",
         "hook_name": "blocks.0.hook_resid_post",
-        "d_sae": 1024,
+        "d_sae": 768,
     }
     return shipped_config(tokens=tokens, **{**settings, **changes})
 
