@@ -211,8 +211,8 @@ def is_last(model: "LoadedModel", hook_name: str) -> bool:
 
 
 class _Gradients(NamedTuple):
-    """Of the logit, by each tensor of `_Seen`, [pos, d]; v is that of the last residual stream at
-    the position asked about, [d_model]."""
+    """Of the logit, by each tensor of `_Seen`, [pos, d]; v [d_model] is that of the
+    last residual stream at the position asked about."""
 
     v: "Tensor"
     pre: "Tensor"
@@ -286,7 +286,10 @@ def _components(
 
     token = plain.get_input_embeddings()(tokens)[0].detach()
     pre = seen.pre[0][0].detach()
-    parts = [part("token", token, grads.pre[0]), part("position", pre - token, grads.pre[0])]
+    parts = [
+        part("token", token, grads.pre[0]),
+        part("position", pre - token, grads.pre[0]),
+    ]
     for layer in range(model.n_layers):
         start, end = seen.pre[layer][0].detach(), seen.post[layer][0].detach()
         attention = seen.attn[layer][0].detach()

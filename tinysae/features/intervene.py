@@ -250,9 +250,7 @@ def measure(
     if attribution.other is not None:
         values = values - logits[:, -1, attribution.other].float()
     lost = (values[0] - values[1:]).tolist()
-    return [
-        Effect(part, part.effect, by) for part, by in zip(at, lost, strict=True)
-    ]
+    return [Effect(part, part.effect, by) for part, by in zip(at, lost, strict=True)]
 
 
 def correlation(effects: Sequence[Effect]) -> float | None:

@@ -94,9 +94,7 @@ def head_slice(model: "LoadedModel", head: int) -> slice:
 
 
 @contextmanager
-def changing_heads(
-    model: "LoadedModel", layer: int, change: Change
-) -> Iterator[None]:
+def changing_heads(model: "LoadedModel", layer: int, change: Change) -> Iterator[None]:
     """While inside, `change` is made to the heads' outputs, laid out as at
     `head_place`; hold the model's lock."""
     with hooked(model.plain, head_place(model, layer), change):
