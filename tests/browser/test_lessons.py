@@ -30,6 +30,14 @@ def see_step(page: Page, lesson: Lesson, number: int, language: Language) -> Non
     question = page.get_by_text(step.question[language])
     missing = page.get_by_text(text("error.lesson_needs_run", language))
     expect(question.or_(missing).first).to_be_visible(timeout=LOADED_MS)
+    see_rest(page)
+
+
+def see_rest(page: Page) -> None:
+    """Wait until the page is drawn: what it still moves about cannot be clicked."""
+    app = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(app).to_be_visible(timeout=LOADED_MS)
+    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=LOADED_MS)
 
 
 @pytest.mark.parametrize("name", FIRST)
@@ -50,6 +58,7 @@ def test_a_lesson_is_walked_to_its_end(
             if show.count():
                 show.click()
                 expect(show).to_have_count(0, timeout=LOADED_MS)
+                see_rest(page)
             assert page.evaluate(
                 "document.documentElement.scrollWidth <= window.innerWidth"
             )

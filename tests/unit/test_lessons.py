@@ -36,7 +36,7 @@ from tinysae.sae.files import load_sae
 from tinysae.words import LANGUAGES
 
 # Enough that a mean is far from its bound; `benchmarks/lessons.py` takes more.
-N_CASES = 8
+N_CASES = 6
 
 SHIPPED = [load_lesson(name) for name in FIRST]
 STEPS = [(lesson, n, step) for lesson in SHIPPED for n, step in enumerate(lesson.steps)]

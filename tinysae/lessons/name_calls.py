@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tinysae.sae.files import SAE
 
 N_TOP: Final = 8
-N_CHOOSING: Final = 8
+N_CHOOSING: Final = 6
 """Stories on which a model's name heads are chosen."""
 N_HEADS_OFF: Final = 3
 N_STRONGEST: Final = 3
@@ -470,9 +470,14 @@ def _log_prob(
     token: int,
     changes: "Sequence[AnyChange]",
 ) -> float:
-    from tinysae.features.intervene import intervene
+    from tinysae.features.attribution import only_last
+    from tinysae.features.intervene import applied
+    from tinysae.model.forward import running
 
-    return float(intervene(model, ids, changes).after[-1, token])
+    tokens = model.to_input(ids)
+    with running(model, tokens.numel()), applied(model, changes, None):
+        logits = model.plain(tokens, use_cache=False, **only_last(model)).logits
+    return float(logits[0, -1].float().log_softmax(-1)[token])
 
 
 def _prob(

@@ -398,31 +398,33 @@ def loaded_sae(source: FeatureSource) -> SAE:
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
-def _lesson_result(asked: str, stamp: object, _stage: Stage, _step: Step) -> Any:  # noqa: ARG001
+def _lesson_result(asked: str, stamp: object, _stage: Stage) -> Any:  # noqa: ARG001
     from tinysae.lessons.calls import asked as ask
 
     call, arguments = json.loads(asked)
     return ask(call, _stage, arguments)
 
 
-def lesson_result(stage: Stage, step: Step, values: dict[str, Any]) -> Result:
-    """What a lesson's step finds for `values`, asked once; shared, so do not change it.
+def lesson_result(stage: Stage, call: str, values: dict[str, Any]) -> Result:
+    """What a lesson's call finds for `values`, asked once; shared, so do not change it.
 
     Raises:
         TinysaeError: it cannot be asked of this model, SAE or run.
     """
-    asked = json.dumps([step.call, values], sort_keys=True)
-    return _lesson_result(asked, _stage_stamp(stage), stage, step)
+    asked = json.dumps([call, values], sort_keys=True)
+    return _lesson_result(asked, _stage_stamp(stage), stage)
 
 
-@st.cache_resource(show_spinner=False, max_entries=128)
+@st.cache_resource(show_spinner=False)
 def _lesson_checks() -> dict[Any, Checked]:
     return {}
 
 
 def lesson_checks(stage: Stage, step: Step) -> tuple[dict[Any, Checked], Any]:
-    """The claims that have been checked, and the key of this one."""
-    return _lesson_checks(), (_stage_stamp(stage), step.call, str(step.claim))
+    """The claims that have been checked since the server started, by everybody, and
+    under which key this step's is, or would be."""
+    key = (_stage_stamp(stage)[:2], step.call, str(step.claim))
+    return _lesson_checks(), key
 
 
 def _stage_stamp(stage: Stage) -> tuple[object, ...]:

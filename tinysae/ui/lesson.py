@@ -160,6 +160,7 @@ def show_moves(place: Place) -> None:
             st.button(
                 t("lessons.previous"),
                 icon=":material/chevron_left:",
+                key=f"lessons.previous.{place.number}",
                 on_click=move,
                 args=(place, -1),
             )
@@ -169,6 +170,7 @@ def show_moves(place: Place) -> None:
                 icon=":material/chevron_right:",
                 icon_position="right",
                 type="primary",
+                key=f"lessons.next.{place.number}",
                 on_click=move,
                 args=(place, 1),
             )
@@ -238,7 +240,7 @@ def _show_result(place: Place, stage: Stage, values: dict[str, Any]) -> None:
     step = place.step
     key = f"lessons.{place.lesson.id}.{place.number}"
     with st.spinner(t("lessons.working")):
-        result = cache.lesson_result(stage, step, values)
+        result = cache.lesson_result(stage, step.call, values)
     show_views(result.views, key=key)
     with st.container(border=True):
         st.markdown(

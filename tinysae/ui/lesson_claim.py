@@ -66,10 +66,10 @@ def checked_sentence(step: Step, found: Checked, language: Language) -> str:
         "lessons.checked",
         language,
         claim=own.text[language],
-        value=f"{found.value:.3g}",
+        value=f"{found.value:.3f}",
         bound=_bounds(own),
         control=control.text[language],
-        other=f"{found.control:.3g}",
+        other=f"{found.control:.3f}",
         control_bound=_bounds(control),
         n=found.n,
     )

@@ -87,7 +87,7 @@ def _entry(place: Place, number: int, stage: Stage) -> Entry:
     if chosen is None:
         return Entry(step, {}, None, None, claim)
     try:
-        result = cache.lesson_result(stage, step, step.values(chosen))
+        result = cache.lesson_result(stage, step.call, step.values(chosen))
         return Entry(step, chosen, result, answer(step, result, language()), claim)
     except TinysaeError as error:
         return Entry(step, chosen, None, error.in_language(language()), claim)
