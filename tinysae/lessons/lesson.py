@@ -28,7 +28,7 @@ MAX_NUMBER: Final = 1e9
 FIRST: Final = ("names", "features", "train")
 """The order of the lessons that come along; others follow by name."""
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_PAGES: Final = ("playground", "train", "features")
+_PAGES: Final = ("playground", "train", "features", "why")
 
 Texts = Mapping[Language, str]
 InputKind = Literal["choice", "number", "text"]

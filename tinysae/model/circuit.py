@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from tinysae.model.sources import LoadedModel
 
+# What a reader may type for one token; the longest tokens are shorter by far.
+MAX_TOKEN_CHARACTERS = 80
+
 Change = Callable[["Tensor"], "Tensor"]
 """Activations [batch, pos, d] -> what takes their place."""
 
@@ -133,6 +136,26 @@ def frozen_norms(plain: "nn.Module") -> Iterator[None]:
                 continue
             stack.callback(handle.remove)
         yield
+
+
+def one_token(model: "LoadedModel", typed: str, log_probs: "Tensor") -> int:
+    """The token that `typed` means: with a space before it or as it is, whichever is
+    one token; of two the likelier one by `log_probs` [d_vocab].
+
+    Raises:
+        InputError: neither is one token.
+    """
+    readings = [typed] if typed.startswith(" ") else [f" {typed}", typed]
+    found = [ids[0] for text in readings if len(ids := model.encode(text)) == 1]
+    if not found:
+        pieces = " ".join(
+            f"“{piece}”"
+            for piece in model.token_texts(
+                model.encode(readings[0][:MAX_TOKEN_CHARACTERS])
+            )
+        )
+        raise InputError("why_not_one_token", typed=typed[:80], pieces=pieces)
+    return max(found, key=lambda token: float(log_probs[token]))
 
 
 def check_target(model: "LoadedModel", tokens: Sequence[int]) -> None:

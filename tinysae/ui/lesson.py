@@ -42,6 +42,7 @@ _PAGE_LINKS: dict[str, Page] = {
     "playground": "playground",
     "train": "train",
     "features": "features",
+    "why": "why",
 }
 # How often a step about a run that works looks again, in seconds.
 _LOOK_S = 2.0
