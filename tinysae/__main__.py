@@ -89,8 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     storybook.add_argument(
         "--only",
-        choices=["model", "sae", "features"],
-        help="an SAE of the model that is there; or an index of the SAE that is there",
+        choices=["model", "sae", "post", "features"],
+        help="SAEs of the model that is there (post: the second alone); or indexes of "
+        "the SAEs that are there",
     )
     storybook.add_argument("--out", type=Path, help="a folder (the embedded assets)")
     storybook.add_argument("--tokens", type=int, help="how many to train the model on")
@@ -229,15 +230,19 @@ def _storybook(options: argparse.Namespace) -> int:
     out = options.out or ASSETS
     if options.only == "features":
         embedded.build_features(out)
+        embedded.build_features(out, post=True)
         return 0
-    if options.only != "sae":
+    if options.only not in ("sae", "post"):
         from tinysae.model.train_storybook import rebuild
 
         rebuild(out / "storybook", tokens=options.tokens, seed=options.seed)
     if options.only != "model":
         worker.log_to_stderr()
-        figures = embedded.build_sae(out, tokens=options.sae_tokens, seed=options.seed)
-        sys.stdout.write(f"{json.dumps(figures)}\n")
+        for post in (True,) if options.only == "post" else (False, True):
+            figures = embedded.build_sae(
+                out, tokens=options.sae_tokens, seed=options.seed, post=post
+            )
+            sys.stdout.write(f"{json.dumps(figures)}\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The embedded SAE and the index of its features, made as any run's are.
+"""The embedded SAEs and the indexes of their features, made as any run's are.
 
 A run in a folder of its own goes through the same worker as everybody's; what it leaves
 then becomes the assets.
@@ -14,6 +14,8 @@ from tinysae.config import TrainConfig
 from tinysae.errors import DamagedError, TinysaeError
 from tinysae.features.assets import (
     ASSETS,
+    POST_FEATURES_DIR,
+    POST_SAE_DIR,
     STORYBOOK_FEATURES_DIR,
     STORYBOOK_SAE_DIR,
 )
@@ -31,6 +33,13 @@ SHIPPED_INDEX: Final[dict[str, int]] = {
     "features_per_token": 20,
 }
 """Less of everything than a run's index has: this one is downloaded with the code."""
+POST_INDEX: Final[dict[str, int]] = {
+    "contexts_per_feature": 4,
+    "contexts_per_bin": 1,
+    "features_per_token": 8,
+    "n_tokens": 120_000,
+}
+"""Less again: it is there so that a feature of the Why page can be looked up."""
 
 
 def shipped_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConfig:
@@ -51,13 +60,33 @@ def shipped_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConf
     return TrainConfig(**{**settings, **changes})
 
 
+def post_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConfig:
+    """How the second one is trained: alike, but of what the block leaves behind.
+
+    Only the final LayerNorm and the unembedding come after it, so that what a feature
+    adds to a logit is exact. Fewer features, because both have to be small.
+    """
+    settings: dict[str, Any] = {
+        "name": "storybook-post",
+        "hook_name": "blocks.0.hook_resid_post",
+        "d_sae": 768,
+    }
+    return shipped_config(tokens=tokens, **{**settings, **changes})
+
+
 def build_sae(
-    assets: Path = ASSETS, *, tokens: int | None = None, seed: int = 0, **changes: Any
+    assets: Path = ASSETS,
+    *,
+    tokens: int | None = None,
+    seed: int = 0,
+    post: bool = False,
+    **changes: Any,
 ) -> dict[str, Any]:
     """Trains, evaluates and indexes an SAE of the model in `assets`, and puts it there.
 
-    Nothing is replaced before all of it is there. `changes` are to `shipped_config`.
-    Returns what is saved as ``eval.json``.
+    Nothing is replaced before all of it is there. `changes` are to `shipped_config`,
+    or to `post_config` where it is the second SAE that is made (`post`). Returns what
+    is saved as ``eval.json``.
 
     Raises:
         TinysaeError: what the status of a run would say on the page.
@@ -65,7 +94,9 @@ def build_sae(
     """
     is_shipped = assets == ASSETS
     model = STORYBOOK if is_shipped else str(assets / STORYBOOK)
-    config = shipped_config(
+    make_config, card = (post_config, post_card) if post else (shipped_config, sae_card)
+    sae_dir, features_dir = _names(post)
+    config = make_config(
         tokens=tokens or SHIPPED_TOKENS, seed=seed, **{"model_name": model, **changes}
     )
     with tempfile.TemporaryDirectory(prefix="tinysae-") as folder:
@@ -76,45 +107,57 @@ def build_sae(
         if status.state != "done" or figures is None:
             key = (status.error or "error.worker_failed").removeprefix("error.")
             raise TinysaeError(key, **(status.error_values or {}))
-        index = _build_features(run.sae_dir, config, run.path / "shipped")
-        with staged_folder(assets / STORYBOOK_SAE_DIR.name) as stage:
+        index = _build_features(run.sae_dir, config, run.path / "shipped", post)
+        with staged_folder(assets / sae_dir) as stage:
             for source in (*run.sae_dir.iterdir(), run.path / "eval.json"):
                 shutil.copyfile(source, stage / source.name)
             write_json(stage / CONFIG_NAME, config.to_json())
-            card = sae_card(config, figures)
-            (stage / "README.md").write_text(card, encoding="utf-8")
-        with staged_folder(assets / STORYBOOK_FEATURES_DIR.name) as stage:
+            (stage / "README.md").write_text(card(config, figures), encoding="utf-8")
+        with staged_folder(assets / features_dir) as stage:
             shutil.copytree(index, stage, dirs_exist_ok=True)
     return figures
 
 
-def build_features(assets: Path = ASSETS) -> None:
-    """Indexes the SAE in `assets` anew, with what it was trained on.
+def build_features(assets: Path = ASSETS, *, post: bool = False) -> None:
+    """Indexes an SAE in `assets` anew, with what it was trained on.
 
     Raises:
         TinysaeError: the SAE or its settings cannot be read.
         OSError: the assets cannot be written.
     """
-    sae_dir = assets / STORYBOOK_SAE_DIR.name
+    sae_name, features_name = _names(post)
+    sae_dir = assets / sae_name
     try:
         config = TrainConfig.loads((sae_dir / CONFIG_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise DamagedError("sae_damaged", path=str(sae_dir)) from problem
     with tempfile.TemporaryDirectory(prefix="tinysae-") as folder:
-        index = _build_features(sae_dir, config, Path(folder) / "shipped")
-        with staged_folder(assets / STORYBOOK_FEATURES_DIR.name) as stage:
+        index = _build_features(sae_dir, config, Path(folder) / "shipped", post)
+        with staged_folder(assets / features_name) as stage:
             shutil.copytree(index, stage, dirs_exist_ok=True)
 
 
-def _build_features(sae_dir: Path, config: TrainConfig, out_dir: Path) -> Path:
+def _names(post: bool) -> tuple[str, str]:
+    """The folders of an SAE and its index among the assets."""
+    if post:
+        return POST_SAE_DIR.name, POST_FEATURES_DIR.name
+    return STORYBOOK_SAE_DIR.name, STORYBOOK_FEATURES_DIR.name
+
+
+def _build_features(
+    sae_dir: Path, config: TrainConfig, out_dir: Path, post: bool
+) -> Path:
     """What is shipped of the features: index, labels and showcase, in `out_dir`."""
     from tinysae.model.sources import load_model
     from tinysae.sae.files import load_sae
 
     sae, model = load_sae(sae_dir), load_model(config.model_name)
-    index = worker.build_features(sae, model, config, out_dir, **SHIPPED_INDEX)
+    options = POST_INDEX if post else SHIPPED_INDEX
+    index = worker.build_features(sae, model, config, out_dir, **options)
     worker.label_features(sae, model, config, index, out_dir)
-    write_showcases(out_dir, showcases(index))
+    if not post:
+        # What the home page shows is of the first.
+        write_showcases(out_dir, showcases(index))
     return out_dir
 
 
@@ -152,4 +195,39 @@ sae = SAE.load_from_disk("tinysae/assets/storybook-sae")
   probe reads 0.66; here one reads 0.99, after the block (`hook_resid_post`) 0.69. TopK,
   JumpReLU and other widths were not tried at this hook
 - rebuilt by `python -m tinysae storybook --only sae`
+"""
+
+
+def post_card(config: TrainConfig, figures: dict[str, Any]) -> str:
+    """The README beside the second SAE's weights."""
+    tokens = config.total_training_steps * config.train_batch_size_tokens
+    return f"""\
+---
+license: mit
+library_name: saelens
+---
+
+# The storybook SAE of the block's output
+
+A sparse autoencoder with {config.d_sae:,} features, of the embedded model's residual
+stream after its only block (`{config.hook_name}`). Only the final LayerNorm and the
+unembedding come after it: what a feature adds to a logit is exact, with the
+LayerNorm's scale taken as it is. It loads with SAELens:
+
+```python
+from sae_lens import SAE
+
+sae = SAE.load_from_disk("tinysae/assets/storybook-post-sae")
+```
+
+- {config.architecture}, k {config.k:g} (SAELens saves it as JumpReLU), {tokens:,}
+  training tokens, batches of {config.train_batch_size_tokens:,}, lr {config.lr:g} that
+  falls over the last fifth, seed {config.seed}; every setting is in `config.json`
+- on {figures["n_tokens"]:,} tokens of held-out stories: CE loss recovered
+  {figures["ce_loss_score"]:.4f}, L0 {figures["l0"]:.1f}, explained variance
+  {figures["explained_variance"]:.3f}, {figures["n_dead"]} features dead
+- beside the one of `hook_resid_mid`: that one reads what the token means, this one what
+  the model is about to say; `python benchmarks/attribution.py` compares what the two
+  carry of a name
+- rebuilt by `python -m tinysae storybook --only post`
 """

@@ -28,6 +28,17 @@ def _svg(parts: Sequence[str], height: int, title: str) -> str:
     )
 
 
+def standalone(svg: str, width: int = 640) -> str:
+    """A chart as a file of its own, `width` pixels wide: black on white, as in print."""
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" color="black" width="{width}"'
+    style = "font-family:system-ui,sans-serif;background:white;display:block"
+    return (
+        svg.replace('<svg role="img"', f'{head} role="img"', 1)
+        .replace(' width="100%"', "", 1)
+        .replace("display:block", style, 1)
+    )
+
+
 def bars(labels: Sequence[str], values: Sequence[float], *, title: str) -> str:
     """Horizontal bars from a common zero: teal to the right, orange to the left.
 

@@ -445,14 +445,20 @@ def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> "FeatureInde
 
 
 def build_features(
-    sae: "SAE", model: "LoadedModel", config: TrainConfig, out_dir: Path, **options: Any
+    sae: "SAE",
+    model: "LoadedModel",
+    config: TrainConfig,
+    out_dir: Path,
+    *,
+    n_tokens: int = INDEX_TOKENS,
+    **options: Any,
 ) -> "FeatureIndex":
-    """The index of `sae` on `INDEX_TOKENS` held-out tokens of its own text; `options`
-    are `build_index`'s."""
+    """The index of `sae` on held-out tokens of its own text; `options` are
+    `build_index`'s."""
     from tinysae.features.index import build_index
 
-    chunks = _held_out(model, config, INDEX_SEED, INDEX_TOKENS)
-    return build_index(sae, model, chunks, out_dir, n_tokens=INDEX_TOKENS, **options)
+    chunks = _held_out(model, config, INDEX_SEED, n_tokens)
+    return build_index(sae, model, chunks, out_dir, n_tokens=n_tokens, **options)
 
 
 def label_features(

@@ -1,4 +1,4 @@
-"""The SAE that tinysae comes with: what links call it and where its files are.
+"""The SAEs that tinysae comes with: what links call them and where their files are.
 
 By itself, so that a page can ask before anything that reads an index is imported.
 """
@@ -11,9 +11,13 @@ from tinysae.model.sources import STORYBOOK_DIR
 
 # No run is ever called that: a run's id begins with its date.
 STORYBOOK_SAE = "storybook"
+# Of the residual stream after the block: what its features add to the logits is exact.
+STORYBOOK_POST = "storybook-post"
 ASSETS = STORYBOOK_DIR.parent
 STORYBOOK_SAE_DIR = ASSETS / "storybook-sae"
 STORYBOOK_FEATURES_DIR = ASSETS / "storybook-features"
+POST_SAE_DIR = ASSETS / "storybook-post-sae"
+POST_FEATURES_DIR = ASSETS / "storybook-post-features"
 
 
 @contextmanager

@@ -13,7 +13,10 @@ from typing import Literal
 
 from tinysae.errors import DamagedError
 from tinysae.features.assets import (
+    POST_FEATURES_DIR,
+    POST_SAE_DIR,
     STORYBOOK_FEATURES_DIR,
+    STORYBOOK_POST,
     STORYBOOK_SAE,
     STORYBOOK_SAE_DIR,
     embedded_remedy,
@@ -65,7 +68,7 @@ class FeatureSource:
     @property
     def is_embedded(self) -> bool:
         """Whether it came with tinysae; its name is then for the page to say."""
-        return self.id == STORYBOOK_SAE
+        return self.id in (STORYBOOK_SAE, STORYBOOK_POST)
 
     def stamp(self) -> tuple[int, int]:
         """Changes whenever the index is built again; (0, 0) when there is none."""
@@ -93,10 +96,11 @@ class FeatureSource:
 
 def feature_sources() -> list[FeatureSource]:
     """Everything whose features can or could be looked at: the newest run first, then
-    the embedded SAE, then those from elsewhere."""
+    the embedded SAEs, then those from elsewhere."""
     return [
         *map(run_source, list_runs()),
         embedded_source(),
+        post_source(),
         *map(run_source, saved_saes()),
     ]
 
@@ -109,6 +113,18 @@ def embedded_source() -> FeatureSource:
         created_at=0.0,
         sae_dir=STORYBOOK_SAE_DIR,
         index_dir=STORYBOOK_FEATURES_DIR,
+        readiness="ready",
+    )
+
+
+def post_source() -> FeatureSource:
+    """The other SAE that tinysae comes with, of the block's output."""
+    return FeatureSource(
+        id=STORYBOOK_POST,
+        name=STORYBOOK_POST,
+        created_at=0.0,
+        sae_dir=POST_SAE_DIR,
+        index_dir=POST_FEATURES_DIR,
         readiness="ready",
     )
 
@@ -130,6 +146,8 @@ def feature_source(source_id: str) -> FeatureSource:
     """
     if source_id == STORYBOOK_SAE:
         return embedded_source()
+    if source_id == STORYBOOK_POST:
+        return post_source()
     if is_saved_id(source_id):
         return run_source(saved_sae(source_id))
     return run_source(open_run(source_id))

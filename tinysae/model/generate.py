@@ -6,6 +6,7 @@ torch is imported inside functions: the page reads the settings before it is loa
 import inspect
 import threading
 from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +30,10 @@ StopReason = Literal["eos", "length", "context", "stopped"]
 Keep = Literal["end", "start"]
 
 MAX_SAMPLES = 10
+
+# What surrounds each forward, given how many tokens were read before it: there a hook
+# may change what the model thinks, and for nobody else, because the lock is held.
+Around = Callable[[int], AbstractContextManager[object]]
 
 # Accepted by `GenerateSettings`: field -> (lowest, highest).
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -236,6 +241,7 @@ def generate_stream(
     prompt_ids: Sequence[int],
     settings: GenerateSettings,
     stop: Callable[[], bool] | None = None,
+    around: Around | None = None,
 ) -> Generator[int, None, StopReason]:
     """Yields the ids the model writes after BOS and `prompt_ids`, one by one.
 
@@ -247,7 +253,7 @@ def generate_stream(
     Raises:
         InputError: when called, if the prompt does not fit the context.
     """
-    return _generate(model, model.to_input(prompt_ids), settings, stop)
+    return _generate(model, model.to_input(prompt_ids), settings, stop, around)
 
 
 def _generate(
@@ -255,6 +261,7 @@ def _generate(
     tokens: "Tensor",
     settings: GenerateSettings,
     stop: Callable[[], bool] | None,
+    around: Around | None,
 ) -> Generator[int, None, StopReason]:
     import torch
     from transformers import DynamicCache
@@ -270,10 +277,12 @@ def _generate(
     for _ in range(settings.max_new_tokens):
         if stop is not None and stop():
             return "stopped"
+        n_before = n_read
         n_read += tokens.shape[1]
         if n_read == model.n_ctx:
             return "context"
-        with running(model, tokens.numel()):
+        changed = nullcontext() if around is None else around(n_before)
+        with running(model, tokens.numel()), changed:
             logits = model.plain(tokens, **arguments).logits[0, -1]
         probs = next_token_probs(logits.cpu(), settings, seen)
         token_id = _drawn(probs, settings, generator)
@@ -309,14 +318,18 @@ class Writing:
     """
 
     def __init__(
-        self, model: "LoadedModel", prompt: Prompt, settings: GenerateSettings
+        self,
+        model: "LoadedModel",
+        prompt: Prompt,
+        settings: GenerateSettings,
+        around: Around | None = None,
     ) -> None:
         self.prompt = prompt
         self.settings = settings
         self.ids: list[int] = []
         self.text = ""
         self.reason: StopReason | None = None
-        self._stream = generate_stream(model, prompt.ids, settings)
+        self._stream = generate_stream(model, prompt.ids, settings, around=around)
         self._texts = model.text_stream()
         self._lock = threading.Lock()
 

@@ -59,7 +59,7 @@ def reading(
         if stop:
             raise Reached
 
-    with _hooked(plain, place, read):
+    with hooked(plain, place, read):
         yield seen
 
 
@@ -68,12 +68,14 @@ def replacing(
     plain: "PreTrainedModel", place: HookPlace, replacement: "Tensor"
 ) -> Iterator[None]:
     """Puts `replacement` [batch, pos, d] where the activations at `place` were."""
-    with _hooked(plain, place, lambda _: replacement):
+    with hooked(plain, place, lambda _: replacement):
         yield
 
 
 @contextmanager
-def _hooked(plain: "PreTrainedModel", place: HookPlace, change: Any) -> Iterator[None]:
+def hooked(plain: "PreTrainedModel", place: HookPlace, change: Any) -> Iterator[None]:
+    """`change` sees the activations at `place`; what it returns takes their place,
+    unless it is None."""
     module = plain.get_submodule(place.module)
 
     def before(_: Any, args: Any, kwargs: Any) -> Any:

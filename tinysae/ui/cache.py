@@ -7,6 +7,7 @@ and in the background, so that a page's first paint waits for none of it.
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import threading
 import time
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from tinysae.features.search import TextActivations, TextSearch
     from tinysae.features.sources import FeatureSource
     from tinysae.features.vocabulary import Vocabulary
+    from tinysae.lessons.lesson import Step
+    from tinysae.lessons.playing import Checked
+    from tinysae.lessons.results import Result, Stage
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.estimate import Speed
     from tinysae.sae.files import SAE
@@ -414,3 +418,46 @@ def loaded_sae(source: FeatureSource) -> SAE:
         MissingError, DamagedError: from `tinysae.sae.files.load_sae`.
     """
     return _loaded_sae(str(source.sae_dir), source.stamp(), source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=256)
+def _lesson_result(asked: str, stamp: object, _stage: Stage) -> Any:  # noqa: ARG001
+    from tinysae.lessons.calls import asked as ask
+
+    call, arguments = json.loads(asked)
+    return ask(call, _stage, arguments)
+
+
+def lesson_result(stage: Stage, call: str, values: dict[str, Any]) -> Result:
+    """What a lesson's call finds for `values`, asked once; shared, so do not change it.
+
+    Raises:
+        TinysaeError: it cannot be asked of this model, SAE or run.
+    """
+    asked = json.dumps([call, values], sort_keys=True)
+    return _lesson_result(asked, _stage_stamp(stage), stage)
+
+
+@st.cache_resource(show_spinner=False)
+def _lesson_checks() -> dict[Any, Checked]:
+    return {}
+
+
+def lesson_checks(stage: Stage, step: Step) -> tuple[dict[Any, Checked], Any]:
+    """The claims that have been checked since the server started, by everybody, and
+    under which key this step's is, or would be."""
+    key = (_stage_stamp(stage)[:2], step.call, str(step.claim))
+    return _lesson_checks(), key
+
+
+def _stage_stamp(stage: Stage) -> tuple[object, ...]:
+    """Changes whenever another model, SAE or run would answer, or a run went on."""
+    source, run = stage.source, stage.run
+    points = 0
+    if run is not None and run.metrics_path.is_file():
+        points = run.metrics_path.stat().st_size
+    return (
+        stage.model.source,
+        None if source is None else (source.id, source.stamp()),
+        None if run is None else (run.id, points),
+    )

@@ -29,15 +29,22 @@ class Candidate(NamedTuple):
     after: float
 
 
-def distribution_chart(candidates: Sequence[Candidate], *, key: str) -> None:
-    """Draw one row a candidate: an outline for `before`, a bar for `after`."""
+def distribution_chart(
+    candidates: Sequence[Candidate], *, key: str, words: str = "playground"
+) -> None:
+    """Draw one row a candidate: an outline for `before`, a bar for `after`.
+
+    `words`: whose sentences say what is before and after: "playground", where tokens
+    may be cut, or "why", where something was changed.
+    """
+    is_why = words == "why"
     rows = [
         [
             text,
             round(before, 5),
             round(after, 5),
-            percent(after) if after else t("playground.cut"),
-            t("playground.bar_note", before=percent(before), after=percent(after)),
+            percent(after) if after or is_why else t("playground.cut"),
+            t(f"{words}.bar_note", before=percent(before), after=percent(after)),
         ]
         for text, before, after in candidates
     ]
@@ -45,8 +52,8 @@ def distribution_chart(candidates: Sequence[Candidate], *, key: str) -> None:
         key=key,
         data={
             "rows": rows,
-            "before": t("playground.bar_before"),
-            "after": t("playground.bar_after"),
+            "before": t(f"{words}.bar_before"),
+            "after": t("why.bar_changed" if is_why else "playground.bar_after"),
         },
     )
 

@@ -19,6 +19,7 @@ from tinysae.features.sources import FeatureSource
 from tinysae.ui import cache
 from tinysae.ui.i18n import language, t
 from tinysae.ui.page import shown_errors
+from tinysae.ui.sources import embedded_label
 
 if TYPE_CHECKING:
     from tinysae.features.reader import FeatureIndex
@@ -100,7 +101,7 @@ class Explored:
     def name(self) -> str:
         """What it is called in a saved file (untrusted text)."""
         source = self.source
-        return t("features.embedded") if source.is_embedded else source.name
+        return embedded_label(source) if source.is_embedded else source.name
 
     def rows(self, features: Sequence[int], **columns: Sequence[Any]) -> pd.DataFrame:
         """A row for each of `features`: its number, `columns`, label, top tokens."""

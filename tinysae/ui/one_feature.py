@@ -12,7 +12,7 @@ from tinysae.texts import visible
 from tinysae.ui.drawing import drawing
 from tinysae.ui.explored import Explored, feature_columns, opening_dataframe
 from tinysae.ui.i18n import t
-from tinysae.ui.page import plain
+from tinysae.ui.page import page_link, plain
 
 if TYPE_CHECKING:
     from tinysae.features.records import FeatureRecord, FiringToken, LogitKind
@@ -26,6 +26,13 @@ def show_head(record: "FeatureRecord", explored: Explored) -> None:
     if record.is_dead:
         st.info(t("features.dead"))
         return
+    page_link(
+        "why",
+        t("why.feature_link"),
+        run=explored.source.id,
+        feature=str(record.feature),
+        view="whatif",
+    )
     n_tokens, n_fired = f"{explored.index.info.n_tokens:,}", f"{record.n_fired:,}"
     values = {
         "density": percent(record.density),

@@ -15,7 +15,7 @@ from tinysae.texts import visible
 from tinysae.ui.chips import bar, chips
 from tinysae.ui.framed import framed
 from tinysae.ui.i18n import language, t
-from tinysae.ui.page import note, plain, shown_errors
+from tinysae.ui.page import note, page_link, plain, shown_errors
 from tinysae.ui.play_features import show_features
 from tinysae.ui.tokens import (
     StripToken,
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 N_ON_CARD = 5
 # CircuitsVis draws a square of elements for every head.
 MAX_ATTENTION_TOKENS = 64
+# Browsers and servers take an address of this length, and the Why page such a text.
+MAX_LINKED_CHARACTERS = 1_500
 
 DRAWINGS = ("strip", "circuitsvis", "attention")
 
@@ -178,6 +180,15 @@ def show_pinned(model: LoadedModel, stats: TokenStats, position: int) -> None:
     st.subheader(plain(t("playground.pinned", token=token)))
     figures = _figures(model, stats, position)
     st.html(chips("", [f"{name}: {value}" for name, value in figures]))
+    if position:
+        before = model.decode(stats.ids[:position].tolist())
+        if len(before) <= MAX_LINKED_CHARACTERS:
+            page_link(
+                "why",
+                t("why.token_link"),
+                text=before,
+                target=model.token_text(int(stats.ids[position])),
+            )
     note(t("playground.alternatives"))
     best = [math.exp(value) for value in stats.top_log_probs[position].tolist()]
     rows = zip(stats.top_ids[position].tolist(), best, strict=True)

@@ -1,5 +1,6 @@
 """What the pages call an SAE whose features can be looked at."""
 
+from tinysae.features.assets import STORYBOOK_POST
 from tinysae.features.sources import FeatureSource
 from tinysae.numbers import moment
 from tinysae.ui.i18n import t
@@ -8,9 +9,15 @@ from tinysae.ui.i18n import t
 def source_label(source: FeatureSource) -> str:
     """What people call a source, and when it was made (untrusted text)."""
     if source.is_embedded:
-        return t("features.embedded")
+        return embedded_label(source)
     label = f"{source.name} · {moment(source.created_at)}"
     if source.readiness == "ready":
         return label
     step = f"{source.step:,}" if source.step is not None else ""
     return f"{label} · {t(f'features.state_{source.readiness}', step=step)}"
+
+
+def embedded_label(source: FeatureSource) -> str:
+    """What people call an SAE that came with tinysae."""
+    is_post = source.id == STORYBOOK_POST
+    return t("features.embedded_post" if is_post else "features.embedded")

@@ -1,0 +1,49 @@
+"""Why: what made the model say it, what if that were off, and steering."""
+
+import streamlit as st
+
+from tinysae.ui import why_ask, why_steer, why_view, why_whatif
+from tinysae.ui.i18n import t
+from tinysae.ui.page import page_setup, plain, shown_errors
+
+VIEWS = {
+    "why": why_view.show_why,
+    "whatif": why_whatif.show_whatif,
+    "steer": why_steer.show_steer,
+}
+
+
+def main() -> None:
+    page_setup("why")
+    st.title(t("why.title"))
+    st.markdown(plain(t("why.lead")))
+    with shown_errors():
+        question = why_ask.ask()
+        if question is not None:
+            view = choose_view()
+            with shown_errors():
+                VIEWS[view](question)
+
+
+def choose_view() -> str:
+    """The link's view, else the first; a choice goes into the address."""
+    linked = st.query_params.get("view", "why")
+    st.session_state["why.view"] = linked if linked in VIEWS else "why"
+
+    def choose() -> None:
+        st.query_params["view"] = st.session_state["why.view"]
+
+    names = {view: t(f"why.view_{view}") for view in VIEWS}
+    view = st.segmented_control(
+        t("why.view"),
+        names,
+        format_func=names.__getitem__,
+        required=True,
+        key="why.view",
+        on_change=choose,
+        label_visibility="collapsed",
+    )
+    return view if view in VIEWS else "why"
+
+
+main()

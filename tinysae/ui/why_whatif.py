@@ -1,0 +1,226 @@
+"""What if?: features and heads changed, and what the model says then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from tinysae.numbers import percent, signed
+from tinysae.ui.distribution import Candidate, distribution_chart
+from tinysae.ui.i18n import language, t
+from tinysae.ui.page import note, plain
+from tinysae.ui.tokens import StripToken, token_strip
+from tinysae.ui.why_ask import linked_feature
+from tinysae.ui.why_view import show_says
+
+if TYPE_CHECKING:
+    from tinysae.features.attribution import Attribution
+    from tinysae.features.intervene import AnyChange, Intervention
+    from tinysae.ui.why_ask import Question
+
+# Switched off when the page opens.
+N_CHOSEN = 3
+N_CANDIDATES = 8
+# A token the model gave 1 chance in 55, as in the playground.
+LOWEST_LOG_PROB = -4.0
+# In nats: below it a change is rounding, and a scale narrower than that shows noise.
+NO_CHANGE, LEAST_CHANGE = 0.001, 0.1
+MAX_EFFECTS = 40
+
+
+def show_whatif(question: Question) -> None:
+    """What to change, then what came of it, then predictions against measurements."""
+    from tinysae.features.intervene import intervene
+
+    found = question.attribution()
+    show_says(question)
+    changes = _choose_changes(question, found)
+    if changes:
+        done = intervene(question.model, question.ids, changes, sae=question.sae)
+        _show_next(question, done)
+        _show_heatmaps(question, done)
+    else:
+        note(t("why.off_nothing"))
+    _show_effects(question, found)
+
+
+def _choose_changes(question: Question, found: Attribution) -> list[AnyChange]:
+    from tinysae.features.intervene import FeatureChange, HeadChange
+    from tinysae.model.circuit import n_heads
+
+    active = list(
+        dict.fromkeys(
+            part.number for part in found.features if part.number is not None
+            and part.kind == "feature"
+        )
+    )  # fmt: skip
+    linked = linked_feature(question.sae)
+    options = active if linked is None else list(dict.fromkeys([linked, *active]))
+    helpful = [
+        part.number
+        for part in found.features
+        if part.kind == "feature" and part.effect > 0
+    ]
+    first = [linked] if linked is not None else list(dict.fromkeys(helpful))[:N_CHOSEN]
+    # Another text, or other tokens, have other features.
+    key = f"{question.source.id}.{hash((question.ids, question.target, linked))}"
+    chosen = st.multiselect(
+        t("why.off_features"),
+        options,
+        default=first,
+        format_func=lambda number: t("why.part_feature", number=number),
+        key=f"why.off.{key}",
+    )
+    model = question.model
+    every = [(a, b) for a in range(model.n_layers) for b in range(n_heads(model))]
+    heads = st.multiselect(
+        t("why.off_heads"),
+        every,
+        format_func=lambda head: t("why.part_head", layer=head[0], number=head[1]),
+        key=f"why.heads.{model.n_layers}",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        value = st.number_input(
+            t("why.off_value"),
+            value=0.0,
+            step=1.0,
+            help=t("why.off_value_help"),
+            key="why.value",
+            width=200,
+        )
+        places = {"last": t("why.off_last"), "all": t("why.off_everywhere")}
+        where = st.segmented_control(
+            t("why.off_where"),
+            list(places),
+            default="last",
+            required=True,
+            format_func=places.__getitem__,
+            key="why.where",
+        )
+    at = None if where == "all" else (found.n_tokens - 1,)
+    return [
+        *(FeatureChange(feature, float(value), at) for feature in chosen),
+        *(HeadChange(layer, head, 0.0, at) for layer, head in heads),
+    ]
+
+
+def _show_next(question: Question, done: Intervention) -> None:
+    """The next token's distribution, and what became of the one asked about."""
+    before, after = done.before[-1].exp(), done.after[-1].exp()
+    st.subheader(t("why.next"), anchor=False)
+    st.markdown(
+        plain(
+            t(
+                "why.off_result",
+                target=question.token(question.target),
+                before=percent(float(before[question.target])),
+                after=percent(float(after[question.target])),
+            )
+        )
+    )
+    show_distribution(question, before, after, key="why.next")
+
+
+def show_distribution(question: Question, before: Any, after: Any, *, key: str) -> None:
+    """The likeliest tokens before [d_vocab] and after, the likelier of both first."""
+    n = min(N_CANDIDATES, len(before))
+    best = before.maximum(after).topk(n).indices.tolist()
+    distribution_chart(
+        [
+            Candidate(
+                question.model.token_text(token),
+                float(before[token]),
+                float(after[token]),
+            )
+            for token in best
+        ],
+        key=key,
+        words="why",
+    )
+
+
+def _show_heatmaps(question: Question, done: Intervention) -> None:
+    """Each token's log-prob as the model is, and with the change."""
+    import torch
+
+    ids = torch.tensor(question.ids)[:, None]
+    before, after = (
+        x[:-1].gather(1, ids)[:, 0].tolist() for x in (done.before, done.after)
+    )
+    texts = question.model.token_texts(question.ids)
+    label, change = t("why.heat_legend"), t("why.change")
+    sides = st.columns(2, gap="large")
+    for side, name, values in zip(
+        sides, ("before", "after"), (before, after), strict=True
+    ):
+        with side:
+            st.markdown(f"**{plain(t(f'why.heat_{name}'))}**")
+            token_strip(
+                [
+                    StripToken(text, value, [(label, signed(value))])
+                    for text, value in zip(texts, values, strict=True)
+                ],
+                key=f"why.heat_{name}",
+                scale="sequential",
+                low=LOWEST_LOG_PROB,
+                high=0.0,
+                legend=label,
+            )
+    moved = [b - a for a, b in zip(before, after, strict=True)]
+    if not any(abs(each) > NO_CHANGE for each in moved):
+        return
+    high = round(max(LEAST_CHANGE, *map(abs, moved)), 1)
+    token_strip(
+        [
+            StripToken(
+                text,
+                each if abs(each) > NO_CHANGE else None,
+                [(change, signed(each, 3))],
+            )
+            for text, each in zip(texts, moved, strict=True)
+        ],
+        key="why.heat_change",
+        scale="diverging",
+        low=-high,
+        high=high,
+        legend=t("why.heat_change"),
+    )
+
+
+def _show_effects(question: Question, found: Attribution) -> None:
+    """Predicted and measured, a row a feature, and their correlation."""
+    import pandas as pd
+
+    from tinysae.features.attribution_table import part_name
+    from tinysae.features.intervene import correlation, measure
+
+    last = found.n_tokens - 1
+    parts = [
+        part
+        for part in found.features
+        if part.kind == "feature" and part.position == last
+    ][:MAX_EFFECTS]
+    st.subheader(t("why.predicted"), anchor=False)
+    if not parts:
+        note(t("why.features_none"))
+        return
+    note(t("why.predicted_how"))
+    effects = measure(question.model, found, parts, question.sae)
+    value = correlation(effects)
+    if value is None:
+        note(t("why.no_correlation"))
+    else:
+        st.markdown(plain(t("why.correlation", n=len(effects), value=signed(value, 3))))
+    st.dataframe(
+        pd.DataFrame(
+            {
+                t("why.column_part"): [part_name(e.part, language()) for e in effects],
+                t("why.column_activation"): [e.part.activation for e in effects],
+                t("why.column_predicted"): [e.predicted for e in effects],
+                t("why.column_measured"): [e.measured for e in effects],
+            }
+        ),
+        hide_index=True,
+        key="why.effects",
+    )
