@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from tinysae import explore, fetching, playing, sharing
+from tinysae import asking, explore, fetching, playing, sharing
 from tinysae.config import TrainConfig, choices, settings
 from tinysae.errors import BusyError, InputError, TinysaeError
 from tinysae.presets import PRESETS
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     index.set_defaults(command=_index)
     explore.add_commands(commands)
     playing.add_commands(commands)
+    asking.add_commands(commands)
     fetching.add_commands(commands)
     sharing.add_commands(commands)
 

@@ -29,7 +29,7 @@ def _svg(parts: Sequence[str], height: int, title: str) -> str:
 
 
 def standalone(svg: str, width: int = 640) -> str:
-    """A chart as a file of its own, `width` pixels wide: black on white, as in print."""
+    """A chart as a file of its own, `width` pixels wide, black on white."""
     head = f'<svg xmlns="http://www.w3.org/2000/svg" color="black" width="{width}"'
     style = "font-family:system-ui,sans-serif;background:white;display:block"
     return (

@@ -336,8 +336,8 @@ def test_a_click_lists_the_features_active_at_that_token(
         assert f"{each.activation:.2f}" in html
         for token in table["top_tokens"][each.feature][:5]:
             assert escape(visible(token)) in html
-    # With one SAE there is nothing to choose.
-    assert not [box for box in page.selectbox if box.key == "_features_source"]
+    # What the token means, before what the model is about to say.
+    assert page.selectbox(key="_features_source").value == STORYBOOK_SAE
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

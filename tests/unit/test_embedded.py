@@ -11,12 +11,21 @@ import pytest
 
 from tests.builders import finished_run, write_model
 from tinysae.config import TrainConfig
-from tinysae.embedded import build_sae, sae_card, shipped_config
+from tinysae.embedded import (
+    build_sae,
+    post_card,
+    post_config,
+    sae_card,
+    shipped_config,
+)
 from tinysae.errors import DamagedError, TinysaeError
 from tinysae.features import sources
 from tinysae.features.assets import (
     ASSETS,
+    POST_FEATURES_DIR,
+    POST_SAE_DIR,
     STORYBOOK_FEATURES_DIR,
+    STORYBOOK_POST,
     STORYBOOK_SAE,
     STORYBOOK_SAE_DIR,
 )
@@ -27,6 +36,7 @@ from tinysae.features.sources import (
     embedded_source,
     feature_source,
     feature_sources,
+    post_source,
 )
 from tinysae.runs.files import read_json
 from tinysae.runs.store import RUN_ID, RunStatus, create_run, new_run_id, write_status
@@ -66,6 +76,19 @@ def test_the_card_says_what_the_evaluation_says() -> None:
     assert card == sae_card(shipped_config(seed=0), figures)
 
 
+def test_the_second_sae_is_as_its_command_and_its_card_say() -> None:
+    saved = (POST_SAE_DIR / "config.json").read_text(encoding="utf-8")
+    assert TrainConfig.loads(saved) == post_config(seed=0)
+    figures = read_json(POST_SAE_DIR / "eval.json")
+    assert figures["ce_loss_score"] >= 0.99
+    assert figures["dead_share"] < 0.05
+    card = (POST_SAE_DIR / "README.md").read_text(encoding="utf-8")
+    assert card == post_card(post_config(seed=0), figures)
+    index = post_source().open()
+    assert index.info.d_sae == figures["d_sae"]
+    assert index.info.hook_name == "blocks.0.hook_resid_post"
+
+
 def test_the_assets_stay_small() -> None:
     files = [path for path in ASSETS.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 30e6
@@ -88,13 +111,15 @@ def test_no_run_has_the_embedded_saes_name() -> None:
 def test_the_newest_finished_run_comes_before_the_embedded_sae(
     tiny_home: Path,
 ) -> None:
-    assert feature_sources() == [embedded_source()]
+    assert feature_sources() == [embedded_source(), post_source()]
+    assert feature_source(STORYBOOK_POST) == post_source()
     assert default_source(feature_sources()) == feature_source(STORYBOOK_SAE)
     run = finished_run(write_model(tiny_home / "model"))
     unfinished = create_run(TrainConfig())
     write_status(unfinished.path, RunStatus("stopped"))
     found = feature_sources()
-    assert {source.id for source in found} == {run.id, unfinished.id, STORYBOOK_SAE}
+    embedded = {STORYBOOK_SAE, STORYBOOK_POST}
+    assert {source.id for source in found} == {run.id, unfinished.id, *embedded}
     assert found[-1].is_embedded
     assert default_source(found).id == run.id
 
@@ -134,6 +159,19 @@ def test_the_command_makes_an_sae_an_index_and_a_showcase(tmp_path: Path) -> Non
         sae_dir.name,
         features_dir.name,
     }
+
+
+def test_the_second_sae_comes_without_a_showcase(tmp_path: Path) -> None:
+    write_model(tmp_path / "storybook")
+    figures = build_sae(tmp_path, tokens=30 * 64, seed=1, post=True, **SMALL)
+    folders = {"storybook", POST_SAE_DIR.name, POST_FEATURES_DIR.name}
+    assert {path.name for path in tmp_path.iterdir()} == folders
+    assert json.loads((tmp_path / POST_SAE_DIR.name / "eval.json").read_text()) == (
+        figures
+    )
+    index = open_index(tmp_path / POST_FEATURES_DIR.name)
+    assert index.info.hook_name == "blocks.0.hook_resid_post"
+    assert not (tmp_path / POST_FEATURES_DIR.name / "showcase.json").exists()
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ WITHOUT_HANGUL = {
     "playground.top_k": "a name",
     "playground.top_p": "a name",
     "features.column_f1": "a symbol",
+    "why.prompt_example": "the embedded model reads English",
+    "why.part_mlp": "a name",
     "train.group_sae": "an abbreviation that Korean uses as it is",
     "train.figure_l0": "a symbol",
     "train.unknown": "a sign, not a word",

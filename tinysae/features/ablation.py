@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from tinysae.errors import InputError
 from tinysae.features.index import check_fit
+from tinysae.features.intervene import direction
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.files import SAE
 
@@ -61,12 +60,6 @@ class Ablation(NamedTuple):
     risen: list[ChangedToken]
 
 
-def direction(sae: "SAE", feature: int) -> "Tensor":
-    """What one unit of the feature adds to the reconstruction, [d_in]."""
-    row = sae.W_dec[feature]
-    return row / row.norm() if sae.rescale_acts_by_decoder_norm else row
-
-
 def ablate(
     sae: "SAE", model: "LoadedModel", tokens: Sequence[int], feature: int
 ) -> Ablation:
@@ -80,20 +73,24 @@ def ablate(
     """
     import torch
 
-    from tinysae.model.forward import activations, logits, logits_with
+    from tinysae.model.circuit import changing
+    from tinysae.model.forward import activations, logits, running
 
     check_fit(sae, model)
-    if not 0 <= feature < sae.d_sae:
-        raise InputError("features_unknown", feature=feature, last=sae.d_sae - 1)
+    row = direction(sae, feature)
     if len(tokens) > model.n_ctx:
         raise InputError("text_beyond_context", n=len(tokens), limit=model.n_ctx)
     ids = torch.tensor([list(tokens)], device=model.plain.device)
     with torch.inference_mode():
         x = activations(model, ids, sae.hook_name).float().cpu()
         acts = sae.encode(x)[..., feature] * (ids.cpu() != model.bos_id)
-        without = x - acts[..., None] * direction(sae, feature)
+        without = (x - acts[..., None] * row).to(ids.device)
         on = logits(model, ids).float().log_softmax(-1)[0].cpu()
-        off = logits_with(model, ids, sae.hook_name, without)
+        with (
+            running(model, ids.numel()),
+            changing(model, sae.hook_name, lambda _: without),
+        ):
+            off = model.plain(ids, use_cache=False).logits
         off = off.float().log_softmax(-1)[0].cpu()
         change = torch.full((len(tokens),), torch.nan)
         actual = ids[0, 1:, None].cpu()

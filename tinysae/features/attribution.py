@@ -184,8 +184,8 @@ def attribute(
             hook=grads[-1] if seen.hook is not None else None,
         )
         components = _components(model, tokens, seen, gradients)
-        final = Part("final_bias", *(2 * [_final_bias(model, wanted)]))
-    components.append(final)
+        bias = _final_bias(model, wanted)
+    components.append(Part("final_bias", bias, bias))
     features: list[Part] = []
     if sae is not None:
         layer, name = _hook_parts(sae.hook_name)

@@ -15,7 +15,7 @@ unsteered, thinks of it: its loss on the text, beside its loss on its own.
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -37,6 +37,8 @@ MODES: tuple[Mode, ...] = ("add", "clamp")
 STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 MAX_STRENGTH = 10.0
 MAX_FEATURES = 8
+# Side by side.
+MAX_TEXTS = 10
 
 # A text the model itself would have lost less than this much on is its usual text, and
 # a ratio to less than it says nothing, in nats a token.
@@ -119,20 +121,17 @@ def steering(model: "LoadedModel", sae: "SAE", steers: Sequence[Steer]) -> Aroun
         raise InputError("why_too_many", limit=MAX_FEATURES)
     change = _change(sae, steers)
 
-    def around(n_before: int) -> AbstractContextManager[object]:
-        if change is None:
-            return nullcontext()
-        if n_before:
-            return changing(model, sae.hook_name, change)
-        return changing(model, sae.hook_name, lambda x: _but_bos(x, change))
+    if change is None:
+        return lambda _: nullcontext()
 
-    return around
+    def but_bos(x: "Tensor") -> "Tensor":
+        moved = x.clone()
+        moved[:, 1:] = change(x[:, 1:])
+        return moved
 
-
-def _but_bos(x: "Tensor", change: Change) -> "Tensor":
-    moved = x.clone()
-    moved[:, 1:] = change(x[:, 1:])
-    return moved
+    return lambda n_before: changing(
+        model, sae.hook_name, change if n_before else but_bos
+    )
 
 
 def _change(sae: "SAE", steers: Sequence[Steer]) -> Change | None:

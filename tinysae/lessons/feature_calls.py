@@ -308,12 +308,14 @@ def _random_kinds(stage: Stage, n_fired: int, seed: int) -> float:
 @lru_cache(maxsize=4)
 def _text(model: "LoadedModel", seed: int) -> "tuple[NDArray[np.int32], ConceptTokens]":
     """Held-out contexts [n, context], and their tokens, BOS left out."""
-    from tinysae.data.corpus import STORYBOOK, token_chunks
+    from tinysae.config import TextChoice
+    from tinysae.data.corpus import token_chunks
+    from tinysae.data.texts.storybook import STORYBOOK
     from tinysae.features.concepts import concept_tokens
     from tinysae.features.vocabulary import vocabulary_of
 
     size = min(CONTEXT, model.n_ctx)
-    chunks = token_chunks(model, STORYBOOK, size, seed=seed, held_out=True)
+    chunks = token_chunks(model, TextChoice(STORYBOOK), size, seed=seed, held_out=True)
     contexts = np.stack(list(islice(chunks, N_TOKENS // size)))
     token_bytes = vocabulary_of(model).token_bytes
     return contexts, concept_tokens(contexts, token_bytes, model.bos_id)

@@ -117,12 +117,16 @@ def went_well(stage: Stage) -> Result:
     the same SAE with its features' directions shuffled."""
     import torch
 
-    from tinysae.data.corpus import STORYBOOK, token_chunks
+    from tinysae.config import TextChoice
+    from tinysae.data.corpus import token_chunks
+    from tinysae.data.texts.storybook import STORYBOOK
     from tinysae.sae.evaluate import evaluate
 
     model, sae = stage.model, sae_of(stage)
     size = min(sae.context_size or 256, model.n_ctx)
-    chunks = token_chunks(model, STORYBOOK, size, seed=EVAL_SEED, held_out=True)
+    chunks = token_chunks(
+        model, TextChoice(STORYBOOK), size, seed=EVAL_SEED, held_out=True
+    )
     batches = [np.stack(list(islice(chunks, N_CONTEXTS)))]
     with torch.inference_mode():
         own = evaluate(sae, model, batches, n_ce_batches=len(batches))

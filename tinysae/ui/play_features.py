@@ -75,9 +75,9 @@ def _feature_source() -> FeatureSource:
     from tinysae.ui.sources import source_label
 
     ready = [source for source in feature_sources() if source.readiness == "ready"]
-    sources = {source.id: source for source in reversed(ready)}
-    if len(sources) == 1:
-        return next(iter(sources.values()))
+    # Those of the embedded model first: it is what the playground talks to.
+    ready.sort(key=lambda source: not source.is_embedded)
+    sources = {source.id: source for source in ready}
     labels = {source.id: source_label(source) for source in ready}
     chosen = st.selectbox(
         t("playground.features_source"),

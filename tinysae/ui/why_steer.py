@@ -27,6 +27,8 @@ from tinysae.ui.why_ask import linked_feature
 from tinysae.ui.why_whatif import show_distribution
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from tinysae.features.steering import Sample
     from tinysae.ui.why_ask import Question
 
@@ -121,8 +123,10 @@ def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
     )
     with question.source.remedy():
         table = cache.feature_table(question.source)
+    strongest = table["max_act"].tolist()
+    way: Mode = mode if mode in MODES else "add"
     steers = [
-        Steer(feature, float(strength), float(table["max_act"][feature]), mode or "add")
+        Steer(feature, float(strength), strongest[feature], way)
         for feature in parse_features(typed, question.sae.d_sae)
     ]
     return steers, GenerateSettings(max_new_tokens=int(tokens), seed=int(seed))
@@ -158,7 +162,7 @@ def parse_features(typed: str, d_sae: int) -> list[int]:
     return features
 
 
-def _write(place: st.delta_generator.DeltaGenerator, strip: SteeredStrip) -> None:
+def _write(place: DeltaGenerator, strip: SteeredStrip) -> None:
     """Draw the texts in `place`, and write on until all end.
 
     A click elsewhere interrupts this at a drawing; they have everything so far.
