@@ -132,6 +132,8 @@ def test_the_strip_has_the_same_dice_and_its_own_text_in_the_middle(
     assert len({low.ids, middle.ids, high.ids}) == 3
     for sample in (low, middle, high):
         assert sample.loss == pytest.approx(reference_loss(tiny_model, sample.ids))
+        assert sample.loss is not None
+        assert middle.loss is not None
         assert sample.ratio == pytest.approx(sample.loss / middle.loss)
 
 

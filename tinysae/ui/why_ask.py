@@ -78,10 +78,18 @@ def ask() -> Question | None:
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         typed = st.text_input(
-            t("why.target"), key="why.target", help=t("why.target_help"), width=170
+            t("why.target"),
+            key="why.target",
+            help=t("why.target_help"),
+            width=190,
+            placeholder=t("why.target_empty"),
         )
         rather = st.text_input(
-            t("why.other"), key="why.other", help=t("why.other_help"), width=170
+            t("why.other"),
+            key="why.other",
+            help=t("why.other_help"),
+            width=190,
+            placeholder=t("why.other_empty"),
         )
         source = _choose_source()
     with source.remedy():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from tinysae.errors import InputError
+from tinysae.features.sentences import concept_name
 from tinysae.features.steering import (
     MAX_FEATURES,
     MAX_STRENGTH,
@@ -21,7 +22,7 @@ from tinysae.features.steering import (
 from tinysae.model.generate import GenerateSettings, prompt_with_room
 from tinysae.numbers import signed
 from tinysae.ui import cache
-from tinysae.ui.i18n import t
+from tinysae.ui.i18n import language, t
 from tinysae.ui.page import note
 from tinysae.ui.why_ask import linked_feature
 from tinysae.ui.why_whatif import show_distribution
@@ -59,23 +60,29 @@ def show_steer(question: Question) -> None:
         prompt = prompt_with_room(
             question.model, question.model.decode(question.ids), settings.max_new_tokens
         )
-        st.session_state[STRIP] = SteeredStrip(
-            question.model, prompt, settings, question.sae, steers
-        )
-    strip: SteeredStrip | None = st.session_state.get(STRIP)
-    if strip is None:
+        strip = SteeredStrip(question.model, prompt, settings, question.sae, steers)
+        st.session_state[STRIP] = (_asked(question, steers, settings), strip)
+    asked, strip = st.session_state.get(STRIP, (None, None))
+    if strip is None or asked != _asked(question, steers, settings):
         note(t("why.steer_empty"))
     else:
         place, stop = st.empty(), buttons.empty()
         if not strip.is_done:
             stop.button(t("why.steer_stop"), on_click=strip.stop, key="why.stop")
-        _write(place, strip)
+        _write(place, strip, steers[0].strength)
         stop.empty()
         note(t("why.steer_how"))
     st.subheader(t("why.steer_next"), anchor=False)
     done = steered(question.model, question.ids, question.sae, steers)
     before, after = done.before[-1].exp(), done.after[-1].exp()
     show_distribution(question, before, after, key="why.steer_next")
+
+
+def _asked(
+    question: Question, steers: list[Steer], settings: GenerateSettings
+) -> tuple[object, ...]:
+    """What the texts are of: with anything else chosen they are not shown."""
+    return question.source.id, question.ids, tuple(steers), settings
 
 
 def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
@@ -88,7 +95,25 @@ def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
     key = f"why.steer_features.{question.source.id}.{linked}"
     if key not in st.session_state:
         st.session_state[key] = str(_first(question) if linked is None else linked)
+    concepts = _concepts(question)
+
+    def choose() -> None:
+        # None where the choice was taken back.
+        if (name := st.session_state["why.concept"]) in concepts:
+            st.session_state[key] = str(concepts[name])
+
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        if concepts:
+            st.selectbox(
+                t("why.steer_concept"),
+                list(concepts),
+                index=None,
+                format_func=lambda name: concept_name(name, language()),
+                placeholder=t("why.steer_concept_empty"),
+                key="why.concept",
+                on_change=choose,
+                width=260,
+            )
         typed = st.text_input(
             t("why.steer_features"),
             key=key,
@@ -132,6 +157,19 @@ def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
     return steers, GenerateSettings(max_new_tokens=int(tokens), seed=int(seed))
 
 
+def _concepts(question: Question) -> dict[str, int]:
+    """Concepts, and the feature that is best at being about to name each; those that
+    are read best come first."""
+    report = cache.concept_report(question.source)
+    found = [
+        (reading.score.f1, result.concept, reading.features[0].feature)
+        for result in (report.concepts if report else ())
+        for reading in result.readings
+        if reading.reading == "about_to" and reading.features
+    ]
+    return {name: feature for _, name, feature in sorted(found, reverse=True)}
+
+
 def _first(question: Question) -> int:
     """The feature that does the most for the answer: 0 where none is active."""
     helpful = (
@@ -162,7 +200,7 @@ def parse_features(typed: str, d_sae: int) -> list[int]:
     return features
 
 
-def _write(place: DeltaGenerator, strip: SteeredStrip) -> None:
+def _write(place: DeltaGenerator, strip: SteeredStrip, strength: float) -> None:
     """Draw the texts in `place`, and write on until all end.
 
     A click elsewhere interrupts this at a drawing; they have everything so far.
@@ -170,17 +208,17 @@ def _write(place: DeltaGenerator, strip: SteeredStrip) -> None:
     drawn_at = 0.0
     while strip.step():
         if time.monotonic() - drawn_at > DRAW_EVERY_S:
-            place.html(_texts(strip, None))
+            place.html(_texts(strip, strength, None))
             drawn_at = time.monotonic()
-    place.html(_texts(strip, strip.samples()))
+    place.html(_texts(strip, strength, strip.samples()))
 
 
-def _texts(strip: SteeredStrip, samples: list[Sample] | None) -> str:
+def _texts(strip: SteeredStrip, strength: float, samples: list[Sample] | None) -> str:
     def one(place: int) -> str:
-        strength = strip.strengths[place]
+        factor = strip.strengths[place]
         title = (
-            t("why.steer_title", strength=signed(strength, 0))
-            if strength
+            t("why.steer_title", strength=signed(factor * strength))
+            if factor
             else t("why.steer_unsteered")
         )
         return _TEXT.format(

@@ -35,6 +35,12 @@ def show_why(question: Question) -> None:
     """The sentence, the bars, the features behind them, the attention, the files."""
     found = question.attribution()
     show_says(question)
+    if question.other is not None:
+        names = {
+            name: question.token(token)
+            for name, token in (("target", question.target), ("other", question.other))
+        }
+        note(t("why.colours", **names))
     by = choose_parts()
     parts = found.features if by == "features" else found.components
     picture = _show_bars(found, parts)
@@ -115,7 +121,7 @@ def _show_features(question: Question, found: Attribution) -> None:
         table = None
     for part in leading[:N_FEATURES]:
         with st.container(gap="xxsmall"):
-            show_feature_line(question, part)
+            _show_feature_line(question, part, is_exact=found.is_exact)
             if table is not None:
                 row = table.iloc[part.number]
                 st.html(
@@ -124,8 +130,14 @@ def _show_features(question: Question, found: Attribution) -> None:
                 )
 
 
-def show_feature_line(question: Question, part: Part) -> None:
+def _show_feature_line(question: Question, part: Part, *, is_exact: bool) -> None:
     """A link to the feature, and what it adds."""
+    figures = [
+        f"{t('why.column_activation')} {part.activation or 0:.2f}",
+        f"{t('why.column_direct')} {signed(part.direct)}",
+    ]
+    if not is_exact:
+        figures.append(f"{t('why.column_effect')} {signed(part.effect)}")
     with st.container(horizontal=True, vertical_alignment="center"):
         page_link(
             "features",
@@ -133,16 +145,7 @@ def show_feature_line(question: Question, part: Part) -> None:
             run=question.source.id,
             feature=str(part.number),
         )
-        st.html(
-            chips(
-                "",
-                [
-                    f"{t('why.column_activation')} {part.activation or 0:.2f}",
-                    f"{t('why.column_direct')} {signed(part.direct)}",
-                    f"{t('why.column_effect')} {signed(part.effect)}",
-                ],
-            )
-        )
+        st.html(chips("", figures))
 
 
 def _table(question: Question, parts: Sequence[Part]) -> pd.DataFrame:

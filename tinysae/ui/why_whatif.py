@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Switched off when the page opens.
 N_CHOSEN = 3
 N_CANDIDATES = 8
+# Features and heads to choose from.
+MAX_OFFERED = 16
 # A token the model gave 1 chance in 55, as in the playground.
 LOWEST_LOG_PROB = -4.0
 # In nats: below it a change is rounding, and a scale narrower than that shows noise.
@@ -47,38 +49,31 @@ def show_whatif(question: Question) -> None:
 
 def _choose_changes(question: Question, found: Attribution) -> list[AnyChange]:
     from tinysae.features.intervene import FeatureChange, HeadChange
-    from tinysae.model.circuit import n_heads
 
-    active = list(
-        dict.fromkeys(
-            part.number for part in found.features if part.number is not None
-            and part.kind == "feature"
-        )
-    )  # fmt: skip
+    # Parts are in the order of their effect; a feature may be active at many tokens.
+    active = [part for part in found.features if part.kind == "feature"]
     linked = linked_feature(question.sae)
-    options = active if linked is None else list(dict.fromkeys([linked, *active]))
-    helpful = [
-        part.number
-        for part in found.features
-        if part.kind == "feature" and part.effect > 0
-    ]
-    first = [linked] if linked is not None else list(dict.fromkeys(helpful))[:N_CHOSEN]
+    options = list(dict.fromkeys(part.number for part in active))[:MAX_OFFERED]
+    helpful = [part.number for part in active if part.effect > 0]
+    first = list(dict.fromkeys(helpful))[:N_CHOSEN]
+    if linked is not None:
+        options, first = list(dict.fromkeys([linked, *options])), [linked]
     # Another text, or other tokens, have other features.
-    key = f"{question.source.id}.{hash((question.ids, question.target, linked))}"
-    chosen = st.multiselect(
+    asked = (question.source.id, question.ids, question.target, question.other, linked)
+    chosen = st.pills(
         t("why.off_features"),
         options,
-        default=first,
+        selection_mode="multi",
+        default=[number for number in first if number in options],
         format_func=lambda number: t("why.part_feature", number=number),
-        key=f"why.off.{key}",
+        key=f"why.off.{hash(asked)}",
     )
-    model = question.model
-    every = [(a, b) for a in range(model.n_layers) for b in range(n_heads(model))]
-    heads = st.multiselect(
+    heads = st.pills(
         t("why.off_heads"),
-        every,
+        _leading_heads(found),
+        selection_mode="multi",
         format_func=lambda head: t("why.part_head", layer=head[0], number=head[1]),
-        key=f"why.heads.{model.n_layers}",
+        key="why.heads",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         value = st.number_input(
@@ -100,9 +95,20 @@ def _choose_changes(question: Question, found: Attribution) -> list[AnyChange]:
         )
     at = None if where == "all" else (found.n_tokens - 1,)
     return [
-        *(FeatureChange(feature, float(value), at) for feature in chosen),
+        *(
+            FeatureChange(feature, float(value), at)
+            for feature in chosen
+            if feature is not None
+        ),
         *(HeadChange(layer, head, 0.0, at) for layer, head in heads),
     ]
+
+
+def _leading_heads(found: Attribution) -> list[tuple[int, int]]:
+    """The heads that do the most, by layer and number."""
+    heads = [part for part in found.components if part.kind == "head"]
+    heads.sort(key=lambda part: -abs(part.effect))
+    return sorted((part.layer or 0, part.number or 0) for part in heads[:MAX_OFFERED])
 
 
 def _show_next(question: Question, done: Intervention) -> None:
