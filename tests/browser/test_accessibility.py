@@ -45,7 +45,8 @@ def violations(page: Page) -> list[Violation]:
 def open_view(page: Page, server: Server, name: str) -> None:
     """Home, a page, or a view of the playground, with something to see on it."""
     path, _, view = name.partition("/")
-    page.goto(f"{server.url}/{'' if path == 'home' else path}")
+    query = f"?view={view}" if path == "why" else ""
+    page.goto(f"{server.url}/{'' if path == 'home' else path}{query}")
     main = page.get_by_test_id("stMain")
     if path == "home":
         expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
@@ -57,6 +58,14 @@ def open_view(page: Page, server: Server, name: str) -> None:
         expect(start).to_be_visible(timeout=LOADED_MS)
     elif path.startswith("features?"):
         expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+    elif path == "why":
+        last = {
+            "why": "why.share",
+            "whatif": "why.predicted",
+            "steer": "why.steer_next",
+        }
+        heading = page.get_by_role("heading", name=text(last[view], "en"))
+        expect(heading).to_be_visible(timeout=LOADED_MS)
     elif path == "features":
         expect(page.get_by_test_id("stDataFrame").first).to_be_visible(
             timeout=LOADED_MS
@@ -99,6 +108,9 @@ VIEWS = [
     "train",
     "features",
     "features?run=storybook&feature=3",
+    "why/why",
+    "why/whatif",
+    "why/steer",
 ]
 
 

@@ -1,0 +1,212 @@
+"""The Why page: the worked example, what readers type, and links into it."""
+
+import math
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from tests.builders import finished_run, write_model
+from tests.conftest import OpenPage
+from tinysae.errors import InputError
+from tinysae.features.assets import POST_SAE_DIR, STORYBOOK_POST, STORYBOOK_SAE
+from tinysae.features.attribution import attribute
+from tinysae.features.intervene import FeatureChange, intervene
+from tinysae.model.logprobs import next_log_probs
+from tinysae.model.sources import STORYBOOK, load_model
+from tinysae.numbers import percent, signed
+from tinysae.sae.files import load_sae
+from tinysae.ui.why_steer import parse_features
+from tinysae.words import LANGUAGES, Language, text
+
+PATIENCE_S = 120
+HOSTILE = "</script><img src=x onerror=alert(1)> **b** $x$"
+
+
+@pytest.fixture
+def opened(open_page: OpenPage) -> Any:
+    def opened(language: Language = "en", **query: str) -> AppTest:
+        page = open_page("pages/why.py", language=language, timeout=PATIENCE_S, **query)
+        assert not page.exception
+        return page
+
+    return opened
+
+
+def said(page: AppTest) -> str:
+    """Everything that is written on the page, without Markdown's backslashes."""
+    shown = "\n".join(node.value for node in page.markdown)
+    return shown.replace("\\", "").replace("\u2060", "")
+
+
+def example(language: Language) -> tuple[Any, list[int], torch.Tensor]:
+    model = load_model(STORYBOOK)
+    ids = model.encode(text("why.prompt_example", language))
+    return model, ids, next_log_probs(model, ids)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_example_is_worked_out_when_the_page_opens(
+    opened: Any, language: Language
+) -> None:
+    page = opened(language)
+    assert not page.error
+    model, ids, log_probs = example(language)
+    best, second = log_probs.topk(2).indices.tolist()
+    assert model.token_text(best) == " Lily"
+    sae = load_sae(POST_SAE_DIR)
+    found = attribute(model, ids, best, second, sae=sae)
+    prob = percent(math.exp(log_probs[best]))
+    names = {"target": "␣Lily", "other": model.token_text(second).replace(" ", "␣")}
+    values = {"prob": prob, "other_prob": percent(math.exp(log_probs[second]))}
+    assert text("why.says_rather", language, **names, **values) in said(page)
+    total = signed(found.logit, 3)
+    sum_line = text("why.sum", language, sum=total, logit=total, left="0.0000")
+    assert sum_line in said(page)
+    assert text("why.exact", language) in said(page)
+    shown = linked(page)
+    leading = [part.number for part in found.features if part.kind == "feature"]
+    assert shown == [(STORYBOOK_POST, str(number)) for number in leading[:5]]
+
+
+def linked(page: AppTest) -> list[tuple[str, str]]:
+    """The links to features, as source and number."""
+    links = [parse_qs(node.proto.query_string) for node in page.get("page_link")]
+    return [(q["run"][0], q["feature"][0]) for q in links if "feature" in q]
+
+
+def test_the_other_sae_is_an_approximation_and_says_so(opened: Any) -> None:
+    page = opened(run=STORYBOOK_SAE)
+    assert not page.error
+    assert text("why.approximate", "en") in said(page)
+    page.segmented_control(key="why.by").set_value("model").run()
+    assert not page.exception
+    assert text("why.model_how", "en") in said(page)
+
+
+def test_what_if_switches_off_what_spoke_for_the_answer(opened: Any) -> None:
+    page = opened(view="whatif")
+    assert not page.error
+    model, ids, log_probs = example("en")
+    best, second = log_probs.topk(2).indices.tolist()
+    sae = load_sae(POST_SAE_DIR)
+    found = attribute(model, ids, best, second, sae=sae)
+    off = [p for p in found.features if p.kind == "feature" and p.effect > 0][:3]
+    at = (found.n_tokens - 1,)
+    done = intervene(
+        model, ids, [FeatureChange(p.number or 0, 0.0, at) for p in off], sae=sae
+    )
+    after = float(done.after[-1, best].exp())
+    before = float(done.before[-1, best].exp())
+    assert after < before / 2
+    values = {"before": percent(before), "after": percent(after)}
+    assert text("why.off_result", "en", target="␣Lily", **values) in said(page)
+    (pills,) = [
+        one for one in page.pills if one.label == text("why.off_features", "en")
+    ]
+    assert pills.value == [part.number for part in off]
+    pills.set_value([]).run()
+    assert text("why.off_nothing", "en") in said(page)
+    page.pills(key="why.heads").set_value([(0, 0)]).run()
+    assert not page.error
+    assert text("why.off_nothing", "en") not in said(page)
+
+
+@pytest.mark.parametrize("value", [1e9, -1e30])
+def test_a_value_beyond_all_bounds_is_a_sentence(opened: Any, value: float) -> None:
+    page = opened(view="whatif")
+    page.number_input(key="why.value").set_value(value).run()
+    assert not page.exception
+    assert "cannot be used" in page.error[0].value
+
+
+def test_steering_writes_five_texts_with_a_gauge(opened: Any) -> None:
+    page = opened(view="steer")
+    assert not page.error
+    assert text("why.steer_empty", "en") in said(page)
+    page.number_input(key="why.tokens").set_value(6)
+    page.button(key="why.write").click().run()
+    assert not page.exception
+    assert not page.error
+    body = "".join(node.proto.body for node in page.get("html"))
+    assert body.count("<section") == 5
+    assert text("why.steer_unsteered", "en") in body
+    assert "1.00×" in body
+    # Texts of another strength are not passed off as these.
+    page.slider(key="why.strength").set_value(1.0).run()
+    assert text("why.steer_empty", "en") in said(page)
+
+
+def test_a_concept_chooses_its_feature(opened: Any) -> None:
+    page = opened(view="steer")
+    box = page.selectbox(key="why.concept")
+    box.set_value("flower").run()
+    assert not page.exception
+    (field,) = [
+        f for f in page.text_input if f.label == text("why.steer_features", "en")
+    ]
+    assert field.value.isdecimal()
+    assert not page.error
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"target": "xyzxyz"}, "error.why_not_one_token"),
+        ({"run": "nope"}, "error.run_unknown"),
+        ({"feature": "99999", "view": "steer"}, "error.features_unknown"),
+        ({"feature": "1e9", "view": "whatif"}, "error.features_unknown"),
+    ],
+)
+def test_a_bad_link_is_a_sentence(
+    opened: Any, language: Language, query: dict[str, str], said: str
+) -> None:
+    page = opened(language, **query)
+    (error,) = page.error
+    shown = error.value.replace("\\", "")
+    fixed = text_parts(said, language)
+    assert all(part in shown for part in fixed)
+
+
+def text_parts(key: str, language: Language) -> list[str]:
+    """The sentence's own words, between what is filled in."""
+    import re
+
+    from tinysae.words import catalogue
+
+    return [p for p in re.split(r"\{[^}]*\}", catalogue()[key][language]) if len(p) > 3]
+
+
+@pytest.mark.parametrize("prompt", ["", "   ", HOSTILE, "한글 이야기", "a" * 2000])
+def test_any_text_is_read_or_asked_for(opened: Any, prompt: str) -> None:
+    page = opened()
+    page.text_area(key="why.prompt").set_value(prompt).run()
+    assert not page.exception
+    assert not page.error
+
+
+def test_an_sae_of_another_model_brings_its_model(opened: Any, tiny_home: Path) -> None:
+    run = finished_run(write_model(tiny_home / "model"), name=HOSTILE)
+    page = opened(run=run.id)
+    # Its SAE says that it is of a model called "tiny", which is not on this disk.
+    assert not page.exception
+    assert len(page.error) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("3", [3]), ("3, 5", [3, 5]), (" 5 3,3 ", [5, 3])]
+)
+def test_features_are_numbers_with_commas(typed: str, wanted: list[int]) -> None:
+    assert parse_features(typed, 10) == wanted
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "a", "-1", "1.5", "１", "10", "1," * 9, "9" * 70]
+)
+def test_what_is_no_list_of_features_is_a_sentence(typed: str) -> None:
+    with pytest.raises(InputError):
+        parse_features(typed, 10)
