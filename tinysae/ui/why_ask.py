@@ -155,6 +155,7 @@ def _choose_source() -> FeatureSource:
         key=key,
         on_change=choose,
         placeholder=t("features.choose_run_placeholder"),
+        width=340,
     )
     return sources.get(shown) or feature_source(shown)
 

@@ -112,14 +112,14 @@ def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
                 placeholder=t("why.steer_concept_empty"),
                 key="why.concept",
                 on_change=choose,
-                width=260,
+                width=210,
             )
         typed = st.text_input(
             t("why.steer_features"),
             key=key,
             max_chars=MAX_TYPED,
             help=t("why.steer_help", most=MAX_FEATURES),
-            width=180,
+            width=150,
         )
         names: dict[Mode, str] = {mode: t(f"why.steer_{mode}") for mode in MODES}
         mode = st.segmented_control(
@@ -132,10 +132,10 @@ def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
             key="why.mode",
         )
         tokens = st.number_input(
-            t("why.steer_tokens"), 1, MAX_TOKENS, 40, key="why.tokens", width=110
+            t("why.steer_tokens"), 1, MAX_TOKENS, 40, key="why.tokens", width=100
         )
         seed = st.number_input(
-            t("why.steer_seed"), 0, 10**6, 0, key="why.seed", width=130
+            t("why.steer_seed"), 0, 10**6, 0, key="why.seed", width=120
         )
     strength = st.slider(
         t("why.steer_strength"),
