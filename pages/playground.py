@@ -32,7 +32,6 @@ def main() -> None:
         return
     with shown_errors():
         {"write": write, "ranks": ranks, "compare": compare}[state.view](state)
-    with shown_errors():
         model_chooser.show_hooks(loaded_model(state.model))
 
 
