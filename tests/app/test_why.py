@@ -157,7 +157,7 @@ def test_a_concept_chooses_its_feature(opened: Any) -> None:
     ("query", "said"),
     [
         ({"target": "xyzxyz"}, "error.why_not_one_token"),
-        ({"run": "nope"}, "error.run_unknown"),
+        ({"run": "nope"}, "error.unknown_run"),
         ({"feature": "99999", "view": "steer"}, "error.features_unknown"),
         ({"feature": "1e9", "view": "whatif"}, "error.features_unknown"),
     ],
