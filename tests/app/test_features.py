@@ -93,7 +93,8 @@ def test_before_anyone_trains_the_embedded_sae_is_there(
     assert app.title[0].value == text("features.title", language)
     choice = app.selectbox(key="features.run")
     assert choice.value == STORYBOOK_SAE
-    assert choice.options == [text("features.embedded", language)]
+    names = ("features.embedded", "features.embedded_post")
+    assert choice.options == [text(name, language) for name in names]
     index = open_index(STORYBOOK_FEATURES_DIR)
     assert len(app.dataframe[0].value) == index.info.d_sae
 
@@ -366,7 +367,8 @@ def test_a_run_with_features_comes_before_a_newer_one_without(
     choice = app.selectbox(key="features.run")
     assert choice.value == run.id
     names = [option.split(" · ")[0] for option in choice.options]
-    assert names == ["newer", NAME, text("features.embedded", "en")]
+    embedded = [text(f"features.embedded{end}", "en") for end in ("", "_post")]
+    assert names == ["newer", NAME, *embedded]
     choice.set_value(newer.id).run()
     assert not errors(app)
     assert not app.dataframe
