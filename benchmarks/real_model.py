@@ -9,11 +9,14 @@ it found.
 import argparse
 import json
 import os
+import sys
 import sysconfig
 import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 PROMPT = "The most important thing to know about the ocean is that"
 TEXT_SUFFIXES = {".md", ".rst", ".txt"}
