@@ -20,6 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import numpy as np
+
 PROMPT = "The most important thing to know about the ocean is that"
 TEXT_SUFFIXES = {".md", ".rst", ".txt", ".py"}
 DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
@@ -106,8 +108,10 @@ def measured(home: Path, n_tokens: int) -> dict[str, float]:
     index = open_index(run.features_dir)
     labels = read_labels(run.features_dir)
     table = index.table()
-    is_shown = table["density"].between(*SHOWN_DENSITY)
-    for feature in table["max_act"][is_shown].nlargest(N_SHOWN).index:
+    max_act, density = table["max_act"].to_numpy(), table["density"].to_numpy()
+    low, high = SHOWN_DENSITY
+    is_shown = (low <= density) & (density <= high)
+    for feature in np.where(is_shown, -max_act, 0.0).argsort()[:N_SHOWN].tolist():
         label = label_sentence(labels[feature], "en") if labels else ""
         tokens = ", ".join(map(repr, table["top_tokens"][feature][:5]))
         print(f"feature {feature:>5}: {label}  [{tokens}]")
