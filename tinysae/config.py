@@ -230,6 +230,23 @@ class TrainConfig:
         2,
         8192,
     )
+    exclude_special_tokens: bool = _setting(
+        False,
+        "data",
+        (
+            "Leave out the first token (exclude_special_tokens)",
+            "Trains on no token that only marks where a text begins (BOS). In many "
+            "models its residual stream is a hundred times as long as any other, and "
+            "an SAE that has to copy it learns little else. The token after it counts "
+            "twice instead.",
+        ),
+        (
+            "첫 토큰 빼기 (exclude_special_tokens)",
+            "글의 시작을 나타낼 뿐인 토큰(BOS)은 학습하지 않아요. 많은 모델에서 이 "
+            "토큰의 잔차 스트림은 다른 토큰의 백 배나 커서, 그것까지 베껴야 하는 SAE는 "
+            "다른 것을 거의 배우지 못해요. 그 대신 바로 뒤 토큰을 두 번 세요.",
+        ),
+    )
     training_tokens: int = _setting(
         500_000,
         "data",

@@ -122,3 +122,20 @@ def test_activations_come_in_reading_order(tiny_model) -> None:
     expected = cache["blocks.0.hook_mlp_out"].flatten(0, 1)
     assert [len(part) for part in parts] == [6, 6, 3]
     torch.testing.assert_close(torch.cat(parts), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_token_after_a_special_one_stands_in_for_it(tiny_model) -> None:
+    bos = tiny_model.bos_id
+    chunks = [
+        np.asarray(ids, dtype=np.int32)
+        for ids in ([bos, 5, 6, bos, 7], [bos, bos, 8, 9, bos], [bos] * 5)
+    ]
+    hook = "blocks.0.hook_mlp_out"
+    (whole,) = activation_batches(tiny_model, chunks, hook, 3)
+    (without,) = activation_batches(
+        tiny_model, chunks, hook, 3, exclude_special_tokens=True
+    )
+    # By hand; a context of nothing else keeps what there is.
+    places = [[1, 1, 2, 4, 4], [2, 2, 2, 3, 3], [0, 0, 0, 0, 0]]
+    rows = [5 * n + at for n, row in enumerate(places) for at in row]
+    assert torch.equal(without, whole[rows])

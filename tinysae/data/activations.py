@@ -30,16 +30,38 @@ def activation_batches(
     chunks: Iterable[NDArray[np.int32]],
     hook_name: str,
     contexts_at_once: int,
+    *,
+    exclude_special_tokens: bool = False,
 ) -> Iterator["Tensor"]:
-    """Activations of shape [tokens, d_in] in reading order, a few contexts a time."""
+    """Activations of shape [tokens, d_in] in reading order, a few contexts a time.
+
+    exclude_special_tokens: SAELens leaves out the rows of such tokens, of which BOS is
+    the only one here. Every part has to keep its length, or a resumed run could not
+    know where it was: the row of the token after stands in for it.
+    """
     import torch
 
     from tinysae.model.forward import activations
 
-    for tokens in batched(chunks, contexts_at_once):
-        yield activations(model, torch.from_numpy(tokens).long(), hook_name).flatten(
-            0, 1
-        )
+    for batch in batched(chunks, contexts_at_once):
+        tokens = torch.from_numpy(batch).long()
+        acts = activations(model, tokens, hook_name)
+        if exclude_special_tokens:
+            rows = _nearest((tokens != model.bos_id).to(acts.device))
+            acts = acts.gather(1, rows[..., None].expand_as(acts))
+        yield acts.flatten(0, 1)
+
+
+def _nearest(is_kept: "Tensor") -> "Tensor":
+    """For each place of [n, pos] the next that is kept, itself first; at the end of a
+    context the last one before."""
+    import torch
+
+    n = is_kept.shape[1]
+    at = torch.arange(n, device=is_kept.device)
+    after = at.where(is_kept, n).flip(1).cummin(1).values.flip(1)
+    before = at.where(is_kept, 0).cummax(1).values
+    return after.where(after < n, before)
 
 
 def ahead(items: Iterator[T], n: int) -> Generator[T]:

@@ -424,7 +424,11 @@ class TrainingBatches:
             start=part * config.store_batch_size_prompts,
         )
         return activation_batches(
-            model, contexts, config.hook_name, config.store_batch_size_prompts
+            model,
+            contexts,
+            config.hook_name,
+            config.store_batch_size_prompts,
+            exclude_special_tokens=config.exclude_special_tokens,
         )
 
 
@@ -456,6 +460,7 @@ def _runner_config(config: TrainConfig, sae: Any) -> Any:
         is_dataset_tokenized=config.is_dataset_tokenized,
         streaming=config.streaming,
         context_size=config.context_size,
+        exclude_special_tokens=config.exclude_special_tokens,
         n_batches_in_buffer=config.n_batches_in_buffer,
         training_tokens=config.training_tokens,
         store_batch_size_prompts=config.store_batch_size_prompts,
