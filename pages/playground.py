@@ -5,21 +5,48 @@ from typing import get_args
 
 import streamlit as st
 
-from tinysae.model.sources import STORYBOOK
+from tinysae.model.sources import is_at_hand
 from tinysae.model.state import State, View
-from tinysae.ui import play_compare, play_heatmap, play_ranks, play_share, play_write
+from tinysae.ui import (
+    model_chooser,
+    play_compare,
+    play_heatmap,
+    play_ranks,
+    play_share,
+    play_suite,
+    play_write,
+)
 from tinysae.ui.cache import loaded_model
 from tinysae.ui.i18n import t
-from tinysae.ui.page import page_setup, plain, shown_errors
+from tinysae.ui.page import empty_state, page_setup, plain, shown_errors
 
 
 def main() -> None:
     page_setup("playground")
     st.title(t("playground.title"))
     st.markdown(plain(t("playground.lead")))
-    state = choose_view(play_share.opened_state())
+    state = choose_view(choose_model(play_share.opened_state()))
+    if not is_at_hand(state.model):
+        play_share.keep_state(state)
+        empty_state("models.needed")
+        return
     with shown_errors():
         {"write": write, "ranks": ranks, "compare": compare}[state.view](state)
+        model_chooser.show_hooks(loaded_model(state.model))
+
+
+def choose_model(state: State) -> State:
+    source = model_chooser.choose_model(
+        state.model,
+        key="_model",
+        label=t("models.model"),
+        help=t("models.choose_help"),
+    )
+    if source != state.model:
+        # What another model wrote is not this one's.
+        for key in (play_write.SAMPLES, play_suite.RUN):
+            st.session_state.pop(key, None)
+    return replace(state, model=source)
 
 
 def choose_view(state: State) -> State:
@@ -46,7 +73,7 @@ def write(state: State) -> None:
         state = play_write.choose_settings(state)
         play_share.keep_state(state)
     with talk:
-        model = loaded_model(STORYBOOK)
+        model = loaded_model(state.model)
         prompt, state = play_write.read_prompt(model, state)
         play_write.show_typed(model, state.prompt)
     with choice:
@@ -62,7 +89,7 @@ def write(state: State) -> None:
 def ranks(state: State) -> None:
     state = play_ranks.choose_answers(state)
     play_share.keep_state(state)
-    model = loaded_model(STORYBOOK)
+    model = loaded_model(state.model)
     play_ranks.show_ranks(model, state)
     play_share.show_share(model, state, [])
 
@@ -70,7 +97,7 @@ def ranks(state: State) -> None:
 def compare(state: State) -> None:
     state = play_compare.choose_texts(state)
     play_share.keep_state(state)
-    model = loaded_model(STORYBOOK)
+    model = loaded_model(state.model)
     with shown_errors():
         play_compare.show_comparison(model, state)
     play_share.show_share(model, state, [])

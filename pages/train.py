@@ -7,7 +7,7 @@ from tinysae.runs.launch import start
 from tinysae.runs.store import Run, list_runs, open_run
 from tinysae.sae.estimate import Estimate
 from tinysae.ui import live as live_features
-from tinysae.ui import train_run
+from tinysae.ui import share, train_run
 from tinysae.ui.i18n import t
 from tinysae.ui.page import empty_state, page_link, page_setup, shown_errors
 from tinysae.ui.train_curves import curves, show_curves
@@ -90,6 +90,7 @@ def show_run(run: Run, runs: list[Run]) -> None:
         train_run.show_evaluation(run)
         if run.features_dir.is_dir():
             page_link("features", t("train.explore"), run=run.id)
+        share.show_share(run)
     others = [each for each in runs if each.id != run.id]
     st.fragment(live, run_every=REFRESH_S if is_working else None)(
         run, others, labels, is_working

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from tinysae import asking, explore, playing
+from tinysae import asking, explore, fetching, playing, sharing
 from tinysae.config import TrainConfig, choices, settings
 from tinysae.errors import BusyError, InputError, TinysaeError
 from tinysae.presets import PRESETS
@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     explore.add_commands(commands)
     playing.add_commands(commands)
     asking.add_commands(commands)
+    fetching.add_commands(commands)
+    sharing.add_commands(commands)
 
     explain = commands.add_parser(
         "explain", help="ask a language model of your choice what features mean"

@@ -52,6 +52,17 @@ MATRYOSHKA: tuple[Architecture, ...] = ("matryoshka_batchtopk",)
 COSINES: tuple[Scheduler, ...] = ("cosineannealing", "cosineannealingwarmrestarts")
 
 
+class TextChoice(NamedTuple):
+    """Which text, and how it is read; the fields of `TrainConfig` explain each."""
+
+    path: str
+    is_tokenized: bool = False
+    column: str = ""
+    subset: str = ""
+    split: str = "train"
+    streaming: bool = True
+
+
 class Setting(NamedTuple):
     """The words and the bounds of one field."""
 
@@ -64,7 +75,7 @@ class Setting(NamedTuple):
     high: float | None = None
     only_for: tuple[Architecture, ...] = ()
     """The architectures that read this setting; none named: all of them."""
-    only_when: tuple[str, tuple[str, ...]] | None = None
+    only_when: tuple[str, tuple[str | bool, ...]] | None = None
     """Another setting, and its values with which this one is read."""
 
     def label(self, language: Language) -> str:
@@ -126,11 +137,83 @@ class TrainConfig:
         "data",
         (
             "Text (dataset_path)",
-            "The text the model reads while the SAE learns: endless generated stories.",
+            "The text the model reads while the SAE learns: storybook (endless "
+            "generated stories), a file or folder of this machine (.txt, .jsonl, "
+            ".parquet, .arrow), or a dataset of the Hugging Face hub.",
         ),
         (
             "글 (dataset_path)",
-            "SAE가 배우는 동안 모델이 읽을 글이에요. 끝없이 만들어지는 이야기예요.",
+            "SAE가 배우는 동안 모델이 읽을 글이에요. storybook(끝없이 만들어지는 "
+            "이야기), 이 컴퓨터의 파일이나 폴더(.txt, .jsonl, .parquet, .arrow), "
+            "Hugging Face 허브의 데이터셋을 쓸 수 있어요.",
+        ),
+    )
+    is_dataset_tokenized: bool = _setting(
+        False,
+        "data",
+        (
+            "Already tokens (is_dataset_tokenized)",
+            "The dataset holds token ids rather than text. They must be of this "
+            "model's tokenizer.",
+        ),
+        (
+            "이미 토큰 (is_dataset_tokenized)",
+            "데이터셋에 글 대신 토큰 번호가 들어 있어요. 이 모델의 토크나이저로 만든 "
+            "것이어야 해요.",
+        ),
+    )
+    dataset_column: str = _setting(
+        "",
+        "data",
+        (
+            "Column (dataset_column)",
+            "The column that is read, where there are several. Empty: found by its "
+            "name and kind.",
+        ),
+        (
+            "열 (dataset_column)",
+            "열이 여럿일 때 읽을 열이에요. 비워 두면 이름과 종류를 보고 찾아요.",
+        ),
+    )
+    dataset_name: str = _setting(
+        "",
+        "data",
+        (
+            "Subset (dataset_name)",
+            "The subset of a hub dataset that has several, as in load_dataset's name.",
+        ),
+        (
+            "하위 집합 (dataset_name)",
+            "허브 데이터셋에 하위 집합이 여럿일 때 읽을 것이에요. load_dataset의 "
+            "name과 같아요.",
+        ),
+    )
+    dataset_split: str = _setting(
+        "train",
+        "data",
+        (
+            "Split (dataset_split)",
+            "The split of a hub dataset that is read. A tenth of it is kept apart for "
+            "evaluation, whatever the split.",
+        ),
+        (
+            "스플릿 (dataset_split)",
+            "허브 데이터셋에서 읽을 스플릿이에요. 어떤 스플릿이든 10분의 1은 "
+            "평가용으로 따로 떼어 둬요.",
+        ),
+    )
+    streaming: bool = _setting(
+        True,
+        "data",
+        (
+            "Stream (streaming)",
+            "Reads a hub dataset over the network while training. Off: it is "
+            "downloaded whole first, and read from this disk.",
+        ),
+        (
+            "스트리밍 (streaming)",
+            "허브 데이터셋을 학습하면서 네트워크로 조금씩 읽어요. 끄면 먼저 전부 "
+            "내려받아 이 디스크에서 읽어요.",
         ),
     )
     context_size: int = _setting(
@@ -780,12 +863,62 @@ class TrainConfig:
         ),
     )
 
+    log_to_wandb: bool = _setting(
+        False,
+        "monitoring",
+        (
+            "Weights & Biases (log_to_wandb)",
+            "Also logs the curves to Weights & Biases, under SAELens's names. With a "
+            "key on this machine (“wandb login” or WANDB_API_KEY) they go there; "
+            "without one they stay in the run's folder, to be sent later.",
+        ),
+        (
+            "Weights & Biases (log_to_wandb)",
+            "곡선을 SAELens의 이름으로 Weights & Biases에도 기록해요. 이 컴퓨터에 키가 "
+            "있으면(“wandb login”이나 WANDB_API_KEY) 그곳으로 보내고, 없으면 학습 "
+            "폴더에 남겨 두어 나중에 보낼 수 있어요.",
+        ),
+    )
+    wandb_project: str = _setting(
+        "sae_lens_training",
+        "monitoring",
+        ("Project (wandb_project)", "The project at Weights & Biases."),
+        ("프로젝트 (wandb_project)", "Weights & Biases의 프로젝트예요."),
+        only_when=("log_to_wandb", (True,)),
+    )
+    wandb_entity: str = _setting(
+        "",
+        "monitoring",
+        (
+            "Account or team (wandb_entity)",
+            "Whose project it is. Empty: your own account's.",
+        ),
+        (
+            "계정이나 팀 (wandb_entity)",
+            "누구의 프로젝트인지예요. 비워 두면 내 계정이에요.",
+        ),
+        only_when=("log_to_wandb", (True,)),
+    )
+    wandb_log_frequency: int = _setting(
+        10,
+        "monitoring",
+        (
+            "Steps a point (wandb_log_frequency)",
+            "A point is logged every so many steps.",
+        ),
+        ("기록 간격 (wandb_log_frequency)", "이만큼의 단계마다 한 점을 기록해요."),
+        1,
+        1_000_000,
+        only_when=("log_to_wandb", (True,)),
+    )
+
     def __post_init__(self) -> None:
         for item in fields(self):
             value = _checked(item.name, getattr(self, item.name))
             object.__setattr__(self, item.name, value)
         self._check_sparsity()
         self._check_schedule()
+        self._check_wandb()
 
     def _check_sparsity(self) -> None:
         if self.architecture in KEEPS_K and self.k > self.d_sae:
@@ -853,6 +986,25 @@ class TrainConfig:
                 value=self.lr_scheduler_name if is_one else cycles,
                 between=between,
             )
+
+    def _check_wandb(self) -> None:
+        for name in ("wandb_project", "wandb_entity"):
+            value = getattr(self, name)
+            is_name = re.fullmatch(r"[A-Za-z0-9._-]{1,128}", value)
+            if not is_name and (value or name == "wandb_project"):
+                raise SettingError("setting_wandb", field=name, value=value[:80])
+
+    @property
+    def text(self) -> TextChoice:
+        """The text that is read, and how."""
+        return TextChoice(
+            path=self.dataset_path,
+            is_tokenized=self.is_dataset_tokenized,
+            column=self.dataset_column,
+            subset=self.dataset_name,
+            split=self.dataset_split,
+            streaming=self.streaming,
+        )
 
     @property
     def total_training_steps(self) -> int:

@@ -42,5 +42,9 @@ class DamagedError(TinysaeError):
     """A file that is there but cannot be read for what it should be."""
 
 
+class NetworkError(TinysaeError):
+    """The network, or who should answer, is out of order; later it may work."""
+
+
 class BusyError(TinysaeError):
     """Somebody else holds what is needed just now."""

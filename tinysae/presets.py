@@ -43,6 +43,8 @@ _TUTORIAL: dict[str, Any] = {
     "model_name": "tiny-stories-1L-21M",
     "hook_name": "blocks.0.hook_mlp_out",
     "dataset_path": "apollo-research/roneneldan-TinyStories-tokenizer-gpt2",
+    "is_dataset_tokenized": True,
+    "streaming": True,
     "context_size": 512,
     "architecture": "standard",
     # expansion_factor 16 of a d_in of 1024.

@@ -18,6 +18,7 @@ PACKAGES = (
     *("torch", "sae-lens", "transformer-lens", "transformers"),
     *("numpy", "numba"),
 )
+DATA_FINGERPRINT = "data_fingerprint"
 # Enough to tell two texts, or two tokenizers, apart.
 FINGERPRINT_CONTEXTS = 64
 GIT_PATIENCE_S = 5
@@ -38,7 +39,7 @@ def provenance(
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "git": _git_state(),
-        "data_fingerprint": _fingerprint(config, model),
+        DATA_FINGERPRINT: _fingerprint(config, model),
         "device": device,
         "n_threads": torch.get_num_threads(),
         "machine": platform.platform(),
@@ -53,9 +54,7 @@ def _version(package: str) -> str | None:
 
 
 def _fingerprint(config: TrainConfig, model: "LoadedModel") -> str:
-    contexts = token_chunks(
-        model, config.dataset_path, config.context_size, seed=config.seed
-    )
+    contexts = token_chunks(model, config.text, config.context_size, seed=config.seed)
     digest = hashlib.sha256()
     for context in islice(contexts, FINGERPRINT_CONTEXTS):
         digest.update(context.astype("<i4").tobytes())

@@ -139,45 +139,6 @@ RETIRED: tuple[Retired, ...] = (
         "hook_name",
     ),
     Retired(
-        "is_dataset_tokenized",
-        "True",
-        "here",
-        "Seen from the text itself.",
-        "글을 보고 스스로 알아내요.",
-        "dataset_path",
-    ),
-    Retired(
-        "streaming",
-        "True",
-        "here",
-        "Text is always read piece by piece while training.",
-        "글은 언제나 학습하면서 조금씩 읽어요.",
-    ),
-    Retired(
-        "log_to_wandb",
-        "True",
-        "here",
-        "The page draws the curves, and every run keeps them in metrics.jsonl. In "
-        "SAELens 6, wandb's options are in LoggingConfig.",
-        "곡선은 이 화면이 그리고, 학습마다 metrics.jsonl에 남아요. SAELens 6에서는 "
-        "wandb 옵션이 LoggingConfig에 있어요.",
-    ),
-    Retired(
-        "wandb_project",
-        '"sae_lens_tutorial"',
-        "here",
-        "Runs are listed on this page, by their name.",
-        "학습은 이 화면에 이름으로 나열돼요.",
-        "name",
-    ),
-    Retired(
-        "wandb_log_frequency",
-        "30",
-        "here",
-        "A point of the curve at least every 30 steps, more often in short runs.",
-        "곡선의 점은 적어도 30단계마다 찍고, 짧은 학습에서는 더 자주 찍어요.",
-    ),
-    Retired(
         "eval_every_n_wandb_logs",
         "20",
         "here",

@@ -141,5 +141,26 @@ def _count(value: int) -> str:
     return f"{value:,}" if value < 10_000 else f"{value:.0e}".replace("e+0", "e")
 
 
+def packed(contexts: Sequence[Sequence[int]], *, title: str) -> str:
+    """Contexts as bars on top of each other, parted where a document begins.
+
+    contexts: of each, how many tokens its documents have, in reading order.
+    """
+    parts = []
+    for row, lengths in enumerate(contexts):
+        total, start = max(1, sum(lengths)), 0
+        for number, length in enumerate(lengths):
+            left, width = 100 * start / total, 100 * length / total
+            # Two tones take turns, so that one document is told from the next.
+            parts.append(
+                f'<rect x="{left:.2f}%" y="{row * ROW + 3}" width="{width:.2f}%" '
+                f'height="16" rx="2" fill="{POSITIVE}" '
+                f'opacity="{0.85 if number % 2 == 0 else 0.45}">'
+                f"<title>{length}</title></rect>"
+            )
+            start += length
+    return _svg(parts, max(1, len(contexts)) * ROW, title)
+
+
 def _short(label: str, most: int = 14) -> str:
     return label if len(label) <= most else f"{label[: most - 1]}…"

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinysae.config import TrainConfig
-from tinysae.errors import TinysaeError
-from tinysae.provenance import provenance
+from tinysae.errors import InputError, NetworkError, TinysaeError
+from tinysae.provenance import DATA_FINGERPRINT, provenance
 from tinysae.runs.checkpoints import (
     SAE_NAME,
     checkpoints,
@@ -47,6 +47,7 @@ from tinysae.runs.store import (
     write_made_with,
     write_status,
 )
+from tinysae.runs.tracking import eval_log, start_tracker
 from tinysae.sae.estimate import check_memory
 
 if TYPE_CHECKING:
@@ -181,9 +182,13 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     engine = EngineChoice.from_json(run.made_with())
     d_in = model.hook_widths.get(config.hook_name, model.d_model)
     check_memory(config, d_in, model.n_parameters)
-    with _quits_when_asked(run):
+    with quits_when_asked(run):
         training = SAETraining(config, model, engine)
-        made_with = {**run.made_with(), **provenance(config, model, training.device)}
+        tracker = start_tracker(run, training.runner_config)
+        training.tracker = tracker
+        now = provenance(config, model, training.device)
+        _check_same_text(run.made_with(), now)
+        made_with = {**run.made_with(), **now}
         write_made_with(run, made_with)
         if found := checkpoints(run):
             training.resume(found[-1].path)
@@ -198,6 +203,7 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         made_with[DENSE_STEP] = round(training.dense_step_seconds(), 4)
     write_made_with(run, made_with)
     with (
+        closing(tracker),
         closing(training),
         MetricsLog[StepMetrics](run.metrics_path) as rows,
         MetricsLog[EvalMetrics](run.evals_path) as evals,
@@ -220,12 +226,24 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
         batch = config.train_batch_size_tokens
         done, total = training.n_steps * batch, config.total_training_steps * batch
         reporter.begin("training", total, done, _seconds_so_far(run))
-        to_the_end = training.run(progress)
+        try:
+            to_the_end = training.run(progress)
+        except NetworkError:
+            # Nothing is wrong with what was learnt: it goes on from here.
+            keeper.keep()
+            raise
         reporter.end(n_tokens=training.n_steps * batch)
         keeper.keep()
-    with staged_folder(run.sae_dir) as stage:
-        training.save(stage)
+        with staged_folder(run.sae_dir) as stage:
+            training.save(stage)
     return to_the_end
+
+
+def _check_same_text(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises InputError when a run that goes on would read another text than so far."""
+    known = before.get(DATA_FINGERPRINT)
+    if known is not None and known != now[DATA_FINGERPRINT]:
+        raise InputError("text_changed")
 
 
 def _seconds_so_far(run: Run) -> float:
@@ -367,6 +385,7 @@ class _Looks:
             return
         found = training.look(self._contexts)
         self._log.append(found)
+        training.tracker.log(eval_log(found), training.n_steps)
         logger.info(
             "step %d: CE-loss score %.4f, L0 %.1f, explained variance %.4f",
             *(found["step"], found["ce_loss_score"]),
@@ -452,7 +471,7 @@ def label_features(
 ) -> None:
     """Writes what each of the features is called, and what they read of the concepts of
     a text that has any, beside their `index` in `folder`."""
-    from tinysae.data.corpus import STORYBOOK
+    from tinysae.data.texts.storybook import STORYBOOK
     from tinysae.features.concepts import write_concepts
     from tinysae.features.labels import labels, write_labels
 
@@ -515,14 +534,14 @@ def _held_out(
     from tinysae.data.corpus import token_chunks
 
     chunks = token_chunks(
-        model, config.dataset_path, config.context_size, seed=seed, held_out=True
+        model, config.text, config.context_size, seed=seed, held_out=True
     )
     return islice(chunks, -(-n_tokens // config.context_size))
 
 
 def _model(run: Run) -> "LoadedModel":
     write_status(run.path, RunStatus("starting"))
-    with _quits_when_asked(run):
+    with quits_when_asked(run):
         import torch
 
         from tinysae.model.sources import load_model
@@ -535,7 +554,7 @@ def _model(run: Run) -> "LoadedModel":
 
 
 @contextmanager
-def _quits_when_asked(run: Run) -> Iterator[None]:
+def quits_when_asked(run: Run) -> Iterator[None]:
     """While libraries load, which nothing can interrupt and nothing is lost by.
 
     A run that was killed first gets the SAE of its checkpoint.
@@ -592,3 +611,6 @@ def log_to_stderr() -> None:
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    # They name addresses, and those of the hub's storage carry a signature.
+    for talkative in ("httpx", "httpx2", "huggingface_hub"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)

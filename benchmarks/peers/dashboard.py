@@ -3,7 +3,9 @@ environment of its own.
 
     python dashboard.py MODEL SAE TOKENS.npy N_FEATURES REPEATS
 
-Prints one line of JSON: seconds of each repeat, each feature's density and maximum.
+Prints one line of JSON: seconds of each repeat until its page can be opened (the first,
+in which libraries make themselves ready, is not among them), each feature's density and
+maximum.
 """
 
 import copy
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sae_dashboard.data_writing_fns import save_feature_centric_vis
 from sae_dashboard.sae_vis_data import SaeVisConfig
 from sae_dashboard.sae_vis_runner import SaeVisRunner
 from sae_lens import SAE, HookedSAETransformer
@@ -57,7 +60,7 @@ def main(model_dir: str, sae_dir: str, tokens: str, n: str, repeats: str) -> Non
     rows = torch.from_numpy(np.load(tokens)).long()
     hook = sae.cfg.metadata.hook_name
     seconds, density, largest = [], [], []
-    for _ in range(int(repeats)):
+    for repeat in range(int(repeats) + 1):
         settings = SaeVisConfig(
             hook_point=hook,
             features=range(int(n)),
@@ -69,7 +72,10 @@ def main(model_dir: str, sae_dir: str, tokens: str, n: str, repeats: str) -> Non
         own = copy.deepcopy(sae)
         started = time.perf_counter()
         data = SaeVisRunner(settings).run(encoder=own, model=model, tokens=rows)
-        seconds.append(time.perf_counter() - started)
+        with tempfile.TemporaryDirectory() as folder:
+            save_feature_centric_vis(data, Path(folder) / "features.html")
+            if repeat:
+                seconds.append(time.perf_counter() - started)
         largest = data.feature_stats.max
         density = data.feature_stats.frac_nonzero
     print(json.dumps({"seconds": seconds, "density": density, "max": largest}))

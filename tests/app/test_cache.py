@@ -41,7 +41,9 @@ def test_a_page_waits_for_the_warm_up_and_says_so(monkeypatch: pytest.MonkeyPatc
     said: list[str] = []
     monkeypatch.setattr(libraries, "import_libraries", may_import.wait)
     monkeypatch.setattr(
-        sources, "load_model", lambda _source: SimpleNamespace(d_model=32)
+        sources,
+        "load_model",
+        lambda _source: SimpleNamespace(d_model=32, find_hooks=list),
     )
     monkeypatch.setattr(cache, "_POLL_S", 0.01)
 
@@ -62,7 +64,7 @@ def test_the_model_is_loaded_once_and_frozen(monkeypatch: pytest.MonkeyPatch):
 
     def load(source: str) -> SimpleNamespace:
         loads.append(source)
-        return SimpleNamespace(d_model=32)
+        return SimpleNamespace(d_model=32, find_hooks=list)
 
     monkeypatch.setattr(libraries, "import_libraries", lambda: None)
     monkeypatch.setattr(sources, "load_model", load)
@@ -83,7 +85,7 @@ def test_a_missing_model_is_told_to_every_page_and_tried_again(
     def load(_source: str) -> SimpleNamespace:
         if not there:
             raise MissingError("unknown_run", run="x")
-        return SimpleNamespace(d_model=32)
+        return SimpleNamespace(d_model=32, find_hooks=list)
 
     monkeypatch.setattr(libraries, "import_libraries", lambda: None)
     monkeypatch.setattr(sources, "load_model", load)
@@ -102,7 +104,9 @@ def test_a_bug_in_the_warm_up_is_logged_and_ends_it(
 
     monkeypatch.setattr(libraries, "import_libraries", fail)
     monkeypatch.setattr(
-        sources, "load_model", lambda _source: SimpleNamespace(d_model=32)
+        sources,
+        "load_model",
+        lambda _source: SimpleNamespace(d_model=32, find_hooks=list),
     )
     page = AppTest.from_function(asking_page).run(timeout=30)
     assert page.markdown[0].value == "model 32"

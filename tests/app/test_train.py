@@ -362,3 +362,40 @@ def test_the_expansion_factor_is_another_way_to_say_d_sae(
     press(app, "train.start")
     assert started[0].d_sae == 8 * 256
     assert list_runs()[0].estimate() is not None
+
+
+def test_a_file_of_ones_own_is_trained_on(
+    started: list[TrainConfig], tmp_path: Path
+) -> None:
+    app = opened()
+    app.segmented_control(key="look_text_kind").set_value("local").run()
+    assert plain(text("texts.none_yet", "en")) in shown(app)
+    field = app.text_input(key="look_dataset_path_local")
+    field.set_value(str(tmp_path / "none.txt")).run()
+    assert "There is no file or folder" in shown(app).replace("\\", "")
+    (tmp_path / "cats.txt").write_text("The cat sat.\n\n" * 900)
+    app.text_input(key="look_dataset_path_local").set_value(
+        str(tmp_path / "cats.txt")
+    ).run()
+    press(app, "train.start")
+    assert [config.dataset_path for config in started] == [str(tmp_path / "cats.txt")]
+
+
+def test_a_pasted_text_is_kept_and_looked_at(
+    started: list[TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4, 2))
+    app = opened()
+    deadline = time.monotonic() + PATIENCE_S
+    while not cache.warm_up_state().done:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    app.run()
+    app.segmented_control(key="look_text_kind").set_value("pasted").run()
+    app.text_area(key="look_pasted").set_value("**Lily** saw a dog.\n\n" * 400).run()
+    press(app, "texts.preview", "en")
+    assert text("texts.first_rows", "en") in shown(app)
+    assert any("**Lily** saw a dog." in row.value for row in app.text)
+    press(app, "train.start", "en")
+    (file,) = (tmp_path / "texts").iterdir()
+    assert [config.dataset_path for config in started] == [f"pasted:{file.stem}"]

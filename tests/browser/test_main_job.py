@@ -44,7 +44,9 @@ def go_to(page: Page, name: str, language: Language = "en") -> None:
 
 
 def button(page: Page, key: str) -> Locator:
-    return page.get_by_role("button", name=text(key, "en"), exact=True)
+    """The page's own: Streamlit shows a Stop of its own while a script runs long."""
+    main = page.get_by_test_id("stMain")
+    return main.get_by_role("button", name=text(key, "en"), exact=True)
 
 
 def fill_setting(page: Page, field: str, value: int) -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import settings as run_with
 from sae_lens import SAE, registry
-from sae_lens.config import LanguageModelSAERunnerConfig
+from sae_lens.config import LanguageModelSAERunnerConfig, LoggingConfig
 from sae_lens.training.optim import get_lr_scheduler
 
 from tests.unit.test_config import configs
@@ -53,8 +53,10 @@ def test_every_field_of_saelens_is_a_setting(architecture: Architecture) -> None
 
 def test_settings_of_the_run_are_named_as_in_saelens() -> None:
     theirs = {field.name for field in dataclasses.fields(LanguageModelSAERunnerConfig)}
+    theirs |= {field.name for field in dataclasses.fields(LoggingConfig)}
     of_the_sae = set().union(*map(saelens_fields, ARCHITECTURES))
-    assert set(settings()) - theirs - of_the_sae == {"name", "architecture"}
+    ours = {"name", "architecture", "dataset_column", "dataset_name", "dataset_split"}
+    assert set(settings()) - theirs - of_the_sae == ours
 
 
 def test_retired_options_are_gone_from_saelens() -> None:

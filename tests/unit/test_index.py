@@ -386,7 +386,9 @@ def test_pieces_of_characters_can_be_read() -> None:
 
 
 def test_sentence_pieces_are_read_too(built: Built) -> None:
-    model = dataclasses.replace(built.model, token_bytes=None, backend=FakeBackend())
+    model = dataclasses.replace(
+        built.model, backend=FakeBackend(), _made={"token_bytes": None}
+    )
     texts = [vocabulary_of(model).text(token) for token in range(4)]
     assert texts == ["<s>", " Lily", "\\xed", "ly"]
 

@@ -13,6 +13,8 @@ from tinysae.features.saved import add_sae, saes_dir, saved_sae, saved_saes
 from tinysae.features.sources import feature_source, feature_sources
 from tinysae.model.sources import STORYBOOK
 from tinysae.runs.launch import request_stop
+from tinysae.sae.files import load_sae
+from tinysae.sae.registry import convert_folder
 
 
 @pytest.fixture(autouse=True)
@@ -159,3 +161,21 @@ def test_weights_that_changed_are_another_sae(folder: Path) -> None:
     write_sae(folder, seed=1, metadata=json.loads((folder / "cfg.json").read_text()))
     (now,) = saved_saes()
     assert now.id != first.id
+
+
+def test_an_sae_of_an_older_saelens_is_read_as_saelens_reads_it(
+    folder: Path, tmp_path: Path
+) -> None:
+    before = load_sae(folder)
+    # As SAELens wrote it before its version 6.
+    old = {"hook_point": HOOK_NAME, "d_in": 32, "d_sae": 40, "dtype": "torch.float32"}
+    (folder / "cfg.json").write_text(json.dumps({**old, "model_name": "gpt2-small"}))
+    with pytest.raises(DamagedError):
+        load_sae(folder)
+    convert_folder(folder, tmp_path / "out")
+    after = load_sae(tmp_path / "out")
+    assert (after.hook_name, after.model_name) == (HOOK_NAME, "gpt2-small")
+    # What its old settings said by default.
+    assert after.apply_b_dec_to_input
+    for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
+        assert getattr(after, name).equal(getattr(before, name))

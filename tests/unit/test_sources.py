@@ -186,6 +186,9 @@ def test_what_lies_between_fused_functions_can_still_be_read(
 
 
 def check_hooks(model: LoadedModel) -> None:
+    shape = model.bridge.cfg
+    assert (model.d_model, model.n_layers) == (shape.d_model, shape.n_layers)
+    assert model.n_ctx == shape.n_ctx
     tokens = random_tokens(model)
     with torch.no_grad():
         _, cache = model.bridge.run_with_cache(tokens)

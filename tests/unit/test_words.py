@@ -29,6 +29,7 @@ WITHOUT_HANGUL = {
     "train.group_sae": "an abbreviation that Korean uses as it is",
     "train.figure_l0": "a symbol",
     "train.unknown": "a sign, not a word",
+    "saes.column_l0": "a symbol",
 }
 # In ("t", "text", ...) the first argument is a whole key; an error's lacks `error.`.
 WHOLE_KEY = {"t", "text", "empty_state"}
@@ -39,6 +40,7 @@ ERRORS = {
     "MissingError",
     "DamagedError",
     "BusyError",
+    "NetworkError",
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tinysae import __main__, worker
 from tinysae.config import TrainConfig
-from tinysae.errors import BusyError
+from tinysae.errors import BusyError, NetworkError
 from tinysae.runs import launch
 from tinysae.runs.checkpoints import checkpoints
 from tinysae.runs.metrics import TIMES, read_evals, read_metrics
@@ -29,6 +29,7 @@ from tinysae.runs.store import (
 )
 from tinysae.sae.engine import DENSE_STEP, EngineChoice
 from tinysae.sae.files import load_sae
+from tinysae.sae.train import SAETraining
 
 # Importing torch and its friends takes seconds on a busy machine.
 PATIENCE_S = 180
@@ -301,3 +302,39 @@ def test_a_run_may_stop_while_it_loads_unless_its_checkpoint_has_no_sae() -> Non
     assert worker.has_newest_sae(run)
     os.utime(run.sae_dir, (0, 0))
     assert not worker.has_newest_sae(run)
+
+
+def test_a_network_that_goes_away_keeps_what_was_learnt(
+    tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create_run(config_for(tiny_model_dir))
+    going = SAETraining.run
+
+    def breaks_off(training: SAETraining, progress: Callable[..., bool]) -> bool:
+        def until(n_tokens: int, row: Any) -> bool:
+            progress(n_tokens, row)
+            if training.n_steps == 11:
+                raise NetworkError("text_network", dataset="ada/text")
+            return True
+
+        return going(training, until)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SAETraining, "run", breaks_off)
+        worker.train(run)
+    assert (run.status.state, run.status.error) == ("failed", "error.text_network")
+    assert [found.step for found in checkpoints(run)] == [11]
+    worker.train(run)
+    assert run.status.state == "done"
+    assert len(read_metrics(run.metrics_path).rows) == 30
+
+
+def test_a_run_does_not_go_on_with_another_text(
+    tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("\n\n".join(f"The cat saw dog number {n}." for n in range(900)))
+    run = create_run(config_for(tiny_model_dir, dataset_path=str(text)))
+    write_made_with(run, {"data_fingerprint": "of another text"})
+    worker.train(run)
+    assert run.status.error == "error.text_changed"

@@ -1,48 +1,47 @@
-"""Text -> contexts of token ids, for training, evaluation and indexing alike.
+"""Text -> contexts of token ids, for training, evaluation and indexing alike."""
 
-Adding a text source: one function here that yields documents, one entry in `_SOURCES`.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysae.config import TextChoice
 from tinysae.data.packing import pack
-from tinysae.data.storybook import stories
-from tinysae.errors import MissingError, SettingError
+from tinysae.data.texts import open_text
+from tinysae.data.texts.text import Document, Text
+from tinysae.errors import InputError, SettingError
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
 
-STORYBOOK = "storybook"
-# Rust tokenizers work on batches; more than this gains nothing and delays the first.
-DOCUMENTS_AT_ONCE = 256
+# Rust tokenizers work on batches; more than this, in number or characters, gains
+# nothing and delays the first.
+DOCUMENTS_AT_ONCE, CHARACTERS_AT_ONCE = 256, 1 << 20
 
 
 def token_chunks(
     model: "LoadedModel",
-    dataset_path: str,
+    text: Text | TextChoice,
     context_size: int,
     *,
     seed: int,
     held_out: bool = False,
     start: int = 0,
 ) -> Iterator[NDArray[np.int32]]:
-    """Endless contexts of shape [context_size], each starting with BOS.
+    """Contexts of shape [context_size], each starting with BOS.
 
-    The first `start` of them are passed over (read again, which takes half a second
-    for a million tokens of stories, but not given to any model). Held-out contexts
-    come from documents that training never sees.
+    Those to train on have no end: a text that ends is read again, in another order.
+    Held-out contexts come from documents that training never sees, once each. The first
+    `start` contexts are passed over (read again, which takes half a second for a
+    million tokens of stories, but not given to any model).
 
     Raises:
-        MissingError: no such text.
+        TinysaeError: no such text, or it cannot be read.
         SettingError: `context_size` is beyond the model's.
+        InputError: a token that the model does not have; or no context is held out.
     """
-    if not is_text(dataset_path):
-        raise MissingError("unknown_dataset", dataset=dataset_path[:200])
     if not 2 <= context_size <= model.n_ctx:
         raise SettingError(
             "setting_range",
@@ -51,14 +50,15 @@ def token_chunks(
             low=2,
             high=model.n_ctx,
         )
-    documents = _SOURCES[dataset_path](seed, held_out)
-    contexts = pack(_tokenized(model, documents), context_size, model.bos_id)
-    return islice(contexts, start, None)
-
-
-def is_text(dataset_path: str) -> bool:
-    """Whether `token_chunks` knows that text."""
-    return dataset_path in _SOURCES
+    source = open_text(text) if isinstance(text, TextChoice) else text
+    documents = tokenized(model, source.documents(seed, held_out=held_out))
+    contexts = pack(documents, context_size, model.bos_id)
+    if not held_out:
+        return islice(contexts, start, None)
+    first = next(contexts, None)
+    if first is None:
+        raise InputError("text_too_short", context=context_size)
+    return islice(chain((first,), contexts), start, None)
 
 
 def batched(
@@ -70,15 +70,43 @@ def batched(
         yield np.stack(batch)
 
 
-def _storybook(seed: int, held_out: bool) -> Iterator[str]:
-    return (story.text for story in stories(seed, held_out=held_out))
-
-
-_SOURCES: dict[str, Callable[[int, bool], Iterator[str]]] = {STORYBOOK: _storybook}
-
-
-def _tokenized(
-    model: "LoadedModel", documents: Iterator[str]
+def tokenized(
+    model: "LoadedModel", documents: Iterable[Document]
 ) -> Iterator[Sequence[int]]:
-    while texts := list(islice(documents, DOCUMENTS_AT_ONCE)):
+    """The token ids of each document, without BOS.
+
+    Token ids are parted at BOS and at the model's end-of-text tokens: a row of a
+    tokenized dataset is often several documents in a row.
+
+    Raises:
+        InputError: a token that the model does not have.
+    """
+    texts: list[str] = []
+    length = 0
+    for document in documents:
+        if not isinstance(document, str):
+            yield from _parted(model, document)
+            continue
+        texts.append(document)
+        length += len(document)
+        if len(texts) == DOCUMENTS_AT_ONCE or length >= CHARACTERS_AT_ONCE:
+            yield from model.encode_many(texts)
+            texts, length = [], 0
+    if texts:
         yield from model.encode_many(texts)
+
+
+def _parted(model: "LoadedModel", ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    tokens = np.asarray(ids, np.int64)
+    if tokens.min() < 0 or tokens.max() >= model.d_vocab:
+        strange = tokens[(tokens < 0) | (tokens >= model.d_vocab)][0]
+        raise InputError(
+            "text_other_tokenizer", token=int(strange), vocabulary=model.d_vocab
+        )
+    start = 0
+    for end in np.flatnonzero(np.isin(tokens, [model.bos_id, *model.eos_ids])):
+        if end > start:
+            yield tokens[start:end].tolist()
+        start = end + 1
+    if start < len(tokens):
+        yield tokens[start:].tolist()

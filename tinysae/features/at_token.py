@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tinysae.errors import InputError
 from tinysae.features.index import check_fit
+from tinysae.model.catalogue import same_model
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -52,7 +53,7 @@ def check_same_model(sae: "SAE", model: "LoadedModel") -> None:
     Raises:
         InputError: it was; or it says it was not, and its shapes say otherwise.
     """
-    if sae.model_name != model.source:
+    if not same_model(sae.model_name, model.source):
         raise InputError(
             "features_other_model", sae=sae.model_name[:200], model=model.source[:200]
         )

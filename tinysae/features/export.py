@@ -95,7 +95,7 @@ class _Document:
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             '<meta name="referrer" content="no-referrer">'
-            f"<title>{title}</title><style>{_css()}</style></head><body><main>"
+            f"<title>{title}</title><style>{css()}</style></head><body><main>"
             f"<h1>{title}</h1>{self._about()}{self._contents(records)}"
             f"{''.join(map(self._feature, records))}</main></body></html>\n"
         )
@@ -306,7 +306,8 @@ def _chips(texts: Iterable[str]) -> str:
     return "".join(f'<bdi class="chip">{each}</bdi>' for each in shown)
 
 
-def _css() -> str:
+def css() -> str:
+    """The style of a saved file."""
     steps = zip(SEQUENTIAL.light, SEQUENTIAL.dark, strict=True)
     scale = "".join(
         f".s{step}{{background:light-dark({light},{dark});"

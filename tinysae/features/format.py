@@ -103,6 +103,8 @@ def write_index(data: IndexData, out_dir: Path) -> None:
             stage / FEATURES_NAME,
             row_group_size=ROWS_A_GROUP,
             compression="zstd",
+            # Hardly a number occurs twice: larger and slower with one.
+            use_dictionary=False,
             write_page_checksum=True,
         )
         pq.write_table(

@@ -148,7 +148,9 @@ def add_sae(path: str, model: str | None = None) -> SavedSAE:
 
 def _folders(parent: Path) -> list[Path]:
     try:
-        return sorted(p for p in parent.iterdir() if (p / WEIGHTS_NAME).is_file())
+        # What is hidden is still being put together.
+        names = sorted(p for p in parent.iterdir() if not p.name.startswith("."))
+        return [path for path in names if (path / WEIGHTS_NAME).is_file()]
     except OSError:
         return []
 

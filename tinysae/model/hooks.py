@@ -117,6 +117,8 @@ def verified_hooks(
     widths: dict[str, int] = {}
     with torch.no_grad(), ExitStack() as stack:
         stack.enter_context(cores_for(0))
+        for head in (bridge.unembed.original_component, plain.get_output_embeddings()):
+            stack.enter_context(_without_product(head))
         _, cache = bridge.run_with_cache(tokens, names_filter=list(places))
         seen = {
             name: stack.enter_context(reading(plain, place, stop=False))
@@ -133,6 +135,20 @@ def verified_hooks(
             good[name] = place
             widths[name] = theirs.shape[-1]
     return good, widths
+
+
+@contextmanager
+def _without_product(unembed: Any) -> Iterator[None]:
+    """While inside, the unembedding, most of a short forward, gives back its input."""
+    own = unembed.__dict__.get("forward")
+    unembed.forward = lambda x: x
+    try:
+        yield
+    finally:
+        if own is None:
+            del unembed.forward
+        else:
+            unembed.forward = own
 
 
 def _places(

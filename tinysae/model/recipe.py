@@ -1,8 +1,10 @@
 """The Python that does what the playground shows, with TransformerLens alone."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysae.model.generate import GenerateSettings, Prompt, sample_seed
+from tinysae.model.hub import MAIN, hub_name
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -11,15 +13,20 @@ _LOAD = """\
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-model = TransformerBridge.boot_transformers({folder!r})
+model = TransformerBridge.boot_transformers({arguments})
 """
 
 
 def _load(model: "LoadedModel") -> str:
     from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR
 
-    folder = str(STORYBOOK_DIR) if model.source == STORYBOOK else model.source
-    return _LOAD.format(folder=folder)
+    source = str(STORYBOOK_DIR) if model.source == STORYBOOK else model.source
+    name = None if Path(source).exists() else hub_name(source)
+    if name is None:
+        return _LOAD.format(arguments=repr(source))
+    is_main = name.revision == MAIN
+    revision = "" if is_main else f", revision={name.revision!r}"
+    return _LOAD.format(arguments=f"{name.repo_id!r}{revision}")
 
 
 def _tokens(model: "LoadedModel", prompt: Prompt, text: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any, Literal, get_args
 
 from tinysae.errors import InputError
 from tinysae.model.generate import MAX_SAMPLES, GenerateSettings, Keep
-from tinysae.model.sources import encodable
+from tinysae.model.hub import hub_name
+from tinysae.model.sources import STORYBOOK, encodable
 
 View = Literal["write", "ranks", "compare"]
 Colour = Literal["log_prob", "prob", "rank", "entropy", "surprise"]
@@ -45,6 +46,8 @@ class State:
         answers: the expected answers, one a line.
         prepend_space: whether answers get a space before them.
         other: the text that the prompt is compared with.
+        model: the source of the model (`model.sources`). A link carries names only:
+            it must not make a page open a path.
 
     Raises:
         InputError: a value of the wrong kind or out of bounds.
@@ -59,9 +62,10 @@ class State:
     answers: str = " Lily"
     prepend_space: bool = True
     other: str = ""
+    model: str = STORYBOOK
 
     def __post_init__(self) -> None:
-        texts = (self.prompt, self.answers, self.other)
+        texts = (self.prompt, self.answers, self.other, self.model)
         chosen = all(getattr(self, name) in _CHOICES[name] for name in _CHOICES)
         is_count = type(self.n_samples) is int and 1 <= self.n_samples <= MAX_SAMPLES
         if not (
@@ -83,6 +87,8 @@ def packed(state: State) -> str:
     changed = {
         name: value for name, value in asdict(state).items() if value != default[name]
     }
+    if hub_name(state.model) is None:
+        changed.pop("model", None)
     # ASCII JSON keeps even half of a character.
     data = json.dumps({"format": FORMAT, **changed}, separators=(",", ":")).encode()
     text = base64.urlsafe_b64encode(zlib.compress(data, 9)).decode().rstrip("=")
@@ -119,7 +125,10 @@ def unpacked(text: str) -> State:
             if isinstance(value, str):
                 data[name] = encodable(value)
         settings = GenerateSettings(**data.pop("settings", {}))
-        return State(**data, settings=settings)
+        state = State(**data, settings=settings)
     except TypeError as problem:
         # Names that no field has, or kinds that cannot be compared.
         raise InputError("link_damaged") from problem
+    if state.model != STORYBOOK and hub_name(state.model) is None:
+        raise InputError("link_damaged")
+    return state

@@ -7,7 +7,6 @@ completes it, and the tokens before hold the empty string.
 """
 
 import codecs
-import json
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
@@ -96,27 +95,36 @@ def bytes_of_tokens(tokenizer: "Tokenizer", n_tokens: int) -> list[bytes] | None
 
     Ids without a token (an embedding padded to a round size) stand for nothing.
     """
-    decoder = json.loads(tokenizer.to_str()).get("decoder") or {}
-    if decoder.get("type") != "ByteLevel":
+    from tokenizers import decoders
+
+    if not isinstance(tokenizer.decoder, decoders.ByteLevel):
         return None
     added = tokenizer.get_added_tokens_decoder()
     alphabet = _byte_of_character()
-
-    def of(token_id: int) -> bytes:
-        if token_id in added:
-            return added[token_id].content.encode()
-        token = tokenizer.id_to_token(token_id) or ""
-        if all(character in alphabet for character in token):
-            return bytes(alphabet[character] for character in token)
-        return token.encode()
-
-    return [of(token_id) for token_id in range(n_tokens)]
+    found = [b""] * n_tokens
+    for token, token_id in tokenizer.get_vocab().items():
+        if token_id in added or token_id >= n_tokens:
+            continue
+        # Latin-1 is the bytes 0 to 255 as they are; what has no byte is left alone by
+        # the table, and is no token of this kind.
+        try:
+            found[token_id] = token.translate(alphabet).encode("latin-1")
+        except UnicodeEncodeError:
+            found[token_id] = token.encode()
+    for token_id, token in added.items():
+        if token_id < n_tokens:
+            found[token_id] = token.content.encode()
+    return found
 
 
 @cache
-def _byte_of_character() -> dict[str, int]:
-    """GPT-2's alphabet: every byte has a printable character (openai/gpt-2 encoder)."""
+def _byte_of_character() -> dict[int, int]:
+    """GPT-2's alphabet: every byte has a printable character (openai/gpt-2 encoder).
+
+    From code point to byte, for `str.translate`.
+    """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
-    shifted = {chr(256 + place): byte for place, byte in enumerate(others)}
-    return {chr(byte): byte for byte in printable} | shifted
+    # What is printable stands for itself; the others were moved up.
+    own = dict.fromkeys(others, 0xFFFF) | {byte: byte for byte in printable}
+    return own | {256 + place: byte for place, byte in enumerate(others)}

@@ -40,6 +40,21 @@ def write_text(path: Path, text: str) -> None:
     sync_folder(path.parent)
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """`target` with the bytes of `source`: the same file where the disk allows it.
+
+    For files that are replaced, never changed.
+
+    Raises:
+        OSError: the one cannot be read or the other not be written.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        # Another disk, or one that knows no links.
+        shutil.copyfile(source, target)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`.
 

@@ -30,13 +30,19 @@ State = Literal[
     "evaluating",
     "indexing",
     "labelling",
+    "downloading",
+    "converting",
+    "uploading",
     "done",
     "stopped",
     "failed",
     "interrupted",
 ]
 WORKING: frozenset[State] = frozenset(
-    {"queued", "starting", "norm", "training", "evaluating", "indexing", "labelling"}
+    {
+        *("queued", "starting", "norm", "training", "evaluating", "indexing"),
+        *("labelling", "downloading", "converting", "uploading"),
+    }
 )
 ID_TIME = "%Y%m%d-%H%M%S"
 # What `new_run_id` makes and nothing else: no dots, no slashes, no leading dash.
@@ -66,8 +72,8 @@ class RunStatus:
     """What a run is doing.
 
     `done` and `total` count what the state counts: batches in "norm", tokens in
-    "training", "evaluating" and "indexing", concepts in "labelling". `eta_s` is for
-    the state, in seconds.
+    "training", "evaluating" and "indexing", concepts in "labelling", bytes in
+    "downloading" and "uploading". `eta_s` is for the state, in seconds.
     `error` is a sentence of the catalogue with its values, for a run that failed.
     `reason` is why a run was interrupted, as far as it can be known: "restart" of the
     machine, or else "killed": its process ended without a word.

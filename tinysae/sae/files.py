@@ -121,7 +121,11 @@ def load_sae(path: Path) -> SAE:
         cfg = cast("dict[str, Any]", json.loads(cfg_text))
         weights = load(data)
         return _sae(cfg, weights, hashlib.sha256(data).hexdigest())
-    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as why:
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError, SafetensorError),
+        # A cfg.json with an infinite width, or nested without end.
+        *(OverflowError, RecursionError),
+    ) as why:
         raise DamagedError("sae_damaged", path=str(path)) from why
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinysae.sae.sparse_topk import BatchTopKStep, MatryoshkaStep, TopKStep
-from tinysae.sae.step import Forward, Pairs, SparseStep, fired
+from tinysae.sae.step import Forward, Pairs, SparseStep, fired, mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,14 +34,15 @@ class StandardStep(SparseStep):
         self._refuse_dense(pairs)
         residual = self._w["b_dec"] - self._x
         self._decode(pairs, self._w["W_dec"], residual)
-        norms = self._norms()
+        squares, norms = self._row_squares(residual), self._norms()
         sums = self._row_sums(pairs, [piece.value for piece in pairs])
         l1 = float(sums.astype(np.float64) @ norms)
         losses = {
-            "mse_loss": self._mean_square(residual),
+            "mse_loss": mean(squares),
             "l1_loss": self._coefficient("l1") * l1 / len(residual),
         }
-        return Forward(losses, fired(pairs), l1, (pairs, residual, norms, sums))
+        rest = (pairs, residual, norms, sums)
+        return Forward(losses, fired(pairs), l1, squares, rest)
 
     def _backward(self, found: Forward) -> None:
         pairs, error, norms, sums = found.rest
@@ -76,17 +77,17 @@ class GatedStep(SparseStep):
         by_gate = residual.copy()
         self._decode(acts, self._w["W_dec"], residual)
         self._decode(gates, self._w["W_dec"], by_gate)
-        norms = self._norms()
+        squares, norms = self._row_squares(residual), self._norms()
         sums = self._row_sums(gates, [piece.value for piece in gates])
         l1 = float(sums.astype(np.float64) @ norms)
         losses = {
-            "mse_loss": self._mean_square(residual),
+            "mse_loss": mean(squares),
             "l1_loss": self._coefficient("l1") * l1 / len(residual),
             "auxiliary_reconstruction_loss": self._mean_square(by_gate),
         }
         active = [_count_per_feature(piece, piece.value != 0) for piece in acts]
         rest = (gates, acts, residual, by_gate, norms, sums)
-        return Forward(losses, np.concatenate(active), l1, rest)
+        return Forward(losses, np.concatenate(active), l1, squares, rest)
 
     def _magnitude(self, piece: Pairs) -> "Floats":
         w, rows = self._w, piece.rows
@@ -158,9 +159,9 @@ class JumpReLUStep(SparseStep):
         active = [piece._replace(value=a) for piece, a in zip(pairs, acts, strict=True)]
         residual = self._w["b_dec"] - self._x
         self._decode(active, self._w["W_dec"], residual)
-        norms = self._norms()
+        squares, norms = self._row_squares(residual), self._norms()
         counts = np.concatenate([_count_per_feature(p, p.value != 0) for p in active])
-        losses = {"mse_loss": self._mean_square(residual)}
+        losses = {"mse_loss": mean(squares)}
         losses["l0_loss"], slope = self._sparsity(active, norms)
         dead = np.zeros(0, np.int64)
         if self._cfg.pre_act_loss_coefficient is not None:
@@ -169,7 +170,7 @@ class JumpReLUStep(SparseStep):
         sums = self._row_sums(active, acts)
         l1 = float(sums.astype(np.float64) @ norms)
         rest = (pairs, acts, residual, norms, slope, dead)
-        return Forward(losses, counts, l1, rest)
+        return Forward(losses, counts, l1, squares, rest)
 
     def _backward(self, found: Forward) -> None:
         pairs, acts, error, norms, slope, dead = found.rest

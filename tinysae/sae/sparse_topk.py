@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinysae.sae.step import FEATURES, Forward, Pairs, SparseStep, fired, split
+from tinysae.sae.step import (
+    FEATURES,
+    Forward,
+    Pairs,
+    SparseStep,
+    fired,
+    mean,
+    split,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +68,8 @@ class TopKStep(SparseStep):
         kept = self._select(dead, dead_acts)
         pairs = self._unscaled(split(kept, self._edges()))
         residuals = self._residuals(pairs)
-        losses = {"mse_loss": self._mean_square(residuals[-1])}
+        squares = self._row_squares(residuals[-1])
+        losses = {"mse_loss": mean(squares)}
         losses["auxiliary_reconstruction_loss"], revivals = self._revive(
             dead, dead_acts, residuals
         )
@@ -68,7 +77,8 @@ class TopKStep(SparseStep):
             losses[f"inner_mse_loss_{width}"] = self._mean_square(residual)
         sums = self._row_sums(pairs, [piece.value for piece in pairs])
         l1 = float(sums.astype(np.float64) @ norms)
-        return Forward(losses, fired(pairs), l1, (pairs, residuals, revivals))
+        rest = (pairs, residuals, revivals)
+        return Forward(losses, fired(pairs), l1, squares, rest)
 
     def _backward(self, found: Forward) -> None:
         pairs, residuals, revivals = found.rest

@@ -55,6 +55,7 @@ class StepResult:
         sae_in: the scaled activations [tokens, d_in].
         l0: active features a token.
         l1: the sum of a token's activations times the decoder's norms, on average.
+        squared_error: |x_hat - x|^2 of each token, [tokens].
     """
 
     loss: float
@@ -62,6 +63,7 @@ class StepResult:
     sae_in: "Tensor"
     l0: Callable[[], float]
     l1: Callable[[], float]
+    squared_error: "Callable[[], Tensor]"
 
     def variance(self) -> float:
         """E |x - E x|^2."""
@@ -122,6 +124,11 @@ def split(pairs: Iterable[Pairs], edges: Iterable[int]) -> list[Pairs]:
     return pieces
 
 
+def mean(values: "Floats") -> float:
+    """Of [tokens] float32, summed in float64."""
+    return float(values.sum(dtype=np.float64)) / len(values)
+
+
 def fired(pairs: list[Pairs]) -> "NDArray[np.int64]":
     """[d_sae]: each feature's number of pairs."""
     return np.concatenate([piece.counts for piece in pairs])
@@ -148,8 +155,12 @@ class SAELensStep:
                 acts = acts * sae.W_dec.detach().float().norm(dim=-1)
             return acts.sum(-1).mean().item()
 
+        def squared_error() -> "Tensor":
+            return (output.sae_out - output.sae_in.float()).detach().pow(2).sum(-1)
+
         losses = {name: loss.item() for name, loss in output.losses.items()}
-        return StepResult(output.loss.item(), losses, output.sae_in, l0, l1)
+        loss = output.loss.item()
+        return StepResult(loss, losses, output.sae_in, l0, l1, squared_error)
 
 
 def dense_step_seconds(trainer: Any, d_in: int) -> float:
@@ -184,12 +195,14 @@ class Forward(NamedTuple):
         losses: by name, coefficients included.
         fired: [d_sae], for how many tokens each feature is active.
         l1: the sum of activations times decoder norms, over the whole batch.
+        squared_error: [tokens], as in `StepResult`.
         rest: whatever the architecture's `_backward` needs.
     """
 
     losses: dict[str, float]
     fired: "NDArray[np.int64]"
     l1: float
+    squared_error: "Floats"
     rest: tuple[Any, ...]
 
 
@@ -231,6 +244,8 @@ class SparseStep:
             return SAELensStep(self._trainer).step(batch)
 
     def _step(self, batch: "Tensor") -> StepResult:
+        import torch
+
         self._adopt()
         self._w = self._weights()
         sae_in = self._read(batch)
@@ -250,7 +265,10 @@ class SparseStep:
         self._schedule()
         n = len(self._x)
         l0, l1 = found.fired.sum() / n, found.l1 / n
-        return StepResult(loss, losses, sae_in, lambda: float(l0), lambda: l1)
+        squared_error = torch.from_numpy(found.squared_error)
+        return StepResult(
+            loss, losses, sae_in, lambda: float(l0), lambda: l1, lambda: squared_error
+        )
 
     def _forward(self) -> Forward:
         raise NotImplementedError
@@ -420,7 +438,7 @@ class SparseStep:
 
     def _mean_square(self, residual: "Floats") -> float:
         """E |r|^2 over the tokens."""
-        return float(self._row_squares(residual).sum(dtype=np.float64)) / len(residual)
+        return mean(self._row_squares(residual))
 
     # -- backward --------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from tinysae.data.activations import activation_batches, shuffled
 from tinysae.data.corpus import batched, token_chunks
 from tinysae.errors import SettingError, TinysaeError
 from tinysae.runs.metrics import DENSITY_EDGES, EvalMetrics, StepMetrics
+from tinysae.runs.tracking import NullTracker, Tracker
 from tinysae.sae.architectures import build_training_sae, fold_activation_norm
 from tinysae.sae.checkpoints import load_checkpoint, write_checkpoint
 from tinysae.sae.divergence import DivergenceWatch
@@ -38,6 +39,7 @@ from tinysae.sae.engine import (
 from tinysae.sae.evaluate import evaluate
 from tinysae.sae.files import RUNNER_CFG_NAME, SPARSITY_NAME
 from tinysae.sae.step import StepResult, dense_step_seconds
+from tinysae.sae.step_log import step_log
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,6 +100,8 @@ class SAETraining:
             self._sae,
             self._batches,
         )
+        self.tracker: Tracker = NullTracker()
+        """Where SAELens would log to."""
         self.step_seconds = 0.0
         """What a step took, without the making of its batch: the median since the row
         before the last."""
@@ -135,6 +139,11 @@ class SAETraining:
             trainer = SAETrainer(self._trainer.cfg, sae, iter(()))
             seconds = dense_step_seconds(trainer, d_in)
         return seconds * self.config.d_sae / width
+
+    @property
+    def runner_config(self) -> dict[str, Any]:
+        """The settings as SAELens's own runner has them."""
+        return self._runner.to_dict()
 
     @property
     def needs_norm(self) -> bool:
@@ -217,12 +226,15 @@ class SAETraining:
         stepper = make_step(trainer, self.engine)
         took: list[float] = []
         while trainer.n_training_steps < total:
-            trainer.maybe_reset_sparsity()
+            if window := trainer.maybe_reset_sparsity():
+                self.tracker.log(window, trainer.n_training_steps)
             lr = trainer.optimizer.param_groups[0]["lr"]
             batch, started = next(self._batches), time.perf_counter()
             result = stepper.step(batch)
             took.append(time.perf_counter() - started)
             step = trainer.n_training_steps
+            if self.tracker.wants(step):
+                self.tracker.log(step_log(trainer, result), step)
             trainer.n_training_steps += 1
             self._raise_if_diverged(result, step)
             is_row = step % every == 0 or trainer.n_training_steps == total
@@ -406,7 +418,7 @@ class TrainingBatches:
         config, model = self._config, self._model
         contexts = token_chunks(
             model,
-            config.dataset_path,
+            config.text,
             config.context_size,
             seed=config.seed,
             start=part * config.store_batch_size_prompts,
@@ -441,7 +453,8 @@ def _runner_config(config: TrainConfig, sae: Any) -> Any:
         model_name=config.model_name,
         hook_name=config.hook_name,
         dataset_path=config.dataset_path,
-        is_dataset_tokenized=False,
+        is_dataset_tokenized=config.is_dataset_tokenized,
+        streaming=config.streaming,
         context_size=config.context_size,
         n_batches_in_buffer=config.n_batches_in_buffer,
         training_tokens=config.training_tokens,

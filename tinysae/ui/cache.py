@@ -7,6 +7,7 @@ and in the background, so that a page's first paint waits for none of it.
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import threading
 import time
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
+    from tinysae.config import TextChoice
+    from tinysae.data.preview import Preview
     from tinysae.features.concepts import ConceptReport
     from tinysae.features.labels import Label
     from tinysae.features.reader import FeatureIndex
     from tinysae.features.search import TextActivations, TextSearch
     from tinysae.features.sources import FeatureSource
     from tinysae.features.vocabulary import Vocabulary
+    from tinysae.lessons.lesson import Step
+    from tinysae.lessons.playing import Checked
+    from tinysae.lessons.results import Result, Stage
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.estimate import Speed
     from tinysae.sae.files import SAE
@@ -43,6 +49,8 @@ logger = logging.getLogger(__name__)
 _HEAD_START_S = 0.5
 # How often a page that waits for the warm-up looks whether it is over.
 _POLL_S = 0.2
+# A file or dataset may have changed since it was looked at.
+PREVIEW_FOR_S = 60
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,8 @@ def _load(source: str) -> LoadedModel:
     from tinysae.model.sources import load_model
 
     model = load_model(source)
+    # Now, while nobody runs it: finding them takes the model's lock.
+    model.find_hooks()
     # Streamlit collects garbage after every script run, and a full collection walks
     # every object torch and transformers made: 433 ms. They are here to stay, so the
     # collector need not look at them again (a rerun went from 600 to 85 ms).
@@ -174,6 +184,23 @@ def speed(source: str, hook_name: str) -> Speed | None:
         # What was missing may be there the next time.
         _speed.clear(source, hook_name)
     return future.result()
+
+
+@st.cache_data(show_spinner=False, max_entries=32, ttl=PREVIEW_FOR_S)
+def _text_preview(source: str, choice: TextChoice, context_size: int) -> Any:
+    from tinysae.data.preview import preview
+
+    return preview(_load(source), choice, context_size)
+
+
+def text_preview(source: str, choice: TextChoice, context_size: int) -> Preview:
+    """The beginning of a text, as the model of `source` reads it.
+
+    Raises:
+        TinysaeError: from `loaded_model` and `data.preview.preview`.
+    """
+    loaded_model(source)
+    return _text_preview(source, choice, context_size)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -391,3 +418,46 @@ def loaded_sae(source: FeatureSource) -> SAE:
         MissingError, DamagedError: from `tinysae.sae.files.load_sae`.
     """
     return _loaded_sae(str(source.sae_dir), source.stamp(), source)
+
+
+@st.cache_resource(show_spinner=False, max_entries=256)
+def _lesson_result(asked: str, stamp: object, _stage: Stage) -> Any:  # noqa: ARG001
+    from tinysae.lessons.calls import asked as ask
+
+    call, arguments = json.loads(asked)
+    return ask(call, _stage, arguments)
+
+
+def lesson_result(stage: Stage, call: str, values: dict[str, Any]) -> Result:
+    """What a lesson's call finds for `values`, asked once; shared, so do not change it.
+
+    Raises:
+        TinysaeError: it cannot be asked of this model, SAE or run.
+    """
+    asked = json.dumps([call, values], sort_keys=True)
+    return _lesson_result(asked, _stage_stamp(stage), stage)
+
+
+@st.cache_resource(show_spinner=False)
+def _lesson_checks() -> dict[Any, Checked]:
+    return {}
+
+
+def lesson_checks(stage: Stage, step: Step) -> tuple[dict[Any, Checked], Any]:
+    """The claims that have been checked since the server started, by everybody, and
+    under which key this step's is, or would be."""
+    key = (_stage_stamp(stage)[:2], step.call, str(step.claim))
+    return _lesson_checks(), key
+
+
+def _stage_stamp(stage: Stage) -> tuple[object, ...]:
+    """Changes whenever another model, SAE or run would answer, or a run went on."""
+    source, run = stage.source, stage.run
+    points = 0
+    if run is not None and run.metrics_path.is_file():
+        points = run.metrics_path.stat().st_size
+    return (
+        stage.model.source,
+        None if source is None else (source.id, source.stamp()),
+        None if run is None else (run.id, points),
+    )

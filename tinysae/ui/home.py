@@ -14,6 +14,7 @@ from tinysae.ui.page import Page, empty_state, page_link, plain
 WAYS: tuple[Page, ...] = ("playground", "train", "features")
 # The newest are what somebody comes back for; the training page has them all.
 MOST_RUNS = 5
+FIRST_LESSON = "names"
 
 Colour = Literal["green", "red", "orange", "gray", "blue"]
 _BADGE: dict[State, tuple[str, Colour]] = {
@@ -34,6 +35,11 @@ def ways() -> None:
             # The links of the three boxes stand on one line.
             st.space("stretch")
             page_link(page, t(f"home.way_{page}_link"))
+
+
+def lesson() -> None:
+    """The way to the first lesson."""
+    page_link("lessons", t("home.lesson"), lesson=FIRST_LESSON)
 
 
 def model() -> None:

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 
-Page = Literal["home", "playground", "train", "features", "why"]
+Page = Literal["home", "playground", "train", "features", "why", "lessons"]
 # A page's file and its icon, in the order of the navigation.
 PAGES: dict[Page, tuple[str, str]] = {
     "home": ("app.py", ":material/home:"),
@@ -43,6 +43,7 @@ PAGES: dict[Page, tuple[str, str]] = {
     "train": ("pages/train.py", ":material/model_training:"),
     "features": ("pages/features.py", ":material/hub:"),
     "why": ("pages/why.py", ":material/help:"),
+    "lessons": ("pages/lessons.py", ":material/school:"),
 }
 
 _CSS = """

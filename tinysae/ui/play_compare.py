@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from tinysae.model.catalogue import CATALOGUE
 from tinysae.model.compare import aligned
 from tinysae.model.generate import prepare_prompt
 from tinysae.model.sources import STORYBOOK, is_at_hand
@@ -38,10 +39,13 @@ def choose_texts(state: State) -> State:
 
 
 def models_at_hand() -> list[str]:
-    """The embedded model, and those that runs on this machine were trained on."""
+    """Those of the catalogue and of runs that are on this machine."""
     from tinysae.runs.store import list_runs
 
-    named = [STORYBOOK, *(run.config.model_name for run in list_runs())]
+    named = [
+        *(entry.source for entry in CATALOGUE),
+        *(run.config.model_name for run in list_runs()),
+    ]
     return [source for source in dict.fromkeys(named) if is_at_hand(source)]
 
 

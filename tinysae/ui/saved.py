@@ -1,11 +1,10 @@
-"""SAEs from elsewhere on the features page: to open, and to collect features of."""
+"""SAEs from elsewhere on the features page: to collect features of."""
 
 import streamlit as st
 
-from tinysae.features.saved import MAX_PATH_CHARACTERS, SavedSAE, add_sae, saved_sae
+from tinysae.features.saved import SavedSAE, saved_sae
 from tinysae.features.sources import FeatureSource
 from tinysae.runs import launch
-from tinysae.ui.explored import go
 from tinysae.ui.i18n import language, t
 from tinysae.ui.page import plain, shown_errors
 from tinysae.ui.train_words import progress_text
@@ -13,27 +12,6 @@ from tinysae.words import text
 
 # As the training page: often enough to move.
 REFRESH_S = 0.5
-
-
-def show_opener() -> None:
-    """Two fields to open an SAELens directory of this machine with."""
-    with (
-        st.expander(t("features.open_sae"), icon=":material/folder_open:"),
-        shown_errors(),
-    ):
-        st.markdown(plain(t("features.open_sae_how")))
-        with st.form("features.open_sae", border=False):
-            path = st.text_input(
-                t("features.open_sae_path"), max_chars=MAX_PATH_CHARACTERS
-            )
-            model = st.text_input(
-                t("features.open_sae_model"),
-                max_chars=MAX_PATH_CHARACTERS,
-                help=t("features.open_sae_model_help"),
-            )
-            if st.form_submit_button(t("features.open_sae_now")):
-                go(run=add_sae(path, model).id)
-                st.rerun()
 
 
 def show_indexing(source: FeatureSource) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from tinysae.config import (
     GROUPS,
@@ -13,21 +14,19 @@ from tinysae.config import (
     is_read,
     settings,
 )
-from tinysae.data.corpus import is_text
 from tinysae.errors import TinysaeError
 from tinysae.model.sources import is_at_hand
 from tinysae.presets import PRESETS, Preset
 from tinysae.retired import RETIRED
 from tinysae.sae.estimate import Estimate, Speed, check_memory, estimate
-from tinysae.ui import cache
+from tinysae.ui import cache, text_chooser
 from tinysae.ui.i18n import language, t
+from tinysae.ui.model_chooser import choose_model
 from tinysae.ui.page import plain
 from tinysae.ui.train_words import duration_range, gigabytes, rate_range
 
-# One text exists so far: a choice of one would be a widget that does nothing.
-_NOT_IN_FORM = frozenset({"dataset_path"})
 # In front, before "all settings": what a first run is likely to change.
-_IN_FRONT = ("architecture", "name")
+_IN_FRONT = ("model_name", "architecture", "name")
 EXPANSION_FACTORS = (1, 2, 4, 8, 16, 32, 64)
 MEASURING_S = 0.5
 
@@ -39,7 +38,9 @@ def show_form(start: Start) -> None:
     preset = _choose_preset()
     config = guess = refusal = None
     try:
-        config = _settings_of(preset)
+        config, beside_text = _settings_of(preset)
+        with beside_text:
+            text_chooser.show_preview(config)
         refusal = _what_is_missing(config)
         if refusal:
             st.info(plain(refusal))
@@ -73,8 +74,8 @@ def _choose_preset() -> Preset:
     return next((p for p in PRESETS if p.key == key), PRESETS[0])
 
 
-def _settings_of(preset: Preset) -> TrainConfig:
-    """The form's values.
+def _settings_of(preset: Preset) -> tuple[TrainConfig, DeltaGenerator]:
+    """The form's values, and a place under the choice of the text.
 
     Raises:
         SettingError: they contradict each other, or were forged past their widgets.
@@ -83,12 +84,14 @@ def _settings_of(preset: Preset) -> TrainConfig:
     values: dict[str, Any] = {}
     for name in _IN_FRONT:
         values[name] = _setting_widget(name, defaults, preset.key, values)
+    values |= text_chooser.choose_text(defaults, preset.key)
+    beside_text = st.container()
     with st.expander(t("train.settings")):
         tabs = st.tabs([t(f"train.group_{group}") for group in GROUPS])
         for group, tab in zip(GROUPS, tabs, strict=True):
             with tab:
                 _group_of_settings(group, defaults, preset.key, values)
-    return TrainConfig(**{**preset.changes, **values})
+    return TrainConfig(**{**preset.changes, **values}), beside_text
 
 
 def _group_of_settings(
@@ -97,7 +100,7 @@ def _group_of_settings(
     columns = st.columns(3)
     shown = 0
     for name, setting in settings().items():
-        if setting.group != group or name in (*_NOT_IN_FORM, *_IN_FRONT):
+        if setting.group != group or name in (*text_chooser.FIELDS, *_IN_FRONT):
             continue
         if not is_read(name, values):
             continue
@@ -113,6 +116,8 @@ def _setting_widget(
 ) -> Any:
     setting, value, key = settings()[name], getattr(defaults, name), f"{preset}_{name}"
     label, note = setting.label(language()), setting.help(language())
+    if name == "model_name":
+        return choose_model(value, key=key, label=label, help=t("models.choose_help"))
     if name == "hook_name":
         hooks = _hook_widths(values["model_name"])
         return st.selectbox(
@@ -187,9 +192,7 @@ def _what_is_missing(config: TrainConfig) -> str | None:
     """Why the run cannot be started on this machine, as a sentence."""
     if not is_at_hand(config.model_name):
         return t("train.needs_model", model=config.model_name)
-    if not is_text(config.dataset_path):
-        return t("train.needs_text", dataset=config.dataset_path)
-    return None
+    return text_chooser.what_is_missing(config.text)
 
 
 def _show_estimate(config: TrainConfig) -> Estimate | None:

@@ -1,0 +1,87 @@
+"""Every claim of every lesson, on held-out stories, with its control.
+
+    python benchmarks/lessons.py
+
+Prints a row a claim, and as its last line one JSON object:
+
+- lesson_step_ms: of the slowest step, the median time of its call with the model and
+  the SAE in memory, each time asked of another case; nothing is kept from one to the
+  next but which heads carry names and what fires on the stories that all steps share;
+- claims_false: claims whose figure, its mean over the cases, is out of bounds;
+- controls_failed: controls that are.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tinysae.features.sources import embedded_source
+from tinysae.lessons.calls import CALLS, asked
+from tinysae.lessons.lesson import FIRST, Bound, load_lesson
+from tinysae.lessons.playing import check_claim, claims
+from tinysae.lessons.results import Stage
+from tinysae.model.sources import STORYBOOK, load_model
+from tinysae.sae.files import load_sae
+
+N_CASES = 30
+N_TIMED = 7
+
+
+def main() -> int:
+    """Prints the table and the figures; 1 when a claim or a control fails."""
+    source = embedded_source()
+    stage = Stage(load_model(STORYBOOK), load_sae(source.sae_dir), source.open())
+    slowest, n_false, n_failed = 0.0, 0, 0
+    for name in FIRST:
+        for number, step in claims(load_lesson(name)):
+            assert step.claim is not None
+            checked = check_claim(step, stage, N_CASES)
+            n_false += not checked.holds
+            n_failed += not checked.control_holds
+            took = step_ms(step.call, stage)
+            slowest = max(slowest, took)
+            own, control = step.claim.own, step.claim.control
+            print(
+                f"{name:8} {number:2}  {own.text['en']:66} {said(own, checked.value)}"
+                f"{'' if checked.holds else '  FALSE'}\n"
+                f"{'':13}control: {control.text['en']:57} "
+                f"{said(control, checked.control)}"
+                f"{'' if checked.control_holds else '  FAILED'}"
+                f"  (n {checked.n}, {took:.0f} ms)"
+            )
+    figures = {
+        "lesson_step_ms": round(slowest, 1),
+        "claims_false": n_false,
+        "controls_failed": n_failed,
+    }
+    print(json.dumps(figures))
+    return int(n_false or n_failed)
+
+
+def step_ms(call: str, stage: Stage) -> float:
+    """The median time of `call`, warm."""
+    cases = CALLS[call].cases
+    assert cases is not None
+    arguments = cases(stage, N_CASES + N_TIMED)
+    asked(call, stage, arguments[0])
+    times = []
+    for each in arguments[-N_TIMED:]:
+        start = time.perf_counter()
+        asked(call, stage, each)
+        times.append(time.perf_counter() - start)
+    return 1000 * median(times)
+
+
+def said(bound: Bound, value: float) -> str:
+    """A figure and its bounds."""
+    low = "" if bound.at_least is None else f" >= {bound.at_least:g}"
+    high = "" if bound.at_most is None else f" <= {bound.at_most:g}"
+    return f"{bound.figure} {value:8.3f}{low}{high}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The tutorial's model: from the hub to the playground, a training, its features."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from tests.conftest import OpenPage
+from tests.hub.conftest import hub_environment
+from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
+from tests.hub.server import Hub
+from tinysae import worker
+from tinysae.config import TrainConfig
+from tinysae.features.reader import open_index
+from tinysae.model.catalogue import Pin, write_pin
+from tinysae.model.downloads import wait_for_download
+from tinysae.model.sources import is_at_hand
+from tinysae.runs.store import create_run
+
+SOURCE = "tiny-stories-1L-21M"
+
+
+@pytest.fixture(autouse=True)
+def here(
+    hub: Hub, tmp_path: Path, tiny_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """The hub has the tutorial's model, whose pickle is pinned."""
+    assert tiny_home.is_dir()
+    cache = tmp_path / "hf"
+    for name, value in hub_environment(hub.url, cache).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
+    folder = tutorial_model(hub.folder(TUTORIAL_MODEL))
+    sha256 = hashlib.sha256((folder / "pytorch_model.bin").read_bytes()).hexdigest()
+    write_pin(TUTORIAL_MODEL, Pin(hub.commit(TUTORIAL_MODEL), sha256))
+    yield
+    shutil.rmtree(hub.root, ignore_errors=True)
+
+
+def test_tutorial_model_is_downloaded_played_with_trained_on_and_explored(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 50,257 logits a token: as few as there can be.
+    for name in ("EVALUATION_TOKENS", "INDEX_TOKENS", "CONCEPT_TOKENS"):
+        monkeypatch.setattr(worker, name, 2048)
+    monkeypatch.setattr(worker.os, "nice", lambda _: 0)
+    monkeypatch.setattr(worker, "LOOKS_PER_RUN", 1)
+    monkeypatch.setattr(worker, "LOOK_CONTEXTS", 1)
+    page = open_page("pages/playground.py")
+    page.selectbox(key="_model").set_value(SOURCE).run()
+    assert not page.exception
+    page.button(key="_model_download").click().run()
+    assert wait_for_download(SOURCE).state == "done"
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert is_at_hand(SOURCE)
+
+    run = create_run(
+        TrainConfig(
+            model_name=SOURCE,
+            hook_name="blocks.0.hook_mlp_out",
+            d_sae=64,
+            context_size=32,
+            training_tokens=2048,
+            train_batch_size_tokens=256,
+            n_batches_in_buffer=4,
+            store_batch_size_prompts=4,
+            lr_decay_steps=0,
+            l1_warm_up_steps=0,
+        )
+    )
+    worker.train(run)
+    assert run.status.state == "done"
+    index = open_index(run.features_dir)
+    assert (index.info.model, index.info.d_sae) == (SOURCE, 64)
+    explorer = open_page("pages/features.py", run=run.id)
+    assert not explorer.exception
+    assert not explorer.error

@@ -1,0 +1,217 @@
+"""Texts of the hub, through the real `datasets` library and the loopback hub."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.hub.conftest import Child
+from tests.hub.repos import END_ID, TUTORIAL_DATASET, tutorial_model
+from tests.hub.server import Hub
+from tinysae.config import TextChoice
+from tinysae.data.texts import hub as hub_texts
+from tinysae.errors import NetworkError
+
+READ = """
+import json, sys
+from tinysae.config import TextChoice
+from tinysae.data.texts import open_text
+from tinysae.errors import TinysaeError
+def read(path, **how):
+    try:
+        return list(open_text(TextChoice(path, **how)).rows())
+    except TinysaeError as error:
+        return error.key.removeprefix("error.")
+"""
+
+
+def parquet(hub: Hub, repo_id: str, n_shards: int = 2, n_rows: int = 1500) -> list[str]:
+    """A dataset of shards of a few hundred KB; its rows."""
+    data = hub.folder(repo_id, "dataset") / "data"
+    data.mkdir()
+    rows = [[f"{s}-{n} " + "x" * 300 for n in range(n_rows)] for s in range(n_shards)]
+    for shard, texts in enumerate(rows):
+        name = f"train-{shard:05}-of-{n_shards:05}.parquet"
+        pq.write_table(pa.table({"text": texts}), data / name, compression="none")
+    return sum(rows, [])
+
+
+def test_rows_come_in_shards_and_a_failure_is_tried_again(
+    hub: Hub, child: Child
+) -> None:
+    rows = parquet(hub, "ada/text")
+    hub.fault("/cdn/", status=500)
+    hub.fault("train-00001", cut_after=5000)
+    assert child(READ + 'print(json.dumps(read("ada/text")))') == rows
+    failed = [asked for asked in hub.asked if "/cdn/dataset/ada/text" in asked.path]
+    assert len(failed) >= 4
+
+
+def test_a_dataset_is_downloaded_and_then_read_offline(hub: Hub, child: Child) -> None:
+    rows = parquet(hub, "ada/text", n_shards=1)
+    code = READ + 'print(json.dumps(read("ada/text", streaming=False)))'
+    assert child(code) == rows
+    n_asked = len(hub.asked)
+    assert child(code, HF_HUB_OFFLINE="1") == rows
+    assert len(hub.asked) == n_asked
+
+
+def test_what_cannot_be_read_is_a_sentence_and_nothing_is_run(
+    hub: Hub, child: Child, tmp_path: Path
+) -> None:
+    parquet(hub, "ada/text")
+    whole = next(hub.folder("ada/text", "dataset").rglob("*.parquet")).read_bytes()
+    ran = tmp_path / "ran"
+    contents = {
+        "ada/script/script.py": f"open({str(ran)!r}, 'w')".encode(),
+        "ada/images/a.png": b"\x89PNG",
+        "ada/empty/README.md": b"nothing",
+        "ada/torn/a.parquet": whole[: len(whole) // 2],
+        "ada/numbers/a.jsonl": b'{"a": 1, "b": 2}\n' * 10,
+        "ada/private/a.jsonl": b'{"text": "a"}\n',
+        "ada/pickle/a.pkl": b"\x80\x04cos\nsystem\n(S'false'\ntR.",
+    }
+    for path, content in contents.items():
+        owner, name, file = path.split("/")
+        (hub.folder(f"{owner}/{name}", "dataset") / file).write_bytes(content)
+    hub.private.add("ada/private")
+    told = child(
+        READ
+        + """
+names = "none script images empty torn numbers private pickle".split()
+told = {name: read(f"ada/{name}") for name in names}
+told["split"] = read("ada/text", split="test")
+told["subset"] = read("ada/text", subset="other")
+told["column"] = read("ada/text", column="other")
+told["tokens"] = read("ada/text", is_tokenized=True)
+print(json.dumps(told))
+"""
+    )
+    assert told.pop("pickle") in ("text_dataset_no_files", "text_dataset_format")
+    assert told == {
+        "none": "text_dataset_missing",
+        "script": "text_dataset_script",
+        "images": "text_dataset_format",
+        "empty": "text_dataset_no_files",
+        "torn": "text_dataset_damaged",
+        "numbers": "text_without_text",
+        "private": "text_dataset_missing",
+        "split": "text_dataset_part",
+        "subset": "text_dataset_part",
+        "column": "text_column_missing",
+        "tokens": "text_without_tokens",
+    }
+    assert not ran.exists()
+
+
+def test_a_hub_that_is_away_is_a_sentence(hub: Hub, child: Child) -> None:
+    assert hub.url
+    code = READ + 'print(json.dumps(read("ada/text")))'
+    assert child(code, HF_HUB_OFFLINE="1") == "text_network"
+
+
+def test_the_tutorial_trains_on_its_own_tokens(
+    hub: Hub, child: Child, tmp_path: Path
+) -> None:
+    """The preset's settings but for their sizes, in the worker, to the index."""
+    data = hub.folder(TUTORIAL_DATASET, "dataset") / "data"
+    data.mkdir()
+    tokens = np.random.default_rng(0).integers(0, 5000, (400, 512))
+    tokens[:, ::100] = END_ID
+    table = pa.table({"input_ids": tokens.tolist()})
+    pq.write_table(table, data / "train-00000-of-00001.parquet")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    # A local folder has to be safe already; the catalogue's pickle is another matter.
+    tutorial_model(folder)
+    told = child(
+        """
+import json, sys
+import torch
+from pathlib import Path
+from safetensors.torch import save_file
+folder = Path(sys.argv[1])
+weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+(folder / "pytorch_model.bin").unlink()
+(folder / "training_args.bin").unlink()
+kept = {k: v.contiguous() for k, v in weights.items() if k != "lm_head.weight"}
+save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+from dataclasses import replace
+from tinysae import worker
+from tinysae.presets import PRESETS
+from tinysae.runs.store import create_run
+worker.EVALUATION_TOKENS = worker.INDEX_TOKENS = 4096
+worker.LOOK_CONTEXTS = 1
+config = replace(
+    PRESETS[-1].config, model_name=str(folder), context_size=128, d_sae=64,
+    training_tokens=4096, train_batch_size_tokens=512, n_batches_in_buffer=4,
+    n_batches_for_norm_estimate=2, l1_warm_up_steps=1, l0_warm_up_steps=0,
+    lr_decay_steps=1, store_batch_size_prompts=4,
+)
+run = create_run(config)
+worker.train(run)
+index = json.loads((run.path / "sae" / "runner_cfg.json").read_text())
+print(json.dumps([
+    run.status.state, str(run.status.error), run.evaluation()["n_tokens"],
+    run.features_dir.is_dir(), bool(run.made_with()["data_fingerprint"]),
+    index["dataset_path"], index["is_dataset_tokenized"],
+]))
+""",
+        folder,
+    )
+    n_tokens = told.pop(2)
+    assert told == ["done", "None", True, True, TUTORIAL_DATASET, True]
+    assert n_tokens > 0
+
+
+class Unsteady:
+    """A streamed dataset of `n` tables that breaks off after some of them."""
+
+    def __init__(self, n: int, fails_at: list[int]) -> None:
+        self.n, self.at, self.fails_at = n, 0, fails_at
+
+    def with_format(self, _kind: str) -> "Unsteady":
+        return self
+
+    def state_dict(self) -> dict[str, int]:
+        return {"at": self.at}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.at = state["at"]
+
+    def iter(self, _size: int):
+        while self.at < self.n:
+            if self.fails_at and self.at == self.fails_at[0]:
+                self.fails_at.pop(0)
+                raise ConnectionError("gone")
+            self.at += 1
+            yield pa.table({"text": [f"row {self.at}"]})
+
+
+@pytest.fixture
+def dataset(monkeypatch: pytest.MonkeyPatch) -> hub_texts.HubDataset:
+    found = object.__new__(hub_texts.HubDataset)
+    monkeypatch.setattr(found, "_choice", TextChoice("ada/text"), raising=False)
+    monkeypatch.setattr(hub_texts, "READING_PAUSES_S", (0.0, 0.0))
+    return found
+
+
+def test_reading_goes_on_from_where_it_broke_off(
+    dataset: hub_texts.HubDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Unsteady(6, [0, 2, 2, 5])
+    monkeypatch.setattr(dataset, "_source", lambda: source)
+    assert list(dataset.rows()) == [f"row {n}" for n in range(1, 7)]
+
+
+def test_a_hub_that_stays_away_ends_the_reading_with_a_sentence(
+    dataset: hub_texts.HubDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Unsteady(6, [3, 3, 3])
+    monkeypatch.setattr(dataset, "_source", lambda: source)
+    read = []
+    with pytest.raises(NetworkError) as caught:
+        read.extend(dataset.rows())
+    assert caught.value.key == "error.text_network"

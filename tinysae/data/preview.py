@@ -1,0 +1,107 @@
+"""A look at a text before anything is trained on it."""
+
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinysae.config import TextChoice
+from tinysae.data.corpus import tokenized
+from tinysae.data.packing import pack
+from tinysae.data.texts import open_text
+from tinysae.data.texts.text import HELD_OUT_OF, Document, Text
+from tinysae.errors import InputError
+
+if TYPE_CHECKING:
+    from tinysae.model.sources import LoadedModel
+
+# What is read for it: enough for a fair mean, at most a second of tokenizing.
+MAX_ROWS, MAX_LENGTH = 500, 500_000
+SHOWN_ROWS, SHOWN_CHARACTERS = 5, 300
+SHOWN_CONTEXTS = 2
+
+
+class Preview(NamedTuple):
+    """What was seen of a text.
+
+    Attributes:
+        rows: the beginnings of the first rows; of a tokenized one as text.
+        n_tokens: of the whole text; None where it is endless or nothing says.
+        is_counted: `n_tokens` was counted; otherwise it is estimated.
+        is_endless: it has no end.
+        n_unreadable: rows that were passed over.
+        contexts: the first contexts; each the tokens of its documents, BOS included.
+    """
+
+    rows: list[str]
+    n_tokens: int | None
+    is_counted: bool
+    is_endless: bool
+    n_unreadable: int
+    contexts: list[list[int]]
+
+    @property
+    def training_tokens(self) -> int | None:
+        """Of these, those that are trained on; the others are kept apart."""
+        if self.n_tokens is None:
+            return None
+        return self.n_tokens * (HELD_OUT_OF - 1) // HELD_OUT_OF
+
+
+def preview(model: "LoadedModel", choice: TextChoice, context_size: int) -> Preview:
+    """Reads the beginning of a text.
+
+    Raises:
+        TinysaeError: it cannot be read, or has tokens that the model does not have.
+    """
+    text = open_text(choice)
+    rows: list[Document] = []
+    length, is_whole = 0, True
+    for row in text.rows():
+        rows.append(row)
+        length += len(row)
+        if len(rows) == MAX_ROWS or length >= MAX_LENGTH:
+            is_whole = False
+            break
+    if not any(rows):
+        raise InputError("text_empty")
+    # A row may be a whole book: its first part says as much.
+    seen = [row[:MAX_LENGTH] for row in rows]
+    ids = list(tokenized(model, seen))
+    n_seen, length_seen = sum(map(len, ids)), sum(map(len, seen))
+    n_tokens = n_seen * length // max(1, length_seen)
+    is_counted = is_whole and length == length_seen
+    if not is_whole:
+        n_tokens = _estimate(n_tokens, length, len(rows), text)
+    packed = pack(ids, context_size, model.bos_id)
+    return Preview(
+        rows=[_shown(model, row) for row in rows[:SHOWN_ROWS]],
+        n_tokens=None if text.is_endless else n_tokens,
+        is_counted=is_counted,
+        is_endless=text.is_endless,
+        n_unreadable=text.n_unreadable,
+        contexts=[
+            _lengths(context, model.bos_id)
+            for context in islice(packed, SHOWN_CONTEXTS)
+        ],
+    )
+
+
+def _estimate(n_tokens: int, length: int, n_read: int, text: Text) -> int | None:
+    """Tokens of the whole, by what was read of its characters or its rows."""
+    if text.n_characters is not None:
+        return max(n_tokens, n_tokens * text.n_characters // max(1, length))
+    if text.n_rows is not None:
+        return max(n_tokens, n_tokens * text.n_rows // n_read)
+    return None
+
+
+def _lengths(context: NDArray[np.int32], bos_id: int) -> list[int]:
+    starts = np.flatnonzero(context == bos_id)
+    return np.diff(starts, append=len(context)).tolist()
+
+
+def _shown(model: "LoadedModel", row: Document) -> str:
+    text = row if isinstance(row, str) else model.decode(row[:SHOWN_CHARACTERS])
+    return " ".join(text[: 2 * SHOWN_CHARACTERS].split())[:SHOWN_CHARACTERS]

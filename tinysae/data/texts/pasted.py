@@ -1,0 +1,56 @@
+"""Text that somebody pasted: a file in the home, named by its content."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from tinysae.config import TextChoice
+from tinysae.data.texts.files import Files
+from tinysae.errors import InputError, MissingError
+from tinysae.runs.files import write_text
+from tinysae.runs.store import home, home_error
+
+PREFIX = "pasted:"
+SHA_DIGITS = 64
+# What a browser sends in one message without stalling; more is better a file.
+MAX_CHARACTERS = 5_000_000
+
+
+def opened(choice: TextChoice) -> Files | None:
+    if not choice.path.startswith(PREFIX):
+        return None
+    file = _file(choice.path.removeprefix(PREFIX))
+    if not file.is_file():
+        raise MissingError("text_paste_missing")
+    return Files(choice, file)
+
+
+def keep(text: str) -> str:
+    """Keeps a pasted text; returns its `dataset_path`.
+
+    Raises:
+        InputError: it is empty or too long.
+        MissingError: the home folder does not take files.
+    """
+    if not text.strip():
+        raise InputError("text_empty")
+    if len(text) > MAX_CHARACTERS:
+        raise InputError("text_paste_too_long", limit=MAX_CHARACTERS)
+    # As `write_text` writes it: half a character has no bytes of its own.
+    content = text.encode("utf-8", "replace")
+    sha256 = hashlib.sha256(content).hexdigest()
+    file = _file(sha256)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.is_file():
+            write_text(file, content.decode("utf-8"))
+    except OSError as problem:
+        raise home_error(problem) from problem
+    return PREFIX + sha256
+
+
+def _file(sha256: str) -> Path:
+    """Where the text of that hash is; a hash that is none names no file at all."""
+    if not re.fullmatch(f"[0-9a-f]{{{SHA_DIGITS}}}", sha256):
+        raise MissingError("text_paste_missing")
+    return home() / "texts" / f"{sha256}.txt"

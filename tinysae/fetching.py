@@ -1,0 +1,82 @@
+"""The commands that list, download and pin models."""
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from tinysae.errors import InputError, TinysaeError
+from tinysae.model.catalogue import CATALOGUE, entry_of, write_pin
+from tinysae.model.downloads import (
+    Download,
+    download_state,
+    start_download,
+    stop_download,
+)
+from tinysae.model.sources import is_at_hand
+from tinysae.words import text
+
+LOOK_EVERY_S = 0.3
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `models`, `download` and `pin`."""
+    models = commands.add_parser("models", help="list models that are known to work")
+    models.set_defaults(command=_models)
+
+    download = commands.add_parser("download", help="download a model of the hub")
+    download.add_argument("model", help="a name of the list, or owner/name[@revision]")
+    download.set_defaults(command=_download)
+
+    pin = commands.add_parser(
+        "pin", help="trust the pickle that a model of the list has on the hub today"
+    )
+    pin.add_argument("model", help="a name of the list")
+    pin.set_defaults(command=_pin)
+
+
+def _models(_: argparse.Namespace) -> int:
+    for entry in CATALOGUE:
+        place = "here" if is_at_hand(entry.source) else f"{entry.megabytes} MB"
+        sys.stdout.write(
+            f"{entry.source:<28} {entry.n_parameters / 1e6:6.1f}M  "
+            f"{entry.licence or '-':<10}  {place:>7}  "
+            f"{text(f'models.for_{entry.key}', 'en')}\n"
+        )
+    return 0
+
+
+def _download(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    start_download(options.model)
+    with tqdm(unit="B", unit_scale=True) as bar:
+        try:
+            while (found := download_state(options.model)).is_working:
+                _show(bar, found)
+                time.sleep(LOOK_EVERY_S)
+            _show(bar, found)
+        except KeyboardInterrupt:
+            stop_download(options.model)
+            return 130
+    if found.error is not None:
+        key = found.error.removeprefix("error.")
+        raise TinysaeError(key, **(found.error_values or {}))
+    return 0 if found.state == "done" else 1
+
+
+def _show(bar: Any, found: Download) -> None:
+    bar.total, bar.n = found.total, found.done
+    bar.set_description_str(found.state)
+
+
+def _pin(options: argparse.Namespace) -> int:
+    from tinysae.model.fetch import ask_for_pin
+
+    entry = entry_of(options.model)
+    if entry is None or entry.repo_id is None:
+        raise InputError("pin_unlisted", model=options.model)
+    pin = ask_for_pin(entry.repo_id)
+    write_pin(entry.repo_id, pin)
+    sys.stdout.write(f"{entry.repo_id} {pin.revision} {pin.sha256}\n")
+    return 0

@@ -1,0 +1,1 @@
+"""Guided lessons: a lesson is data, its answers are what the model says."""

@@ -1,0 +1,191 @@
+"""Training one's own: the tutorial's questions, put to the reader's run or to the SAE
+that is chosen."""
+
+import random
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from tinysae.errors import InputError, MissingError
+from tinysae.lessons.name_calls import read_name, sae_of
+from tinysae.lessons.results import Bars, Result, Stage, Table
+from tinysae.numbers import percent, signed
+from tinysae.texts import visible
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tinysae.sae.files import SAE
+
+N_SAMPLES: Final = 3
+N_NEW: Final = 32
+N_FEATURES: Final = 10
+N_PROMOTED: Final = 10
+N_CONTEXTS: Final = 2
+"""Of held-out text: enough to tell an SAE that works from one that does not."""
+EVAL_SEED: Final = 40_030
+CURVES: Final = ("mse", "l0", "explained_variance")
+
+
+def samples(stage: Stage, *, template: str, name: str, other: str) -> Result:
+    """How many completions of the story say the name again; control: another name."""
+    from tinysae.model.generate import GenerateSettings, generate_stream, sample_seed
+
+    model = stage.model
+    ids, _ = read_name(model, template, name)
+    texts = []
+    for number in range(N_SAMPLES):
+        settings = GenerateSettings(max_new_tokens=N_NEW, seed=sample_seed(42, number))
+        texts.append(model.decode(list(generate_stream(model, ids, settings))))
+    said = sum(name in text for text in texts)
+    control = sum(other in text for text in texts)
+    return Result(
+        {"said": said / N_SAMPLES, "said_other": control / N_SAMPLES},
+        {
+            "name": name,
+            "other": other,
+            "said": str(said),
+            "n": str(N_SAMPLES),
+            "control": str(control),
+        },
+        [
+            Table(
+                "samples",
+                ["number", "text"],
+                [[str(number), text] for number, text in enumerate(texts, 1)],
+            )
+        ],
+    )
+
+
+def curve(stage: Stage, *, metric: str) -> Result:
+    """How a curve of the reader's run goes, from its first rows to its newest."""
+    from tinysae.runs.metrics import read_metrics
+
+    if stage.run is None:
+        raise MissingError("lesson_needs_run")
+    if metric not in CURVES:
+        raise InputError("lesson_choice", value=metric[:40])
+    rows = read_metrics(stage.run.metrics_path).rows
+    if not rows:
+        raise MissingError("lesson_run_empty")
+    values = [float(row.get(metric, 0.0)) for row in rows]
+    few = max(1, len(values) // 10)
+    begin, end = float(np.mean(values[:few])), float(np.mean(values[-few:]))
+    places = np.linspace(0, len(values) - 1, min(12, len(values))).round().astype(int)
+    status = stage.run.status
+    return Result(
+        {"begin": begin, "end": end, "fell": begin - end},
+        {
+            "begin": signed(begin),
+            "end": signed(end),
+            "step": f"{rows[-1]['step']:,}",
+            "share": percent(status.share),
+            "tokens": f"{rows[-1]['n_tokens']:,}",
+        },
+        [
+            Bars(
+                f"curve_{metric}",
+                [f"{rows[i]['step']:,}" for i in places],
+                [values[i] for i in places],
+            )
+        ],
+    )
+
+
+class _Shuffled:
+    """An SAE whose features write one another's directions: it knows nothing."""
+
+    def __init__(self, sae: "SAE") -> None:
+        import torch
+
+        self._sae = sae
+        self.d_in, self.d_sae, self.hook_name = sae.d_in, sae.d_sae, sae.hook_name
+        generator = torch.Generator().manual_seed(0)
+        self._order = torch.randperm(sae.d_sae, generator=generator)
+
+    def encode(self, x: "Tensor", /) -> "Tensor":
+        return self._sae.encode(x)
+
+    def decode(self, acts: "Tensor", /) -> "Tensor":
+        return self._sae.decode(acts[..., self._order])
+
+
+def went_well(stage: Stage) -> Result:
+    """How much of the model's skill is left with the SAE in the hook's place; control:
+    the same SAE with its features' directions shuffled."""
+    import torch
+
+    from tinysae.config import TextChoice
+    from tinysae.data.corpus import token_chunks
+    from tinysae.data.texts.storybook import STORYBOOK
+    from tinysae.sae.evaluate import evaluate
+
+    model, sae = stage.model, sae_of(stage)
+    size = min(sae.context_size or 256, model.n_ctx)
+    chunks = token_chunks(
+        model, TextChoice(STORYBOOK), size, seed=EVAL_SEED, held_out=True
+    )
+    batches = [np.stack(list(islice(chunks, N_CONTEXTS)))]
+    with torch.inference_mode():
+        own = evaluate(sae, model, batches, n_ce_batches=len(batches))
+        shuffled = evaluate(_Shuffled(sae), model, batches, n_ce_batches=len(batches))
+    return Result(
+        {
+            "recovered": own.ce_loss_score,
+            "recovered_shuffled": shuffled.ce_loss_score,
+            "explained": own.explained_variance,
+        },
+        {
+            "recovered": percent(own.ce_loss_score),
+            "control": percent(max(0.0, shuffled.ce_loss_score)),
+            "l0": f"{own.l0:.0f}",
+            "explained": percent(max(0.0, own.explained_variance)),
+            "d_sae": f"{sae.d_sae:,}",
+        },
+        [
+            Bars(
+                "recovered",
+                ["own", "shuffled"],
+                [own.ce_loss_score, shuffled.ce_loss_score],
+                named=True,
+            )
+        ],
+    )
+
+
+def ten_features(stage: Stage, *, seed: int) -> Result:
+    """Ten random features and the tokens each promotes; how far the first stands above
+    the rest, in standard deviations over the vocabulary. Control: random directions."""
+    import torch
+
+    model, sae = stage.model, sae_of(stage)
+    if sae.d_in != model.d_model:
+        raise InputError("lesson_no_hook", hook=sae.hook_name)
+    features = random.Random(seed).sample(range(sae.d_sae), min(N_FEATURES, sae.d_sae))
+    W_U = model.W_U.float().cpu()
+
+    def heights(directions: "Tensor") -> "tuple[Tensor, Tensor]":
+        logits = directions @ W_U
+        z = (logits - logits.mean(-1, keepdim=True)) / logits.std(-1, keepdim=True)
+        return z.topk(N_PROMOTED)
+
+    with torch.inference_mode():
+        top, tokens = heights(sae.W_dec[features])
+        generator = torch.Generator().manual_seed(seed)
+        control, _ = heights(torch.randn(len(features), sae.d_in, generator=generator))
+    rows = [
+        [visible(model.token_text(int(token))) for token in column]
+        for column in tokens.T.tolist()
+    ]
+    height, other = float(top[:, 0].mean()), float(control[:, 0].mean())
+    return Result(
+        {"height": height, "height_random": other},
+        {
+            "height": f"{height:.1f}",
+            "control": f"{other:.1f}",
+            "features": ", ".join(map(str, features)),
+        },
+        [Table("ten", [f"#{feature}" for feature in features], rows)],
+    )

@@ -1,0 +1,170 @@
+"""Models that are known to work here, and what each is good for.
+
+All but the embedded one come from the Hugging Face hub, by the names that
+TransformerLens has for them. Weights that a repository ships as a pickle only are
+read only if that is pinned (`Pin`); `python -m tinysae pin` asks the hub for one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tinysae.runs.files import read_json, write_json
+from tinysae.runs.store import home, home_error
+
+PINS_NAME = "model_pins.json"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """The one pickle of a repository that may be converted.
+
+    Attributes:
+        revision: the repository's commit, 40 hexadecimal digits.
+        sha256: of its `pytorch_model.bin`, 64 of them.
+    """
+
+    revision: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the catalogue.
+
+    Attributes:
+        source: what settings, links and `load_model` call it.
+        repo_id: where it is on the hub; None for the embedded one.
+        n_parameters: how many, embeddings included.
+        megabytes: about what a download takes.
+        licence: as its page says; None when it says nothing.
+        key: names the line on what it is good for (`models.for_<key>`).
+        names: other names for it, TransformerLens's among them.
+        pin: its pickle, if that is known.
+    """
+
+    source: str
+    repo_id: str | None
+    n_parameters: int
+    megabytes: int
+    licence: str | None
+    key: str
+    names: tuple[str, ...] = ()
+    pin: Pin | None = None
+
+
+def _tiny_stories(
+    size: str, alias: str, n_parameters: int, key: str, licence: str | None = None
+) -> Entry:
+    repo_id = f"roneneldan/TinyStories-{size}"
+    # Four bytes a parameter; the source is the name that SAELens's tutorials use.
+    megabytes = round(n_parameters * 4 / 1e6)
+    return Entry(
+        alias, repo_id, n_parameters, megabytes, licence, key, names=(repo_id,)
+    )
+
+
+CATALOGUE: tuple[Entry, ...] = (
+    Entry("storybook", None, 1_379_328, 0, "MIT", "storybook"),
+    _tiny_stories("1Layer-21M", "tiny-stories-1L-21M", 66_155_520, "tutorial"),
+    _tiny_stories("1M", "tiny-stories-1M", 3_745_984, "smallest"),
+    _tiny_stories("3M", "tiny-stories-3M", 8_278_400, "small"),
+    _tiny_stories("8M", "tiny-stories-8M", 19_702_528, "small"),
+    _tiny_stories("28M", "tiny-stories-28M", 51_987_968, "stories"),
+    _tiny_stories("33M", "tiny-stories-33M", 68_514_048, "stories", "MIT"),
+    _tiny_stories("2Layers-33M", "tiny-stories-2L-33M", 78_748_672, "two_layers"),
+    Entry(
+        "pythia-14m",
+        "EleutherAI/pythia-14m",
+        14_067_712,
+        53,
+        "Apache 2.0",
+        "pythia_small",
+        names=("EleutherAI/pythia-14m",),
+    ),
+    Entry(
+        "pythia-70m",
+        "EleutherAI/pythia-70m",
+        70_426_624,
+        166,
+        "Apache 2.0",
+        "pythia",
+        names=("EleutherAI/pythia-70m",),
+    ),
+    Entry(
+        "gpt2",
+        "openai-community/gpt2",
+        124_439_808,
+        548,
+        "MIT",
+        "gpt2",
+        names=("openai-community/gpt2", "gpt2-small"),
+    ),
+    Entry(
+        "HuggingFaceTB/SmolLM2-135M",
+        "HuggingFaceTB/SmolLM2-135M",
+        134_515_008,
+        269,
+        "Apache 2.0",
+        "smollm",
+    ),
+)
+_BY_NAME: Mapping[str, Entry] = {
+    name: entry for entry in CATALOGUE for name in (entry.source, *entry.names)
+}
+
+
+def entry_of(source: str) -> Entry | None:
+    """The catalogue's entry that `source` names, by any of its names."""
+    return _BY_NAME.get(source.strip())
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two sources name one model, perhaps by different names."""
+    entries = entry_of(one), entry_of(other)
+    return one == other or (entries[0] is not None and entries[0] is entries[1])
+
+
+def pin_of(repo_id: str) -> Pin | None:
+    """The pin of a catalogue's repository: the entry's own, else the one that
+    `python -m tinysae pin` wrote down on this machine."""
+    entry = next((e for e in CATALOGUE if e.repo_id == repo_id), None)
+    if entry is None:
+        return None
+    return entry.pin or _written(repo_id)
+
+
+def write_pin(repo_id: str, pin: Pin) -> None:
+    """Remembers `pin` on this machine.
+
+    Raises:
+        MissingError: the home folder cannot be written.
+    """
+    path = home() / PINS_NAME
+    try:
+        home().mkdir(parents=True, exist_ok=True)
+        written = {"revision": pin.revision, "sha256": pin.sha256}
+        write_json(path, {**_pins(), repo_id: written})
+    except OSError as problem:
+        raise home_error(problem) from problem
+
+
+def _written(repo_id: str) -> Pin | None:
+    found = _pins().get(repo_id)
+    if not isinstance(found, dict):
+        return None
+    revision, sha256 = str(found.get("revision")), str(found.get("sha256"))
+    is_whole = _COMMIT.fullmatch(revision) and _SHA256.fullmatch(sha256)
+    return Pin(revision, sha256) if is_whole else None
+
+
+def _pins() -> dict[str, Any]:
+    try:
+        return read_json(home() / PINS_NAME)
+    except (OSError, ValueError, RecursionError):
+        return {}

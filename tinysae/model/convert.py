@@ -1,0 +1,75 @@
+"""A pinned pickle of weights -> safetensors, in a process that does nothing else.
+
+`python -m tinysae.model.convert PICKLE SHA256 OUT`. The file is opened only if it is,
+byte for byte, the one that is pinned, and with `weights_only=True`: torch then makes
+tensors and plain containers, and runs nothing that the file names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tinysae.errors import DamagedError
+
+MINUTES = 30
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def convert(pickle: Path, sha256: str, out: Path) -> None:
+    """Writes the weights of `pickle` to `out`, by a process of its own.
+
+    Raises:
+        DamagedError: it is not the pinned file, or holds something else than weights.
+    """
+    # It needs nobody's token.
+    environment = {
+        name: value for name, value in os.environ.items() if "TOKEN" not in name
+    }
+    command = [sys.executable, "-m", "tinysae.model.convert"]
+    try:
+        done = subprocess.run(
+            [*command, str(pickle), sha256, str(out)],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            timeout=60 * MINUTES,
+        )
+    except subprocess.TimeoutExpired as problem:
+        raise DamagedError("pickle_refused", file=pickle.name) from problem
+    if done.returncode:
+        raise DamagedError("pickle_refused", file=pickle.name)
+
+
+def _main(pickle: Path, sha256: str, out: Path) -> int:
+    if sha256_of(pickle) != sha256:
+        return 1
+    import torch
+    from safetensors.torch import save_file
+
+    loaded = torch.load(pickle, map_location="cpu", weights_only=True)
+    tensors, seen = {}, set()
+    for name, tensor in loaded.items():
+        # Masks that transformers made anew with every model, once saved beside them.
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+            continue
+        # A tied weight is one tensor with two names: the first one is enough.
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride())
+        if tensor.ndim == 0 or place in seen:
+            continue
+        seen.add(place)
+        tensors[str(name)] = tensor.contiguous().clone()
+    save_file(tensors, out, metadata={"format": "pt"})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))

@@ -1,0 +1,153 @@
+"""A model's files on this disk, looked at before any library opens them."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+from tinysae.errors import DamagedError, MissingError
+
+# A safetensors header larger than this is not one (its own library's limit).
+MAX_HEADER_BYTES = 100_000_000
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+GGUF_MAGIC = b"GGUF"
+FLOAT_BYTES = 4
+# Beside the weights in float32: the largest of them as it is in its file, and a batch.
+MEMORY_FACTOR = 1.25
+
+
+def checked_files(folder: Path) -> dict[str, Any]:
+    """The config, after everything that loading would open has been looked at.
+
+    Raises:
+        MissingError: a file is not there, or there are only pickles.
+        DamagedError: a file cannot be read, or is shorter than it says.
+    """
+    if not (folder / "config.json").is_file():
+        raise MissingError("model_file_missing", folder=folder.name, file="config.json")
+    config = _json(folder / "config.json")
+    has_tokenizer = (folder / "tokenizer.json").is_file() or all(
+        (folder / file).is_file() for file in ("vocab.json", "merges.txt")
+    )
+    if not has_tokenizer:
+        raise MissingError(
+            "model_file_missing", folder=folder.name, file="tokenizer.json"
+        )
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        if any(any(folder.glob(pattern)) for pattern in PICKLES):
+            raise MissingError("model_only_pickles", folder=folder.name)
+        raise MissingError(
+            "model_file_missing", folder=folder.name, file="model.safetensors"
+        )
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = _json(index).get("weight_map")
+        if not isinstance(shards, dict):
+            raise DamagedError(
+                "model_file_damaged", folder=folder.name, file=index.name
+            )
+        for shard in sorted(set(map(str, shards.values()))):
+            if folder / shard not in weights:
+                raise MissingError("model_file_missing", folder=folder.name, file=shard)
+    for file in weights:
+        if _header(file) is None:
+            raise DamagedError("model_file_damaged", folder=folder.name, file=file.name)
+    return config
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise DamagedError(
+            "model_file_damaged", folder=file.parent.name, file=file.name
+        ) from problem
+    if not isinstance(data, dict):
+        raise DamagedError(
+            "model_file_damaged", folder=file.parent.name, file=file.name
+        )
+    return data
+
+
+def _header(file: Path) -> dict[str, Any] | None:
+    """A safetensors file's header, if the file is as long as that says: not torn."""
+    try:
+        with file.open("rb") as stream:
+            (n_header,) = struct.unpack("<Q", stream.read(8))
+            if n_header > MAX_HEADER_BYTES:
+                return None
+            header = json.loads(stream.read(n_header))
+        header.pop("__metadata__", None)
+        ends = [entry["data_offsets"][1] for entry in header.values()]
+        is_whole = file.stat().st_size == 8 + n_header + max(ends, default=0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
+        return None
+    return header if is_whole else None
+
+
+def count_parameters(folder: Path) -> int:
+    """How many numbers the folder's safetensors hold, by their headers."""
+    return sum(
+        math.prod(entry["shape"])
+        for file in folder.glob("*.safetensors")
+        for entry in (_header(file) or {}).values()
+    )
+
+
+def check_gguf(file: Path) -> None:
+    """Refuses what is no GGUF file, or cannot be read here.
+
+    Raises:
+        DamagedError: it does not begin as a GGUF file does.
+        MissingError: the package that reads them is not installed.
+    """
+    from importlib.util import find_spec
+
+    try:
+        with file.open("rb") as stream:
+            is_gguf = stream.read(len(GGUF_MAGIC)) == GGUF_MAGIC
+    except OSError:
+        is_gguf = False
+    if not is_gguf:
+        raise DamagedError("gguf_damaged", file=file.name)
+    if find_spec("gguf") is None:
+        raise MissingError("gguf_package", file=file.name)
+
+
+def count_gguf_parameters(file: Path) -> int:
+    """How many numbers the file holds once they are unpacked.
+
+    Raises:
+        DamagedError: its tables cannot be read.
+    """
+    # Not in requirements.txt: only who brings a GGUF file needs it.
+    from gguf import GGUFReader  # pyright: ignore[reportMissingImports]
+
+    try:
+        return sum(int(tensor.n_elements) for tensor in GGUFReader(file).tensors)
+    except Exception as problem:
+        raise DamagedError("gguf_damaged", file=file.name) from problem
+
+
+def check_memory(n_parameters: int, name: str) -> None:
+    """Refuses a model that does not fit into the memory that is free now.
+
+    Raises:
+        MissingError: with what it needs and what there is.
+    """
+    # Comes with TransformerLens's and SAELens's own needs.
+    import psutil
+
+    needed = int(n_parameters * FLOAT_BYTES * MEMORY_FACTOR)
+    there = psutil.virtual_memory().available
+    if needed > there:
+        raise MissingError(
+            "model_memory",
+            model=name[:200],
+            needed=f"{needed / 1e9:.1f}",
+            there=f"{there / 1e9:.1f}",
+        )

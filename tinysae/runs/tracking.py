@@ -1,0 +1,230 @@
+"""A run's curves at Weights & Biases, beside our own: under SAELens's names.
+
+With a key on the machine they are sent; without one wandb writes them into
+`<run>/wandb/`, from where `wandb sync` sends them. A thread of its own does either, fed
+through a queue that drops what it cannot hold: a wandb that is slow, that fails or that
+is not installed costs the run nothing but a line in its log.
+"""
+
+import atexit
+import logging
+import netrc
+import os
+import queue
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from tinysae.runs.files import read_json, write_json
+from tinysae.runs.metrics import EvalMetrics
+from tinysae.runs.store import Run
+
+logger = logging.getLogger(__name__)
+
+# What became of it, for the page: `mode`, `url`, `n_lost`.
+WANDB_NAME = "wandb.json"
+WANDB_DIR = "wandb"
+# Points that may wait; at one every ten steps, minutes of training.
+MAX_WAITING = 2000
+# How long the end of a training waits for what is still to be sent.
+PATIENCE_S = 15.0
+Mode = Literal["online", "offline"]
+
+
+class Tracker(Protocol):
+    """Where curves go besides `metrics.jsonl`."""
+
+    def wants(self, step: int) -> bool:
+        """Whether this step is one that is logged."""
+        ...
+
+    def log(self, values: Mapping[str, Any], step: int) -> None: ...
+
+    def close(self) -> None:
+        """Waits a little for what is not sent yet; never raises."""
+        ...
+
+
+class NullTracker:
+    """Nowhere."""
+
+    def wants(self, step: int) -> bool:  # noqa: ARG002
+        return False
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        """Drops it."""
+
+    def close(self) -> None:
+        """There is nothing to wait for."""
+
+
+class _Point(NamedTuple):
+    values: Mapping[str, Any]
+    step: int
+
+
+class WandbTracker:
+    """Logs to wandb from a thread of its own; whatever that does, the run goes on.
+
+    Args:
+        run: whose curves; its id is the wandb run's too, so that a resumed run goes on
+            with the same one.
+        config: the settings that wandb shows.
+    """
+
+    def __init__(self, run: Run, config: Mapping[str, Any]) -> None:
+        self._run, self._config = run, config
+        self._every = run.config.wandb_log_frequency
+        self._queue: queue.Queue[_Point | None] = queue.Queue(MAX_WAITING)
+        self._n_lost = 0
+        # A daemon: it must not keep a process alive that is done.
+        self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
+        self._thread.start()
+
+    def wants(self, step: int) -> bool:
+        # As SAELens counts: after steps 10, 20, ...
+        return (step + 1) % self._every == 0
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        try:
+            self._queue.put_nowait(_Point(values, step))
+        except queue.Full:
+            self._lose()
+
+    def close(self) -> None:
+        # In place of the oldest point, if there is no room.
+        while self._thread.is_alive():
+            try:
+                self._queue.put_nowait(None)
+                break
+            except queue.Full:
+                with suppress(queue.Empty):
+                    self._queue.get_nowait()
+                self._lose()
+        self._thread.join(PATIENCE_S)
+        if self._thread.is_alive():
+            logger.warning("wandb did not finish in %d s; it is left", PATIENCE_S)
+            # wandb waits for its service when the process ends; ours comes first.
+            atexit.register(os._exit, 0)
+
+    def _lose(self) -> None:
+        if not self._n_lost:
+            logger.warning("wandb is too slow: points are left out there")
+        self._n_lost += 1
+
+    def _work(self) -> None:
+        try:
+            self._track()
+        except BaseException as problem:
+            # Its kind only: a message could quote what it was called with.
+            logger.warning("nothing more goes to wandb: %s", type(problem).__name__)
+            with suppress(OSError):
+                self._note(mode=None, url=None)
+            # Nothing waits for room any more.
+            while True:
+                if self._queue.get() is None:
+                    return
+
+    def _track(self) -> None:
+        # Read when it is imported: no report of its own errors to anybody.
+        os.environ["WANDB_ERROR_REPORTING"] = "false"
+        import wandb
+
+        config, mode = self._run.config, wandb_mode()
+        started = wandb.init(
+            project=config.wandb_project,
+            entity=config.wandb_entity or None,
+            name=config.title,
+            id=self._run.id,
+            resume="allow",
+            config=dict(self._config),
+            dir=str(self._run.path),
+            mode=mode,
+            settings=wandb.Settings(
+                silent=True,
+                console="off",
+                # Nothing of the machine, its code or its repository.
+                save_code=False,
+                disable_code=True,
+                disable_git=True,
+                disable_job_creation=True,
+                x_disable_stats=True,
+                x_disable_meta=True,
+                x_disable_machine_info=True,
+            ),
+        )
+        self._note(mode=mode, url=started.url if mode == "online" else None)
+        while (point := self._queue.get()) is not None:
+            started.log(dict(point.values), step=point.step)
+        started.finish()
+        if self._n_lost:
+            self._note(mode=mode, url=started.url if mode == "online" else None)
+
+    def _note(self, **what: Any) -> None:
+        write_json(self._run.path / WANDB_NAME, {**what, "n_lost": self._n_lost})
+
+
+def start_tracker(run: Run, config: Mapping[str, Any]) -> Tracker:
+    """What the run's settings ask for."""
+    return WandbTracker(run, config) if run.config.log_to_wandb else NullTracker()
+
+
+def wandb_mode() -> Mode:
+    """Whether curves are sent or kept: by `WANDB_MODE`, else by there being a key."""
+    if os.environ.get("WANDB_MODE") in ("offline", "dryrun", "disabled"):
+        return "offline"
+    return "online" if _has_key() else "offline"
+
+
+def _has_key() -> bool:
+    """Whether wandb would find a key; which one is not looked at."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    file = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    try:
+        return host is not None and host in netrc.netrc(str(file)).hosts
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+class Tracked(NamedTuple):
+    """What became of a run's curves at wandb, as the page tells it.
+
+    mode: None when wandb failed. url: of an online run. n_lost: points left out.
+    """
+
+    mode: Mode | None
+    url: str | None
+    n_lost: int
+
+
+def tracked(run: Run) -> Tracked | None:
+    """None of a run that does not log to wandb, or has not begun to."""
+    try:
+        data = read_json(run.path / WANDB_NAME)
+    except (OSError, ValueError):
+        return None
+    mode, url, n_lost = (data.get(name) for name in ("mode", "url", "n_lost"))
+    if mode not in ("online", "offline"):
+        mode = None
+    is_link = isinstance(url, str) and url.startswith("https://")
+    return Tracked(
+        mode, url if is_link else None, n_lost if isinstance(n_lost, int) else 0
+    )
+
+
+def eval_log(found: EvalMetrics) -> dict[str, Any]:
+    """A look at held-out text, under the names of SAELens's evaluations.
+
+    Of those, SAELens logs the CE-loss score while it trains; the other two stand for
+    what it logs of the batch (`metrics/...`), here on held-out text.
+    """
+    return {
+        "model_performance_preservation": {"ce_loss_score": found["ce_loss_score"]},
+        "reconstruction_quality": {"explained_variance": found["explained_variance"]},
+        "sparsity": {"l0": found["l0"]},
+    }

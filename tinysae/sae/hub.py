@@ -1,0 +1,413 @@
+"""SAEs on the Hugging Face hub: taken from there, and brought there.
+
+huggingface_hub does the talking and keeps what it downloads where it always does; a
+download that was cut off goes on from there. The token is the client's own affair (the
+environment's `HF_TOKEN`, or what `hf auth login` left): it is never read here, so that
+it can be neither stored, shown nor logged.
+"""
+
+import hashlib
+import io
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
+from tinysae.model.fetch import fetch_blob
+from tinysae.model.hub import repo_dir
+from tinysae.sae.archive import LIMITS, NEEDED
+
+# A repository's file may be as large as what it becomes.
+MAX_BYTES = sum(LIMITS.values())
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+_REPO_ID = re.compile(rf"{_NAME}/{_NAME}")
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
+_CHUNK = 1 << 20
+
+Progress = Callable[[int, int], object]
+"""Hears how many bytes are there, of how many; what it raises ends the transfer."""
+
+
+class RemoteFile(NamedTuple):
+    """A file of a repository."""
+
+    path: str
+    size: int
+    sha256: str | None
+    """Of its content, where the hub says it."""
+
+
+def check_repo_id(repo_id: str) -> str:
+    """`repo_id` without the spaces around it.
+
+    Raises:
+        InputError: it is not “owner/name” as the hub has them.
+    """
+    given = repo_id.strip()
+    is_odd = any(pair in given for pair in ("--", ".."))
+    if not _REPO_ID.fullmatch(given) or is_odd or given.endswith(".git"):
+        raise InputError("repo_name", repo=given[:100])
+    return given
+
+
+def check_place(subfolder: str, revision: str) -> tuple[str, str]:
+    """Both as the hub has them; an empty revision is the newest state.
+
+    Raises:
+        InputError: a folder outside the repository, or no name of a revision.
+    """
+    folder, revision = subfolder.strip().strip("/"), revision.strip() or "main"
+    parts = folder.split("/") if folder else []
+    if any(part in ("", ".", "..") for part in parts) or len(folder) > 1024:
+        raise InputError("repo_subfolder", folder=folder[:80])
+    if "\\" in folder or "\0" in folder:
+        raise InputError("repo_subfolder", folder=folder[:80])
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise InputError("repo_revision", revision=revision[:80])
+    return folder, revision
+
+
+def download_sae(
+    repo_id: str, subfolder: str, revision: str, progress: Progress
+) -> Path:
+    """Fetches the SAE in `subfolder` of a repository; an empty one is the top, or the
+    only folder that has an SAE.
+
+    What is in the cache already is not fetched again; without a network it is enough.
+
+    Returns:
+        The folder in the hub's cache that has its files.
+
+    Raises:
+        InputError: the names cannot be right, or what is there is no SAE.
+        MissingError: no such repository, folder or revision; no network; no access.
+        DamagedError: what came is not what the repository has.
+    """
+    repo_id = check_repo_id(repo_id)
+    subfolder, revision = check_place(subfolder, revision)
+    with _hub_errors(repo_id):
+        remote = _Repository.at(repo_id, revision)
+        folders = remote.folders_with(NEEDED)
+        if not subfolder and "" not in folders:
+            if len(folders) > 1:
+                some = ", ".join(folders[:5])
+                raise InputError("repo_many_saes", repo=repo_id, folders=some)
+            subfolder = next(iter(folders), "")
+        at = [f"{subfolder}/{name}" if subfolder else name for name in LIMITS]
+        paths = remote.download(at, at[: len(NEEDED)], progress)
+    return paths[0].parent
+
+
+def download_files(repo_id: str, paths: Sequence[str], progress: Progress) -> None:
+    """Fetches those of `paths` that a repository has now into the hub's cache.
+
+    Raises:
+        MissingError, DamagedError: as `download_sae`.
+    """
+    with _hub_errors(repo_id):
+        _Repository.at(repo_id, "main").download(paths, [], progress)
+
+
+class _Repository(NamedTuple):
+    """A model repository as it is; when nobody answers, what the cache has of it."""
+
+    repo_id: str
+    revision: str
+    is_online: bool
+    files: dict[str, RemoteFile]
+
+    @classmethod
+    def at(cls, repo_id: str, revision: str) -> "_Repository":
+        from huggingface_hub import HfApi, is_offline_mode
+
+        if is_offline_mode():
+            return cls(repo_id, revision, False, _cached(repo_id, revision))
+        try:
+            api = HfApi()
+            info = api.model_info(repo_id, revision=revision, files_metadata=True)
+        except _no_network():
+            return cls(repo_id, revision, False, _cached(repo_id, revision))
+        files = [
+            RemoteFile(
+                one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else None
+            )
+            for one in info.siblings or []
+        ]
+        return cls(repo_id, revision, True, {file.path: file for file in files})
+
+    def folders_with(self, names: Sequence[str]) -> list[str]:
+        """The folders that have files of all these names; the top is empty."""
+        folders = {path.rpartition("/")[0] for path in self.files}
+        return [
+            folder
+            for folder in sorted(folders)
+            if all(f"{folder}/{name}".lstrip("/") in self.files for name in names)
+        ]
+
+    def download(
+        self, wanted: Sequence[str], needed: Sequence[str], progress: Progress
+    ) -> list[Path]:
+        """Fetches those of the `wanted` files that are there, in their order."""
+        files = [self.files[path] for path in wanted if path in self.files]
+        if missing := [path for path in needed if path not in self.files]:
+            if not self.is_online:
+                raise MissingError("repo_offline", repo=self.repo_id)
+            raise InputError("repo_no_sae", repo=self.repo_id, file=missing[0])
+        total = sum(file.size for file in files)
+        if total > MAX_BYTES:
+            limit = f"{MAX_BYTES:,}"
+            raise InputError("repo_too_large", repo=self.repo_id, limit=limit)
+        _check_space(total)
+        done, paths = 0, list[Path]()
+        for file in files:
+
+            def said(n: int, before: int = done) -> None:
+                progress(before + n, total)
+
+            paths.append(self._fetch(file, said))
+            done += file.size
+            progress(done, total)
+        return paths
+
+    def _fetch(self, file: RemoteFile, said: Callable[[int], object]) -> Path:
+        from huggingface_hub import hf_hub_download, hf_hub_url
+
+        if file.sha256 is not None:
+            blob = repo_dir(self.repo_id) / "blobs" / file.sha256
+            if not blob.exists():
+                url = hf_hub_url(self.repo_id, file.path, revision=self.revision)
+                # Goes on where an earlier process was ended, which the client does not.
+                fetch_blob(url, blob, file.size, file.sha256, _Counter(said))
+        path = Path(
+            hf_hub_download(
+                self.repo_id,
+                file.path,
+                # By its name, which is then in the cache too, for when nobody answers.
+                revision=self.revision,
+                local_files_only=not self.is_online,
+                tqdm_class=_bar_that_tells(said),
+            )
+        )
+        if not _is_whole(path, file):
+            # Or the next attempt would take it for what the repository has.
+            for broken in (path.resolve(), path):
+                with suppress(FileNotFoundError):
+                    broken.unlink()
+            raise DamagedError("repo_torn", file=file.path, repo=self.repo_id)
+        return path
+
+
+class _Counter:
+    """Says how many bytes of a file are there."""
+
+    def __init__(self, said: Callable[[int], object]) -> None:
+        self._said, self._n = said, 0
+
+    def add(self, n_bytes: int) -> None:
+        self._n += n_bytes
+        self._said(self._n)
+
+
+def _cached(repo_id: str, revision: str) -> dict[str, RemoteFile]:
+    """What the cache has of a repository at `revision`."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(repo_id, revision=revision, local_files_only=True)
+    except LocalEntryNotFoundError:
+        return {}
+    folder = Path(found)
+    files = [
+        RemoteFile(path.relative_to(folder).as_posix(), path.stat().st_size, None)
+        for path in folder.rglob("*")
+        if path.is_file()
+    ]
+    return {file.path: file for file in files}
+
+
+def _is_whole(path: Path, file: RemoteFile) -> bool:
+    if file.sha256 is None:
+        return path.stat().st_size == file.size
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256
+
+
+def _bar_that_tells(said: Callable[[int], object]) -> Any:
+    """A progress bar that draws nothing: `said` hears of the bytes of its file."""
+    from tqdm import tqdm
+
+    class Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument, reportUntypedBaseClass]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            options.pop("name", None)
+            super().__init__(*args, **{**options, "disable": True})
+            # A disabled bar does not count.
+            self.n = options.get("initial") or 0
+            said(self.n)
+
+        def update(self, n: float | None = 1) -> None:
+            self.n += n or 0
+            said(int(self.n))
+
+    return Bar
+
+
+def _check_space(n_bytes: int) -> None:
+    """Refuses what would fill the disk that the cache is on."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    place = Path(HF_HUB_CACHE)
+    while not place.exists():
+        place = place.parent
+    if shutil.disk_usage(place).free < n_bytes:
+        size = f"{n_bytes / 1e9:.1f}"
+        raise MissingError("repo_no_space", size=size, path=str(place))
+
+
+# -- upload --------------------------------------------------------------------------
+
+
+def has_token() -> bool:
+    """Whether huggingface_hub would find a token; which one is not looked at."""
+    from huggingface_hub import get_token
+
+    return get_token() is not None
+
+
+def upload_files(
+    folder: Path, repo_id: str, progress: Progress, *, private: bool, message: str
+) -> str:
+    """Brings every file below `folder` to the same place in a model repository, in one
+    commit.
+
+    The repository is made if it is not there; one that is stays as visible as it is.
+
+    Returns:
+        The address of its page.
+
+    Raises:
+        InputError: that cannot be a repository's name.
+        MissingError: no token, no access, no network.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    repo_id = check_repo_id(repo_id)
+    if not has_token():
+        raise MissingError("repo_no_token")
+    with _hub_errors(repo_id), _opened(folder) as files:
+        api = HfApi()
+        url = api.create_repo(repo_id, private=private, exist_ok=True)
+        operations = [
+            # A file object: it says how far it was read, and takes the plain LFS way.
+            CommitOperationAdd(path.relative_to(folder).as_posix(), file)
+            for path, file in files.items()
+        ]
+        total = sum(file.size for file in files.values())
+        for file in files.values():
+            file.tell_to(lambda: progress(sum(f.sent for f in files.values()), total))
+        api.create_commit(repo_id, operations, commit_message=message)
+        progress(total, total)
+    return str(url)
+
+
+class _SentFile(io.BufferedReader):
+    """A file that tells how much of it has been sent."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self.size = path.stat().st_size
+        self.sent = 0
+        self._tell: Callable[[], object] | None = None
+
+    def tell_to(self, tell: Callable[[], object]) -> None:
+        """From now on reading is sending: the client has taken its checksum."""
+        self._tell = tell
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if self._tell is not None:
+            # A retry starts at the beginning.
+            self.sent = self.tell()
+            self._tell()
+        return data
+
+
+@contextmanager
+def _opened(folder: Path) -> "Iterator[dict[Path, _SentFile]]":
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {path: _SentFile(path) for path in paths}
+    try:
+        yield files
+    finally:
+        for file in files.values():
+            file.close()
+
+
+# -- what goes wrong -----------------------------------------------------------------
+
+
+@contextmanager
+def _hub_errors(repo_id: str) -> Iterator[None]:
+    """What the hub's client raises inside, as a sentence.
+
+    Its own messages are not passed on: an address in them may carry a signature.
+    """
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except TinysaeError:
+        raise
+    except RevisionNotFoundError as problem:
+        raise MissingError("repo_no_revision", repo=repo_id) from problem
+    except GatedRepoError as problem:
+        raise MissingError("repo_gated", repo=repo_id) from problem
+    except RepositoryNotFoundError as problem:
+        raise MissingError("repo_no_repo", repo=repo_id) from problem
+    except HfHubHTTPError as problem:
+        raise _http_error(repo_id, problem) from problem
+    except HFValidationError as problem:
+        raise InputError("repo_name", repo=repo_id) from problem
+    except _no_network() as problem:
+        raise MissingError("repo_unreachable", repo=repo_id) from problem
+    except RuntimeError as problem:
+        # The client wraps what went wrong with one file of several.
+        cause = problem.__cause__
+        if isinstance(cause, HfHubHTTPError):
+            raise _http_error(repo_id, cause) from problem
+        if isinstance(cause, _no_network()):
+            raise MissingError("repo_unreachable", repo=repo_id) from problem
+        raise
+    except OSError as problem:
+        # It has no kind of its own for a file that came shorter than announced.
+        if "Consistency check failed" in str(problem):
+            raise DamagedError("repo_torn", file="", repo=repo_id) from problem
+        raise
+
+
+def _http_error(repo_id: str, problem: Any) -> TinysaeError:
+    status = getattr(problem.response, "status_code", 0)
+    if status == 416:
+        # It has less of the file than it announced.
+        return DamagedError("repo_torn", file="", repo=repo_id)
+    if status == 401:
+        return MissingError("repo_unauthorised", repo=repo_id)
+    if status == 403:
+        return MissingError("repo_forbidden", repo=repo_id)
+    return MissingError("repo_failed", repo=repo_id, status=status)
+
+
+def _no_network() -> tuple[type[Exception], ...]:
+    """What the client's HTTP library raises when nobody answers."""
+    import httpx2
+
+    return (httpx2.TransportError, ConnectionError)
