@@ -6,8 +6,9 @@ then becomes the assets.
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tinysae import worker
 from tinysae.config import TrainConfig
@@ -27,19 +28,6 @@ from tinysae.runs.store import Run, RunStatus, write_status
 SHIPPED_TOKENS: Final = 4_500_000
 BATCH: Final = 2048
 CONFIG_NAME: Final = "config.json"
-SHIPPED_INDEX: Final[dict[str, int]] = {
-    "contexts_per_feature": 10,
-    "contexts_per_bin": 3,
-    "features_per_token": 20,
-}
-"""Less of everything than a run's index has: this one is downloaded with the code."""
-POST_INDEX: Final[dict[str, int]] = {
-    "contexts_per_feature": 4,
-    "contexts_per_bin": 1,
-    "features_per_token": 8,
-    "n_tokens": 120_000,
-}
-"""Less again: it is there so that a feature of the Why page can be looked up."""
 
 
 def shipped_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConfig:
@@ -94,26 +82,26 @@ def build_sae(
     """
     is_shipped = assets == ASSETS
     model = STORYBOOK if is_shipped else str(assets / STORYBOOK)
-    make_config, card = (post_config, post_card) if post else (shipped_config, sae_card)
-    sae_dir, features_dir = _names(post)
-    config = make_config(
+    made = _made(post)
+    config = made.config(
         tokens=tokens or SHIPPED_TOKENS, seed=seed, **{"model_name": model, **changes}
     )
     with tempfile.TemporaryDirectory(prefix="tinysae-") as folder:
-        run = Run("storybook", Path(folder), config)
+        run = Run("embedded", Path(folder), config)
         write_status(run.path, RunStatus("queued"))
         worker.train(run)
         status, figures = run.status, run.evaluation()
         if status.state != "done" or figures is None:
             key = (status.error or "error.worker_failed").removeprefix("error.")
             raise TinysaeError(key, **(status.error_values or {}))
-        index = _build_features(run.sae_dir, config, run.path / "shipped", post)
-        with staged_folder(assets / sae_dir) as stage:
+        index = _build_features(run.sae_dir, config, run.path / "shipped", made)
+        with staged_folder(assets / made.sae_name) as stage:
             for source in (*run.sae_dir.iterdir(), run.path / "eval.json"):
                 shutil.copyfile(source, stage / source.name)
             write_json(stage / CONFIG_NAME, config.to_json())
-            (stage / "README.md").write_text(card(config, figures), encoding="utf-8")
-        with staged_folder(assets / features_dir) as stage:
+            card = made.card(config, figures)
+            (stage / "README.md").write_text(card, encoding="utf-8")
+        with staged_folder(assets / made.features_name) as stage:
             shutil.copytree(index, stage, dirs_exist_ok=True)
     return figures
 
@@ -125,68 +113,41 @@ def build_features(assets: Path = ASSETS, *, post: bool = False) -> None:
         TinysaeError: the SAE or its settings cannot be read.
         OSError: the assets cannot be written.
     """
-    sae_name, features_name = _names(post)
-    sae_dir = assets / sae_name
+    made = _made(post)
+    sae_dir = assets / made.sae_name
     try:
         config = TrainConfig.loads((sae_dir / CONFIG_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise DamagedError("sae_damaged", path=str(sae_dir)) from problem
     with tempfile.TemporaryDirectory(prefix="tinysae-") as folder:
-        index = _build_features(sae_dir, config, Path(folder) / "shipped", post)
-        with staged_folder(assets / features_name) as stage:
+        index = _build_features(sae_dir, config, Path(folder) / "shipped", made)
+        with staged_folder(assets / made.features_name) as stage:
             shutil.copytree(index, stage, dirs_exist_ok=True)
 
 
-def _names(post: bool) -> tuple[str, str]:
-    """The folders of an SAE and its index among the assets."""
-    if post:
-        return POST_SAE_DIR.name, POST_FEATURES_DIR.name
-    return STORYBOOK_SAE_DIR.name, STORYBOOK_FEATURES_DIR.name
-
-
 def _build_features(
-    sae_dir: Path, config: TrainConfig, out_dir: Path, post: bool
+    sae_dir: Path, config: TrainConfig, out_dir: Path, made: "_Made"
 ) -> Path:
-    """What is shipped of the features: index, labels and showcase, in `out_dir`."""
+    """What is shipped of the features, in `out_dir`."""
     from tinysae.model.sources import load_model
     from tinysae.sae.files import load_sae
 
     sae, model = load_sae(sae_dir), load_model(config.model_name)
-    options = POST_INDEX if post else SHIPPED_INDEX
-    index = worker.build_features(sae, model, config, out_dir, **options)
+    index = worker.build_features(sae, model, config, out_dir, **made.index_options)
     worker.label_features(sae, model, config, index, out_dir)
-    if not post:
-        # What the home page shows is of the first.
+    if made.has_showcases:
         write_showcases(out_dir, showcases(index))
     return out_dir
 
 
 def sae_card(config: TrainConfig, figures: dict[str, Any]) -> str:
     """The README beside the weights: what it is, how to load it, how good it is."""
-    tokens = config.total_training_steps * config.train_batch_size_tokens
     return f"""\
----
-license: mit
-library_name: saelens
----
-
-# The storybook SAE
-
+{_card_begin("The storybook SAE")}
 A sparse autoencoder with {config.d_sae:,} features, of what the embedded model's MLP
 reads, before its LayerNorm (`{config.hook_name}`). It loads with SAELens:
 
-```python
-from sae_lens import SAE
-
-sae = SAE.load_from_disk("tinysae/assets/storybook-sae")
-```
-
-- {config.architecture}, k {config.k:g} (SAELens saves it as JumpReLU), {tokens:,}
-  training tokens, batches of {config.train_batch_size_tokens:,}, lr {config.lr:g} that
-  falls over the last fifth, seed {config.seed}; every setting is in `config.json`
-- on {figures["n_tokens"]:,} tokens of held-out stories: CE loss recovered
-  {figures["ce_loss_score"]:.4f}, L0 {figures["l0"]:.1f}, explained variance
-  {figures["explained_variance"]:.3f}, {figures["n_dead"]} features dead
+{_card_figures(STORYBOOK_SAE_DIR.name, config, figures)}
 - chosen by the share of the storybook's concepts that at most three features read with
   F1 >= 0.8 (143 concepts, `benchmarks/concepts.py`). With the same settings but 0.8M
   tokens and k 16, 0.51; Matryoshka BatchTopK, 0.8M tokens: 0.42 (widths 64, 256, 1024;
@@ -200,24 +161,40 @@ sae = SAE.load_from_disk("tinysae/assets/storybook-sae")
 
 def post_card(config: TrainConfig, figures: dict[str, Any]) -> str:
     """The README beside the second SAE's weights."""
-    tokens = config.total_training_steps * config.train_batch_size_tokens
+    return f"""\
+{_card_begin("The storybook SAE of the block's output")}
+A sparse autoencoder with {config.d_sae:,} features, of the embedded model's residual
+stream after its only block (`{config.hook_name}`). Only the final LayerNorm and the
+unembedding come after it: what a feature adds to a logit is exact, with the
+LayerNorm's scale taken as it is. It loads with SAELens:
+
+{_card_figures(POST_SAE_DIR.name, config, figures)}
+- beside the one of `hook_resid_mid`: that one reads what the token means, this one what
+  the model is about to say; `python benchmarks/attribution.py` compares what the two
+  carry of a name
+- rebuilt by `python -m tinysae storybook --only post`
+"""
+
+
+def _card_begin(title: str) -> str:
     return f"""\
 ---
 license: mit
 library_name: saelens
 ---
 
-# The storybook SAE of the block's output
+# {title}
+"""
 
-A sparse autoencoder with {config.d_sae:,} features, of the embedded model's residual
-stream after its only block (`{config.hook_name}`). Only the final LayerNorm and the
-unembedding come after it: what a feature adds to a logit is exact, with the
-LayerNorm's scale taken as it is. It loads with SAELens:
 
+def _card_figures(folder: str, config: TrainConfig, figures: dict[str, Any]) -> str:
+    """How it is loaded, how it was trained, and what it was measured at."""
+    tokens = config.total_training_steps * config.train_batch_size_tokens
+    return f"""\
 ```python
 from sae_lens import SAE
 
-sae = SAE.load_from_disk("tinysae/assets/storybook-post-sae")
+sae = SAE.load_from_disk("tinysae/assets/{folder}")
 ```
 
 - {config.architecture}, k {config.k:g} (SAELens saves it as JumpReLU), {tokens:,}
@@ -225,9 +202,39 @@ sae = SAE.load_from_disk("tinysae/assets/storybook-post-sae")
   falls over the last fifth, seed {config.seed}; every setting is in `config.json`
 - on {figures["n_tokens"]:,} tokens of held-out stories: CE loss recovered
   {figures["ce_loss_score"]:.4f}, L0 {figures["l0"]:.1f}, explained variance
-  {figures["explained_variance"]:.3f}, {figures["n_dead"]} features dead
-- beside the one of `hook_resid_mid`: that one reads what the token means, this one what
-  the model is about to say; `python benchmarks/attribution.py` compares what the two
-  carry of a name
-- rebuilt by `python -m tinysae storybook --only post`
-"""
+  {figures["explained_variance"]:.3f}, {figures["n_dead"]} features dead"""
+
+
+class _Made(NamedTuple):
+    """An SAE that comes along: its folders among the assets, and what is made for it.
+
+    index_options: of its index, less of everything than a run's has: this one is
+    downloaded with the code. has_showcases: whether the home page shows its features.
+    """
+
+    sae_name: str
+    features_name: str
+    config: Callable[..., TrainConfig]
+    card: Callable[[TrainConfig, dict[str, Any]], str]
+    index_options: dict[str, int]
+    has_showcases: bool
+
+
+def _made(post: bool) -> _Made:
+    if post:
+        # Less again: it is there so that a feature of the Why page can be looked up.
+        index = {
+            "contexts_per_feature": 4,
+            "contexts_per_bin": 1,
+            "features_per_token": 8,
+            "n_tokens": 120_000,
+        }
+        names = POST_SAE_DIR.name, POST_FEATURES_DIR.name
+        return _Made(*names, post_config, post_card, index, has_showcases=False)
+    index = {
+        "contexts_per_feature": 10,
+        "contexts_per_bin": 3,
+        "features_per_token": 20,
+    }
+    names = STORYBOOK_SAE_DIR.name, STORYBOOK_FEATURES_DIR.name
+    return _Made(*names, shipped_config, sae_card, index, has_showcases=True)

@@ -79,6 +79,7 @@ def test_progress_is_kept_and_a_presenter_has_arrow_keys(
         page.goto(f"{lesson_server.url}/lessons?lesson=names&step=2&present=1")
         see_step(page, lesson, 2, "en")
         expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+        expect(page.locator("[data-arrow-keys]")).to_be_attached(timeout=LOADED_MS)
         page.keyboard.press("ArrowLeft")
         see_step(page, lesson, 1, "en")
         page.goto(f"{lesson_server.url}/lessons")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
 from tests.hub.server import Hub, serving
 
@@ -56,6 +57,17 @@ def hub_env(hub: Hub, tmp_path: Path) -> dict[str, str]:
     return hub_environment(
         hub.url, tmp_path / "hf", TINYSAE_HOME=str(tmp_path / "home")
     )
+
+
+@pytest.fixture
+def sees_hub(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process, and what it starts, see the hub and a cache of their own."""
+    cache = tmp_path / "hf"
+    for name, value in hub_environment(hub.url, cache).items():
+        monkeypatch.setenv(name, value)
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
 
 
 @pytest.fixture

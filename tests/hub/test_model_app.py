@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 
 from tests.conftest import OpenPage
-from tests.hub.conftest import hub_environment
 from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
 from tests.hub.server import Hub
 from tinysae import worker
@@ -24,15 +22,9 @@ SOURCE = "tiny-stories-1L-21M"
 
 
 @pytest.fixture(autouse=True)
-def here(
-    hub: Hub, tmp_path: Path, tiny_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def here(hub: Hub, sees_hub: None, tiny_home: Path) -> Iterator[None]:  # noqa: ARG001
     """The hub has the tutorial's model, whose pickle is pinned."""
     assert tiny_home.is_dir()
-    cache = tmp_path / "hf"
-    for name, value in hub_environment(hub.url, cache).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
     folder = tutorial_model(hub.folder(TUTORIAL_MODEL))
     sha256 = hashlib.sha256((folder / "pytorch_model.bin").read_bytes()).hexdigest()
     write_pin(TUTORIAL_MODEL, Pin(hub.commit(TUTORIAL_MODEL), sha256))

@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from huggingface_hub import constants
 
-from tests.hub.conftest import hub_environment
 from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
 from tests.hub.server import TOKEN, Hub
 from tinysae.errors import InputError, MissingError
@@ -31,18 +29,9 @@ WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture(autouse=True)
-def here(
-    hub: Hub, tmp_path: Path, tiny_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """This process, and what it starts, see the hub and a cache of their own."""
+def here(sees_hub: None, tiny_home: Path) -> Iterator[None]:  # noqa: ARG001
+    """No download outlives its test."""
     assert tiny_home.is_dir()
-    cache = tmp_path / "hf"
-    environment = hub_environment(hub.url, cache)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
     yield
     for source in (SOURCE, TUTORIAL_MODEL):
         stop_download(source)

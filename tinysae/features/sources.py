@@ -107,24 +107,21 @@ def feature_sources() -> list[FeatureSource]:
 
 def embedded_source() -> FeatureSource:
     """The SAE that tinysae comes with; opening it says so if its files are gone."""
-    return FeatureSource(
-        id=STORYBOOK_SAE,
-        name=STORYBOOK_SAE,
-        created_at=0.0,
-        sae_dir=STORYBOOK_SAE_DIR,
-        index_dir=STORYBOOK_FEATURES_DIR,
-        readiness="ready",
-    )
+    return _shipped(STORYBOOK_SAE, STORYBOOK_SAE_DIR, STORYBOOK_FEATURES_DIR)
 
 
 def post_source() -> FeatureSource:
     """The other SAE that tinysae comes with, of the block's output."""
+    return _shipped(STORYBOOK_POST, POST_SAE_DIR, POST_FEATURES_DIR)
+
+
+def _shipped(source_id: str, sae_dir: Path, index_dir: Path) -> FeatureSource:
     return FeatureSource(
-        id=STORYBOOK_POST,
-        name=STORYBOOK_POST,
+        id=source_id,
+        name=source_id,
         created_at=0.0,
-        sae_dir=POST_SAE_DIR,
-        index_dir=POST_FEATURES_DIR,
+        sae_dir=sae_dir,
+        index_dir=index_dir,
         readiness="ready",
     )
 

@@ -36,8 +36,9 @@ from tinysae.runs.store import (
     runs_dir,
     write_status,
 )
-from tinysae.sae.hub import check_place, check_repo_id, upload_files
+from tinysae.sae.hub import check_place, check_repo_id
 from tinysae.sae.registry import registry_entry
+from tinysae.sae.upload import upload_files
 
 Kind = Literal["hub", "registry", "upload"]
 # The command that does it (`runs.launch`).

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from tinysae.errors import InputError
-from tinysae.lessons import feature_calls, name_calls, run_calls
+from tinysae.lessons import feature_calls, name_calls, name_features, run_calls
 from tinysae.lessons.cases import CHECKING_SEED, filled, name_cases
 from tinysae.lessons.results import Result, Stage
 
@@ -88,11 +88,11 @@ CALLS: Final[Mapping[str, Call]] = {
     "where_sure": Call(name_calls.where_sure, "model", _NAME),
     "heads_off": Call(name_calls.heads_off, "model", _NAME),
     "attention": Call(name_calls.attention, "model", _NAME),
-    "features_at_name": Call(name_calls.features_at_name, "sae", _NAME),
-    "forget_there": Call(name_calls.forget_there, "sae", _NAME),
-    "promoted": Call(name_calls.promoted, "sae", _NAMES),
-    "features_off": Call(name_calls.features_off, "sae", _NAMES),
-    "transplant": Call(name_calls.transplant, "sae", _NAMES),
+    "features_at_name": Call(name_features.features_at_name, "sae", _NAME),
+    "forget_there": Call(name_features.forget_there, "sae", _NAME),
+    "promoted": Call(name_features.promoted, "sae", _NAMES),
+    "features_off": Call(name_features.features_off, "sae", _NAMES),
+    "transplant": Call(name_features.transplant, "sae", _NAMES),
     "one_token": Call(feature_calls.one_token, "sae", _texts),
     "neuron": Call(feature_calls.neuron, "sae", _neurons),
     "feature": Call(feature_calls.feature, "sae", _features),

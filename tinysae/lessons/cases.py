@@ -5,9 +5,13 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES, Story, stories
+from tinysae.errors import InputError
+
+if TYPE_CHECKING:
+    from tinysae.model.sources import LoadedModel
 
 NAME: Final = "{name}"
 """Where the name stands in a template."""
@@ -33,6 +37,20 @@ class NameCase(NamedTuple):
 def filled(template: str, name: str) -> str:
     """The story about `name`. Only `NAME` is replaced: the rest is as it was typed."""
     return template.replace(NAME, name)
+
+
+def read_name(model: "LoadedModel", template: str, name: str) -> tuple[list[int], int]:
+    """The story's token ids, and the first token of the name after it.
+
+    Raises:
+        InputError: the story has no place for a name, or there is no name.
+    """
+    if NAME not in template:
+        raise InputError("lesson_no_name", mark=NAME)
+    token = model.encode(f" {name.strip()}")
+    if not name.strip() or not token:
+        raise InputError("lesson_no_name", mark=NAME)
+    return model.encode(filled(template, name.strip()).rstrip(" ")), token[0]
 
 
 @lru_cache(maxsize=8)

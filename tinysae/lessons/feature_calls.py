@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from tinysae.data.storybook import CONCEPTS
 from tinysae.errors import InputError
-from tinysae.lessons.name_calls import sae_of
-from tinysae.lessons.results import Bars, Result, Stage, Table
+from tinysae.lessons.probs import next_probs_moved
+from tinysae.lessons.results import Bars, Result, Stage, Table, sae_of
 from tinysae.numbers import percent
 from tinysae.texts import visible
 
@@ -209,7 +209,6 @@ def feature_off(stage: Stage, *, text: str) -> Result:
 
     from tinysae.features.at_token import active_features
     from tinysae.features.intervene import FeatureChange, direction, intervene
-    from tinysae.lessons.name_calls import next_probs_moved
 
     model, sae = stage.model, sae_of(stage)
     ids = model.encode(text)

@@ -7,6 +7,8 @@ was read: untrusted, to be escaped where shown.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from tinysae.errors import InputError
+
 if TYPE_CHECKING:
     from tinysae.features.reader import FeatureIndex
     from tinysae.features.sources import FeatureSource
@@ -71,3 +73,25 @@ class Stage:
     index: "FeatureIndex | None" = None
     source: "FeatureSource | None" = None
     run: "Run | None" = None
+
+
+def sae_of(stage: Stage) -> "SAE":
+    """The SAE of the stage.
+
+    Raises:
+        InputError: it has none.
+    """
+    if stage.sae is None:
+        raise InputError("lesson_needs_sae")
+    return stage.sae
+
+
+def index_of(stage: Stage) -> "FeatureIndex":
+    """The index of the stage's features.
+
+    Raises:
+        InputError: it has none.
+    """
+    if stage.index is None:
+        raise InputError("lesson_needs_index")
+    return stage.index

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tinysae.errors import InputError, MissingError
-from tinysae.lessons.name_calls import read_name, sae_of
-from tinysae.lessons.results import Bars, Result, Stage, Table
+from tinysae.lessons.cases import read_name
+from tinysae.lessons.results import Bars, Result, Stage, Table, sae_of
 from tinysae.numbers import percent, signed
 from tinysae.texts import visible
 

@@ -8,9 +8,6 @@ stays where Hugging Face keeps it, and the next download of the model goes on th
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -20,7 +17,7 @@ from typing import Any, Literal, get_args
 from tinysae.errors import BusyError
 from tinysae.model.hub import checked_hub_name
 from tinysae.runs.files import read_json, write_json
-from tinysae.runs.launch import CHECKOUT, take_lock
+from tinysae.runs.launch import spawn, take_lock
 from tinysae.runs.store import LOCK_NAME, STOP_NAME, home, home_error, is_locked
 
 STATUS_NAME = "status.json"
@@ -106,16 +103,7 @@ def start_download(source: str) -> None:
             (folder / STOP_NAME).unlink(missing_ok=True)
             before = written_download(folder)
             write_download(folder, Download("working", before.done, before.total))
-            subprocess.Popen(
-                [sys.executable, "-m", "tinysae.model.fetch", source],
-                cwd=CHECKOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[lock.fileno()],
-                start_new_session=True,
-            )
+            spawn(["tinysae.model.fetch", source], lock, log)
     except OSError as problem:
         raise home_error(problem) from problem
 

@@ -42,7 +42,7 @@ from tinysae.model.hub import (
     repo_dir,
     wanted_files,
 )
-from tinysae.runs.files import staged_folder
+from tinysae.runs.files import free_space, staged_folder
 from tinysae.runs.launch import stop_requested
 
 logger = logging.getLogger(__name__)
@@ -292,10 +292,7 @@ def _convert(snapshot: Path, repo_id: str, pin: Pin, folder: Path, total: int) -
 
 
 def _check_disk(repo: Path, needed: int) -> None:
-    place = repo
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
+    place, free = free_space(repo)
     if free < needed:
         raise MissingError(
             "download_disk",

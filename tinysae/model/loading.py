@@ -56,12 +56,12 @@ def _loaded(
     tokenizer = _tokenizer(folder, extra)
     # Any: transformers' modules are not typed well enough to say more.
     model: Any = _weights(folder, config, extra)
+    if not _is_known(model):
+        raise DamagedError("model_unsupported", folder=name, kind=_kind(config))
     model.to(device)
     # The Bridge rebuilds the model it is given around its hooks, so this is copied
     # before.
     plain: Any = lean_copy(model)
-    if not _is_known(model):
-        raise DamagedError("model_unsupported", folder=name, kind=_kind(config))
 
     # Its own from here on: the Bridge reads another.
     backend: Tokenizer = tokenizer.backend_tokenizer

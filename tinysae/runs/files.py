@@ -55,6 +55,13 @@ def copy_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def free_space(path: Path) -> tuple[Path, int]:
+    """The nearest folder to `path` that is there, and the bytes free on its disk."""
+    while not path.exists():
+        path = path.parent
+    return path, shutil.disk_usage(path).free
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`.
 

@@ -10,10 +10,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError
@@ -62,21 +62,30 @@ def launch(run: Run, command: str) -> None:
                 raise BusyError("run_has_worker", name=run.config.title)
             # Here, so that who asked sees it at once: the worker needs a moment.
             enqueue(run)
-            subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "tinysae", command, run.id),
-                    *("--lock-fd", str(lock.fileno())),
-                ],
-                cwd=CHECKOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[lock.fileno()],
-                start_new_session=True,
-            )
+            handle = str(lock.fileno())
+            spawn(["tinysae", command, run.id, "--lock-fd", handle], lock, log)
     except OSError as problem:
         raise home_error(problem) from problem
+
+
+def spawn(module: Sequence[str], lock: BinaryIO, log: BinaryIO) -> None:
+    """Runs `python -m MODULE ...` in a session of its own, which nothing here ends.
+
+    Args:
+        module: its name and arguments.
+        lock: an open file that this process has locked; the other one holds it on.
+        log: what it prints goes there.
+    """
+    subprocess.Popen(
+        [sys.executable, "-m", *module],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=[lock.fileno()],
+        start_new_session=True,
+    )
 
 
 def enqueue(run: Run) -> None:

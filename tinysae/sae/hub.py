@@ -1,4 +1,4 @@
-"""SAEs on the Hugging Face hub: taken from there, and brought there.
+"""SAEs on the Hugging Face hub: taken from there. `sae.upload` brings them there.
 
 huggingface_hub does the talking and keeps what it downloads where it always does; a
 download that was cut off goes on from there. The token is the client's own affair (the
@@ -7,9 +7,7 @@ it can be neither stored, shown nor logged.
 """
 
 import hashlib
-import io
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any, NamedTuple
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
 from tinysae.model.fetch import fetch_blob
 from tinysae.model.hub import repo_dir
+from tinysae.runs.files import free_space
 from tinysae.sae.archive import LIMITS, NEEDED
 
 # A repository's file may be as large as what it becomes.
@@ -88,7 +87,7 @@ def download_sae(
     """
     repo_id = check_repo_id(repo_id)
     subfolder, revision = check_place(subfolder, revision)
-    with _hub_errors(repo_id):
+    with hub_errors(repo_id):
         remote = _Repository.at(repo_id, revision)
         folders = remote.folders_with(NEEDED)
         if not subfolder and "" not in folders:
@@ -107,7 +106,7 @@ def download_files(repo_id: str, paths: Sequence[str], progress: Progress) -> No
     Raises:
         MissingError, DamagedError: as `download_sae`.
     """
-    with _hub_errors(repo_id):
+    with hub_errors(repo_id):
         _Repository.at(repo_id, "main").download(paths, [], progress)
 
 
@@ -259,98 +258,14 @@ def _check_space(n_bytes: int) -> None:
     """Refuses what would fill the disk that the cache is on."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    place = Path(HF_HUB_CACHE)
-    while not place.exists():
-        place = place.parent
-    if shutil.disk_usage(place).free < n_bytes:
+    place, free = free_space(Path(HF_HUB_CACHE))
+    if free < n_bytes:
         size = f"{n_bytes / 1e9:.1f}"
         raise MissingError("repo_no_space", size=size, path=str(place))
 
 
-# -- upload --------------------------------------------------------------------------
-
-
-def has_token() -> bool:
-    """Whether huggingface_hub would find a token; which one is not looked at."""
-    from huggingface_hub import get_token
-
-    return get_token() is not None
-
-
-def upload_files(
-    folder: Path, repo_id: str, progress: Progress, *, private: bool, message: str
-) -> str:
-    """Brings every file below `folder` to the same place in a model repository, in one
-    commit.
-
-    The repository is made if it is not there; one that is stays as visible as it is.
-
-    Returns:
-        The address of its page.
-
-    Raises:
-        InputError: that cannot be a repository's name.
-        MissingError: no token, no access, no network.
-    """
-    from huggingface_hub import CommitOperationAdd, HfApi
-
-    repo_id = check_repo_id(repo_id)
-    if not has_token():
-        raise MissingError("repo_no_token")
-    with _hub_errors(repo_id), _opened(folder) as files:
-        api = HfApi()
-        url = api.create_repo(repo_id, private=private, exist_ok=True)
-        operations = [
-            # A file object: it says how far it was read, and takes the plain LFS way.
-            CommitOperationAdd(path.relative_to(folder).as_posix(), file)
-            for path, file in files.items()
-        ]
-        total = sum(file.size for file in files.values())
-        for file in files.values():
-            file.tell_to(lambda: progress(sum(f.sent for f in files.values()), total))
-        api.create_commit(repo_id, operations, commit_message=message)
-        progress(total, total)
-    return str(url)
-
-
-class _SentFile(io.BufferedReader):
-    """A file that tells how much of it has been sent."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
-        self.size = path.stat().st_size
-        self.sent = 0
-        self._tell: Callable[[], object] | None = None
-
-    def tell_to(self, tell: Callable[[], object]) -> None:
-        """From now on reading is sending: the client has taken its checksum."""
-        self._tell = tell
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        if self._tell is not None:
-            # A retry starts at the beginning.
-            self.sent = self.tell()
-            self._tell()
-        return data
-
-
 @contextmanager
-def _opened(folder: Path) -> "Iterator[dict[Path, _SentFile]]":
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = {path: _SentFile(path) for path in paths}
-    try:
-        yield files
-    finally:
-        for file in files.values():
-            file.close()
-
-
-# -- what goes wrong -----------------------------------------------------------------
-
-
-@contextmanager
-def _hub_errors(repo_id: str) -> Iterator[None]:
+def hub_errors(repo_id: str) -> Iterator[None]:
     """What the hub's client raises inside, as a sentence.
 
     Its own messages are not passed on: an address in them may carry a signature.

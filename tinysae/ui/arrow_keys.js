@@ -16,5 +16,7 @@ export default function ({ parentElement, setTriggerValue }) {
     event.preventDefault();
     setTriggerValue("step", step);
   }, { signal: own.signal });
+  // Until it is there, a key is nobody's.
+  (parentElement.host ?? parentElement).setAttribute("data-arrow-keys", "");
   return () => own.abort();
 }

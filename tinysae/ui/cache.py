@@ -443,11 +443,19 @@ def _lesson_checks() -> dict[Any, Checked]:
     return {}
 
 
-def lesson_checks(stage: Stage, step: Step) -> tuple[dict[Any, Checked], Any]:
-    """The claims that have been checked since the server started, by everybody, and
-    under which key this step's is, or would be."""
-    key = (_stage_stamp(stage)[:2], step.call, str(step.claim))
-    return _lesson_checks(), key
+def kept_check(stage: Stage, step: Step) -> Checked | None:
+    """What came of the step's claim, if anybody has had it checked on that model, SAE
+    or run since the server started."""
+    return _lesson_checks().get(_check_key(stage, step))
+
+
+def keep_check(stage: Stage, step: Step, found: Checked) -> None:
+    """For everybody who comes to the step after this."""
+    _lesson_checks()[_check_key(stage, step)] = found
+
+
+def _check_key(stage: Stage, step: Step) -> tuple[object, ...]:
+    return (_stage_stamp(stage)[:2], step.call, str(step.claim))
 
 
 def _stage_stamp(stage: Stage) -> tuple[object, ...]:

@@ -1,5 +1,7 @@
 """Which language a page speaks, and its sentences in that language."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from tinysae.words import LANGUAGES, Language, text
@@ -37,6 +39,20 @@ def t(key: str, /, **values: object) -> str:
     before it reaches anything that reads Markdown.
     """
     return text(key, language(), **values)
+
+
+def recorded(
+    key: str | None, values: Mapping[str, object] | None, otherwise: str
+) -> str:
+    """The sentence that a status file names, for the reader; else `otherwise`.
+
+    A status may be of another version: a sentence that is not there, or wants other
+    values, is not guessed.
+    """
+    try:
+        return text(key or "", language(), **(values or {}))
+    except (KeyError, IndexError, ValueError):
+        return otherwise
 
 
 def link_parameters() -> dict[str, str]:

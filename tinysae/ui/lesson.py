@@ -70,9 +70,10 @@ def open_place(lesson_id: str) -> Place:
     Raises:
         MissingError, DamagedError: from `load_lesson`.
     """
-    with st.container(horizontal=True):
-        if not is_presenting():
-            page_link("lessons", t("lessons.all"), icon=":material/arrow_back:")
+    if not is_presenting():
+        # A title has room above it; a link would begin under Streamlit's header.
+        st.space("small")
+        page_link("lessons", t("lessons.all"), icon=":material/arrow_back:")
     lesson = load_lesson(lesson_id)
     asked = st.query_params.get("step", "")
     is_number = asked.isascii() and asked.isdecimal() and len(asked) < 4

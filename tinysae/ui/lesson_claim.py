@@ -14,17 +14,17 @@ from tinysae.words import Language, text
 
 def show_claim(step: Step, stage: Stage, *, key: str) -> None:
     """A way to check the step's claim, and what came of it."""
-    checks, name = cache.lesson_checks(stage, step)
-    if name not in checks:
+    found = cache.kept_check(stage, step)
+    if found is None:
         label = t("lessons.check", n=N_CASES)
         if not st.button(label, icon=":material/fact_check:", key=f"{key}.check"):
             return
-        checks[name] = checked(step, stage)
-    show_checked(step, checks[name])
+        found = checked(step, stage)
+    show_checked(step, found)
 
 
 def checked(step: Step, stage: Stage) -> Checked:
-    """`check_claim`, which says how far it is.
+    """`check_claim`, which says how far it is; it is kept.
 
     Raises:
         TinysaeError: as `check_claim`.
@@ -37,6 +37,7 @@ def checked(step: Step, stage: Stage) -> Checked:
 
         found = check_claim(step, stage, progress=heard)
         st.empty()
+    cache.keep_check(stage, step, found)
     return found
 
 

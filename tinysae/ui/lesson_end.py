@@ -41,15 +41,13 @@ def _show_claims(place: Place, stage: Stage) -> None:
     st.markdown(plain(t("lessons.summary_text")))
     is_asked = st.button(t("lessons.measure"), icon=":material/fact_check:")
     for _, step in claimed:
-        checks, name = cache.lesson_checks(stage, step)
-        if name not in checks and not is_asked:
+        found = cache.kept_check(stage, step)
+        if found is None and not is_asked:
             continue
         with st.container(gap="xxsmall"):
             claim_title(step)
             try:
-                if name not in checks:
-                    checks[name] = checked(step, stage)
-                show_checked(step, checks[name])
+                show_checked(step, found or checked(step, stage))
             except TinysaeError as error:
                 show_refused(step, error)
 
@@ -78,10 +76,8 @@ def _entry(place: Place, number: int, stage: Stage) -> Entry:
     step = place.lesson.steps[number - 1]
     progress = read_progress().get(place.lesson.id, Progress())
     chosen = progress.answered.get(number)
-    checks, key = cache.lesson_checks(stage, step)
     claim = None
-    if key in checks:
-        found = checks[key]
+    if (found := cache.kept_check(stage, step)) is not None:
         sentence = checked_sentence(step, found, language())
         claim = f"{t(verdict(found))}. {sentence}"
     if chosen is None:

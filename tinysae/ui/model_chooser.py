@@ -15,10 +15,9 @@ from tinysae.model.downloads import (
 )
 from tinysae.model.hub import hub_name
 from tinysae.model.sources import MAX_SOURCE_CHARACTERS, is_at_hand
-from tinysae.ui.i18n import language, t
+from tinysae.ui.i18n import recorded, t
 from tinysae.ui.page import note, plain, shown_errors
 from tinysae.ui.train_words import duration
-from tinysae.words import text
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -82,7 +81,7 @@ def _describe(source: str, key: str) -> None:
     if is_here:
         return
     if hub_name(source) is None:
-        st.info(plain(text("error.model_missing", language(), source=source[:200])))
+        st.info(plain(t("error.model_missing", source=source[:200])))
         return
     state = download_state(source)
     st.fragment(_show_download, run_every=REFRESH_S if state.is_working else None)(
@@ -121,12 +120,8 @@ def _show_progress(source: str, key: str, found: Download) -> None:
 
 def _show_start(source: str, key: str, found: Download) -> None:
     if found.state == "failed" and found.error:
-        try:
-            sentence = text(found.error, language(), **(found.error_values or {}))
-        except (KeyError, IndexError, ValueError):
-            # A status of another version: its sentence is not ours to guess.
-            sentence = t("error.unexpected")
-        st.error(plain(sentence))
+        said = t("error.unexpected")
+        st.error(plain(recorded(found.error, found.error_values, said)))
     entry = entry_of(source)
     goes_on = found.done > 0 and found.state in ("stopped", "interrupted", "failed")
     if goes_on and found.total:

@@ -63,8 +63,8 @@ _CSS = """
   }
   [data-testid="stCaptionContainer"] :is(p, span) { color: inherit !important; }
   button[data-selected="true"] p { color: light-dark(#084F49, #86E8D7); }
-  button[kind^="primary"] { color: light-dark(#FFFFFF, #04100E) !important; }
-  button[kind^="primary"] :is(p, span) { color: inherit !important; }
+  button[kind^="primary"]:enabled { color: light-dark(#FFFFFF, #04100E) !important; }
+  button[kind^="primary"]:enabled :is(p, span) { color: inherit !important; }
   /* Korean breaks between words, not inside them. */
   [data-testid="stMarkdownContainer"] :is(p, li), [data-testid="stHeading"] * {
     word-break: keep-all; overflow-wrap: anywhere;

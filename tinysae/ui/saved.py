@@ -5,10 +5,9 @@ import streamlit as st
 from tinysae.features.saved import SavedSAE, saved_sae
 from tinysae.features.sources import FeatureSource
 from tinysae.runs import launch
-from tinysae.ui.i18n import language, t
+from tinysae.ui.i18n import recorded, t
 from tinysae.ui.page import plain, shown_errors
 from tinysae.ui.train_words import progress_text
-from tinysae.words import text
 
 # As the training page: often enough to move.
 REFRESH_S = 0.5
@@ -46,13 +45,8 @@ def _show_start(saved: SavedSAE) -> None:
     status = saved.status
     with st.container(border=True):
         if status.state == "failed":
-            key, values = status.error or "", status.error_values or {}
-            try:
-                sentence = text(key, language(), **values)
-            except (KeyError, IndexError, ValueError):
-                # A status of another version: its sentence is not ours to guess.
-                sentence = t("error.worker_failed")
-            st.error(plain(sentence))
+            said = t("error.worker_failed")
+            st.error(plain(recorded(status.error, status.error_values, said)))
         why = t(
             "features.why_saved",
             name=saved.name,

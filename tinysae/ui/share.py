@@ -142,7 +142,7 @@ def _show_form(run: Run) -> None:
 
 def _show_plan(run: Run, plan: Transfer) -> None:
     """Exactly what would go where, and the button that sends it."""
-    from tinysae.sae.hub import has_token
+    from tinysae.sae.upload import has_token
 
     files = planned_files(plan)
     repo_id, private = plan.request["repo_id"], plan.request["private"]

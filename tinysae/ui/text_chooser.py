@@ -16,6 +16,7 @@ from tinysae.ui import cache
 from tinysae.ui.drawing import drawing
 from tinysae.ui.i18n import language, t
 from tinysae.ui.page import plain
+from tinysae.ui.setting_field import setting_field
 
 EMBEDDED, LOCAL, HUB, PASTED = KINDS = ("embedded", "local", "hub", "pasted")
 # What only a hub dataset has, and what any table may have.
@@ -140,21 +141,15 @@ def _options(
     switches = [name for name in names if isinstance(getattr(defaults, name), bool)]
     fields = [name for name in names if name not in switches]
     values: dict[str, Any] = {}
+
+    def choose(name: str) -> None:
+        key = f"{preset}_{name}"
+        values[name] = setting_field(name, getattr(defaults, name), key)
+
     for name, column in zip(fields, st.columns(max(2, len(fields))), strict=False):
-        setting = settings()[name]
-        values[name] = column.text_input(
-            setting.label(language()),
-            getattr(defaults, name),
-            key=f"{preset}_{name}",
-            help=setting.help(language()),
-        )
+        with column:
+            choose(name)
     with st.container(horizontal=True):
         for name in switches:
-            setting = settings()[name]
-            values[name] = st.checkbox(
-                setting.label(language()),
-                getattr(defaults, name),
-                key=f"{preset}_{name}",
-                help=setting.help(language()),
-            )
+            choose(name)
     return values

@@ -10,7 +10,6 @@ from streamlit.delta_generator import DeltaGenerator
 from tinysae.config import (
     GROUPS,
     TrainConfig,
-    choices,
     is_read,
     settings,
 )
@@ -23,6 +22,7 @@ from tinysae.ui import cache, text_chooser
 from tinysae.ui.i18n import language, t
 from tinysae.ui.model_chooser import choose_model
 from tinysae.ui.page import plain
+from tinysae.ui.setting_field import setting_field
 from tinysae.ui.train_words import duration_range, gigabytes, rate_range
 
 # In front, before "all settings": what a first run is likely to change.
@@ -127,24 +127,7 @@ def _setting_widget(
             key=key,
             help=note,
         )
-    if accepted := choices(name):
-        index = accepted.index(value)
-        return st.selectbox(label, accepted, index=index, key=key, help=note)
-    if isinstance(value, bool):
-        return st.checkbox(label, value, key=key, help=note)
-    if isinstance(value, str):
-        return st.text_input(label, value, key=key, help=note)
-    kind = type(value)
-    return st.number_input(
-        label,
-        value=value,
-        min_value=kind(setting.low) if setting.low is not None else None,
-        max_value=kind(setting.high) if setting.high is not None else None,
-        step=1 if kind is int else None,
-        format=None if kind is int else "%g",
-        key=key,
-        help=note,
-    )
+    return setting_field(name, value, key)
 
 
 def _expansion_factor(preset: str, values: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from tinysae.runs.advice import advice
 from tinysae.runs.store import Run, RunStatus
 from tinysae.runs.turns import runs_before
 from tinysae.sae.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
-from tinysae.ui.i18n import language, t
+from tinysae.ui.i18n import recorded, t
 from tinysae.ui.page import plain
 from tinysae.ui.train_curves import Curves
 from tinysae.ui.train_words import (
@@ -24,7 +24,6 @@ from tinysae.ui.train_words import (
     rate_range,
     run_label,
 )
-from tinysae.words import text
 
 # An engine's name in a run's records -> its name in the words.
 _ENGINES = {
@@ -150,13 +149,8 @@ def _restore(run: Run) -> None:
 
 def _show_failure(status: RunStatus) -> None:
     """Why a run failed, as its worker said it."""
-    key = status.error or "error.worker_failed"
-    try:
-        sentence = text(key, language(), **(status.error_values or {}))
-    except (KeyError, IndexError, ValueError):
-        # A status written by another version: its sentence is not ours to guess.
-        sentence = t("error.worker_failed")
-    st.error(plain(sentence))
+    said = t("error.worker_failed")
+    st.error(plain(recorded(status.error, status.error_values, said)))
 
 
 def show_evaluation(run: Run) -> None:

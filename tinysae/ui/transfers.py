@@ -8,10 +8,9 @@ from tinysae.features.transfers import COMMAND, Kind, Transfer, forget, transfer
 from tinysae.runs import launch
 from tinysae.runs.store import RunStatus
 from tinysae.ui.explored import go
-from tinysae.ui.i18n import language, t
+from tinysae.ui.i18n import recorded, t
 from tinysae.ui.page import plain, shown_errors
 from tinysae.ui.train_words import duration
-from tinysae.words import text
 
 REFRESH_S = 0.5
 MEGABYTE = 1_000_000
@@ -109,10 +108,6 @@ def _show_end(transfer: Transfer, status: RunStatus) -> None:
 
 
 def _failure(status: RunStatus) -> str:
-    try:
-        if status.error != "error.worker_failed":
-            return text(status.error or "", language(), **(status.error_values or {}))
-    except (KeyError, IndexError, ValueError):
-        # A status of another version: its sentence is not ours to guess.
-        pass
-    return t("saes.failed")
+    # That sentence speaks of a run.
+    key = None if status.error == "error.worker_failed" else status.error
+    return recorded(key, status.error_values, t("saes.failed"))
