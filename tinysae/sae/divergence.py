@@ -19,6 +19,7 @@ class DivergenceWatch:
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=WINDOW)
         self._best = math.inf
+        self._is_odd = False
 
     @property
     def times_best(self) -> float:
@@ -30,7 +31,7 @@ class DivergenceWatch:
     @property
     def is_healthy(self) -> bool:
         """Whether the present state is worth keeping."""
-        return self.times_best <= TIMES_BEST_TO_KEEP
+        return self.times_best <= TIMES_BEST_TO_KEEP and not self._is_odd
 
     def has_diverged(
         self, loss: float, mse: float, variance: Callable[[], float]
@@ -39,10 +40,16 @@ class DivergenceWatch:
 
         It does when the loss is no number, or when the error, averaged over `WINDOW`
         steps, is far above both its best and the activations' `variance` (in the
-        error's units; asked for only when it matters).
+        error's units; asked for only when it matters). An error far above the best
+        that is within its own batch's variance is left out: there are models in which a
+        token in thousands has an activation a hundred times as long as any other.
         """
         if not math.isfinite(loss):
             return True
+        is_far = mse > TIMES_BEST * self._best
+        self._is_odd = is_far and mse <= TIMES_VARIANCE * variance()
+        if self._is_odd:
+            return False
         self._recent.append(mse)
         if len(self._recent) == WINDOW:
             self._best = min(self._best, sum(self._recent) / WINDOW)
