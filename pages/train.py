@@ -109,12 +109,15 @@ def live(
         if was_working and not status.is_working:
             # The end: one whole rerun shows what came of it, and no timer is left.
             st.rerun()
-        if status.is_working:
-            train_run.show_progress(run, status)
-            live_features.show_offer(run)
         own = curves(run)
-        train_run.show_engine(run, own)
-        train_run.show_advice(run, own)
+        # What comes and goes above the curves has a place of its own: they would be
+        # drawn anew if it moved them along.
+        with st.container():
+            if status.is_working:
+                train_run.show_progress(run, status)
+                live_features.show_offer(run)
+            train_run.show_engine(run, own)
+            train_run.show_advice(run, own)
         show_curves(run, own, others, labels)
         train_run.show_log(run)
 

@@ -294,6 +294,34 @@ def test_a_waiting_run_says_for_how_many(monkeypatch: pytest.MonkeyPatch) -> Non
         assert app.button(key="train_start")
 
 
+def places(block: Any, said: str) -> list[list[int]]:
+    """Where elements with this text are, as ways down through the blocks."""
+    found = []
+    for at, child in block.children.items():
+        if child.type == "markdown" and child.value == said:
+            found.append([at])
+        if hasattr(child, "children"):
+            found += [[at, *way] for way in places(child, said)]
+    return found
+
+
+def test_a_curve_stays_where_it_is_when_what_is_above_it_goes() -> None:
+    run = create_run(TrainConfig())
+    with MetricsLog[StepMetrics](run.metrics_path) as log:
+        log.append(step_row())
+    ways = []
+    for state in ("training", "evaluating"):
+        with working(run, state):
+            app = opened(run=run.id)
+            said = text("train.explore_now", "en")
+            is_offered = said in [each.label for each in app.button]
+            assert is_offered == (state == "training")
+            ways.append(places(app.main, f"**{text('train.chart_mse', 'en')}**"))
+    # Otherwise the browser would draw it anew.
+    assert ways[0] == ways[1]
+    assert len(ways[0]) == 1
+
+
 def test_advice_is_shown_with_the_setting_to_change() -> None:
     config = TrainConfig(architecture="standard", training_tokens=64 * 2048)
     run = create_run(config)
