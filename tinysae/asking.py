@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tinysae.errors import InputError
 from tinysae.features.assets import STORYBOOK_POST
 from tinysae.texts import visible
+from tinysae.words import text
 
 if TYPE_CHECKING:
     from tinysae.features.sources import FeatureSource
@@ -70,12 +71,9 @@ def _add_sae(parser: argparse.ArgumentParser) -> None:
 def _loaded(options: argparse.Namespace) -> "tuple[FeatureSource, SAE, LoadedModel]":
     from tinysae.features.sources import feature_source
     from tinysae.model.sources import load_model
-    from tinysae.sae.files import load_sae
 
     source = feature_source(options.sae)
-    with source.remedy():
-        sae = load_sae(source.sae_dir)
-    return source, sae, load_model(sae.model_name)
+    return source, source.load_sae(), load_model(source.model)
 
 
 def _attribute(options: argparse.Namespace) -> int:
@@ -91,7 +89,11 @@ def _attribute(options: argparse.Namespace) -> int:
     from tinysae.runs.files import write_text
 
     _, sae, model = _loaded(options)
-    ids = prepare_prompt(model, options.prompt, 0).ids
+    prompt = prepare_prompt(model, options.prompt, 0)
+    ids = prompt.ids
+    if prompt.n_cut:
+        cut = text("why.prompt_cut", "en", cut=prompt.n_cut, kept=len(ids))
+        _print(f"{cut}\n")
     log_probs = next_log_probs(model, ids).cpu()
 
     def token(typed: str | None) -> int | None:

@@ -191,10 +191,27 @@ def test_any_text_is_read_or_asked_for(opened: Any, prompt: str) -> None:
 
 def test_an_sae_of_another_model_brings_its_model(opened: Any, tiny_home: Path) -> None:
     run = finished_run(write_model(tiny_home / "model"), name=HOSTILE)
+    # Its SAE names a model that is not on this disk; the run knows what read it.
     page = opened(run=run.id)
-    # Its SAE says that it is of a model called "tiny", which is not on this disk.
-    assert not page.exception
-    assert len(page.error) == 1
+    assert not page.error
+    assert load_sae(run.sae_dir).model_name != run.config.model_name
+
+
+def test_a_link_is_read_at_every_visit(opened: Any) -> None:
+    page = opened(text="Once upon")
+    assert page.text_area(key="why.prompt").value == "Once upon"
+    page.switch_page("pages/lessons.py").run()
+    page.switch_page("pages/why.py").run()
+    assert page.query_params["text"] == "Once upon"
+    assert page.text_area(key="why.prompt").value == "Once upon"
+
+
+def test_a_text_beyond_the_context_says_what_is_read(opened: Any) -> None:
+    words = 300
+    page = opened(text="sun " * words)
+    model, limit = load_model(STORYBOOK), load_model(STORYBOOK).n_ctx - 1
+    cut = len(model.encode("sun " * words)) - limit
+    assert text("why.prompt_cut", "en", cut=cut, kept=limit) in said(page)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ another kind: one more list in `feature_sources`, one more look in `feature_sour
 import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +24,10 @@ from tinysae.features.assets import (
 from tinysae.features.format import INDEX_NAME
 from tinysae.features.reader import FeatureIndex, open_index
 from tinysae.features.saved import SavedSAE, is_saved_id, saved_sae, saved_saes
+from tinysae.model.sources import STORYBOOK
 from tinysae.runs.live import LiveIndex, live_indexes
 from tinysae.runs.store import Run, list_runs, open_run
-from tinysae.sae.files import WEIGHTS_NAME
+from tinysae.sae.files import SAE, WEIGHTS_NAME, load_sae
 
 Readiness = Literal["ready", "live", "working", "no_index", "no_sae"]
 
@@ -41,6 +42,8 @@ class FeatureSource:
         created_at: seconds since the epoch.
         sae_dir: the SAE.
         index_dir: the index of its features.
+        model: what reads it here (`model.sources.load_model`), which somebody may have
+            chosen for an SAE from elsewhere that names another.
         readiness: "ready" to be opened, or "live": as it was a moment ago, while it
             trains; or why not: somebody is "working" on it, or it ended with "no_index"
             or even "no_sae".
@@ -52,6 +55,7 @@ class FeatureSource:
     created_at: float
     sae_dir: Path
     index_dir: Path
+    model: str
     readiness: Readiness
     step: int | None = None
 
@@ -77,6 +81,15 @@ class FeatureSource:
         except OSError:
             return (0, 0)
         return (stat.st_ino, stat.st_mtime_ns)
+
+    def load_sae(self) -> SAE:
+        """The SAE, as one of the model that reads it here.
+
+        Raises:
+            MissingError, DamagedError: from `sae.files.load_sae`.
+        """
+        with self.remedy():
+            return replace(load_sae(self.sae_dir), model_name=self.model)
 
     def open(self) -> FeatureIndex:
         """The index, if it is this SAE's.
@@ -122,6 +135,7 @@ def _shipped(source_id: str, sae_dir: Path, index_dir: Path) -> FeatureSource:
         created_at=0.0,
         sae_dir=sae_dir,
         index_dir=index_dir,
+        model=STORYBOOK,
         readiness="ready",
     )
 
@@ -167,6 +181,7 @@ def run_source(run: Run) -> FeatureSource:
         created_at=run.created_at,
         sae_dir=run.sae_dir,
         index_dir=run.features_dir,
+        model=run.config.model_name,
         readiness=readiness,
     )
 
@@ -184,6 +199,7 @@ def _live(run: Run, found: LiveIndex) -> FeatureSource:
         created_at=run.created_at,
         sae_dir=found.sae_dir,
         index_dir=found.features_dir,
+        model=run.config.model_name,
         readiness="live",
         step=found.step,
     )

@@ -243,9 +243,13 @@ class SteeredStrip:
         self._model = model
         self.prompt = prompt
         self.strengths = tuple(strengths)
+        # Nothing is clamped at 0: that text is the model's own.
         self.writings = [
             Writing(
-                model, prompt, settings, steering(model, sae, scaled(steers, strength))
+                model,
+                prompt,
+                settings,
+                steering(model, sae, scaled(steers, strength)) if strength else None,
             )
             for strength in self.strengths
         ]

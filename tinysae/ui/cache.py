@@ -406,9 +406,7 @@ def text_activations(source: FeatureSource, model: str, text: str) -> TextActiva
 
 @st.cache_resource(show_spinner=False, max_entries=3)
 def _loaded_sae(sae_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
-    from tinysae.sae.files import load_sae
-
-    return load_sae(_source.sae_dir)
+    return _source.load_sae()
 
 
 def loaded_sae(source: FeatureSource) -> SAE:

@@ -92,16 +92,18 @@ def ask() -> Question | None:
             placeholder=t("why.other_empty"),
         )
         source = _choose_source()
-    with source.remedy():
-        sae = cache.loaded_sae(source)
-    model = cache.loaded_model(sae.model_name)
+    sae = cache.loaded_sae(source)
+    model = cache.loaded_model(source.model)
     from tinysae.model.generate import prepare_prompt
     from tinysae.model.logprobs import next_log_probs
 
-    ids = prepare_prompt(model, text[:MAX_CHARACTERS], 0).ids
+    prompt = prepare_prompt(model, text[:MAX_CHARACTERS], 0)
+    ids = prompt.ids
     if not ids:
         note(t("why.prompt_empty"))
         return None
+    if prompt.n_cut:
+        note(t("why.prompt_cut", cut=f"{prompt.n_cut:,}", kept=len(ids)))
     log_probs = next_log_probs(model, ids).cpu()
     target = _token(model, typed, log_probs)
     if target is None:
@@ -118,15 +120,17 @@ def ask() -> Question | None:
 
 
 def _read_link() -> None:
-    """What the link says fills in the fields, once; without one, the example does."""
+    """What the link says fills in the fields, once a visit; without one, the example
+    does."""
     linked = {name: st.query_params.get(name) for name in LINKED}
-    if any(linked.values()) and st.session_state.get(_READ) != linked:
+    # Widgets' own keys are gone after a change of page.
+    is_new = "why.prompt" not in st.session_state
+    if any(linked.values()) and (is_new or st.session_state.get(_READ) != linked):
         st.session_state[_READ] = linked
         for name, key in LINKED.items():
             st.session_state[key] = (linked[name] or "")[:MAX_CHARACTERS]
         if not linked["text"]:
             st.session_state["why.prompt"] = t("why.prompt_example")
-    # Widgets' own keys are gone after a change of page: these are set again each time.
     first = {"why.prompt": t("why.prompt_example"), "why.target": "", "why.other": ""}
     for key, value in first.items():
         st.session_state[key] = st.session_state.get(key, value)
