@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from tinysae.errors import InputError
-from tinysae.lessons import feature_calls, name_calls, name_features, run_calls
+from tinysae.lessons import feature_calls, name_calls, name_features, parts, run_calls
 from tinysae.lessons.cases import CHECKING_SEED, filled, name_cases
 from tinysae.lessons.results import Result, Stage
 
@@ -59,7 +59,7 @@ def _texts(_: Stage, n: int) -> list[dict[str, Any]]:
 
 
 def _neurons(stage: Stage, n: int) -> list[dict[str, Any]]:
-    d_mlp = feature_calls.n_neurons(stage.model)
+    d_mlp = parts.n_neurons(stage.model)
     return [{"number": i} for i in random.Random(0).sample(range(d_mlp), min(n, d_mlp))]
 
 
@@ -68,7 +68,7 @@ def _features(stage: Stage, n: int) -> list[dict[str, Any]]:
 
 
 def _concepts(stage: Stage, n: int) -> list[dict[str, Any]]:
-    return [{"concept": name} for name in feature_calls.common_concepts(stage.model, n)]
+    return [{"concept": name} for name in parts.common_concepts(stage.model, n)]
 
 
 def _seeds(_: Stage, n: int) -> list[dict[str, Any]]:

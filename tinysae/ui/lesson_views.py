@@ -45,7 +45,10 @@ def bar_labels(view: Bars) -> list[str]:
     """What stands beside the bars, in the reader's language."""
     if not view.named:
         return view.labels
-    return [t(f"lessons.bar_{label}") for label in view.labels]
+    return [
+        label if label.startswith("#") else t(f"lessons.bar_{label}")
+        for label in view.labels
+    ]
 
 
 def column(name: str) -> str:
