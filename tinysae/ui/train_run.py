@@ -79,7 +79,7 @@ def show_advice(run: Run, own: Curves) -> None:
 def show_outcome(run: Run, status: RunStatus) -> None:
     """How a run that is over ended, and what can be done with it now."""
     if status.state == "failed":
-        _show_failure(status)
+        show_failure(status)
     elif status.state == "interrupted":
         st.warning(t(f"train.interrupted_{status.reason or 'killed'}"))
     elif status.state == "stopped" and not run.features_dir.is_dir():
@@ -147,7 +147,7 @@ def _restore(run: Run) -> None:
     st.rerun()
 
 
-def _show_failure(status: RunStatus) -> None:
+def show_failure(status: RunStatus) -> None:
     """Why a run failed, as its worker said it."""
     said = t("error.worker_failed")
     st.error(plain(recorded(status.error, status.error_values, said)))
