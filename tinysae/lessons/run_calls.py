@@ -71,7 +71,7 @@ def samples(stage: Stage, *, template: str, name: str, other: str) -> Result:
 
 
 def curve(stage: Stage, *, metric: str) -> Result:
-    """How a curve of the reader's run goes, from its first rows to its newest."""
+    """How a curve of the reader's run goes, from its first row to its newest."""
     from tinysae.runs.metrics import read_metrics
 
     if stage.run is None:
@@ -82,17 +82,18 @@ def curve(stage: Stage, *, metric: str) -> Result:
     if not rows:
         raise MissingError("lesson_run_empty")
     values = [float(row.get(metric, 0.0)) for row in rows]
-    few = max(1, len(values) // 10)
-    begin, end = float(np.mean(values[:few])), float(np.mean(values[-few:]))
+    begin, end = values[0], values[-1]
     places = np.linspace(0, len(values) - 1, min(12, len(values))).round().astype(int)
-    status = stage.run.status
+    config = stage.run.config
+    n_tokens = config.total_training_steps * config.train_batch_size_tokens
+    done = min(1.0, rows[-1]["n_tokens"] / max(1, n_tokens))
     return Result(
         {"begin": begin, "end": end, "fell": begin - end},
         {
             "begin": signed(begin),
             "end": signed(end),
             "step": f"{rows[-1]['step']:,}",
-            "share": percent(status.share),
+            "share": percent(done),
             "tokens": f"{rows[-1]['n_tokens']:,}",
         },
         [

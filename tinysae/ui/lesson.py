@@ -185,7 +185,7 @@ def _show_cell(place: Place) -> None:
         return
     source = choose_source()
     if has_own_run(place.lesson) and CALLS[step.call].needs == "sae":
-        show_offer(source)
+        show_offer(source, _way_there(place, "train"))
     stage = stage_of(source, step)
     values = _choose_values(place)
     with st.spinner(t("lessons.working")):

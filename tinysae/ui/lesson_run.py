@@ -4,7 +4,7 @@ What is shown of a run that works is looked at again and again, without the page
 its end the page is drawn once more, and nothing is looked at any longer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import streamlit as st
@@ -14,14 +14,13 @@ from tinysae.features.sources import FeatureSource, run_source
 from tinysae.lessons.results import Stage
 from tinysae.runs import launch
 from tinysae.runs.store import Run, RunStatus, list_runs
-from tinysae.runs.turns import runs_before
 from tinysae.ui import cache
 from tinysae.ui.i18n import language, t
 from tinysae.ui.lesson_stage import choose, own_run
 from tinysae.ui.page import note, page_link, plain, shown_errors
 from tinysae.ui.presenting import is_presenting
-from tinysae.ui.train_run import show_failure
-from tinysae.ui.train_words import progress_text, run_label
+from tinysae.ui.train_run import progress_line, show_failure
+from tinysae.ui.train_words import run_label
 
 # How often a run that works is looked at, in seconds.
 _LOOK_S = 1.0
@@ -32,11 +31,12 @@ def show_training(show_curve: Callable[[Stage], None]) -> None:
     works.
 
     Raises:
-        MissingError: there is no run; or, with a DamagedError, the named one is gone.
+        MissingError, DamagedError: the named one is not there any more.
     """
     run = own_run()
     if run is None:
-        raise MissingError("lesson_needs_run")
+        st.info(t("error.lesson_needs_run"))
+        return
     _choose_run(run)
     stage = Stage(cache.loaded_model(run.config.model_name), run=run)
     is_working = run.status.is_working
@@ -44,8 +44,11 @@ def show_training(show_curve: Callable[[Stage], None]) -> None:
     st.fragment(look, run_every=_LOOK_S if is_working else None)()
 
 
-def show_offer(source: FeatureSource) -> None:
-    """Beside a step that asks an SAE: how the reader's own is, and a way to ask it."""
+def show_offer(source: FeatureSource, way_there: Mapping[str, str]) -> None:
+    """Beside a step that asks an SAE: how the reader's own is, and a way to ask it.
+
+    `way_there` is what a link to the training page carries.
+    """
     run = own_run()
     if run is None:
         note(t("lessons.own_none"))
@@ -65,7 +68,8 @@ def show_offer(source: FeatureSource) -> None:
         )
     else:
         note(t("lessons.own_unready", name=run.config.title))
-        page_link("train", t("lessons.to_train"), run=run.id)
+        way = {**way_there, "run": run.id}
+        page_link("train", t("lessons.to_train"), quiet=False, **way)
 
 
 def _choose_run(run: Run) -> None:
@@ -112,8 +116,7 @@ def _coming(run: Run) -> None:
 
 def _show_status(run: Run, status: RunStatus) -> None:
     if status.is_working:
-        n_before = len(runs_before(run)) + 1 if status.state == "queued" else 0
-        st.progress(status.share, plain(progress_text(status, n_before)))
+        st.progress(status.share, plain(progress_line(run, status)))
         if launch.stop_requested(run.path):
             note(t("train.stopping"))
     elif status.state == "done":

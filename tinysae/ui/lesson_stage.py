@@ -5,6 +5,7 @@ The address says where the reader is (`?lesson=names&step=4&run=...`).
 
 import streamlit as st
 
+from tinysae.errors import MissingError
 from tinysae.features.assets import STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.features.saved import is_saved_id
 from tinysae.features.sources import (
@@ -43,6 +44,8 @@ def stage_of(source: FeatureSource, step: Step | None = None) -> Stage:
     if step is not None and CALLS[step.call].needs != "sae" and not source.is_open:
         # A run without features (yet) has a model all the same.
         return Stage(cache.loaded_model(open_run(source.id).config.model_name))
+    if not source.is_open:
+        raise MissingError("lesson_not_open")
     with source.remedy():
         index = cache.feature_index(source)
         sae = cache.loaded_sae(source)
@@ -63,10 +66,10 @@ def chosen_source() -> FeatureSource:
 
 def choose_source() -> FeatureSource:
     """`chosen_source`, with a list to choose another from where there is one."""
-    found = [source for source in feature_sources() if source.is_open]
+    asked = st.query_params.get("run") or STORYBOOK_SAE
+    found = [each for each in feature_sources() if each.is_open or each.id == asked]
     if len(found) > 1 and not is_presenting():
         labels = {source.id: source_label(source) for source in found}
-        asked = st.query_params.get("run") or STORYBOOK_SAE
         key = "lessons.source"
         st.session_state[key] = asked if asked in labels else None
         st.selectbox(
