@@ -58,7 +58,9 @@ def column(name: str) -> str:
 
 def _show_strip(view: Strip, title: str, key: str) -> None:
     if not view.high:
-        st.markdown(f"> {plain(''.join(view.texts))}…")
+        # A quotation would be too pale to read.
+        with st.container(border=True):
+            st.markdown(plain("".join(view.texts)) + "…")
         return
     label = t("lessons.value")
     tokens = [
