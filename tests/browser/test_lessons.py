@@ -175,6 +175,7 @@ def test_a_lesson_goes_along_with_a_training_that_works(
         see_title(page, lesson, 5)
         page.get_by_role("link", name=text("lessons.to_train", "en")).click()
         button(page, "train.index_now").click(timeout=LOADED_MS)
+        expect(button(page, "train.stop")).to_be_visible(timeout=LOADED_MS)
         page.get_by_role("link", name=text("lessons.back", "en", step=5)).click()
         see_title(page, lesson, 5)
         own = page.get_by_text(text("lessons.own_asked", "en"))

@@ -58,6 +58,15 @@ def _texts(_: Stage, n: int) -> list[dict[str, Any]]:
     return [{"text": filled(case.template, case.name)} for case in told]
 
 
+def _beginnings(stage: Stage, n: int) -> list[dict[str, Any]]:
+    """Stories up to a word by chance: where a name comes next all is decided."""
+    rng = random.Random(CHECKING_SEED)
+    texts = [case["text"].split(" ") for case in _texts(stage, n)]
+    return [
+        {"text": " ".join(words[: rng.randrange(8, len(words))])} for words in texts
+    ]
+
+
 def _neurons(stage: Stage, n: int) -> list[dict[str, Any]]:
     d_mlp = parts.n_neurons(stage.model)
     return [{"number": i} for i in random.Random(0).sample(range(d_mlp), min(n, d_mlp))]
@@ -97,7 +106,7 @@ CALLS: Final[Mapping[str, Call]] = {
     "neuron": Call(feature_calls.neuron, "sae", _neurons),
     "feature": Call(feature_calls.feature, "sae", _features),
     "concept": Call(feature_calls.concept, "sae", _concepts),
-    "feature_off": Call(feature_calls.feature_off, "sae", _texts),
+    "feature_off": Call(feature_calls.feature_off, "sae", _beginnings),
     "samples": Call(run_calls.samples, "model", _NAMES),
     "curve": Call(run_calls.curve, "run", None),
     "went_well": Call(run_calls.went_well, "sae", _once),

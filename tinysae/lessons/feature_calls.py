@@ -39,6 +39,8 @@ N_LIVELY: Final = 10
 """Times that a part is on before its kinds of token are counted."""
 N_TYPICAL: Final = 200
 """Parts whose median is called typical."""
+N_PUSHES: Final = 8
+"""One random direction may by chance be one that the model listens to."""
 MIN_EXAMPLES: Final = 10
 """Of a concept, where its readers are chosen."""
 
@@ -199,8 +201,8 @@ def concept(stage: Stage, *, concept: str) -> Result:
 
 
 def feature_off(stage: Stage, *, text: str) -> Result:
-    """The strongest feature at a text's last token, off; control: a random direction of
-    the same length is added instead.
+    """The strongest feature at a text's last token, off; control: the mean of
+    `N_PUSHES` random directions of the same length, each added instead.
 
     The figures say by how much next-token probabilities move (half the sum of their
     absolute changes).
@@ -221,10 +223,11 @@ def feature_off(stage: Stage, *, text: str) -> Result:
     before, after = found.before[-1].exp(), found.after[-1].exp()
     length = best.activation * float(direction(sae, best.feature).norm())
     generator = torch.Generator().manual_seed(best.feature)
-    step = torch.randn(sae.d_in, generator=generator)
-    other = next_probs_moved(model, sae, ids, step / step.norm() * length)
+    pushes = torch.randn(N_PUSHES, sae.d_in, generator=generator)
+    pushes *= length / pushes.norm(dim=-1, keepdim=True)
+    others = [next_probs_moved(model, sae, ids, push) for push in pushes]
     moved = float((after - before).abs().sum() / 2)
-    control = float((other - before).abs().sum() / 2)
+    control = float(np.mean([(each - before).abs().sum() / 2 for each in others]))
     order = (after - before).abs().topk(N_SHOWN).indices.tolist()
     rows = [
         [

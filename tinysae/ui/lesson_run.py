@@ -55,21 +55,20 @@ def show_offer(source: FeatureSource, way_there: Mapping[str, str]) -> None:
         return
     if run.status.is_working:
         st.fragment(partial(_coming, run), run_every=_LOOK_S)()
+    elif run_source(run).readiness != "ready":
+        note(t("lessons.own_unready", name=run.config.title))
+        way = {**way_there, "run": run.id}
+        page_link("train", t("lessons.to_train"), quiet=False, **way)
     elif source.id == run.id:
         note(t("lessons.own_asked"))
-    elif run_source(run).readiness == "ready":
-        # An id of its own: what is chosen may be deleted by the time it is clicked.
+    else:
         st.button(
-            t("lessons.take_own", name=run.config.title),
+            t("lessons.take_own", name=plain(run.config.title)),
             icon=":material/swap_horiz:",
             key=f"lessons.own.{run.id}",
             on_click=choose,
             args=(run.id,),
         )
-    else:
-        note(t("lessons.own_unready", name=run.config.title))
-        way = {**way_there, "run": run.id}
-        page_link("train", t("lessons.to_train"), quiet=False, **way)
 
 
 def _choose_run(run: Run) -> None:
