@@ -279,11 +279,10 @@ def test_the_tutorial_is_shown_and_says_what_it_needs() -> None:
 
 
 def test_a_waiting_run_says_for_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = create_run(TrainConfig(name="first"))
-    run = create_run(TrainConfig(name="second"))
-    monkeypatch.setattr(turns, "list_runs", lambda: [run, first])
-    oldest, newest = sorted((first, run), key=lambda each: each.id)
-    with working(oldest, "queued"), working(newest, "queued"):
+    made = [create_run(TrainConfig(name=name)) for name in ("first", "second", "third")]
+    busy, oldest, newest = sorted(made, key=lambda each: each.id)
+    monkeypatch.setattr(turns, "list_runs", lambda: [newest, oldest, busy])
+    with working(busy), working(oldest, "queued"), working(newest, "queued"):
         app = opened(run=newest.id)
         # The one that works, and the one that waits before it.
         assert text("train.waits_for", "en", n=2) in [

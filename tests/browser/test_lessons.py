@@ -1,17 +1,48 @@
 """Every lesson walked to its end in Chromium: both languages, a desk and a phone."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.browser.conftest import Server, start_server, visit
 from tests.browser.test_accessibility import violations
+from tests.browser.test_main_job import LOCALES, button
+from tinysae.config import TrainConfig
+from tinysae.lessons.calls import CALLS
 from tinysae.lessons.lesson import FIRST, Lesson, load_lesson
-from tinysae.words import Language, text
+from tinysae.lessons.playing import claims
+from tinysae.lessons.progress import PROGRESS_NAME
+from tinysae.runs import launch
+from tinysae.runs.store import Run
+from tinysae.words import LANGUAGES, Language, text
 
 LOADED_MS = 90_000
-SIZES = {"en": 1280, "ko": 390}
+# Evaluation and index of a small SAE; generous, for a busy machine.
+RUN_MS = 200_000
+DESK, PHONE = 1280, 390
+NAME = "<b>mine</b>"
+# A page that has been drawn has its widths; this is for a busy machine.
+FITS_MS = 20_000
+# What scrolls sideways as a whole (a wide table may, within itself), and buttons that
+# reach out of the window.
+TOO_WIDE = """
+    [
+        ...["html", "[data-testid=stMain]", "[data-testid=stMainBlockContainer]"]
+            .map(name => document.querySelector(name))
+            .filter(node => node.scrollWidth > node.clientWidth),
+        ...[...document.querySelectorAll("[data-testid=stMain] button")]
+            .filter(node => {
+                const { left, right } = node.getBoundingClientRect();
+                return left < 0 || right > window.innerWidth;
+            }),
+    ].map(node => `${node.tagName} ${node.textContent.slice(0, 40)}`)
+"""
+# The step in "The error went from ... to ... by step 1,234"; null before it is there.
+STEP_NUMBER = "(document.body.innerText.match(/by step ([\\d,]+)/) || [])[1]"
 
 
 @pytest.fixture(scope="module")
@@ -40,34 +71,148 @@ def see_rest(page: Page) -> None:
     expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=LOADED_MS)
 
 
+def expect_fits(page: Page) -> None:
+    """Nothing is wider than the window, and every button is in it as a whole."""
+    # What is drawn may be moved about for a moment yet.
+    try:
+        page.wait_for_function(f"({TOO_WIDE}).length === 0", timeout=FITS_MS)
+    except PlaywrightTimeoutError:
+        assert page.evaluate(TOO_WIDE) == []
+
+
 @pytest.mark.parametrize("name", FIRST)
-@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_lesson_is_walked_to_its_end(
-    lesson_server: Server, browser: Browser, name: str, language: Language
+    lesson_server: Server, browser: Browser, name: str, width: int, language: Language
 ):
     lesson = load_lesson(name)
-    locale = {"en": "en-US", "ko": "ko-KR"}[language]
-    with visit(browser, locale=locale, width=SIZES[language]) as reader:
+    # Every reader has the answers yet to ask for.
+    (lesson_server.home / PROGRESS_NAME).unlink(missing_ok=True)
+    with visit(browser, locale=LOCALES[language], width=width) as reader:
         page = reader.page
         page.goto(f"{lesson_server.url}/lessons?lesson={name}")
-        for number in range(1, len(lesson.steps) + 1):
+        for number, step in enumerate(lesson.steps, 1):
             see_step(page, lesson, number, language)
             show = page.get_by_role(
                 "button", name=text("lessons.show_answer", language)
             )
-            if show.count():
+            is_answered = CALLS[step.call].needs != "run"
+            expect(show).to_have_count(int(is_answered))
+            if is_answered:
                 show.click()
                 expect(show).to_have_count(0, timeout=LOADED_MS)
                 see_rest(page)
-            assert page.evaluate(
-                "document.documentElement.scrollWidth <= window.innerWidth"
-            )
-            last = number == len(lesson.steps)
-            key = "lessons.to_summary" if last else "lessons.next"
-            page.get_by_role("button", name=text(key, language), exact=True).click()
+            expect_fits(page)
+            press_next(page, lesson, number, language)
         heading = page.get_by_role("heading", level=1)
         expect(heading).to_have_text(text("lessons.summary", language))
+        see_rest(page)
+        expect_fits(page)
         reader.assert_clean()
+
+
+def press_next(page: Page, lesson: Lesson, number: int, language: Language) -> None:
+    last = number == len(lesson.steps)
+    key = "lessons.to_summary" if last else "lessons.next"
+    page.get_by_role("button", name=text(key, language), exact=True).click()
+
+
+@pytest.fixture
+def training(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """A training of its own process that goes on until somebody stops it."""
+    monkeypatch.setenv("TINYSAE_HOME", str(server.home))
+    run = launch.start(
+        TrainConfig(
+            name=NAME,
+            training_tokens=10**9,
+            d_sae=256,
+            n_batches_in_buffer=4,
+            n_batches_for_norm_estimate=2,
+        )
+    )
+    yield run
+    launch.request_stop(run)
+
+
+def test_a_lesson_goes_along_with_a_training_that_works(
+    server: Server, training: Run, browser: Browser
+):
+    """The figures move by themselves; the SAE that comes of it is asked at the end."""
+    lesson = load_lesson("train")
+    with visit(browser) as reader:
+        page = reader.page
+        page.goto(f"{server.url}/lessons?lesson=train&step=2")
+        see_title(page, lesson, 2)
+        page.get_by_role("button", name=text("lessons.show_answer", "en")).click(
+            timeout=LOADED_MS
+        )
+        page.evaluate("window.isSame = true")
+        first = step_number(page)
+        page.wait_for_function(
+            f"Number({STEP_NUMBER}.replaceAll(',', '')) > {first}", timeout=LOADED_MS
+        )
+        assert page.evaluate("window.isSame")
+
+        # To the training page and back, as a reader who has had enough of it.
+        page.get_by_role("link", name=text("lessons.to_train", "en")).click()
+        button(page, "train.stop").click(timeout=LOADED_MS)
+        expect(button(page, "train.resume")).to_be_visible(timeout=LOADED_MS)
+        back = page.get_by_role("link", name=text("lessons.back", "en", step=2))
+        back.click()
+        see_title(page, lesson, 2)
+        stopped = page.get_by_text(text("lessons.run_stopped", "en"))
+        expect(stopped).to_be_visible(timeout=LOADED_MS)
+        for number in (2, 3, 4):
+            see_title(page, lesson, number)
+            expect(
+                page.get_by_text(lesson.steps[number - 1].question["en"])
+            ).to_be_visible(timeout=LOADED_MS)
+            see_rest(page)
+            press_next(page, lesson, number, "en")
+
+        # It has no features yet: the step says so, and asks it as soon as it has.
+        see_title(page, lesson, 5)
+        page.get_by_role("link", name=text("lessons.to_train", "en")).click()
+        button(page, "train.index_now").click(timeout=LOADED_MS)
+        expect(button(page, "train.stop")).to_be_visible(timeout=LOADED_MS)
+        page.get_by_role("link", name=text("lessons.back", "en", step=5)).click()
+        see_title(page, lesson, 5)
+        own = page.get_by_text(text("lessons.own_asked", "en"))
+        expect(own).to_be_visible(timeout=RUN_MS)
+        see_step(page, lesson, 5, "en")
+        # The other SAE, to compare with, and the reader's own again.
+        choice = page.get_by_role("combobox", name=text("lessons.source", "en"))
+        choice.click()
+        page.get_by_role("option", name=text("features.embedded", "en")).click()
+        take = page.get_by_role(
+            "button", name=text("lessons.take_own", "en", name=NAME)
+        )
+        take.click(timeout=LOADED_MS)
+        expect(own).to_be_visible(timeout=LOADED_MS)
+        assert f"run={training.id}" in page.evaluate("location.search")
+        for number in (5, 6):
+            see_step(page, lesson, number, "en")
+            press_next(page, lesson, number, "en")
+        heading = page.get_by_role("heading", level=1)
+        expect(heading).to_have_text(text("lessons.summary", "en"))
+        see_rest(page)
+        page.get_by_role("button", name=text("lessons.measure", "en")).click()
+        measured = page.get_by_text(re.compile(r"Cases: \d"))
+        expect(measured).to_have_count(len(claims(lesson)), timeout=LOADED_MS)
+        reader.assert_clean()
+
+
+def see_title(page: Page, lesson: Lesson, number: int) -> None:
+    heading = page.get_by_role("heading", level=1)
+    title = lesson.steps[number - 1].title["en"]
+    expect(heading).to_have_text(title, timeout=LOADED_MS)
+
+
+def step_number(page: Page) -> int:
+    """The step that the answer on the page is of."""
+    page.wait_for_function(STEP_NUMBER, timeout=LOADED_MS)
+    return int(page.evaluate(STEP_NUMBER).replace(",", ""))
 
 
 def test_progress_is_kept_and_a_presenter_has_arrow_keys(

@@ -34,7 +34,7 @@ from tinysae.runs.store import (
     write_made_with,
     write_status,
 )
-from tinysae.runs.turns import runs_before, wait_for_turn
+from tinysae.runs.turns import n_ahead, runs_before, wait_for_turn
 
 ROW = step_row()
 
@@ -236,10 +236,12 @@ def test_the_oldest_waiting_run_has_the_turn(run: Run) -> None:
     with working(first, "queued"), working(run, "queued"):
         assert runs_before(run) == [first]
         assert runs_before(first) == []
+        assert (n_ahead(run), n_ahead(first)) == (1, 0)
         turn = wait_for_turn(first)
         assert turn is not None
         write_status(first.path, RunStatus("training"))
         assert runs_before(run) == []
+        assert n_ahead(run) == 1
         waits: list[float] = []
 
         def sleep(seconds: float) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from tinysae.errors import InputError
-from tinysae.lessons import feature_calls, name_calls, name_features, run_calls
+from tinysae.lessons import feature_calls, name_calls, name_features, parts, run_calls
 from tinysae.lessons.cases import CHECKING_SEED, filled, name_cases
 from tinysae.lessons.results import Result, Stage
 
@@ -58,8 +58,17 @@ def _texts(_: Stage, n: int) -> list[dict[str, Any]]:
     return [{"text": filled(case.template, case.name)} for case in told]
 
 
+def _beginnings(stage: Stage, n: int) -> list[dict[str, Any]]:
+    """Stories up to a word by chance: where a name comes next all is decided."""
+    rng = random.Random(CHECKING_SEED)
+    texts = [case["text"].split(" ") for case in _texts(stage, n)]
+    return [
+        {"text": " ".join(words[: rng.randrange(8, len(words))])} for words in texts
+    ]
+
+
 def _neurons(stage: Stage, n: int) -> list[dict[str, Any]]:
-    d_mlp = feature_calls.n_neurons(stage.model)
+    d_mlp = parts.n_neurons(stage.model)
     return [{"number": i} for i in random.Random(0).sample(range(d_mlp), min(n, d_mlp))]
 
 
@@ -68,7 +77,7 @@ def _features(stage: Stage, n: int) -> list[dict[str, Any]]:
 
 
 def _concepts(stage: Stage, n: int) -> list[dict[str, Any]]:
-    return [{"concept": name} for name in feature_calls.common_concepts(stage.model, n)]
+    return [{"concept": name} for name in parts.common_concepts(stage.model, n)]
 
 
 def _seeds(_: Stage, n: int) -> list[dict[str, Any]]:
@@ -97,7 +106,7 @@ CALLS: Final[Mapping[str, Call]] = {
     "neuron": Call(feature_calls.neuron, "sae", _neurons),
     "feature": Call(feature_calls.feature, "sae", _features),
     "concept": Call(feature_calls.concept, "sae", _concepts),
-    "feature_off": Call(feature_calls.feature_off, "sae", _texts),
+    "feature_off": Call(feature_calls.feature_off, "sae", _beginnings),
     "samples": Call(run_calls.samples, "model", _NAMES),
     "curve": Call(run_calls.curve, "run", None),
     "went_well": Call(run_calls.went_well, "sae", _once),

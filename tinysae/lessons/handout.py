@@ -86,7 +86,7 @@ def _view(view: View, language: Language) -> str:
         case Bars():
             labels = view.labels
             if view.named:
-                labels = [text(f"lessons.bar_{label}", language) for label in labels]
+                labels = [_bar(label, language) for label in labels]
             return head + svg.bars(labels, view.values, title=title)
         case Table():
             heads = "".join(
@@ -101,6 +101,10 @@ def _view(view: View, language: Language) -> str:
                 f'{head}<div class="wide"><table><thead><tr>{heads}</tr></thead>'
                 f"<tbody>{rows}</tbody></table></div>"
             )
+
+
+def _bar(name: str, language: Language) -> str:
+    return name if name.startswith("#") else text(f"lessons.bar_{name}", language)
 
 
 def _column(name: str, language: Language) -> str:

@@ -31,7 +31,8 @@ class Strip(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """Labelled values from a common zero; `named`: labels are `lessons.bar_*`."""
+    """Labelled values from a common zero; `named`: labels are `lessons.bar_*`, or a
+    feature, "#12"."""
 
     title: str
     labels: list[str]

@@ -2,10 +2,12 @@
 that is chosen."""
 
 import random
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysae.errors import InputError, MissingError
 from tinysae.lessons.cases import read_name
@@ -16,12 +18,21 @@ from tinysae.texts import visible
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tinysae.model.sources import LoadedModel
     from tinysae.sae.files import SAE
 
 N_SAMPLES: Final = 3
 N_NEW: Final = 32
 N_FEATURES: Final = 10
 N_PROMOTED: Final = 10
+BEYOND: Final = 0.95
+"""Of random directions: what stands out stands out from so many of them."""
+N_COUNTED: Final = 500
+"""Features: the share that stand out is then known to 0.02."""
+N_AT_ONCE: Final = 64
+N_DIRECTIONS: Final = 1_000
+"""So that the share above the bar is known to 0.007."""
+BAR_SEED: Final = 40_031
 N_CONTEXTS: Final = 2
 """Of held-out text: enough to tell an SAE that works from one that does not."""
 EVAL_SEED: Final = 40_030
@@ -60,7 +71,7 @@ def samples(stage: Stage, *, template: str, name: str, other: str) -> Result:
 
 
 def curve(stage: Stage, *, metric: str) -> Result:
-    """How a curve of the reader's run goes, from its first rows to its newest."""
+    """How a curve of the reader's run goes, from its first row to its newest."""
     from tinysae.runs.metrics import read_metrics
 
     if stage.run is None:
@@ -71,17 +82,18 @@ def curve(stage: Stage, *, metric: str) -> Result:
     if not rows:
         raise MissingError("lesson_run_empty")
     values = [float(row.get(metric, 0.0)) for row in rows]
-    few = max(1, len(values) // 10)
-    begin, end = float(np.mean(values[:few])), float(np.mean(values[-few:]))
+    begin, end = values[0], values[-1]
     places = np.linspace(0, len(values) - 1, min(12, len(values))).round().astype(int)
-    status = stage.run.status
+    config = stage.run.config
+    n_tokens = config.total_training_steps * config.train_batch_size_tokens
+    done = min(1.0, rows[-1]["n_tokens"] / max(1, n_tokens))
     return Result(
         {"begin": begin, "end": end, "fell": begin - end},
         {
             "begin": signed(begin),
             "end": signed(end),
             "step": f"{rows[-1]['step']:,}",
-            "share": percent(status.share),
+            "share": percent(done),
             "tokens": f"{rows[-1]['n_tokens']:,}",
         },
         [
@@ -92,6 +104,19 @@ def curve(stage: Stage, *, metric: str) -> Result:
             )
         ],
     )
+
+
+@lru_cache(maxsize=4)
+def _contexts(model: "LoadedModel", size: int) -> NDArray[np.int32]:
+    """Held-out stories [N_CONTEXTS, size], the same for every SAE."""
+    from tinysae.config import TextChoice
+    from tinysae.data.corpus import token_chunks
+    from tinysae.data.texts.storybook import STORYBOOK
+
+    chunks = token_chunks(
+        model, TextChoice(STORYBOOK), size, seed=EVAL_SEED, held_out=True
+    )
+    return np.stack(list(islice(chunks, N_CONTEXTS)))
 
 
 class _Shuffled:
@@ -117,17 +142,10 @@ def went_well(stage: Stage) -> Result:
     the same SAE with its features' directions shuffled."""
     import torch
 
-    from tinysae.config import TextChoice
-    from tinysae.data.corpus import token_chunks
-    from tinysae.data.texts.storybook import STORYBOOK
     from tinysae.sae.evaluate import evaluate
 
     model, sae = stage.model, sae_of(stage)
-    size = min(sae.context_size or 256, model.n_ctx)
-    chunks = token_chunks(
-        model, TextChoice(STORYBOOK), size, seed=EVAL_SEED, held_out=True
-    )
-    batches = [np.stack(list(islice(chunks, N_CONTEXTS)))]
+    batches = [_contexts(model, min(sae.context_size or 256, model.n_ctx))]
     with torch.inference_mode():
         own = evaluate(sae, model, batches, n_ce_batches=len(batches))
         shuffled = evaluate(_Shuffled(sae), model, batches, n_ce_batches=len(batches))
@@ -156,36 +174,71 @@ def went_well(stage: Stage) -> Result:
 
 
 def ten_features(stage: Stage, *, seed: int) -> Result:
-    """Ten random features and the tokens each promotes; how far the first stands above
-    the rest, in standard deviations over the vocabulary. Control: random directions."""
+    """Ten random features and the tokens each promotes; and of `N_COUNTED` features the
+    share that stand out: their first token is further above the rest than with `BEYOND`
+    of random directions. Control: as many other random directions.
+
+    Heights are in standard deviations over the vocabulary.
+    """
     import torch
 
     model, sae = stage.model, sae_of(stage)
     if sae.d_in != model.d_model:
         raise InputError("lesson_no_hook", hook=sae.hook_name)
-    features = random.Random(seed).sample(range(sae.d_sae), min(N_FEATURES, sae.d_sae))
-    W_U = model.W_U.float().cpu()
-
-    def heights(directions: "Tensor") -> "tuple[Tensor, Tensor]":
-        logits = directions @ W_U
-        z = (logits - logits.mean(-1, keepdim=True)) / logits.std(-1, keepdim=True)
-        return z.topk(N_PROMOTED)
-
+    drawn = random.Random(seed).sample(range(sae.d_sae), min(N_COUNTED, sae.d_sae))
+    features = drawn[:N_FEATURES]
+    bar = _bar(model)
+    generator = torch.Generator().manual_seed(seed)
+    others = torch.randn(len(drawn), sae.d_in, generator=generator)
     with torch.inference_mode():
-        top, tokens = heights(sae.W_dec[features])
-        generator = torch.Generator().manual_seed(seed)
-        control, _ = heights(torch.randn(len(features), sae.d_in, generator=generator))
+        heights, tokens = _promoted(model, sae.W_dec[drawn])
+        control, _ = _promoted(model, others)
+    standing, by_chance = float((heights > bar).mean()), float((control > bar).mean())
     rows = [
         [visible(model.token_text(int(token))) for token in column]
-        for column in tokens.T.tolist()
+        for column in tokens[: len(features)].T.tolist()
     ]
-    height, other = float(top[:, 0].mean()), float(control[:, 0].mean())
+    heads = [f"#{feature}" for feature in features]
+    shown = heights[: len(features)]
     return Result(
-        {"height": height, "height_random": other},
+        {"standing": standing, "standing_random": by_chance},
         {
-            "height": f"{height:.1f}",
-            "control": f"{other:.1f}",
-            "features": ", ".join(map(str, features)),
+            "n": str(len(features)),
+            "n_standing": str(int((shown > bar).sum())),
+            "n_counted": str(len(drawn)),
+            "standing": percent(standing),
+            "control": percent(by_chance),
+            "beyond": str(round(100 * BEYOND)),
         },
-        [Table("ten", [f"#{feature}" for feature in features], rows)],
+        [
+            Table("ten", heads, rows),
+            Bars("height", ["chance", *heads], [bar, *shown.tolist()], named=True),
+        ],
     )
+
+
+def _promoted(
+    model: "LoadedModel", directions: "Tensor"
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """How far the token that each direction [n, d_model] promotes most stands above the
+    rest [n], and the `N_PROMOTED` that it promotes most [n, N_PROMOTED]."""
+    heights, tokens = [], []
+    # A vocabulary may be large: not all at once.
+    for part in directions.split(N_AT_ONCE):
+        logits = part @ model.W_U.float().cpu()
+        z = (logits - logits.mean(-1, keepdim=True)) / logits.std(-1, keepdim=True)
+        top = z.topk(N_PROMOTED)
+        heights.append(top.values[:, 0].numpy())
+        tokens.append(top.indices.numpy())
+    return np.concatenate(heights), np.concatenate(tokens)
+
+
+@lru_cache(maxsize=4)
+def _bar(model: "LoadedModel") -> float:
+    """The height that `BEYOND` of random directions stay below."""
+    import torch
+
+    generator = torch.Generator().manual_seed(BAR_SEED)
+    directions = torch.randn(N_DIRECTIONS, model.d_model, generator=generator)
+    with torch.inference_mode():
+        return float(np.quantile(_promoted(model, directions)[0], BEYOND))

@@ -35,6 +35,17 @@ def wait_for_turn(
     return None
 
 
+def n_ahead(run: Run) -> int:
+    """How many runs a waiting `run` waits for: those before it, and the one whose turn
+    it is."""
+    others = (other for other in list_runs() if other.id != run.id)
+    return sum(
+        status.is_working and (status.state != "queued" or other.id < run.id)
+        for other in others
+        for status in (other.status,)
+    )
+
+
 def runs_before(run: Run) -> list[Run]:
     """The runs that wait for the turn and are older than `run`, newest first."""
     return [

@@ -13,25 +13,19 @@ import streamlit as st
 from tinysae.errors import MissingError, TinysaeError
 from tinysae.features.assets import STORYBOOK_SAE
 from tinysae.features.sentences import concept_name
-from tinysae.features.sources import (
-    FeatureSource,
-    embedded_source,
-    feature_source,
-    feature_sources,
-)
-from tinysae.lessons.calls import CALLS
+from tinysae.lessons.calls import CALLS, asked
 from tinysae.lessons.lesson import Input, Lesson, Step, load_lesson
 from tinysae.lessons.playing import answer, own_claim
 from tinysae.lessons.progress import Progress, read_progress, write_progress
 from tinysae.lessons.results import Stage
-from tinysae.runs.store import Run, list_runs
 from tinysae.ui import cache
 from tinysae.ui.i18n import language, t
 from tinysae.ui.lesson_claim import show_claim
+from tinysae.ui.lesson_run import show_offer, show_training
+from tinysae.ui.lesson_stage import choose, choose_source, go, has_own_run, stage_of
 from tinysae.ui.lesson_views import show_views
-from tinysae.ui.page import Page, note, page_link, plain, shown_errors
+from tinysae.ui.page import WAY_BACK, Page, note, page_link, plain, shown_errors
 from tinysae.ui.presenting import PARAMETER, is_presenting, present
-from tinysae.ui.sources import source_label
 
 if TYPE_CHECKING:
     from tinysae.lessons.results import Result
@@ -44,8 +38,6 @@ _PAGE_LINKS: dict[str, Page] = {
     "features": "features",
     "why": "why",
 }
-# How often a step about a run that works looks again, in seconds.
-_LOOK_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +88,12 @@ def show_step(place: Place) -> None:
     st.markdown(plain(step.text[language()]))
     if step.page is not None and not is_presenting():
         page = _PAGE_LINKS[step.page]
-        page_link(page, t(f"lessons.to_{page}"))
+        page_link(
+            page,
+            t(f"lessons.to_{page}"),
+            quiet=False,
+            **_way_there(place, page),
+        )
     try:
         _show_cell(place)
     except TinysaeError as error:
@@ -105,52 +102,8 @@ def show_step(place: Place) -> None:
         show = st.info if isinstance(error, MissingError) else st.error
         show(plain(t("lessons.gone", step=place.number, why=why)))
         if st.query_params.get("run") not in (None, STORYBOOK_SAE):
-            st.button(t("lessons.use_embedded"), on_click=_choose_source, args=(None,))
+            st.button(t("lessons.use_embedded"), on_click=choose, args=(None,))
     show_moves(place)
-
-
-def stage_of(source: FeatureSource, step: Step | None = None) -> Stage:
-    """What a step is asked of; only what it needs is loaded.
-
-    Raises:
-        TinysaeError: something of it cannot be read.
-    """
-    with source.remedy():
-        index = cache.feature_index(source)
-        sae = cache.loaded_sae(source)
-    model = cache.loaded_model(index.info.model)
-    run = None
-    if step is None or CALLS[step.call].needs == "run":
-        run = _run_of(source)
-    return Stage(model, sae, index, source, run)
-
-
-def chosen_source() -> FeatureSource:
-    """The SAE that the address names, else the one that came along.
-
-    Raises:
-        TinysaeError: it is not there any more, or its features are not.
-    """
-    asked = st.query_params.get("run")
-    return feature_source(asked) if asked else embedded_source()
-
-
-def choose_source() -> FeatureSource:
-    """`chosen_source`, with a list to choose another from where there is one."""
-    ready = [source for source in feature_sources() if source.readiness == "ready"]
-    if len(ready) > 1 and not is_presenting():
-        labels = {source.id: source_label(source) for source in ready}
-        asked = st.query_params.get("run") or STORYBOOK_SAE
-        key = "lessons.source"
-        st.session_state[key] = asked if asked in labels else None
-        st.selectbox(
-            t("lessons.source"),
-            list(labels),
-            format_func=labels.__getitem__,
-            key=key,
-            on_change=lambda: _choose_source(st.session_state[key]),
-        )
-    return chosen_source()
 
 
 def show_moves(place: Place) -> None:
@@ -188,7 +141,7 @@ def show_moves(place: Place) -> None:
 def move(place: Place, by: int) -> None:
     """To another step: the address changes, and Back comes back."""
     number = min(max(place.number + by, 1), len(place.lesson.steps) + 1)
-    _go(step=str(number))
+    go(step=str(number))
 
 
 def _turn(place: Place, by: int) -> None:
@@ -213,36 +166,51 @@ def _saved(place: Place) -> dict[str, object]:
     return kept
 
 
-def _go(**changes: str | None) -> None:
-    parameters = st.query_params.to_dict() | changes
-    st.query_params.from_dict({k: v for k, v in parameters.items() if v is not None})
-
-
-def _choose_source(run: str | None) -> None:
-    _go(run=run)
-
-
 def _present() -> None:
-    _go(**{PARAMETER: None if is_presenting() else "1"})
+    go(**{PARAMETER: None if is_presenting() else "1"})
+
+
+def _way_there(place: Place, page: Page) -> dict[str, str]:
+    """What a link to another page carries: the way back, and the training asked of."""
+    way = {WAY_BACK: f"{place.lesson.id}.{place.number}"}
+    run = st.query_params.get("run")
+    return {**way, "run": run} if run and page == "train" else way
 
 
 def _show_cell(place: Place) -> None:
     step = place.step
+    if CALLS[step.call].needs == "run":
+        _show_hint(step)
+        show_training(partial(_show_curve, place))
+        return
     source = choose_source()
+    if has_own_run(place.lesson) and CALLS[step.call].needs == "sae":
+        show_offer(source, _way_there(place, "train"))
     stage = stage_of(source, step)
     values = _choose_values(place)
-    is_live = stage.run is not None and stage.run.status.is_working
-    if is_live:
-        st.fragment(run_every=_LOOK_S)(_show_result)(place, stage, values)
-    else:
-        _show_result(place, stage, values)
-
-
-def _show_result(place: Place, stage: Stage, values: dict[str, Any]) -> None:
-    step = place.step
-    key = f"lessons.{place.lesson.id}.{place.number}"
     with st.spinner(t("lessons.working")):
         result = cache.lesson_result(stage, step.call, values)
+    _show_result(place, result, values)
+    if step.claim is not None and not is_presenting():
+        show_claim(step, stage, key=_key(place))
+
+
+def _show_curve(place: Place, stage: Stage) -> None:
+    """What a step finds in a run as it is now.
+
+    Raises:
+        MissingError: it has no point on its curve yet.
+    """
+    values = place.step.values({})
+    _show_result(place, asked(place.step.call, stage, values), values)
+
+
+def _key(place: Place) -> str:
+    return f"lessons.{place.lesson.id}.{place.number}"
+
+
+def _show_result(place: Place, result: "Result", values: dict[str, Any]) -> None:
+    step, key = place.step, _key(place)
     show_views(result.views, key=key)
     with st.container(border=True):
         st.markdown(
@@ -260,8 +228,6 @@ def _show_result(place: Place, stage: Stage, values: dict[str, Any]) -> None:
                 on_click=_answered,
                 args=(place, values),
             )
-    if step.claim is not None and not is_presenting():
-        show_claim(step, stage, key=key)
 
 
 def _show_answer(step: Step, result: "Result") -> None:
@@ -284,11 +250,16 @@ def _choose_values(place: Place) -> dict[str, Any]:
     """
     step, chosen = place.step, _saved(place)
     if not is_presenting():
-        st.markdown(f"**{t('lessons.try')}.** {plain(step.hint[language()])}")
+        _show_hint(step)
         for each in step.inputs:
-            key = f"lessons.{place.lesson.id}.{place.number}.{each.name}"
+            key = f"{_key(place)}.{each.name}"
             chosen[each.name] = _choose(each, key, chosen[each.name])
     return step.values(chosen)
+
+
+def _show_hint(step: Step) -> None:
+    if not is_presenting():
+        st.markdown(f"**{t('lessons.try')}.** {plain(step.hint[language()])}")
 
 
 def _choose(each: Input, key: str, saved: object) -> object:
@@ -315,12 +286,6 @@ def _choose(each: Input, key: str, saved: object) -> object:
         )
     low, high = float(each.low), float(each.high)
     return st.slider(plain(label), low, high, float(value), _FRACTION, key=key)
-
-
-def _run_of(source: FeatureSource) -> Run | None:
-    """The run that is chosen, else the newest."""
-    runs = list_runs()
-    return next((run for run in runs if run.id == source.id), next(iter(runs), None))
 
 
 def _keep(place: Place) -> None:

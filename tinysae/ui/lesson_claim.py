@@ -4,7 +4,7 @@ import streamlit as st
 
 from tinysae.errors import TinysaeError
 from tinysae.lessons.lesson import Bound, Step
-from tinysae.lessons.playing import N_CASES, Checked, check_claim
+from tinysae.lessons.playing import Checked, check_claim
 from tinysae.lessons.results import Stage
 from tinysae.ui import cache
 from tinysae.ui.i18n import language, t
@@ -16,7 +16,7 @@ def show_claim(step: Step, stage: Stage, *, key: str) -> None:
     """A way to check the step's claim, and what came of it."""
     found = cache.kept_check(stage, step)
     if found is None:
-        label = t("lessons.check", n=N_CASES)
+        label = t("lessons.check")
         if not st.button(label, icon=":material/fact_check:", key=f"{key}.check"):
             return
         found = checked(step, stage)

@@ -9,7 +9,7 @@ from tinysae.lessons.progress import Progress, read_progress
 from tinysae.lessons.results import Stage
 from tinysae.ui import cache
 from tinysae.ui.i18n import language, t
-from tinysae.ui.lesson import Place, choose_source, show_moves, stage_of
+from tinysae.ui.lesson import Place, show_moves
 from tinysae.ui.lesson_claim import (
     checked,
     checked_sentence,
@@ -18,6 +18,7 @@ from tinysae.ui.lesson_claim import (
     show_refused,
     verdict,
 )
+from tinysae.ui.lesson_stage import choose_source, stage_of
 from tinysae.ui.page import note, plain, shown_errors
 from tinysae.ui.sources import source_label
 

@@ -45,7 +45,10 @@ def bar_labels(view: Bars) -> list[str]:
     """What stands beside the bars, in the reader's language."""
     if not view.named:
         return view.labels
-    return [t(f"lessons.bar_{label}") for label in view.labels]
+    return [
+        label if label.startswith("#") else t(f"lessons.bar_{label}")
+        for label in view.labels
+    ]
 
 
 def column(name: str) -> str:
@@ -55,7 +58,9 @@ def column(name: str) -> str:
 
 def _show_strip(view: Strip, title: str, key: str) -> None:
     if not view.high:
-        st.markdown(f"> {plain(''.join(view.texts))}…")
+        # A quotation would be too pale to read.
+        with st.container(border=True):
+            st.markdown(plain("".join(view.texts)) + "…")
         return
     label = t("lessons.value")
     tokens = [

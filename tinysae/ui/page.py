@@ -16,11 +16,13 @@ from typing import Any, Literal
 import streamlit as st
 
 from tinysae.errors import TinysaeError
+from tinysae.runs.store import RUN_ID
 from tinysae.ui import cache
 from tinysae.ui.i18n import language, language_picker, link_parameters, t
 
 __all__ = [
     "PAGES",
+    "WAY_BACK",
     "Page",
     "empty_state",
     "language",
@@ -45,6 +47,10 @@ PAGES: dict[Page, tuple[str, str]] = {
     "why": ("pages/why.py", ":material/help:"),
     "lessons": ("pages/lessons.py", ":material/school:"),
 }
+
+# The parameter of a link from a lesson's step to another page: "train.2".
+WAY_BACK = "from"
+_STEP = re.compile(r"([a-z0-9][a-z0-9_-]{0,39})\.([0-9]{1,3})")
 
 _CSS = """
 <style>
@@ -88,6 +94,30 @@ def page_setup(page: Page) -> None:
             page_link(name, t(f"common.nav_{name}"), icon=icon, quiet=True)
         language_picker()
     cache.start_warm_up()
+    if page != "lessons":
+        _show_way_back()
+
+
+def _show_way_back() -> None:
+    """For who came here from a lesson's step: the way back to it."""
+    found = _STEP.fullmatch(st.query_params.get(WAY_BACK, ""))
+    if found is None:
+        return
+    lesson, step = found.groups()
+    # What was begun on this page is what the lesson goes on with.
+    run = st.query_params.get("run")
+    asked = {"run": run} if run and RUN_ID.fullmatch(run) else {}
+    # A title has room above it; a link would begin under Streamlit's header.
+    st.space("small")
+    page_link(
+        "lessons",
+        t("lessons.back", step=step),
+        icon=":material/arrow_back:",
+        quiet=False,
+        lesson=lesson,
+        step=step,
+        **asked,
+    )
 
 
 def _script() -> str:

@@ -10,7 +10,7 @@ from tinysae.config import reads
 from tinysae.runs import launch, trash
 from tinysae.runs.advice import advice
 from tinysae.runs.store import Run, RunStatus
-from tinysae.runs.turns import runs_before
+from tinysae.runs.turns import n_ahead
 from tinysae.sae.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
 from tinysae.ui.i18n import recorded, t
 from tinysae.ui.page import plain
@@ -40,12 +40,16 @@ _UNDO = "train_deleted"
 def show_progress(run: Run, status: RunStatus) -> None:
     """How far a working run is, and the button that stops it."""
     left, right = st.columns([5, 1], vertical_alignment="center")
-    n_before = len(runs_before(run)) + 1 if status.state == "queued" else 0
-    left.progress(status.share, progress_text(status, n_before))
+    left.progress(status.share, progress_line(run, status))
     if launch.stop_requested(run.path):
         left.caption(t("train.stopping"))
     elif right.button(t("train.stop"), help=t("train.stop_help"), key="train_stop"):
         launch.request_stop(run)
+
+
+def progress_line(run: Run, status: RunStatus) -> str:
+    """What a working run does; of one that waits, what for."""
+    return progress_text(status, n_ahead(run) if status.state == "queued" else 0)
 
 
 def show_engine(run: Run, own: Curves) -> None:
@@ -79,7 +83,7 @@ def show_advice(run: Run, own: Curves) -> None:
 def show_outcome(run: Run, status: RunStatus) -> None:
     """How a run that is over ended, and what can be done with it now."""
     if status.state == "failed":
-        _show_failure(status)
+        show_failure(status)
     elif status.state == "interrupted":
         st.warning(t(f"train.interrupted_{status.reason or 'killed'}"))
     elif status.state == "stopped" and not run.features_dir.is_dir():
@@ -147,7 +151,7 @@ def _restore(run: Run) -> None:
     st.rerun()
 
 
-def _show_failure(status: RunStatus) -> None:
+def show_failure(status: RunStatus) -> None:
     """Why a run failed, as its worker said it."""
     said = t("error.worker_failed")
     st.error(plain(recorded(status.error, status.error_values, said)))

@@ -1,0 +1,91 @@
+"""A lesson's steps about the reader's own training: what they say of every state."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.app.test_features import literal
+from tests.builders import working
+from tests.conftest import OpenPage
+from tinysae.config import TrainConfig
+from tinysae.runs.store import Run, RunStatus, State, create_run, write_status
+from tinysae.ui import cache
+from tinysae.words import LANGUAGES, Language, text
+
+LESSONS, TRAIN = "pages/lessons.py", "pages/train.py"
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No curve asks the model anything."""
+    monkeypatch.setattr(cache, "start_warm_up", lambda: None)
+    monkeypatch.setattr(cache, "speed", lambda *_: None)
+    monkeypatch.setattr(
+        cache, "loaded_model", lambda source: SimpleNamespace(source=source)
+    )
+
+
+@pytest.fixture
+def run(open_page: OpenPage) -> Run:
+    assert open_page
+    return create_run(TrainConfig(name="<b>mine</b>"))
+
+
+def said(page: AppTest) -> str:
+    shown = [*page.markdown, *page.info, *page.warning, *page.error]
+    return literal("\n".join(str(element.value) for element in shown))
+
+
+def links(page: AppTest) -> Iterator[tuple[str, str]]:
+    for link in page.get("page_link"):
+        yield literal(link.proto.label), link.proto.query_string
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_a_training_the_step_says_where_to_start_one(
+    open_page: OpenPage, language: Language
+):
+    page = open_page(LESSONS, language=language, lesson="train", step="2")
+    assert text("error.lesson_needs_run", language) in said(page)
+    (way,) = [query for label, query in links(page) if "from=train.2" in query]
+    assert way
+
+
+@pytest.mark.parametrize("state", ["stopped", "interrupted", "failed"])
+def test_how_a_training_ended_is_said(open_page: OpenPage, run: Run, state: State):
+    error = "error.worker_failed" if state == "failed" else None
+    write_status(run.path, RunStatus(state, error=error))
+    page = open_page(LESSONS, lesson="train", step="2")
+    assert not page.exception
+    assert text(f"lessons.run_{state}", "en") in said(page)
+    assert text("lessons.run_no_curve", "en") in said(page)
+
+
+def test_a_training_that_waits_has_no_curve_yet(open_page: OpenPage, run: Run):
+    with working(run, "queued"):
+        page = open_page(LESSONS, lesson="train", step="2")
+        assert text("error.lesson_run_empty", "en") in said(page)
+        assert not page.error
+
+
+def test_a_deleted_training_is_said_with_a_way_on(open_page: OpenPage):
+    gone = "20260101-000000-abcdef"
+    page = open_page(LESSONS, lesson="train", step="2", run=gone)
+    assert gone in said(page)
+    assert text("lessons.use_embedded", "en") in [each.label for each in page.button]
+
+
+def test_the_training_page_leads_back_to_the_step(open_page: OpenPage, run: Run):
+    page = open_page(TRAIN, run=run.id, **{"from": "train.2"})
+    back = dict(links(page))[f":primary[{text('lessons.back', 'en', step=2)}]"]
+    assert "lesson=train" in back
+    assert "step=2" in back
+    assert f"run={run.id}" in back
+
+
+@pytest.mark.parametrize("way", ["train", "../x.2", "train.", "TRAIN.2", "train.2222"])
+def test_a_forged_way_back_is_no_link(open_page: OpenPage, way: str):
+    page = open_page(TRAIN, **{"from": way})
+    assert not any("lesson=" in query for _, query in links(page))
