@@ -36,7 +36,7 @@ from tinysae.runs.live import (
     remove_live_indexes,
 )
 from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics, read_metrics
-from tinysae.runs.reporter import STATUS_EVERY_S, Reporter, Stopped
+from tinysae.runs.reporter import STATUS_EVERY_S, Bytes, Reporter, Stopped
 from tinysae.runs.store import (
     EVAL_NAME,
     Run,
@@ -175,6 +175,7 @@ def has_newest_sae(run: Run) -> bool:
 
 def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     """Trains to the end or to a stop; the SAE is saved either way."""
+    from tinysae.data.texts import open_text
     from tinysae.sae.engine import DENSE, DENSE_STEP, EngineChoice
     from tinysae.sae.train import SAETraining
 
@@ -182,6 +183,8 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     engine = EngineChoice.from_json(run.made_with())
     d_in = model.hook_widths.get(config.hook_name, model.d_model)
     check_memory(config, d_in, model.n_parameters)
+    if not config.streaming:
+        open_text(config.text).bring(Bytes(reporter, "downloading"))
     with quits_when_asked(run):
         training = SAETraining(config, model, engine)
         tracker = start_tracker(run, training.runner_config)

@@ -55,7 +55,8 @@ def preview(model: "LoadedModel", choice: TextChoice, context_size: int) -> Prev
     Raises:
         TinysaeError: it cannot be read, or has tokens that the model does not have.
     """
-    text = open_text(choice)
+    # For its first rows nobody waits until a whole dataset is here.
+    text = open_text(choice._replace(streaming=True))
     rows: list[Document] = []
     length, is_whole = 0, True
     for row in text.rows():
