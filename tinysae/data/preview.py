@@ -105,4 +105,5 @@ def _lengths(context: NDArray[np.int32], bos_id: int) -> list[int]:
 
 def _shown(model: "LoadedModel", row: Document) -> str:
     text = row if isinstance(row, str) else model.decode(row[:SHOWN_CHARACTERS])
-    return " ".join(text[: 2 * SHOWN_CHARACTERS].split())[:SHOWN_CHARACTERS]
+    said = " ".join(text[: 2 * SHOWN_CHARACTERS].split())
+    return said if len(said) <= SHOWN_CHARACTERS else f"{said[:SHOWN_CHARACTERS]}…"
