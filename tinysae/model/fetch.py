@@ -37,7 +37,7 @@ from tinysae.model.hub import (
 )
 from tinysae.model.hub_errors import hub_errors
 from tinysae.runs.files import staged_folder
-from tinysae.runs.launch import stop_requested
+from tinysae.runs.launch import quits_when_asked, stop_requested
 
 logger = logging.getLogger(__name__)
 
@@ -142,16 +142,23 @@ class Reporter:
     """Writes down how far it is, a few times a second, and notices a stop."""
 
     folder: Path
-    total: int
+    total: int = 0
     done: int = 0
     _said_at: float = field(default_factory=time.monotonic)
     _said: int = 0
     _speed: float | None = None
 
-    def begin(self) -> None:
-        """Says where this attempt starts."""
-        self._said = self.done
-        write_download(self.folder, Download("working", self.done, self.total))
+    def begin(self, total: int) -> None:
+        """Says what there is to download."""
+        self.total = total
+        write_download(self.folder, Download("working", 0, total))
+
+    def stopped(self) -> None:
+        """Says how far it came before somebody stopped it."""
+        # Nothing yet, perhaps, of what an earlier attempt knows of.
+        before = written_download(self.folder)
+        done, total = max(self.done, before.done), self.total or before.total
+        write_download(self.folder, Download("stopped", done, total))
 
     def add(self, n_bytes: int) -> None:
         """So many more bytes arrived (or were given up).
@@ -179,34 +186,45 @@ def fetch(source: str) -> None:
 
     Raises:
         TinysaeError: with what went wrong and what to do.
-        Stopped: somebody asked for it.
     """
+    name, folder = checked_hub_name(source), download_dir(source)
+    reporter = Reporter(folder)
+    with hub_errors(source):
+        try:
+            # A server that says nothing meanwhile is not waited for.
+            with quits_when_asked(folder, reporter.stopped):
+                found = plan(name, source)
+                snapshot = _download(name, found, reporter)
+        except Stopped:
+            reporter.stopped()
+            return
+        total = sum(found.sizes.values())
+        if found.pin is not None:
+            _convert(snapshot, name.repo_id, found.pin, folder, total)
+    write_download(folder, Download("done", total, total))
+
+
+def _download(name: HubName, found: Plan, reporter: Reporter) -> Path:
+    """Brings what was planned into the hub's cache; the folder that has it there."""
     from huggingface_hub import hf_hub_url, snapshot_download
 
-    name, folder = checked_hub_name(source), download_dir(source)
-    with hub_errors(source):
-        found = plan(name, source)
-        repo = repo_dir(name.repo_id)
-        total = sum(found.sizes.values())
-        check_space(repo, total * (2 if found.pin else 1))
-        reporter = Reporter(folder, total)
-        reporter.begin()
-        # Small ones first: whether they can be had says whether the rest can.
-        for file in sorted(found.large, key=lambda file: found.sizes[file]):
-            blob = repo / "blobs" / found.large[file]
-            if blob.exists():
-                reporter.add(found.sizes[file])
-                continue
-            url = hf_hub_url(name.repo_id, file, revision=found.commit)
-            size, sha256 = found.sizes[file], found.large[file]
-            fetch_blob(url, blob, size, sha256, reporter)
-        revision = found.pin.revision if found.pin else name.revision
-        snapshot = snapshot_download(
-            name.repo_id, revision=revision, allow_patterns=sorted(found.sizes)
-        )
-        if found.pin is not None:
-            _convert(Path(snapshot), name.repo_id, found.pin, folder, total)
-    write_download(folder, Download("done", total, total))
+    repo, total = repo_dir(name.repo_id), sum(found.sizes.values())
+    check_space(repo, total * (2 if found.pin else 1))
+    reporter.begin(total)
+    # Small ones first: whether they can be had says whether the rest can.
+    for file in sorted(found.large, key=lambda file: found.sizes[file]):
+        size, sha256 = found.sizes[file], found.large[file]
+        blob = repo / "blobs" / sha256
+        if blob.exists():
+            reporter.add(size)
+            continue
+        url = hf_hub_url(name.repo_id, file, revision=found.commit)
+        fetch_blob(url, blob, size, sha256, reporter)
+    revision = found.pin.revision if found.pin else name.revision
+    wanted = sorted(found.sizes)
+    return Path(
+        snapshot_download(name.repo_id, revision=revision, allow_patterns=wanted)
+    )
 
 
 def _convert(snapshot: Path, repo_id: str, pin: Pin, folder: Path, total: int) -> None:
@@ -224,10 +242,6 @@ def main(source: str) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         fetch(source)
-        return 0
-    except Stopped:
-        last = written_download(folder)
-        write_download(folder, Download("stopped", last.done, last.total))
         return 0
     except TinysaeError as error:
         logger.exception("the download failed")
