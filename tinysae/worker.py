@@ -182,9 +182,9 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     engine = EngineChoice.from_json(run.made_with())
     d_in = model.hook_widths.get(config.hook_name, model.d_model)
     check_memory(config, d_in, model.n_parameters)
-    if not config.streaming:
-        open_text(config.text).bring(Bytes(reporter, "downloading"))
     with quits_when_asked(run):
+        if not config.streaming:
+            open_text(config.text).bring(Bytes(reporter, "downloading"))
         training = SAETraining(config, model, engine)
         tracker = start_tracker(run, training.runner_config)
         training.tracker = tracker

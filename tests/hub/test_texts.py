@@ -7,17 +7,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.hub.conftest import Child
+from tests.hub.conftest import CHILD_S, Child
 from tests.hub.repos import END_ID, TUTORIAL_DATASET, tutorial_model
 from tests.hub.server import Hub
-from tinysae.config import TextChoice
+from tests.unit.test_worker import wait_for
+from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.texts import hub as hub_texts
 from tinysae.errors import NetworkError
+from tinysae.model.hub import repo_dir
 from tinysae.model.sources import load_model
+from tinysae.runs import launch
+from tinysae.runs.store import is_locked
 
 READ = """
 import json, sys
-from tinysae.config import TextChoice
+from tests.unit.test_worker import wait_for
+from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.texts import open_text
 from tinysae.errors import TinysaeError
 def read(path, **how):
@@ -118,9 +123,13 @@ known = socket.getaddrinfo
 def resolved(host, *arguments, **named):
     return known(host.removeprefix("datasets-server."), *arguments, **named)
 socket.getaddrinfo = resolved
-from tinysae.config import TextChoice
+from tests.unit.test_worker import wait_for
+from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.preview import preview
+from tinysae.model.hub import repo_dir
 from tinysae.model.sources import load_model
+from tinysae.runs import launch
+from tinysae.runs.store import is_locked
 model = load_model(sys.argv[1])
 found = preview(model, TextChoice("ada/text", streaming=False), 32)
 print(json.dumps([found.rows[0], found.n_tokens, found.is_counted]))
@@ -252,6 +261,33 @@ print(json.dumps([
     n_tokens = told.pop(2)
     assert told == ["done", "None", True, True, TUTORIAL_DATASET, True]
     assert n_tokens > 0
+
+
+def test_a_run_downloads_its_dataset_first_and_can_be_stopped_meanwhile(
+    hub: Hub,
+    sees_hub: None,  # noqa: ARG001
+    tiny_home: Path,
+    tiny_model_dir: Path,
+) -> None:
+    assert tiny_home.is_dir()
+    parquet(hub, "ada/text", n_rows=6000)
+    # The server says nothing in the middle, and is not waited for.
+    fault = hub.fault("/cdn/dataset/ada/text", pause_after=1_000_000)
+    run = launch.start(
+        TrainConfig(
+            model_name=str(tiny_model_dir),
+            dataset_path="ada/text",
+            streaming=False,
+        )
+    )
+    assert fault.reached.wait(CHILD_S)
+    wait_for(lambda: run.status.state == "downloading", "the download")
+    launch.request_stop(run)
+    wait_for(lambda: not is_locked(run.path), "the stop")
+    fault.go_on.set()
+    assert run.status.state == "stopped", run.log_path.read_text()
+    part = repo_dir("ada/text", "dataset") / "blobs"
+    assert any(file.stat().st_size for file in part.glob("*.incomplete"))
 
 
 class Unsteady:
