@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -119,7 +119,7 @@ def stop_requested(path: Path) -> bool:
 
 
 @contextmanager
-def quits_when_asked(path: Path, last_words: Callable[[], object]) -> Iterator[None]:
+def quits_when_asked(path: Path, last_words: Callable[[], object]) -> Generator[None]:
     """Ends this process, after `last_words`, when somebody asks what works in `path` to
     stop: while something goes on inside that nothing can interrupt, and that nothing is
     lost by."""

@@ -24,12 +24,15 @@ def download(addresses: Iterable[str], progress: Progress) -> None:
         Exception: what huggingface_hub says of a network or a repository.
     """
     from huggingface_hub import HfApi, HfFileSystem, hf_hub_url
+    from huggingface_hub.hf_api import RepoFile
+    from huggingface_hub.hf_file_system import HfFileSystemResolvedRepositoryPath
 
     system = HfFileSystem()
     repositories = defaultdict[tuple[str, str], list[str]](list)
     for address in addresses:
         if address.startswith(f"{SCHEME}datasets/"):
             place = system.resolve_path(address)
+            assert isinstance(place, HfFileSystemResolvedRepositoryPath)
             repositories[place.repo_id, place.revision].append(place.path_in_repo)
     large = [
         (repo_id, revision, file.path, file.size, file.lfs.sha256)
@@ -37,7 +40,7 @@ def download(addresses: Iterable[str], progress: Progress) -> None:
         for file in HfApi().get_paths_info(
             repo_id, paths, revision=revision, repo_type="dataset"
         )
-        if file.lfs is not None
+        if isinstance(file, RepoFile) and file.lfs is not None
     ]
     done, total = 0, sum(size for *_, size, _ in large)
     for repo_id, revision, path, size, sha256 in large:
