@@ -28,22 +28,31 @@ def main() -> None:
     source = None
     with shown_errors():
         source = features.choose_source()
-        if source.is_open:
-            with source.remedy():
-                show_source(source)
-        elif source.is_saved:
-            saved.show_indexing(source)
-        elif source.readiness == "working":
-            live.show_waiting(source)
-        else:
-            features.show_why_not(source)
+    # Beside the choice it belongs to; not above the one feature that is looked at.
+    if "feature" not in st.query_params:
+        open_sae.show_opener()
+    with shown_errors():
+        if source is not None:
+            show_source(source)
     if source is not None and source.is_saved:
         with shown_errors():
             share.show_share(saved_sae(source.id))
-    open_sae.show_opener()
 
 
 def show_source(source: FeatureSource) -> None:
+    """Its features, else why there are none yet."""
+    if source.is_open:
+        with source.remedy():
+            show_index(source)
+    elif source.is_saved:
+        saved.show_indexing(source)
+    elif source.readiness == "working":
+        live.show_waiting(source)
+    else:
+        features.show_why_not(source)
+
+
+def show_index(source: FeatureSource) -> None:
     live.show_bar(source)
     explored = Explored.open(source)
     feature = None

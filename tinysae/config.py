@@ -207,13 +207,15 @@ class TrainConfig:
         "data",
         (
             "Stream (streaming)",
-            "Reads a hub dataset over the network while training. Off: it is "
-            "downloaded whole first, and read from this disk.",
+            "Reads a hub dataset over the network while training. Off: the run "
+            "downloads it whole first, which can be stopped and gone on with, and "
+            "reads it from this disk.",
         ),
         (
             "스트리밍 (streaming)",
-            "허브 데이터셋을 학습하면서 네트워크로 조금씩 읽어요. 끄면 먼저 전부 "
-            "내려받아 이 디스크에서 읽어요.",
+            "허브 데이터셋을 학습하면서 네트워크로 조금씩 읽어요. 끄면 학습을 "
+            "시작할 때 먼저 전부 내려받아 이 디스크에서 읽어요. 멈췄다가 이어서 "
+            "받을 수 있어요.",
         ),
     )
     context_size: int = _setting(

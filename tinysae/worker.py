@@ -8,7 +8,6 @@ be closed, the server restarted, and nothing here notices.
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -20,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from tinysae.config import TrainConfig
 from tinysae.errors import InputError, NetworkError, TinysaeError
 from tinysae.provenance import DATA_FINGERPRINT, provenance
+from tinysae.runs import launch
 from tinysae.runs.checkpoints import (
     SAE_NAME,
     checkpoints,
     new_checkpoint,
 )
 from tinysae.runs.files import staged_folder, write_json
-from tinysae.runs.launch import stop_requested
 from tinysae.runs.live import (
     LiveIndex,
     answer_request,
@@ -36,7 +35,7 @@ from tinysae.runs.live import (
     remove_live_indexes,
 )
 from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics, read_metrics
-from tinysae.runs.reporter import STATUS_EVERY_S, Reporter, Stopped
+from tinysae.runs.reporter import Bytes, Reporter, Stopped
 from tinysae.runs.store import (
     EVAL_NAME,
     Run,
@@ -175,6 +174,7 @@ def has_newest_sae(run: Run) -> bool:
 
 def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     """Trains to the end or to a stop; the SAE is saved either way."""
+    from tinysae.data.texts import open_text
     from tinysae.sae.engine import DENSE, DENSE_STEP, EngineChoice
     from tinysae.sae.train import SAETraining
 
@@ -183,6 +183,8 @@ def _trained(run: Run, model: "LoadedModel", reporter: "Reporter") -> bool:
     d_in = model.hook_widths.get(config.hook_name, model.d_model)
     check_memory(config, d_in, model.n_parameters)
     with quits_when_asked(run):
+        if not config.streaming:
+            open_text(config.text).bring(Bytes(reporter, "downloading"))
         training = SAETraining(config, model, engine)
         tracker = start_tracker(run, training.runner_config)
         training.tracker = tracker
@@ -359,7 +361,7 @@ class _Live:
         keep_moment(self._run.history_dir, stage.step, index)
 
     def _go_on(self, _done: int, _total: int) -> None:
-        if stop_requested(self._run.path):
+        if launch.stop_requested(self._run.path):
             raise Stopped
 
 
@@ -559,22 +561,12 @@ def quits_when_asked(run: Run) -> Iterator[None]:
 
     A run that was killed first gets the SAE of its checkpoint.
     """
-    is_over = threading.Event()
-    may_quit = has_newest_sae(run)
-
-    def watch() -> None:
-        while not is_over.wait(STATUS_EVERY_S):
-            if may_quit and stop_requested(run.path):
-                write_status(run.path, RunStatus("stopped"))
-                os._exit(0)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
+    if not has_newest_sae(run):
         yield
-    finally:
-        is_over.set()
-        watcher.join()
+        return
+    stopped = RunStatus("stopped")
+    with launch.quits_when_asked(run.path, lambda: write_status(run.path, stopped)):
+        yield
 
 
 @contextmanager

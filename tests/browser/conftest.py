@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +85,7 @@ def start_server(
     port: int | None = None,
     script: str = "app.py",
     root: Path = ROOT,
+    environment: Mapping[str, str] = os.environ,
 ) -> Server:
     """Start a server on `home` and wait until it answers.
 
@@ -94,6 +95,7 @@ def start_server(
         port: by default a free one.
         script: what to run, from `root`.
         root: the folder to start it in; by default this checkout.
+        environment: what else it finds there; by default what the tests find.
 
     Raises:
         RuntimeError: it ended, or did not answer in time; with what it printed.
@@ -106,7 +108,7 @@ def start_server(
                 *("--server.port", str(port), "--server.headless", "true"),
             ],
             cwd=root,
-            env={**os.environ, "TINYSAE_HOME": str(home)},
+            env={**environment, "TINYSAE_HOME": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -107,6 +107,8 @@ class Hub:
             is, so that it follows there without its token.
         private: ids that need `TOKEN` (401 without).
         gated: ids whose files need terms accepted (403).
+        infos: what the dataset viewer says of a dataset, by its id: `{subset: info}`.
+            Clients look for it at `datasets-server.` before the hub's own name.
         asked: every request so far.
     """
 
@@ -115,6 +117,7 @@ class Hub:
         self.url = self.cdn = ""
         self.private: set[str] = set()
         self.gated: set[str] = set()
+        self.infos: dict[str, dict[str, Any]] = {}
         self.asked: list[Asked] = []
         self._faults: list[Fault] = []
         self._files: dict[tuple[Path, int, int], File] = {}
@@ -271,6 +274,8 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/api/whoami-v2":
             self._writer()
             self._json({"type": "user", "name": USER, "orgs": [], "auth": {}})
+        elif path == "/info":
+            self._viewer(parse_qs(urlsplit(self.path).query)["dataset"][0])
         elif path == "/api/validate-yaml":
             self._json({"errors": [], "warnings": []})
         elif path == "/api/repos/create":
@@ -290,6 +295,16 @@ class Handler(BaseHTTPRequestHandler):
             self._resolve(PREFIX[found[1] or ""], *found.group(2, 3, 4))
         else:
             raise Refused(404, "RepoNotFound", "no such page")
+
+    def _viewer(self, repo_id: str) -> None:
+        self._repo("dataset", repo_id)
+        if repo_id not in self.hub.infos:
+            raise Refused(404, message="no such information")
+        whole = {"partial": False, "pending": [], "failed": []}
+        text = json.dumps({**whole, "dataset_info": self.hub.infos[repo_id]}).encode()
+        commit = self.hub.commit(repo_id, "dataset")
+        headers = {"Content-Type": "application/json", "X-Revision": commit}
+        self._send(200, text, headers)
 
     def _writer(self) -> None:
         if self.token != TOKEN:

@@ -13,7 +13,7 @@ import torch
 from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
 from tests.hub.server import TOKEN, Hub
 from tinysae.errors import InputError, MissingError
-from tinysae.model.catalogue import Pin, write_pin
+from tinysae.model.catalogue import Pin, pin_from, write_pin
 from tinysae.model.downloads import (
     Download,
     download_state,
@@ -162,11 +162,14 @@ def test_only_a_pinned_pickle_is_read(hub: Hub, tutorial_dir: Path) -> None:
     folder = hub.folder(TUTORIAL_MODEL)
     shutil.copytree(tutorial_dir, folder, dirs_exist_ok=True)
     source = "tiny-stories-1L-21M"
-    assert refusal(source) == "error.hub_only_pickles"
+    assert refusal(source) == "error.hub_pickle_unpinned"
     assert not asked_for(hub, "pytorch_model.bin")
 
     pickle = (folder / "pytorch_model.bin").read_bytes()
     commit = hub.commit(TUTORIAL_MODEL)
+    # What a page's button would trust is what is there now.
+    offered = pin_from(download_state(source).error_values)
+    assert offered == Pin(commit, hashlib.sha256(pickle).hexdigest())
     write_pin(TUTORIAL_MODEL, Pin(commit, "0" * 64))
     assert refusal(source) == "error.pickle_refused"
     assert not is_at_hand(source)

@@ -7,16 +7,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.hub.conftest import Child
+from tests.hub.conftest import CHILD_S, Child
 from tests.hub.repos import END_ID, TUTORIAL_DATASET, tutorial_model
 from tests.hub.server import Hub
-from tinysae.config import TextChoice
+from tests.unit.test_worker import wait_for
+from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.texts import hub as hub_texts
 from tinysae.errors import NetworkError
+from tinysae.model.hub import repo_dir
+from tinysae.model.sources import load_model
+from tinysae.runs import launch
+from tinysae.runs.store import is_locked
 
 READ = """
 import json, sys
-from tinysae.config import TextChoice
+from tests.unit.test_worker import wait_for
+from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.texts import open_text
 from tinysae.errors import TinysaeError
 def read(path, **how):
@@ -55,7 +61,94 @@ def test_a_dataset_is_downloaded_and_then_read_offline(hub: Hub, child: Child) -
     assert child(code) == rows
     n_asked = len(hub.asked)
     assert child(code, HF_HUB_OFFLINE="1") == rows
+    # A look at it streams, which reads what was prepared.
+    code = READ + 'print(json.dumps(read("ada/text")))'
+    assert child(code, HF_HUB_OFFLINE="1") == rows
     assert len(hub.asked) == n_asked
+
+
+def test_a_download_tells_how_far_it_is_and_goes_on_after_a_stop(
+    hub: Hub, child: Child
+) -> None:
+    rows = parquet(hub, "ada/text", n_rows=6000)
+    code = (
+        READ
+        + """
+class Enough(Exception): pass
+heard = []
+def progress(done, total):
+    heard.append((done, total))
+    if sys.argv[1] == "stop" and 0 < done < total:
+        raise Enough
+text = open_text(TextChoice("ada/text", streaming=False))
+try:
+    text.bring(progress)
+except Enough:
+    pass
+is_whole = bool(heard) and heard[-1][0] == heard[-1][1]
+rows = read("ada/text", streaming=False) if is_whole or not heard else []
+print(json.dumps([heard, rows]))
+"""
+    )
+    heard, _ = child(code, "stop")
+    begun, size = heard[-1]
+    assert 0 < begun < size
+    heard, found = child(code, "go on")
+    # What had arrived is counted first, and asked for no more.
+    assert heard[0] == [begun, size]
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    assert heard[-1] == [size, size]
+    assert found == rows
+    asked = [a for a in hub.asked if "/cdn/dataset/ada/text" in a.path]
+    assert [a.range for a in asked if a.method == "GET"][:2] == [
+        None,
+        f"bytes={begun}-",
+    ]
+    # It is here: nothing is brought any more.
+    assert child(code, "again") == [[], rows]
+
+
+def test_a_look_at_a_dataset_downloads_nothing_whole(
+    hub: Hub, child: Child, tiny_model_dir: Path
+) -> None:
+    rows = parquet(hub, "ada/text")
+    # The library asks the dataset viewer, at another name of the hub's, how many rows
+    # there are: that is what makes the estimate.
+    info = {"splits": {"train": {"name": "train", "num_examples": len(rows)}}}
+    hub.infos["ada/text"] = {"default": info}
+    found = child(
+        """
+import json, socket, sys
+known = socket.getaddrinfo
+def resolved(host, *arguments, **named):
+    return known(host.removeprefix("datasets-server."), *arguments, **named)
+socket.getaddrinfo = resolved
+from tests.unit.test_worker import wait_for
+from tinysae.config import TextChoice, TrainConfig
+from tinysae.data.preview import preview
+from tinysae.model.hub import repo_dir
+from tinysae.model.sources import load_model
+from tinysae.runs import launch
+from tinysae.runs.store import is_locked
+model = load_model(sys.argv[1])
+found = preview(model, TextChoice("ada/text", streaming=False), 32)
+print(json.dumps([found.rows[0], found.n_tokens, found.is_counted]))
+""",
+        tiny_model_dir,
+        HF_ENDPOINT=hub.cdn,
+    )
+    first, n_tokens, is_counted = found
+    assert rows[0].startswith(first.removesuffix("…"))
+    assert not is_counted
+    assert any(asked.path.startswith("/info?") for asked in hub.asked)
+    # Every row has about as many tokens: the beginning's mean is the whole's.
+    assert n_tokens == pytest.approx(_n_tokens(tiny_model_dir, rows), rel=0.05)
+    assert not any("train-00001" in a.path for a in hub.asked if "/cdn/" in a.path)
+
+
+def _n_tokens(folder: Path, rows: list[str]) -> int:
+    model = load_model(str(folder))
+    return sum(map(len, model.encode_many(rows)))
 
 
 def test_what_cannot_be_read_is_a_sentence_and_nothing_is_run(
@@ -108,8 +201,12 @@ print(json.dumps(told))
 
 def test_a_hub_that_is_away_is_a_sentence(hub: Hub, child: Child) -> None:
     assert hub.url
+    parquet(hub, "ada/text")
     code = READ + 'print(json.dumps(read("ada/text")))'
     assert child(code, HF_HUB_OFFLINE="1") == "text_network"
+    # Connections that are closed without an answer.
+    hub.fault("ada/text", drop=True, times=1000)
+    assert child(code) == "text_network"
 
 
 def test_the_tutorial_trains_on_its_own_tokens(
@@ -164,6 +261,33 @@ print(json.dumps([
     n_tokens = told.pop(2)
     assert told == ["done", "None", True, True, TUTORIAL_DATASET, True]
     assert n_tokens > 0
+
+
+def test_a_run_downloads_its_dataset_first_and_can_be_stopped_meanwhile(
+    hub: Hub,
+    sees_hub: None,  # noqa: ARG001
+    tiny_home: Path,
+    tiny_model_dir: Path,
+) -> None:
+    assert tiny_home.is_dir()
+    parquet(hub, "ada/text", n_rows=6000)
+    # The server says nothing in the middle, and is not waited for.
+    fault = hub.fault("/cdn/dataset/ada/text", pause_after=1_000_000)
+    run = launch.start(
+        TrainConfig(
+            model_name=str(tiny_model_dir),
+            dataset_path="ada/text",
+            streaming=False,
+        )
+    )
+    assert fault.reached.wait(CHILD_S)
+    wait_for(lambda: run.status.state == "downloading", "the download")
+    launch.request_stop(run)
+    wait_for(lambda: not is_locked(run.path), "the stop")
+    fault.go_on.set()
+    assert run.status.state == "stopped", run.log_path.read_text()
+    part = repo_dir("ada/text", "dataset") / "blobs"
+    assert any(file.stat().st_size for file in part.glob("*.incomplete"))
 
 
 class Unsteady:

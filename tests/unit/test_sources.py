@@ -1,6 +1,7 @@
 """Loading models: what is refused, what is offered, and that the numbers hold."""
 
 import json
+import re
 import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -386,3 +387,20 @@ def test_models_loaded_at_once_are_as_good_as_one_by_one(tiny_model_dir: Path) -
     for model in [*loaded, load_model(str(tiny_model_dir))]:
         embeddings: Any = model.plain.get_input_embeddings()
         assert torch.equal(model.W_U.T, embeddings.weight)
+
+
+def test_a_new_source_of_models_is_one_function(
+    monkeypatch: pytest.MonkeyPatch, copied: Path
+) -> None:
+    """The toy source of ARCHITECTURE.md, put among the others."""
+    guide = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    toy = re.search(r"```python\n(def _zoo.*?)```", guide, re.S)
+    assert toy
+    names = dict(vars(sources))
+    exec(toy[1].replace('"/zoo"', repr(str(copied.parent))), names)
+    monkeypatch.setattr(sources, "ORIGINS", names["ORIGINS"])
+    model = load_model(f"zoo:{copied.name}")
+    assert model.source == f"zoo:{copied.name}"
+    # It knows only what is there; what no source knows is missing.
+    assert not sources.is_at_hand("zoo:tiger")
+    assert sources.is_at_hand(STORYBOOK)

@@ -153,6 +153,27 @@ def test_a_run_that_goes_on_keeps_its_id(
     assert {options["mode"] for options in seen} == {"offline"}
 
 
+def test_a_killed_run_that_goes_on_logs_no_step_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, logged = create_run(TrainConfig(log_to_wandb=True)), list[int]()
+
+    class Recorder(_FakeRun):
+        def log(self, values: Any, step: int) -> None:  # noqa: ARG002
+            logged.append(step)
+
+    _fake_wandb(monkeypatch, init=lambda **_: Recorder())
+    # The first process is killed after step 39; its last checkpoint was of step 20.
+    for first, last in ((0, 40), (20, 60)):
+        tracker = WandbTracker(open_run(run.id), {})
+        for step in range(first, last):
+            # What SAELens logs of one step may come in several parts.
+            for _ in range(2):
+                tracker.log({"a": 1.0}, step)
+        tracker.close()
+    assert logged == [step for step in range(60) for _ in range(2)]
+
+
 class _FakeRun:
     url = None
 

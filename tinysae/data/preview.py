@@ -55,7 +55,8 @@ def preview(model: "LoadedModel", choice: TextChoice, context_size: int) -> Prev
     Raises:
         TinysaeError: it cannot be read, or has tokens that the model does not have.
     """
-    text = open_text(choice)
+    # For its first rows nobody waits until a whole dataset is here.
+    text = open_text(choice._replace(streaming=True))
     rows: list[Document] = []
     length, is_whole = 0, True
     for row in text.rows():
@@ -104,4 +105,5 @@ def _lengths(context: NDArray[np.int32], bos_id: int) -> list[int]:
 
 def _shown(model: "LoadedModel", row: Document) -> str:
     text = row if isinstance(row, str) else model.decode(row[:SHOWN_CHARACTERS])
-    return " ".join(text[: 2 * SHOWN_CHARACTERS].split())[:SHOWN_CHARACTERS]
+    said = " ".join(text[: 2 * SHOWN_CHARACTERS].split())
+    return said if len(said) <= SHOWN_CHARACTERS else f"{said[:SHOWN_CHARACTERS]}…"

@@ -23,12 +23,11 @@ from tinysae.config import NAME_LIMIT, TrainConfig
 from tinysae.errors import BusyError, InputError, MissingError
 from tinysae.features.imports import import_from_hub, import_from_registry
 from tinysae.runs.files import read_json, staged_folder, write_json
-from tinysae.runs.reporter import Reporter
+from tinysae.runs.reporter import Bytes, Reporter
 from tinysae.runs.store import (
     RUN_ID,
     Run,
     RunStatus,
-    State,
     home,
     home_error,
     is_locked,
@@ -199,7 +198,7 @@ def perform(transfer: Transfer) -> dict[str, Any]:
         url = upload_files(
             transfer.files_dir,
             request["repo_id"],
-            _Bytes(reporter, "uploading"),
+            Bytes(reporter, "uploading"),
             private=request["private"],
             message=request["message"],
         )
@@ -211,7 +210,7 @@ def perform(transfer: Transfer) -> dict[str, Any]:
 
 
 def _fetch(transfer: Transfer, reporter: Reporter) -> Run:
-    request, progress = transfer.request, _Bytes(reporter, "downloading")
+    request, progress = transfer.request, Bytes(reporter, "downloading")
 
     def fetched() -> None:
         reporter.begin("converting", 1)
@@ -222,17 +221,3 @@ def _fetch(transfer: Transfer, reporter: Reporter) -> Run:
         )
     place = (request["repo_id"], request["subfolder"], request["revision"])
     return import_from_hub(*place, progress, fetched)
-
-
-class _Bytes:
-    """Reports bytes, of which there were some before if it goes on."""
-
-    def __init__(self, reporter: Reporter, state: State) -> None:
-        self._reporter, self._has_begun = reporter, False
-        self._state: State = state
-
-    def __call__(self, done: int, total: int) -> None:
-        if not self._has_begun:
-            self._reporter.begin(self._state, total, done)
-            self._has_begun = True
-        self._reporter.go_on(done)

@@ -2,7 +2,8 @@
 
 All but the embedded one come from the Hugging Face hub, by the names that
 TransformerLens has for them. Weights that a repository ships as a pickle only are
-read only if that is pinned (`Pin`); `python -m tinysae pin` asks the hub for one.
+read only if that is pinned (`Pin`), by a click where the page says what would be
+trusted, or by `python -m tinysae pin`.
 """
 
 from __future__ import annotations
@@ -131,12 +132,12 @@ def same_model(one: str, other: str) -> bool:
 
 
 def pin_of(repo_id: str) -> Pin | None:
-    """The pin of a catalogue's repository: the entry's own, else the one that
-    `python -m tinysae pin` wrote down on this machine."""
+    """The pin of a catalogue's repository: the entry's own, else the one that was
+    written down on this machine."""
     entry = next((e for e in CATALOGUE if e.repo_id == repo_id), None)
     if entry is None:
         return None
-    return entry.pin or _written(repo_id)
+    return entry.pin or pin_from(_pins().get(repo_id))
 
 
 def write_pin(repo_id: str, pin: Pin) -> None:
@@ -154,8 +155,8 @@ def write_pin(repo_id: str, pin: Pin) -> None:
         raise home_error(problem) from problem
 
 
-def _written(repo_id: str) -> Pin | None:
-    found = _pins().get(repo_id)
+def pin_from(found: object) -> Pin | None:
+    """The pin that a file of ours holds; None if it is none."""
     if not isinstance(found, dict):
         return None
     revision, sha256 = str(found.get("revision")), str(found.get("sha256"))

@@ -1,31 +1,24 @@
 """Downloads one model of the hub: `python -m tinysae.model.fetch SOURCE`.
 
-A process of its own, so that it outlives the page and can be stopped. huggingface_hub
-throws away what arrived of a file when its process ends; large files are therefore read
-here, into `<blob>.incomplete` of its cache, with `http_get` from where the last attempt
-ended, and checked against their SHA-256. The library then does the rest: small files,
-links, references.
+A process of its own, so that it outlives the page and can be stopped. Large files are
+read by `model.blobs`, which goes on where the last attempt ended; huggingface_hub does
+the rest: small files, links, references.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
-import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from tinysae.errors import BusyError, DamagedError, InputError, MissingError
-from tinysae.errors import TinysaeError as Told
-from tinysae.model.catalogue import Pin, pin_of
-from tinysae.model.convert import convert, sha256_of
+from tinysae.errors import MissingError, TinysaeError
+from tinysae.model.blobs import check_space, fetch_blob
+from tinysae.model.catalogue import CATALOGUE, Pin, pin_of
+from tinysae.model.convert import convert
 from tinysae.model.downloads import (
     Download,
     download_dir,
@@ -42,17 +35,13 @@ from tinysae.model.hub import (
     repo_dir,
     wanted_files,
 )
-from tinysae.runs.files import free_space, staged_folder
-from tinysae.runs.launch import stop_requested
+from tinysae.model.hub_errors import hub_errors
+from tinysae.runs.files import staged_folder
+from tinysae.runs.launch import quits_when_asked, stop_requested
 
 logger = logging.getLogger(__name__)
 
-# Small enough that a bar moves and Stop is answered on a slow line.
-CHUNK_BYTES = 256 * 1024
 REPORT_EVERY_S = 0.25
-# A server that is in trouble for longer than this is down.
-RETRIES = 5
-RETRY_S = 0.5
 # Speed is averaged over about so many reports.
 SMOOTHING = 8
 
@@ -94,7 +83,7 @@ def plan(name: HubName, source: str) -> Plan:
             raise MissingError("hub_no_weights", model=source)
         pin = pin_of(name.repo_id)
         if pin is None or name.revision not in (MAIN, pin.revision):
-            raise MissingError("hub_only_pickles", model=source, id=name.repo_id)
+            raise _refusal(found, name, source)
         found = _asked(HubName(name.repo_id, pin.revision))
         names = [sibling.rfilename for sibling in found.siblings or []]
     wanted = {*wanted_files(names), *([PICKLE] if pin else [])}
@@ -114,18 +103,38 @@ def _asked(name: HubName) -> Any:
     return HfApi().model_info(name.repo_id, revision=name.revision, files_metadata=True)
 
 
+def _refusal(found: Any, name: HubName, source: str) -> MissingError:
+    """Why a pickle is not downloaded; of the list's, with what would be trusted."""
+    pin = _pin_in(found) if name.revision == MAIN else None
+    if pin is None or all(entry.repo_id != name.repo_id for entry in CATALOGUE):
+        return MissingError("hub_only_pickles", model=source)
+    return MissingError(
+        "hub_pickle_unpinned",
+        model=source,
+        id=name.repo_id,
+        revision=pin.revision,
+        sha256=pin.sha256,
+    )
+
+
 def ask_for_pin(repo_id: str) -> Pin:
     """The pin of the pickle that the repository has now.
 
     Raises:
         MissingError, InputError: there is no such model, or no pickle in it.
     """
-    with told(repo_id):
-        found = _asked(HubName(repo_id))
-        for sibling in found.siblings or []:
-            if sibling.rfilename == PICKLE and sibling.lfs and found.sha:
-                return Pin(found.sha, sibling.lfs.sha256)
-    raise MissingError("hub_no_weights", model=repo_id)
+    with hub_errors(repo_id):
+        pin = _pin_in(_asked(HubName(repo_id)))
+    if pin is None:
+        raise MissingError("hub_no_weights", model=repo_id)
+    return pin
+
+
+def _pin_in(found: Any) -> Pin | None:
+    for sibling in found.siblings or []:
+        if sibling.rfilename == PICKLE and sibling.lfs and found.sha:
+            return Pin(found.sha, sibling.lfs.sha256)
+    return None
 
 
 @dataclass
@@ -133,16 +142,23 @@ class Reporter:
     """Writes down how far it is, a few times a second, and notices a stop."""
 
     folder: Path
-    total: int
+    total: int = 0
     done: int = 0
     _said_at: float = field(default_factory=time.monotonic)
     _said: int = 0
     _speed: float | None = None
 
-    def begin(self) -> None:
-        """Says where this attempt starts."""
-        self._said = self.done
-        write_download(self.folder, Download("working", self.done, self.total))
+    def begin(self, total: int) -> None:
+        """Says what there is to download."""
+        self.total = total
+        write_download(self.folder, Download("working", 0, total))
+
+    def stopped(self) -> None:
+        """Says how far it came before somebody stopped it."""
+        # Nothing yet, perhaps, of what an earlier attempt knows of.
+        before = written_download(self.folder)
+        done, total = max(self.done, before.done), self.total or before.total
+        write_download(self.folder, Download("stopped", done, total))
 
     def add(self, n_bytes: int) -> None:
         """So many more bytes arrived (or were given up).
@@ -165,121 +181,50 @@ class Reporter:
         )
 
 
-class Counter(Protocol):
-    """Hears of bytes that arrived; what it raises ends the download."""
-
-    def add(self, n_bytes: int, /) -> None: ...
-
-
-class _Counted:
-    """A file that tells how much is written to it."""
-
-    def __init__(self, file: Any, add: Callable[[int], None]) -> None:
-        self._file, self._add = file, add
-
-    def write(self, data: bytes) -> int:
-        n = self._file.write(data)
-        self._add(n)
-        return n
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-
-def fetch_blob(url: str, blob: Path, size: int, sha256: str, reporter: Counter) -> None:
-    """Reads `url` into `blob`, from where an earlier attempt ended.
-
-    Raises:
-        DamagedError: what came is not what the hub announced.
-        BusyError: another process reads it just now.
-        Stopped: somebody asked for it; what arrived stays.
-    """
-    part = blob.with_name(f"{blob.name}.incomplete")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            raise BusyError("download_busy", model=blob.name[:12]) from problem
-        if file.tell() > size:
-            file.truncate(0)
-        reporter.add(file.tell())
-        _read(url, file, size, reporter)
-        file.flush()
-        os.fsync(file.fileno())
-        if sha256_of(part) != sha256:
-            # Nothing of it can be trusted: the next attempt begins anew.
-            part.unlink()
-            raise DamagedError("download_damaged")
-        part.replace(blob)
-
-
-def _read(url: str, file: Any, size: int, reporter: Counter) -> None:
-    """`http_get` until the file is whole; a server in trouble is asked again."""
-    import httpx2
-    from huggingface_hub import constants
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
-
-    constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
-    failures = 0
-    counted: Any = _Counted(file, reporter.add)
-    while True:
-        begun = file.tell()
-        try:
-            http_get(
-                url,
-                counted,
-                resume_size=begun,
-                headers=build_hf_headers(),
-                expected_size=size,
-            )
-            return
-        except (HfHubHTTPError, httpx2.TransportError, OSError) as problem:
-            status = getattr(getattr(problem, "response", None), "status_code", 500)
-            is_full = isinstance(problem, OSError) and problem.errno == errno.ENOSPC
-            failures = 1 if file.tell() > begun else failures + 1
-            if status < 500 or is_full or failures > RETRIES:
-                raise
-            logger.warning("%s; once more", problem)
-            time.sleep(RETRY_S * failures)
-            reporter.add(0)
-
-
 def fetch(source: str) -> None:
     """Downloads the model of `source` and, if it is a pinned pickle, converts it.
 
     Raises:
         TinysaeError: with what went wrong and what to do.
-        Stopped: somebody asked for it.
     """
+    name, folder = checked_hub_name(source), download_dir(source)
+    reporter = Reporter(folder)
+    with hub_errors(source):
+        try:
+            # A server that says nothing meanwhile is not waited for.
+            with quits_when_asked(folder, reporter.stopped):
+                found = plan(name, source)
+                snapshot = _download(name, found, reporter)
+        except Stopped:
+            reporter.stopped()
+            return
+        total = sum(found.sizes.values())
+        if found.pin is not None:
+            _convert(snapshot, name.repo_id, found.pin, folder, total)
+    write_download(folder, Download("done", total, total))
+
+
+def _download(name: HubName, found: Plan, reporter: Reporter) -> Path:
+    """Brings what was planned into the hub's cache; the folder that has it there."""
     from huggingface_hub import hf_hub_url, snapshot_download
 
-    name, folder = checked_hub_name(source), download_dir(source)
-    with told(source):
-        found = plan(name, source)
-        repo = repo_dir(name.repo_id)
-        total = sum(found.sizes.values())
-        _check_disk(repo, total * (2 if found.pin else 1))
-        reporter = Reporter(folder, total)
-        reporter.begin()
-        # Small ones first: whether they can be had says whether the rest can.
-        for file in sorted(found.large, key=lambda file: found.sizes[file]):
-            blob = repo / "blobs" / found.large[file]
-            if blob.exists():
-                reporter.add(found.sizes[file])
-                continue
-            url = hf_hub_url(name.repo_id, file, revision=found.commit)
-            size, sha256 = found.sizes[file], found.large[file]
-            fetch_blob(url, blob, size, sha256, reporter)
-        revision = found.pin.revision if found.pin else name.revision
-        snapshot = snapshot_download(
-            name.repo_id, revision=revision, allow_patterns=sorted(found.sizes)
-        )
-        if found.pin is not None:
-            _convert(Path(snapshot), name.repo_id, found.pin, folder, total)
-    write_download(folder, Download("done", total, total))
+    repo, total = repo_dir(name.repo_id), sum(found.sizes.values())
+    check_space(repo, total * (2 if found.pin else 1))
+    reporter.begin(total)
+    # Small ones first: whether they can be had says whether the rest can.
+    for file in sorted(found.large, key=lambda file: found.sizes[file]):
+        size, sha256 = found.sizes[file], found.large[file]
+        blob = repo / "blobs" / sha256
+        if blob.exists():
+            reporter.add(size)
+            continue
+        url = hf_hub_url(name.repo_id, file, revision=found.commit)
+        fetch_blob(url, blob, size, sha256, reporter)
+    revision = found.pin.revision if found.pin else name.revision
+    wanted = sorted(found.sizes)
+    return Path(
+        snapshot_download(name.repo_id, revision=revision, allow_patterns=wanted)
+    )
 
 
 def _convert(snapshot: Path, repo_id: str, pin: Pin, folder: Path, total: int) -> None:
@@ -291,50 +236,6 @@ def _convert(snapshot: Path, repo_id: str, pin: Pin, folder: Path, total: int) -
         convert(snapshot / PICKLE, pin.sha256, stage / "model.safetensors")
 
 
-def _check_disk(repo: Path, needed: int) -> None:
-    place, free = free_space(repo)
-    if free < needed:
-        raise MissingError(
-            "download_disk",
-            needed=f"{needed / 1e9:.1f}",
-            there=f"{free / 1e9:.1f}",
-            path=str(place),
-        )
-
-
-@contextmanager
-def told(source: str) -> Iterator[None]:
-    """What the hub's client raises inside, as a sentence that says what to do."""
-    import httpx2
-    from huggingface_hub import errors
-
-    try:
-        yield
-    except errors.GatedRepoError as problem:
-        raise MissingError("hub_gated", model=source) from problem
-    except errors.RepositoryNotFoundError as problem:
-        raise MissingError("hub_unknown", model=source) from problem
-    except errors.RevisionNotFoundError as problem:
-        raise MissingError("hub_revision", model=source) from problem
-    except errors.HFValidationError as problem:
-        raise InputError("hub_name", source=source) from problem
-    except errors.HfHubHTTPError as problem:
-        status = problem.response.status_code
-        if status in (401, 403):
-            raise MissingError("hub_token", model=source) from problem
-        raise MissingError("hub_trouble", model=source, status=status) from problem
-    except (
-        errors.OfflineModeIsEnabled,
-        errors.LocalEntryNotFoundError,
-        httpx2.TransportError,
-    ) as problem:
-        raise MissingError("hub_unreachable", model=source) from problem
-    except OSError as problem:
-        if problem.errno == errno.ENOSPC:
-            raise MissingError("download_full") from problem
-        raise MissingError("hub_trouble", model=source, status="-") from problem
-
-
 def main(source: str) -> int:
     """Works on the download of `source`; its last word is in the status file."""
     folder = download_dir(source)
@@ -342,11 +243,7 @@ def main(source: str) -> int:
     try:
         fetch(source)
         return 0
-    except Stopped:
-        last = written_download(folder)
-        write_download(folder, Download("stopped", last.done, last.total))
-        return 0
-    except Told as error:
+    except TinysaeError as error:
         logger.exception("the download failed")
         key, values = error.key, {k: str(v) for k, v in error.values.items()}
     except Exception:

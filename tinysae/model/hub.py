@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tinysae.errors import InputError, MissingError
 from tinysae.model.catalogue import entry_of, pin_of
@@ -55,7 +56,7 @@ def hub_name(source: str) -> HubName | None:
         if entry.repo_id is None:
             return None
         name = entry.repo_id
-    if not _is_repo_id(name) or (at and not _REVISION.fullmatch(revision)):
+    if not is_repo_id(name) or (at and not _REVISION.fullmatch(revision)):
         return None
     if at and ".." in revision:
         return None
@@ -74,7 +75,8 @@ def checked_hub_name(source: str) -> HubName:
     return name
 
 
-def _is_repo_id(name: str) -> bool:
+def is_repo_id(name: str) -> bool:
+    """Whether the hub can have a repository of that name, with an owner or without."""
     return (
         bool(_REPO_ID.fullmatch(name))
         and not any(pair in name for pair in ("--", ".."))
@@ -92,12 +94,12 @@ def has_safetensors(names: list[str]) -> bool:
     return any(n == "model.safetensors" or _SHARD.fullmatch(n) for n in names)
 
 
-def repo_dir(repo_id: str) -> Path:
+def repo_dir(repo_id: str, kind: Literal["model", "dataset"] = "model") -> Path:
     """Where Hugging Face keeps the repository on this machine, if it is there."""
     # Light: no network, no torch.
     from huggingface_hub import constants
 
-    return Path(constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}"
+    return Path(constants.HF_HUB_CACHE) / f"{kind}s--{repo_id.replace('/', '--')}"
 
 
 def snapshot(name: HubName) -> Path | None:

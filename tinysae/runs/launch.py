@@ -9,9 +9,10 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,6 +34,8 @@ from tinysae.runs.store import (
 # An observer holds the lock for microseconds; a worker for minutes.
 OBSERVER_PATIENCE_S = 1.0
 RETRY_S = 0.02
+# How soon a stop is heard where only a thread can hear it.
+LOOK_EVERY_S = 0.4
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -113,6 +116,28 @@ def request_stop(run: Run) -> None:
 def stop_requested(path: Path) -> bool:
     """Whether somebody asked the run in `path` to stop; the worker looks each step."""
     return (path / STOP_NAME).exists()
+
+
+@contextmanager
+def quits_when_asked(path: Path, last_words: Callable[[], object]) -> Generator[None]:
+    """Ends this process, after `last_words`, when somebody asks what works in `path` to
+    stop: while something goes on inside that nothing can interrupt, and that nothing is
+    lost by."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(LOOK_EVERY_S):
+            if stop_requested(path):
+                last_words()
+                os._exit(0)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 def take_lock(handle: int) -> bool:

@@ -87,3 +87,18 @@ class Reporter:
             eta_s=left / rate if rate else None,
         )
         write_status(self._run.path, status)
+
+
+class Bytes:
+    """Reports bytes that come or go, of which some were there before if it goes on."""
+
+    def __init__(self, reporter: Reporter, state: State) -> None:
+        self._reporter, self._has_begun = reporter, False
+        self._state: State = state
+
+    def __call__(self, done: int, total: int) -> None:
+        """Raises `Stopped` when somebody asked for it."""
+        if not self._has_begun:
+            self._reporter.begin(self._state, total, done)
+            self._has_begun = True
+        self._reporter.go_on(done)

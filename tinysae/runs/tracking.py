@@ -24,7 +24,7 @@ from tinysae.runs.store import Run
 
 logger = logging.getLogger(__name__)
 
-# What became of it, for the page: `mode`, `url`, `n_lost`.
+# What became of it: `mode`, `url` and `n_lost` for the page, `last_step` for a resume.
 WANDB_NAME = "wandb.json"
 WANDB_DIR = "wandb"
 # Points that may wait; at one every ten steps, minutes of training.
@@ -80,6 +80,9 @@ class WandbTracker:
         self._every = run.config.wandb_log_frequency
         self._queue: queue.Queue[_Point | None] = queue.Queue(MAX_WAITING)
         self._n_lost = 0
+        # A killed run goes on from its last checkpoint: steps that wandb has already
+        # would be there twice, since an offline file cannot be looked into.
+        self._last_step = self._logged_before = _last_step(run)
         # A daemon: it must not keep a process alive that is done.
         self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
         self._thread.start()
@@ -156,15 +159,31 @@ class WandbTracker:
                 x_disable_machine_info=True,
             ),
         )
-        self._note(mode=mode, url=started.url if mode == "online" else None)
+        url = started.url if mode == "online" else None
+        self._note(mode=mode, url=url)
         while (point := self._queue.get()) is not None:
+            if point.step <= self._logged_before:
+                continue
             started.log(dict(point.values), step=point.step)
+            if point.step > self._last_step:
+                self._last_step = point.step
+                self._note(mode=mode, url=url)
         started.finish()
         if self._n_lost:
-            self._note(mode=mode, url=started.url if mode == "online" else None)
+            self._note(mode=mode, url=url)
 
     def _note(self, **what: Any) -> None:
-        write_json(self._run.path / WANDB_NAME, {**what, "n_lost": self._n_lost})
+        said = {**what, "n_lost": self._n_lost, "last_step": self._last_step}
+        write_json(self._run.path / WANDB_NAME, said)
+
+
+def _last_step(run: Run) -> int:
+    """The last step that was given to wandb by an earlier process; -1 if none was."""
+    try:
+        found = read_json(run.path / WANDB_NAME).get("last_step")
+    except (OSError, ValueError):
+        return -1
+    return found if isinstance(found, int) else -1
 
 
 def start_tracker(run: Run, config: Mapping[str, Any]) -> Tracker:

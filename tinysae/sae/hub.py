@@ -8,21 +8,19 @@ it can be neither stored, shown nor logged.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
-from tinysae.model.fetch import fetch_blob
-from tinysae.model.hub import repo_dir
-from tinysae.runs.files import free_space
+from tinysae.errors import DamagedError, InputError, MissingError
+from tinysae.model.blobs import Counting, check_space, fetch_blob
+from tinysae.model.hub import is_repo_id, repo_dir
+from tinysae.model.hub_errors import hub_errors, no_network
 from tinysae.sae.archive import LIMITS, NEEDED
 
 # A repository's file may be as large as what it becomes.
 MAX_BYTES = sum(LIMITS.values())
-_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
-_REPO_ID = re.compile(rf"{_NAME}/{_NAME}")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
 _CHUNK = 1 << 20
 
@@ -46,8 +44,7 @@ def check_repo_id(repo_id: str) -> str:
         InputError: it is not “owner/name” as the hub has them.
     """
     given = repo_id.strip()
-    is_odd = any(pair in given for pair in ("--", ".."))
-    if not _REPO_ID.fullmatch(given) or is_odd or given.endswith(".git"):
+    if "/" not in given or not is_repo_id(given):
         raise InputError("repo_name", repo=given[:100])
     return given
 
@@ -127,7 +124,7 @@ class _Repository(NamedTuple):
         try:
             api = HfApi()
             info = api.model_info(repo_id, revision=revision, files_metadata=True)
-        except _no_network():
+        except no_network():
             return cls(repo_id, revision, False, _cached(repo_id, revision))
         files = [
             RemoteFile(
@@ -159,7 +156,7 @@ class _Repository(NamedTuple):
         if total > MAX_BYTES:
             limit = f"{MAX_BYTES:,}"
             raise InputError("repo_too_large", repo=self.repo_id, limit=limit)
-        _check_space(total)
+        check_space(repo_dir(self.repo_id), total)
         done, paths = 0, list[Path]()
         for file in files:
 
@@ -179,7 +176,7 @@ class _Repository(NamedTuple):
             if not blob.exists():
                 url = hf_hub_url(self.repo_id, file.path, revision=self.revision)
                 # Goes on where an earlier process was ended, which the client does not.
-                fetch_blob(url, blob, file.size, file.sha256, _Counter(said))
+                fetch_blob(url, blob, file.size, file.sha256, Counting(said))
         path = Path(
             hf_hub_download(
                 self.repo_id,
@@ -195,19 +192,8 @@ class _Repository(NamedTuple):
             for broken in (path.resolve(), path):
                 with suppress(FileNotFoundError):
                     broken.unlink()
-            raise DamagedError("repo_torn", file=file.path, repo=self.repo_id)
+            raise DamagedError("download_damaged")
         return path
-
-
-class _Counter:
-    """Says how many bytes of a file are there."""
-
-    def __init__(self, said: Callable[[int], object]) -> None:
-        self._said, self._n = said, 0
-
-    def add(self, n_bytes: int) -> None:
-        self._n += n_bytes
-        self._said(self._n)
 
 
 def _cached(repo_id: str, revision: str) -> dict[str, RemoteFile]:
@@ -252,77 +238,3 @@ def _bar_that_tells(said: Callable[[int], object]) -> Any:
             said(int(self.n))
 
     return Bar
-
-
-def _check_space(n_bytes: int) -> None:
-    """Refuses what would fill the disk that the cache is on."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    place, free = free_space(Path(HF_HUB_CACHE))
-    if free < n_bytes:
-        size = f"{n_bytes / 1e9:.1f}"
-        raise MissingError("repo_no_space", size=size, path=str(place))
-
-
-@contextmanager
-def hub_errors(repo_id: str) -> Iterator[None]:
-    """What the hub's client raises inside, as a sentence.
-
-    Its own messages are not passed on: an address in them may carry a signature.
-    """
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        yield
-    except TinysaeError:
-        raise
-    except RevisionNotFoundError as problem:
-        raise MissingError("repo_no_revision", repo=repo_id) from problem
-    except GatedRepoError as problem:
-        raise MissingError("repo_gated", repo=repo_id) from problem
-    except RepositoryNotFoundError as problem:
-        raise MissingError("repo_no_repo", repo=repo_id) from problem
-    except HfHubHTTPError as problem:
-        raise _http_error(repo_id, problem) from problem
-    except HFValidationError as problem:
-        raise InputError("repo_name", repo=repo_id) from problem
-    except _no_network() as problem:
-        raise MissingError("repo_unreachable", repo=repo_id) from problem
-    except RuntimeError as problem:
-        # The client wraps what went wrong with one file of several.
-        cause = problem.__cause__
-        if isinstance(cause, HfHubHTTPError):
-            raise _http_error(repo_id, cause) from problem
-        if isinstance(cause, _no_network()):
-            raise MissingError("repo_unreachable", repo=repo_id) from problem
-        raise
-    except OSError as problem:
-        # It has no kind of its own for a file that came shorter than announced.
-        if "Consistency check failed" in str(problem):
-            raise DamagedError("repo_torn", file="", repo=repo_id) from problem
-        raise
-
-
-def _http_error(repo_id: str, problem: Any) -> TinysaeError:
-    status = getattr(problem.response, "status_code", 0)
-    if status == 416:
-        # It has less of the file than it announced.
-        return DamagedError("repo_torn", file="", repo=repo_id)
-    if status == 401:
-        return MissingError("repo_unauthorised", repo=repo_id)
-    if status == 403:
-        return MissingError("repo_forbidden", repo=repo_id)
-    return MissingError("repo_failed", repo=repo_id, status=status)
-
-
-def _no_network() -> tuple[type[Exception], ...]:
-    """What the client's HTTP library raises when nobody answers."""
-    import httpx2
-
-    return (httpx2.TransportError, ConnectionError)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tinysae.errors import DamagedError, InputError, MissingError
+from tinysae.model.catalogue import entry_of
 from tinysae.sae.files import SPARSITY_NAME
 
 # Why an entry cannot be opened. "unpickles": its loader calls `torch.load`, and a
@@ -135,7 +136,8 @@ def _entries(data: dict[str, Any]) -> Iterator[RegistryEntry]:
 def find_entries(query: str, limit: int) -> tuple[list[RegistryEntry], int]:
     """Entries that have every word of `query` in their release, id or model.
 
-    Those that can be opened come first, in SAELens's order.
+    Those that can be opened come first, and of these the ones of models of the list
+    here; else in SAELens's order.
 
     Returns:
         The first `limit` of them, and how many there are.
@@ -149,7 +151,9 @@ def find_entries(query: str, limit: int) -> tuple[list[RegistryEntry], int]:
             for word in words
         )
     ]
-    found.sort(key=lambda entry: entry.refusal is not None)
+    found.sort(
+        key=lambda entry: (entry.refusal is not None, entry_of(entry.model) is None)
+    )
     return found[:limit], len(found)
 
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tinysae.errors import MissingError
-from tinysae.sae.hub import Progress, check_repo_id, hub_errors
+from tinysae.model.hub_errors import hub_errors
+from tinysae.sae.hub import Progress, check_repo_id
 
 
 def has_token() -> bool:

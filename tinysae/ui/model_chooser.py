@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from tinysae.model.catalogue import CATALOGUE, entry_of
+from tinysae.model.catalogue import CATALOGUE, entry_of, pin_from, write_pin
 from tinysae.model.downloads import (
     Download,
     download_state,
     start_download,
     stop_download,
 )
-from tinysae.model.hub import hub_name
+from tinysae.model.hub import PICKLE, hub_name
 from tinysae.model.sources import MAX_SOURCE_CHARACTERS, is_at_hand
 from tinysae.ui.i18n import recorded, t
 from tinysae.ui.page import note, plain, shown_errors
@@ -22,6 +22,8 @@ from tinysae.ui.train_words import duration
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
 
+# How a download ends whose only weights are a pickle that nobody has trusted yet.
+UNPINNED = "error.hub_pickle_unpinned"
 # As often as a bar should move.
 REFRESH_S = 0.5
 
@@ -119,6 +121,8 @@ def _show_progress(source: str, key: str, found: Download) -> None:
 
 
 def _show_start(source: str, key: str, found: Download) -> None:
+    if found.error == UNPINNED and _offer_pin(source, key, found):
+        return
     if found.state == "failed" and found.error:
         said = t("error.unexpected")
         st.error(plain(recorded(found.error, found.error_values, said)))
@@ -137,6 +141,31 @@ def _show_start(source: str, key: str, found: Download) -> None:
     if st.button(label, icon=":material/download:", key=f"{key}_download"):
         start_download(source)
         st.rerun()
+
+
+def _offer_pin(source: str, key: str, found: Download) -> bool:
+    """What would be trusted, to the digit, and the button that does; False if that is
+    not known."""
+    entry, pin = entry_of(source), pin_from(found.error_values)
+    if entry is None or entry.repo_id is None or pin is None:
+        return False
+    with st.container(border=True):
+        st.markdown(plain(t("models.pickle", model=source, repo=entry.repo_id)))
+        st.code(
+            f"{entry.repo_id} / {PICKLE}\n"
+            f"commit   {pin.revision}\n"
+            f"SHA-256  {pin.sha256}",
+            language=None,
+            wrap_lines=True,
+        )
+        note(t("models.pickle_how"))
+        if st.button(
+            t("models.trust"), icon=":material/verified_user:", key=f"{key}_trust"
+        ):
+            write_pin(entry.repo_id, pin)
+            start_download(source)
+            st.rerun()
+    return True
 
 
 def show_hooks(model: LoadedModel) -> None:

@@ -64,6 +64,10 @@ def progress_text(status: RunStatus, n_before: int = 0) -> str:
         return t("train.waits_for", n=n_before)
     if not status.total:
         return state
+    if status.state == "downloading":
+        done, total = (f"{n / 1e6:,.0f}" for n in (status.done, status.total))
+        eta = duration(status.eta_s)
+        return t("train.progress_bytes", state=state, done=done, total=total, eta=eta)
     key = (
         "train.progress_batches" if status.state == "norm" else "train.progress_tokens"
     )

@@ -8,14 +8,16 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinysae.config import TextChoice
 from tinysae.data.texts.columns import column_of, read
 from tinysae.data.texts.files import is_path
+from tinysae.data.texts.hub_files import download
 from tinysae.data.texts.storybook import STORYBOOK
 from tinysae.data.texts.tables import ROWS_AT_ONCE, kinds
-from tinysae.data.texts.text import Document, Text
+from tinysae.data.texts.text import Document, Progress, Text
 from tinysae.errors import (
     DamagedError,
     InputError,
@@ -23,6 +25,8 @@ from tinysae.errors import (
     NetworkError,
     TinysaeError,
 )
+from tinysae.model.hub import is_repo_id
+from tinysae.model.hub_errors import no_network
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 # The library's builders for files that hold text or numbers.
 BUILDERS = "datasets.packaged_modules"
 PLAIN_BUILDERS = ("parquet", "arrow", "json", "csv", "text")
@@ -50,7 +53,7 @@ T = TypeVar("T")
 
 
 def opened(choice: TextChoice) -> "HubDataset | None":
-    is_id = ID.fullmatch(choice.path) and not is_path(choice.path)
+    is_id = is_repo_id(choice.path) and not is_path(choice.path)
     return HubDataset(choice) if is_id and choice.path != STORYBOOK else None
 
 
@@ -67,6 +70,13 @@ class HubDataset(Text):
         self.revision = str(self._builder.hash or "")
         split = (self._builder.info.splits or {}).get(choice.split)
         self.n_rows = getattr(split, "num_examples", None) or None
+
+    def bring(self, progress: Progress) -> None:
+        """Downloads the dataset's files, unless they are streamed or here already."""
+        if not self._choice.streaming and not Path(self._builder.cache_dir).exists():
+            _patiently(
+                self._choice, lambda: download(_data_files(self._builder), progress)
+            )
 
     def rows(self) -> Iterator[Document]:
         source = _patiently(self._choice, self._source)
@@ -125,6 +135,12 @@ def _builder(choice: TextChoice) -> "DatasetBuilder":
     if not is_packaged or module not in (*PLAIN_BUILDERS, CACHE_BUILDER):
         raise InputError("text_dataset_format", dataset=choice.path, found=module)
     return builder
+
+
+def _data_files(builder: "DatasetBuilder") -> list[str]:
+    """The addresses of all files that the library would read."""
+    splits = builder.config.data_files or {}
+    return [str(file) for files in splits.values() for file in files]
 
 
 def _patiently(choice: TextChoice, call: Callable[[], T]) -> T:
@@ -191,17 +207,10 @@ def _as_sentence(choice: TextChoice, problem: Exception) -> Exception:
 
 def _is_network(problem: BaseException) -> bool:
     """Whether that, or what it came from, is a network or a hub out of order."""
-    import httpx
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    network = (
-        httpx.RequestError,
-        ConnectionError,
-        TimeoutError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-    )
-    if isinstance(problem, network):
+    away = (LocalEntryNotFoundError, OfflineModeIsEnabled)
+    if isinstance(problem, (*away, *no_network())):
         return True
     status = _status(problem)
     if status is not None:

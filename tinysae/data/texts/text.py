@@ -8,7 +8,7 @@ long for the size of their text are cut into pieces first, and each piece is a d
 import hashlib
 import logging
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import TypeVar
 
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 Document = str | Sequence[int]
 """Text, or the token ids of a text."""
+Progress = Callable[[int, int], object]
+"""Hears how many bytes are there, of how many; what it raises ends it."""
 D = TypeVar("D", str, Sequence[int], Document)
 
 # One document in ten is kept apart: enough of a small text, little of a large one.
@@ -46,6 +48,14 @@ class Text:
     n_rows: int | None = None
     is_endless = False
     n_unreadable = 0
+
+    def bring(self, progress: Progress) -> None:
+        """Brings to this disk what has to be there before it can be read: nothing, of
+        most kinds.
+
+        Raises:
+            TinysaeError: it cannot be had.
+        """
 
     def rows(self) -> Iterator[Document]:
         """Its documents, each time from the first on and in the same order.
