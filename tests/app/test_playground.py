@@ -349,7 +349,8 @@ def test_an_sae_of_another_model_is_refused_and_another_can_be_chosen(
     assert linked_features(page)
     checked(page.selectbox(key="_features_source").set_value(run.id).run())
     (error,) = page.error
-    wanted = text("error.features_other_model", language, sae="tiny", model=STORYBOOK)
+    own = run.config.model_name
+    wanted = text("error.features_other_model", language, sae=own, model=STORYBOOK)
     assert error.value.replace("\\", "") == wanted
     assert not linked_features(page)
     checked(page.selectbox(key="_features_source").set_value(STORYBOOK_SAE).run())
