@@ -1,10 +1,13 @@
 """Lessons: what they claim is true, and a file that is wrong says where."""
 
 import copy
+import gc
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.builders import write_sae
@@ -13,6 +16,7 @@ from tinysae.features.sources import embedded_source
 from tinysae.lessons.calls import CALLS, asked
 from tinysae.lessons.cases import CHECKING_SEED, CHOOSING_SEED, filled, name_cases
 from tinysae.lessons.handout import Entry, handout
+from tinysae.lessons.kept import kept_with_model
 from tinysae.lessons.lesson import (
     FIRST,
     Lesson,
@@ -23,6 +27,7 @@ from tinysae.lessons.lesson import (
     parse_lesson,
 )
 from tinysae.lessons.name_calls import name_heads
+from tinysae.lessons.parts import feature_parts
 from tinysae.lessons.playing import answer, check_claim, claims, found, own_claim
 from tinysae.lessons.progress import (
     PROGRESS_NAME,
@@ -162,6 +167,7 @@ def test_a_missing_translation_is_named_with_its_step(field: str):
         (lambda d: d["steps"][0]["args"].pop("template"), ["step 1", "args.template"]),
         (lambda d: d["steps"][0]["args"].update(extra=1), ["step 1", "args.extra"]),
         (lambda d: d["steps"][0]["args"].update(other=[]), ["step 1", "args.other"]),
+        (lambda d: d["steps"][0]["args"].update(other=3), ["step 1", "args.other"]),
         (lambda d: d["steps"][0]["inputs"][0].update(kind="x"), ["step 1", "kind"]),
         (lambda d: d["steps"][0]["inputs"][0].update(default="Zoe"), ["default"]),
         (lambda d: d["steps"][9]["inputs"][0].update(low=5), ["step 10", "low"]),
@@ -177,6 +183,53 @@ def test_a_missing_translation_is_named_with_its_step(field: str):
 def test_what_is_wrong_with_a_step_is_said(change: Any, words: list[str]):
     said = broken(change)
     assert all(word in said for word in words), said
+
+
+@pytest.mark.parametrize("number", ["7", 7.5, True])
+def test_a_whole_number_is_no_text_and_no_fraction(number: object):
+    data = raw("features")
+    (step,) = (s for s in data["steps"] if s["call"] == "neuron")
+    step["args"], step["inputs"] = {"number": number}, []
+    with pytest.raises(DamagedError, match=r"args\.number"):
+        parse_lesson("features", data)
+    step["args"] = {"number": 7}
+    assert parse_lesson("features", data)
+
+
+def test_what_is_kept_with_a_model_goes_with_it():
+    asked = []
+
+    class Model:
+        pass
+
+    @kept_with_model(2)
+    def doubled(model: Model, n: int) -> int:
+        asked.append((model, n))
+        return 2 * n
+
+    model = Model()
+    assert [doubled(model, n) for n in (1, 1, 2, 1)] == [2, 2, 4, 2]
+    assert [n for _, n in asked] == [1, 2]
+    gone = weakref.ref(model)
+    asked.clear()
+    del model
+    gc.collect()
+    assert gone() is None
+
+
+def test_shares_of_a_features_activation_are_over_all_tokens(stage: Stage):
+    assert stage.sae is not None
+    parts = feature_parts(stage.model, stage.sae, CHECKING_SEED)
+    rows = np.zeros(len(parts.tokens.tokens))
+    feature = int(np.argmax(np.diff(parts.pairs.first)))
+    at = slice(parts.pairs.first[feature], parts.pairs.first[feature + 1])
+    rows[parts.pairs.token[at]] = parts.pairs.value[at]
+    kinds = set(parts.tokens.tokens[rows > 0].tolist())
+    half = set(sorted(kinds)[::2])
+    wanted = rows[np.isin(parts.tokens.tokens, list(half))].sum() / rows.sum()
+    assert parts.share_on(feature, half) == pytest.approx(wanted)
+    assert parts.share_on(feature, kinds) == pytest.approx(1)
+    assert parts.share_on(feature, {stage.model.bos_id}) == 0
 
 
 def test_an_answer_that_asks_for_what_the_call_does_not_give_says_so():

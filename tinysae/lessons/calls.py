@@ -8,7 +8,7 @@ import inspect
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from tinysae.errors import InputError
 from tinysae.lessons import feature_calls, name_calls, name_features, parts, run_calls
@@ -17,6 +17,13 @@ from tinysae.lessons.results import Result, Stage
 
 Need = Literal["model", "sae", "run"]
 Cases = Callable[[Stage, int], list[dict[str, Any]]]
+
+
+class Argument(NamedTuple):
+    """What a call takes: str, int or float; and whether it has to be given."""
+
+    kind: type
+    is_needed: bool
 
 
 @dataclass(frozen=True)
@@ -36,10 +43,12 @@ class Call:
     cases: Cases | None
 
     @property
-    def arguments(self) -> Mapping[str, bool]:
-        """The names of its arguments, and whether each has to be given."""
+    def arguments(self) -> Mapping[str, Argument]:
+        """Its arguments by name."""
         return {
-            name: parameter.default is inspect.Parameter.empty
+            name: Argument(
+                parameter.annotation, parameter.default is inspect.Parameter.empty
+            )
             for name, parameter in inspect.signature(self.run).parameters.items()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }

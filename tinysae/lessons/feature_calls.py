@@ -1,6 +1,5 @@
 """What a feature is: neurons and features held against each other on the same text."""
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 
 from tinysae.data.storybook import CONCEPTS
 from tinysae.errors import InputError, MissingError
+from tinysae.lessons.kept import kept_with_model
 from tinysae.lessons.parts import (
     CHECKING_SEED,
     CHOOSING_SEED,
@@ -45,21 +45,12 @@ MIN_EXAMPLES: Final = 10
 """Of a concept, where its readers are chosen."""
 
 
-def kinds(pairs: "FeaturePairs", tokens: NDArray[np.int32], part: int) -> float:
+def kinds(found: Parts, part: int) -> float:
     """How many kinds of token the part's activation is spread over: e to the entropy of
     the shares."""
-    share = masses(pairs, tokens, part)
+    share = found.masses(part)
     share = share[share > 0] / share.sum()
     return float(np.exp(-(share * np.log(share)).sum()))
-
-
-def masses(
-    pairs: "FeaturePairs", tokens: NDArray[np.int32], part: int
-) -> NDArray[np.float64]:
-    """The part's activation on each kind of token, [d_vocab]."""
-    at = slice(pairs.first[part], pairs.first[part + 1])
-    mass = np.bincount(tokens[pairs.token[at]], weights=pairs.value[at])
-    return mass.astype(np.float64)
 
 
 def one_token(stage: Stage, *, text: str) -> Result:
@@ -128,7 +119,7 @@ def lively(stage: Stage, n: int) -> list[int]:
     return rng.permutation(live)[:n].tolist()
 
 
-@lru_cache(maxsize=4)
+@kept_with_model(4)
 def _typical_kinds(model: "LoadedModel", sae: "SAE", seed: int) -> tuple[float, float]:
     """The median of `kinds` over neurons and over features that are on often."""
     medians = []
@@ -137,7 +128,7 @@ def _typical_kinds(model: "LoadedModel", sae: "SAE", seed: int) -> tuple[float, 
         chosen = np.random.default_rng(0).permutation(live)[:N_TYPICAL]
         if not len(chosen):
             raise InputError("lesson_nothing_active")
-        spread = [kinds(found.pairs, found.tokens.tokens, part) for part in chosen]
+        spread = [kinds(found, part) for part in chosen]
         medians.append(float(np.median(spread)))
     return medians[0], medians[1]
 
@@ -146,11 +137,11 @@ def _spread(stage: Stage, found: Parts, number: int, typical: float) -> Result:
     n_parts = len(found.pairs.first) - 1
     if not 0 <= number < n_parts:
         raise InputError("features_unknown", feature=number, last=n_parts - 1)
-    own = masses(found.pairs, found.tokens.tokens, number)
+    own = found.masses(number)
     n_fired = int(found.pairs.first[number + 1] - found.pairs.first[number])
     if not own.any():
         raise MissingError("lesson_silent", number=number)
-    spread = kinds(found.pairs, found.tokens.tokens, number)
+    spread = kinds(found, number)
     top = np.argsort(-own)[:N_SHOWN]
     # A part that is seldom on has fewer.
     top = top[own[top] > 0]

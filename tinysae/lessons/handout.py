@@ -62,7 +62,7 @@ def _step(number: int, entry: Entry, language: Language) -> str:
     ]
     if entry.chosen:
         chosen = ", ".join(
-            f"{each.label[language]}: {entry.chosen[each.name]}"
+            f"{each.label[language]}: {each.said(entry.chosen[each.name], language)}"
             for each in step.inputs
             if each.name in entry.chosen
         )

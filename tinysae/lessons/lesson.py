@@ -14,6 +14,7 @@ from string import Formatter
 from typing import Any, Final, Literal, TypeGuard, get_args
 
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
+from tinysae.features.sentences import concept_name
 from tinysae.lessons.calls import CALLS
 from tinysae.runs.files import read_json
 from tinysae.runs.store import home
@@ -45,6 +46,11 @@ class Input:
     choices: tuple[str, ...] = ()
     low: float = 0.0
     high: float = 1.0
+
+    def said(self, value: object, language: Language) -> str:
+        """A value as people read it; a concept by its name."""
+        is_concept = self.name == "concept"
+        return concept_name(str(value), language) if is_concept else str(value)
 
     def checked(self, value: object) -> str | float:
         """`value`, if a reader may choose it; a browser can send anything.
@@ -265,13 +271,17 @@ def _step(lesson_id: str, at: int, data: object) -> Step:
     for each in given:
         if each not in arguments or given.count(each) > 1:
             raise reader.wrong(f"args.{each}", ", ".join(arguments))
-    for each, needed in arguments.items():
-        if needed and each not in given:
+    for each, argument in arguments.items():
+        if argument.is_needed and each not in given:
             raise reader.wrong(f"args.{each}", ", ".join(arguments))
     for each, value in args.items():
-        is_text = isinstance(value, str) and len(value) <= MAX_TEXT
-        if not is_text and not _is_number(value):
-            raise reader.wrong(f"args.{each}", "text, number")
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            raise reader.wrong(f"args.{each}", f"1 - {MAX_TEXT}")
+        _check_kind(reader, f"args.{each}", value, arguments[each].kind)
+    for each in read:
+        _check_kind(
+            reader, f"inputs.{each.name}", each.default, arguments[each.name].kind
+        )
     claim = None
     if reader.get("claim") is not None:
         if CALLS[name].cases is None:
@@ -295,6 +305,17 @@ def _step(lesson_id: str, at: int, data: object) -> Step:
         claim,
         page,
     )
+
+
+def _check_kind(reader: _Reader, field: str, value: object, kind: type) -> None:
+    """Whether the call can take a value; where it takes a number, a whole one will do,
+    and not the other way about."""
+    fits = isinstance(value, str) if kind is str else _is_number(value)
+    if kind is int:
+        fits = isinstance(value, int) and not isinstance(value, bool)
+    if not fits:
+        said = {str: '"..."', int: "0, 1, 2, ..."}
+        raise reader.wrong(field, said.get(kind, "0.5"))
 
 
 def _check_placeholders(reader: _Reader, text: str) -> None:

@@ -5,13 +5,13 @@ comes next, and asks how likely the model finds it there. `name_features` asks i
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from tinysae.errors import InputError
 from tinysae.lessons.cases import CHOOSING_SEED, name_cases, read_name
+from tinysae.lessons.kept import kept_with_model
 from tinysae.lessons.probs import points, probability, share
 from tinysae.lessons.results import Bars, Result, Stage, Strip
 from tinysae.numbers import percent
@@ -176,7 +176,7 @@ def attention(stage: Stage, *, template: str, name: str) -> Result:
     )
 
 
-@lru_cache(maxsize=2)
+@kept_with_model(2)
 def name_heads(
     model: "LoadedModel",
 ) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:

@@ -9,6 +9,7 @@ import numpy as np
 from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES
 from tinysae.errors import InputError
 from tinysae.lessons.cases import read_name
+from tinysae.lessons.parts import CHECKING_SEED, feature_parts
 from tinysae.lessons.probs import next_probs_moved, points, probability, share
 from tinysae.lessons.results import (
     Bars,
@@ -38,8 +39,8 @@ MAX_MOVED: Final = 60
 
 def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
     """The features that fire most where the name first stands, and the share of their
-    activation that is on any name, and on this one. Control: the same of the strongest
-    features at the other tokens of the story."""
+    activation on held-out stories that is on any name, and on this one. Control: the
+    first of these of the strongest features at the other tokens of the story."""
     from tinysae.features.search import feature_activations
 
     model, sae, index = stage.model, sae_of(stage), index_of(stage)
@@ -53,16 +54,14 @@ def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
     records = {feature: index.feature(feature) for feature in active}
     of_names = {model.encode(f" {each}")[0] for each in (*GIRL_NAMES, *BOY_NAMES)}
 
-    def share(feature: int, wanted: set[int]) -> float:
-        record = records.get(feature) or index.feature(feature)
-        return sum(t.mass_share for t in record.tokens if t.token in wanted)
-
+    found = feature_parts(model, sae, CHECKING_SEED)
     strongest = active[:N_STRONGEST]
-    on_names = float(np.mean([share(f, of_names) for f in strongest]))
-    on_this = float(np.mean([share(f, {token}) for f in strongest]))
+    on_names = float(np.mean([found.share_on(f, of_names) for f in strongest]))
+    on_this = float(np.mean([found.share_on(f, {token}) for f in strongest]))
     elsewhere = [p for p, each in enumerate(ids) if each not in of_names]
     places = random.Random(0).sample(elsewhere, min(N_TOP, len(elsewhere)))
-    control = float(np.mean([share(int(acts[p].argmax()), of_names) for p in places]))
+    others = [int(acts[place].argmax()) for place in places]
+    control = float(np.mean([found.share_on(f, of_names) for f in others]))
     rows = [
         [
             str(feature),

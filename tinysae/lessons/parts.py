@@ -3,7 +3,6 @@
 Nothing here depends on what a reader chooses: it is read once a model and SAE.
 """
 
-from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from tinysae.data.storybook import CONCEPTS
 from tinysae.errors import InputError
+from tinysae.lessons.kept import kept_with_model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +35,19 @@ class Parts(NamedTuple):
 
     tokens: "ConceptTokens"
     pairs: "FeaturePairs"
+
+    def masses(self, part: int) -> NDArray[np.float64]:
+        """The part's activation on each kind of token, [d_vocab] or shorter."""
+        at = slice(self.pairs.first[part], self.pairs.first[part + 1])
+        kinds = self.tokens.tokens[self.pairs.token[at]]
+        return np.bincount(kinds, weights=self.pairs.value[at]).astype(np.float64)
+
+    def share_on(self, part: int, kinds: set[int]) -> float:
+        """The share of the part's activation that is on these kinds of token; 0 for one
+        that is never on."""
+        mass = self.masses(part)
+        on = [mass[kind] for kind in kinds if kind < len(mass)]
+        return float(sum(on) / mass.sum()) if len(mass) else 0.0
 
 
 def parts_of(model: "LoadedModel", sae: "SAE", what: What, seed: int) -> Parts:
@@ -60,7 +73,7 @@ def values_of(
     return tokens, values
 
 
-@lru_cache(maxsize=4)
+@kept_with_model(4)
 def held_out_tokens(
     model: "LoadedModel", seed: int
 ) -> "tuple[NDArray[np.int32], ConceptTokens]":
@@ -78,7 +91,7 @@ def held_out_tokens(
     return contexts, concept_tokens(contexts, token_bytes, model.bos_id)
 
 
-@lru_cache(maxsize=4)
+@kept_with_model(4)
 def hooked_values(
     model: "LoadedModel", hook_name: str, seed: int
 ) -> "tuple[ConceptTokens, Tensor]":
@@ -89,7 +102,7 @@ def hooked_values(
     return tokens, hooked(model, contexts, tokens.rows, hook_name).float()
 
 
-@lru_cache(maxsize=4)
+@kept_with_model(4)
 def feature_parts(model: "LoadedModel", sae: "SAE", seed: int) -> Parts:
     """The SAE's features.
 
@@ -104,7 +117,7 @@ def feature_parts(model: "LoadedModel", sae: "SAE", seed: int) -> Parts:
     return Parts(tokens, feature_pairs(encoded(sae, x), sae.d_sae))
 
 
-@lru_cache(maxsize=2)
+@kept_with_model(2)
 def random_parts(model: "LoadedModel", hook_name: str, seed: int) -> Parts:
     """Random directions, on above their mean."""
     from tinysae.features.concepts import feature_pairs
@@ -127,7 +140,7 @@ def random_directions(d_in: int) -> "Tensor":
     return torch.randn(d_in, N_PARTS, generator=generator)
 
 
-@lru_cache(maxsize=2)
+@kept_with_model(2)
 def neuron_parts(model: "LoadedModel", seed: int) -> Parts:
     """Neurons of the last layer's MLP, after its nonlinearity."""
     from tinysae.features.concepts import feature_pairs

@@ -2,7 +2,6 @@
 that is chosen."""
 
 import random
-from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from tinysae.errors import InputError, MissingError
 from tinysae.lessons.cases import read_name
+from tinysae.lessons.kept import kept_with_model
 from tinysae.lessons.results import Bars, Result, Stage, Table, sae_of
 from tinysae.numbers import percent, signed
 from tinysae.texts import visible
@@ -106,7 +106,7 @@ def curve(stage: Stage, *, metric: str) -> Result:
     )
 
 
-@lru_cache(maxsize=4)
+@kept_with_model(4)
 def _contexts(model: "LoadedModel", size: int) -> NDArray[np.int32]:
     """Held-out stories [N_CONTEXTS, size], the same for every SAE."""
     from tinysae.config import TextChoice
@@ -233,7 +233,7 @@ def _promoted(
     return np.concatenate(heights), np.concatenate(tokens)
 
 
-@lru_cache(maxsize=4)
+@kept_with_model(4)
 def _bar(model: "LoadedModel") -> float:
     """The height that `BEYOND` of random directions stay below."""
     import torch

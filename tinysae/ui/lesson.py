@@ -12,7 +12,6 @@ import streamlit as st
 
 from tinysae.errors import MissingError, TinysaeError
 from tinysae.features.assets import STORYBOOK_SAE
-from tinysae.features.sentences import concept_name
 from tinysae.lessons.calls import CALLS, asked
 from tinysae.lessons.lesson import Input, Lesson, Step, load_lesson
 from tinysae.lessons.playing import answer, own_claim
@@ -270,11 +269,7 @@ def _choose(each: Input, key: str, saved: object) -> object:
             plain(label),
             each.choices,
             index=each.choices.index(str(value)),
-            format_func=(
-                partial(concept_name, language=language())
-                if each.name == "concept"
-                else str
-            ),
+            format_func=partial(each.said, language=language()),
             key=key,
             width=320,
         )

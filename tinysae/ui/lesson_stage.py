@@ -41,15 +41,12 @@ def stage_of(source: FeatureSource, step: Step | None = None) -> Stage:
     Raises:
         TinysaeError: something of it cannot be read.
     """
-    if step is not None and CALLS[step.call].needs != "sae" and not source.is_open:
-        # A run without features (yet) has a model all the same.
-        return Stage(cache.loaded_model(open_run(source.id).config.model_name))
+    model = cache.loaded_model(source.model)
+    if step is not None and CALLS[step.call].needs != "sae":
+        return Stage(model)
     if not source.is_open:
         raise MissingError("lesson_not_open")
-    with source.remedy():
-        index = cache.feature_index(source)
-        sae = cache.loaded_sae(source)
-    model = cache.loaded_model(index.info.model)
+    index, sae = cache.feature_index(source), cache.loaded_sae(source)
     run = own_run() if step is None else None
     return Stage(model, sae, index, source, run)
 
