@@ -38,9 +38,10 @@ MAX_MOVED: Final = 60
 
 
 def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
-    """The features that fire most where the name first stands, and the share of their
-    activation on held-out stories that is on any name, and on this one. Control: the
-    first of these of the strongest features at the other tokens of the story."""
+    """The features that fire most where the name first stands; the share of their
+    activation on held-out stories that is on any name; and the share that this name has
+    of it with every name in this place, one after another. Control: the first of these
+    of the strongest features at the other tokens of the story."""
     from tinysae.features.search import feature_activations
 
     model, sae, index = stage.model, sae_of(stage), index_of(stage)
@@ -52,12 +53,15 @@ def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
     if not active:
         raise InputError("lesson_nothing_active")
     records = {feature: index.feature(feature) for feature in active}
-    of_names = {model.encode(f" {each}")[0] for each in (*GIRL_NAMES, *BOY_NAMES)}
+    names = [model.encode(f" {each}")[0] for each in (*GIRL_NAMES, *BOY_NAMES)]
+    of_names = {*names, token}
 
     found = feature_parts(model, sae, CHECKING_SEED)
     strongest = active[:N_STRONGEST]
     on_names = float(np.mean([found.share_on(f, of_names) for f in strongest]))
-    on_this = float(np.mean([found.share_on(f, {token}) for f in strongest]))
+    every = sorted(of_names)
+    instead = _acts_of(model, sae, ids[:at], every)[:, strongest]
+    on_this = float((instead[every.index(token)] / instead.sum(0)).mean())
     elsewhere = [p for p, each in enumerate(ids) if each not in of_names]
     places = random.Random(0).sample(elsewhere, min(N_TOP, len(elsewhere)))
     others = [int(acts[place].argmax()) for place in places]
@@ -77,6 +81,8 @@ def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
             "feature": str(active[0]),
             "names": percent(on_names),
             "this": percent(on_this),
+            "n_names": str(len(of_names)),
+            "even": percent(1 / len(of_names)),
             "control": percent(control),
             "n": str(int((acts[at] > 0).sum())),
         },
@@ -85,6 +91,20 @@ def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
             _acts_strip(model, ids, acts[:, active[0]], "fires"),
         ],
     )
+
+
+def _acts_of(
+    model: "LoadedModel", sae: "SAE", ids: Sequence[int], tokens: Sequence[int]
+) -> "Tensor":
+    """The features' activations [n_tokens, d_sae] at each token after `ids`."""
+    import torch
+
+    from tinysae.model.forward import activations
+
+    rows = torch.tensor([[model.bos_id, *ids, each] for each in tokens])
+    with torch.inference_mode():
+        x = activations(model, rows, sae.hook_name)[:, -1]
+        return sae.encode(x.float().cpu())
 
 
 def promoted(stage: Stage, *, template: str, name: str, other: str) -> Result:
