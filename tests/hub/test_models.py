@@ -105,6 +105,18 @@ def test_stopped_download_goes_on_where_it_stopped(hub: Hub, served: Path) -> No
     assert ranges == [None] + ([f"bytes={kept}-"] if kept < size else [])
 
 
+def test_partial_download_that_is_too_long_begins_anew(hub: Hub, served: Path) -> None:
+    body = (served / WEIGHTS).read_bytes()
+    blobs = repo_dir(SOURCE) / "blobs"
+    blobs.mkdir(parents=True)
+    part = blobs / f"{hashlib.sha256(body).hexdigest()}.incomplete"
+    part.write_bytes(body + b"more")
+    found = downloaded()
+    assert (found.state, found.done) == ("done", found.total)
+    asked = asked_for(hub, f"/cdn/model/{SOURCE}/{WEIGHTS}")
+    assert [a.range for a in asked] == [None]
+
+
 def test_server_in_trouble_is_asked_again(hub: Hub, served: Path) -> None:
     assert served.is_dir()
     hub.fault(f"/cdn/model/{SOURCE}/{WEIGHTS}", status=500, times=2)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import stat
 import zipfile
 from collections.abc import Callable
@@ -181,3 +182,20 @@ def test_a_path_that_is_no_file_is_a_sentence(tmp_path: Path) -> None:
     assert caught.value.key == "error.zip_missing"
     with pytest.raises(InputError):
         import_zip_at("a\0b.zip")
+
+
+def test_only_what_a_killed_import_left_is_cleared_away(folder: Path) -> None:
+    out = io.BytesIO()
+    write_zip(folder, out, "mine", card="# Mine")
+    others, left, fresh = (
+        saes_dir() / name for name in (".git", ".import-mine.abc", ".import-mine.def")
+    )
+    for place in (others, left, fresh):
+        place.mkdir(parents=True)
+        (place / "file").write_text("x")
+    for place in (others, left):
+        os.utime(place, (0, 0))
+    import_zip(out, "mine.zip")
+    found = {path.name for path in saes_dir().iterdir()}
+    assert found == {"mine", others.name, fresh.name}
+    assert (others / "file").is_file()

@@ -1,10 +1,16 @@
 """A model card says what is known of an SAE, and nothing else gets into it."""
 
+import json
 import re
+from pathlib import Path
 
+import pytest
 import yaml
 
+from tests.builders import write_sae
 from tinysae.config import TrainConfig
+from tinysae.features.saved import add_sae
+from tinysae.features.share import local_paths
 from tinysae.sae.card import FORMULAS, CardFacts, model_card
 from tinysae.sae.evaluate import Evaluation
 from tinysae.words import LANGUAGES
@@ -66,6 +72,42 @@ def test_no_name_becomes_markup_and_no_path_is_told() -> None:
     lines = [line for line in card.splitlines() if line.startswith("| ")]
     # A bar in a name would be one more column.
     assert {line.replace("\\|", "").count("|") for line in lines} <= {3, 4}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/srv/clients/x.txt",
+        "~/clients/x.txt",
+        "./clients/x.txt",
+        "clients/x.txt",
+        "..\\clients\\x.txt",
+        "C:\\clients\\x.txt",
+        "C:/clients/x.txt",
+        "file:///clients/x.txt",
+    ],
+)
+def test_what_the_card_hides_of_a_path_the_upload_warns_of(
+    tiny_home: Path, path: str
+) -> None:
+    card = model_card(facts(config=TrainConfig(dataset_path=path)), "en")
+    assert "clients" not in card
+    assert "`x.txt`" in card
+    folder = write_sae(tiny_home / "saes" / "mine")
+    cfg = json.loads((folder / "cfg.json").read_text())
+    cfg["metadata"] |= {"model_name": "owner/model", "dataset_path": "owner/text"}
+    (folder / "cfg.json").write_text(json.dumps(cfg))
+    (folder / "runner_cfg.json").write_text("{}")
+    run = add_sae(str(folder))
+    assert local_paths(run) == []
+    # Neither at the top nor in SAELens's other file.
+    runner = {"data": [{"dataset_path": path}]}
+    (folder / "runner_cfg.json").write_text(json.dumps(runner))
+    assert local_paths(run) == [path]
+    (folder / "runner_cfg.json").unlink()
+    cfg["metadata"]["dataset_path"] = path
+    (folder / "cfg.json").write_text(json.dumps(cfg))
+    assert local_paths(run) == [path]
 
 
 def test_of_an_sae_from_elsewhere_it_says_only_what_its_files_say() -> None:

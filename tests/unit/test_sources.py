@@ -12,12 +12,16 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    BloomConfig,
+    BloomForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MptConfig,
+    MptForCausalLM,
 )
 
 from tests.unit.tiny_model import N_CTX, save_model, save_tokenizer
@@ -38,6 +42,8 @@ TEXTS = [
     " ",
     "",
 ]
+
+TINY_BLOOM = {"hidden_size": 32, "n_layer": 2, "n_head": 4}
 
 
 @pytest.fixture
@@ -189,7 +195,6 @@ def test_what_lies_between_fused_functions_can_still_be_read(
 def check_hooks(model: LoadedModel) -> None:
     shape = model.bridge.cfg
     assert (model.d_model, model.n_layers) == (shape.d_model, shape.n_layers)
-    assert model.n_ctx == shape.n_ctx
     tokens = random_tokens(model)
     with torch.no_grad():
         _, cache = model.bridge.run_with_cache(tokens)
@@ -211,6 +216,7 @@ def check_hooks(model: LoadedModel) -> None:
 
 
 def test_activations_are_the_bridges(tiny_model: LoadedModel) -> None:
+    assert tiny_model.n_ctx == tiny_model.bridge.cfg.n_ctx == N_CTX
     check_hooks(tiny_model)
 
 
@@ -238,6 +244,12 @@ def test_activations_are_the_bridges(tiny_model: LoadedModel) -> None:
                 max_position_embeddings=64,
             ),
         ),
+        # These two have no table of positions; their own words for the context.
+        (
+            BloomForCausalLM,
+            BloomConfig.from_dict({**TINY_BLOOM, "seq_length": 64}),
+        ),
+        (MptForCausalLM, MptConfig(d_model=32, n_layers=2, n_heads=4, max_seq_len=64)),
     ],
 )
 def test_activations_are_the_bridges_for_other_architectures(
@@ -247,8 +259,25 @@ def test_activations_are_the_bridges_for_other_architectures(
     config.bos_token_id = config.eos_token_id = 0
     save_model(kind(config), tmp_path)
     model = load_model(str(tmp_path))
+    assert model.n_ctx == 64
     assert {"blocks.0.hook_mlp_out", "blocks.1.hook_resid_post"} <= set(model.hooks)
     check_hooks(model)
+
+
+def test_a_context_that_only_the_tokenizer_tells_is_taken_from_it(
+    tmp_path: Path,
+) -> None:
+    n_vocabulary = save_tokenizer(tmp_path)
+    tokens = {"vocab_size": n_vocabulary, "bos_token_id": 0, "eos_token_id": 0}
+    config = BloomConfig.from_dict({**TINY_BLOOM, **tokens})
+    save_model(BloomForCausalLM(config), tmp_path)
+    with pytest.raises(DamagedError) as caught:
+        load_model(str(tmp_path))
+    assert caught.value.key == "error.model_unsupported"
+    file = tmp_path / "tokenizer_config.json"
+    limited = {**json.loads(file.read_text()), "model_max_length": 48}
+    file.write_text(json.dumps(limited))
+    assert load_model(str(tmp_path)).n_ctx == 48
 
 
 def test_logits_without_replacement_are_the_models(tiny_model: LoadedModel) -> None:

@@ -320,6 +320,41 @@ def test_a_preview_counts_a_small_text_and_estimates_a_large_one(
     assert (endless.n_tokens, endless.is_endless) == (None, True)
 
 
+@pytest.mark.parametrize("kind", ["txt", "separated", "jsonl", "escaped", "tokens"])
+def test_a_preview_estimates_by_bytes_whatever_a_character_takes(
+    tiny_model: LoadedModel, tmp_path: Path, kind: str
+) -> None:
+    stories = [f"{n}번 고양이가 숲에서 잠을 잤습니다." for n in range(30_000)]
+    tokens = tiny_model.encode_many(stories)
+    file = tmp_path / ("large.txt" if kind in ("txt", "separated") else "large.jsonl")
+    if file.suffix == ".txt":
+        between = "\n\n" if kind == "txt" else "<|endoftext|>"
+        file.write_text(between.join(stories), encoding="utf-8")
+    else:
+        # Beside the text, as datasets have it, what is not read of a row.
+        values = tokens if kind == "tokens" else stories
+        lines = (
+            json.dumps(
+                {"id": n, "x": "x" * 99, "text": v}, ensure_ascii=kind != "jsonl"
+            )
+            for n, v in enumerate(values)
+        )
+        file.write_text("\n".join(lines), encoding="utf-8")
+    choice = TextChoice(
+        str(file),
+        is_tokenized=kind == "tokens",
+        column="text" * (file.suffix == ".jsonl"),
+    )
+    text = open_text(choice)
+    exact = sum(
+        len(row if kind == "tokens" else tiny_model.encode(str(row)))
+        for row in text.rows()
+    )
+    found = preview(tiny_model, choice, 32)
+    assert not found.is_counted
+    assert found.n_tokens == pytest.approx(exact, rel=0.05)
+
+
 def test_a_new_kind_of_text_is_one_module(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

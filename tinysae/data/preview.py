@@ -74,7 +74,7 @@ def preview(model: "LoadedModel", choice: TextChoice, context_size: int) -> Prev
     n_tokens = n_seen * length // max(1, length_seen)
     is_counted = is_whole and length == length_seen
     if not is_whole:
-        n_tokens = _estimate(n_tokens, length, len(rows), text)
+        n_tokens = _estimate(n_tokens, len(rows), text)
     packed = pack(ids, context_size, model.bos_id)
     return Preview(
         rows=[_shown(model, row) for row in rows[:SHOWN_ROWS]],
@@ -89,10 +89,10 @@ def preview(model: "LoadedModel", choice: TextChoice, context_size: int) -> Prev
     )
 
 
-def _estimate(n_tokens: int, length: int, n_read: int, text: Text) -> int | None:
-    """Tokens of the whole, by what was read of its characters or its rows."""
-    if text.n_characters is not None:
-        return max(n_tokens, n_tokens * text.n_characters // max(1, length))
+def _estimate(n_tokens: int, n_read: int, text: Text) -> int | None:
+    """Tokens of the whole, by what was read of its bytes or its rows."""
+    if text.n_bytes is not None:
+        return max(n_tokens, n_tokens * text.n_bytes // max(1, text.n_bytes_read))
     if text.n_rows is not None:
         return max(n_tokens, n_tokens * text.n_rows // n_read)
     return None

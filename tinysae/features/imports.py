@@ -34,6 +34,8 @@ from tinysae.sae.registry import (
 
 MAX_NAME_CHARACTERS = 60
 ZIP_ENDING = ".zip"
+# Only an import's own hidden folders are ever cleared away.
+STAGE_PREFIX = ".import-"
 # Far longer than any import takes.
 ABANDONED_AFTER_S = 24 * 3600.0
 
@@ -142,7 +144,7 @@ def _installed(
     try:
         _clear_abandoned()
         target = _free_place(name)
-        with suppress(_IsThere), staged_folder(target) as stage:
+        with suppress(_IsThere), staged_folder(target, STAGE_PREFIX) as stage:
             fill(stage)
             sae = check_folder(stage)
             # What reads it is then said to be missing, rather than another one read.
@@ -162,7 +164,7 @@ class _IsThere(Exception):
 
 def _clear_abandoned() -> None:
     """Removes what an import left that was killed long ago."""
-    for left in saes_dir().glob(".*"):
+    for left in saes_dir().glob(f"{STAGE_PREFIX}*"):
         if time.time() - left.stat().st_mtime > ABANDONED_AFTER_S:
             shutil.rmtree(left, ignore_errors=True)
 

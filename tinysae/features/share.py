@@ -6,7 +6,7 @@ known of the SAE. An upload is put together first, to be looked at; that sends n
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from tinysae.features.transfers import Transfer, new_transfer, transfers_dir
 from tinysae.runs.files import copy_file, read_json, write_text
 from tinysae.runs.store import Run, home_error
 from tinysae.sae.archive import sae_files, write_zip
-from tinysae.sae.card import LICENCES, CardFacts, model_card
-from tinysae.sae.files import CFG_NAME
+from tinysae.sae.card import LICENCES, CardFacts, model_card, without_place
+from tinysae.sae.files import CFG_NAME, RUNNER_CFG_NAME
 from tinysae.sae.hub import check_place, check_repo_id
 from tinysae.words import Language
 
@@ -123,15 +123,28 @@ def hook_name(run: Run) -> str:
 
 
 def local_paths(run: Run) -> list[str]:
-    """Names of folders of this machine that the SAE's own files tell."""
-    metadata = _cfg(run).get("metadata")
-    values = metadata.values() if isinstance(metadata, dict) else ()
-    return sorted({v for v in values if isinstance(v, str) and v.startswith("/")})
+    """What the SAE's own files tell of this machine's folders, which the card hides.
+
+    Raises:
+        DamagedError: one of them cannot be read.
+    """
+    told = set(_strings(_cfg(run)))
+    if (run.sae_dir / RUNNER_CFG_NAME).is_file():
+        told |= set(_strings(_cfg(run, RUNNER_CFG_NAME)))
+    return sorted(value for value in told if without_place(value) != value)
 
 
-def _cfg(run: Run) -> dict[str, Any]:
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)
+
+
+def _cfg(run: Run, name: str = CFG_NAME) -> dict[str, Any]:
     try:
-        return read_json(run.sae_dir / CFG_NAME)
+        return read_json(run.sae_dir / name)
     except (OSError, ValueError, RecursionError) as problem:
         raise DamagedError("sae_damaged", path=str(run.sae_dir)) from problem
 

@@ -95,6 +95,8 @@ def fetch_blob(url: str, blob: Path, size: int, sha256: str, reporter: Counter) 
             raise BusyError("download_busy", model=blob.name[:12]) from problem
         if file.tell() > size:
             file.truncate(0)
+            # Cutting a file leaves its position, where the next attempt would go on.
+            file.seek(0)
         reporter.add(file.tell())
         _read(url, file, size, reporter)
         file.flush()

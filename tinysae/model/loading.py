@@ -19,6 +19,12 @@ from tinysae.model.lean import lean_copy
 from tinysae.model.libraries import LOADING, import_libraries
 from tinysae.model.loaded import LoadedModel
 
+# What configurations call the longest context, the usual name first. BLOOM and MPT
+# have no table of positions, and others of these.
+N_CTX_NAMES = ("max_position_embeddings", "max_seq_len", "n_positions", "seq_length")
+# Far beyond any model's.
+MAX_N_CTX = 1 << 30
+
 
 def load_files(source: str, place: Path, device: str) -> LoadedModel:
     """The model in `place`: a Hugging Face folder, or a GGUF file.
@@ -79,6 +85,9 @@ def _loaded(
         raise DamagedError("model_no_bos", folder=name)
 
     shape = model.config.get_text_config()
+    n_ctx = _n_ctx(shape, tokenizer)
+    if n_ctx is None:
+        raise DamagedError("model_unsupported", folder=name, kind=_kind(config))
     return LoadedModel(
         source=source,
         make_bridge=partial(_bridge, model, folder, extra, device),
@@ -86,12 +95,23 @@ def _loaded(
         backend=backend,
         d_model=shape.hidden_size,
         n_layers=shape.num_hidden_layers,
-        n_ctx=shape.max_position_embeddings,
+        n_ctx=n_ctx,
         d_vocab=n_embedded,
         n_parameters=sum(parameter.numel() for parameter in plain.parameters()),
         bos_id=starts[0],
         eos_ids=frozenset(eos_ids),
     )
+
+
+def _n_ctx(shape: Any, tokenizer: Any) -> int | None:
+    """The longest context that the model was made for; None where nothing says."""
+    for name in N_CTX_NAMES:
+        n_ctx = getattr(shape, name, None)
+        if isinstance(n_ctx, int) and n_ctx > 0:
+            return n_ctx
+    limit = tokenizer.model_max_length
+    # transformers' word for "no limit" is a number beyond any.
+    return int(limit) if 0 < limit <= MAX_N_CTX else None
 
 
 def _is_known(model: Any) -> bool:

@@ -76,15 +76,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def staged_folder(target: Path) -> Generator[Path]:
+def staged_folder(target: Path, prefix: str = ".") -> Generator[Path]:
     """A folder to fill; at the end it takes the place of `target` in one rename.
 
     What stood at `target` before is removed only once the new folder is complete, and
     nothing of an unfinished one is left behind. A crash may leave its hidden folders:
-    `clear_hidden` is for them.
+    `clear_hidden` is for them. Where others have hidden folders too, a `prefix` of
+    their own tells them apart.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    stage = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{prefix}{target.name}."))
     # mkdtemp makes the folder private; a run's files are as readable as their parent.
     stage.chmod(0o755)
     try:
@@ -92,7 +93,9 @@ def staged_folder(target: Path) -> Generator[Path]:
         for path in (*stage.rglob("*"), stage):
             _sync(path)
         if target.exists():
-            old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+            old = Path(
+                tempfile.mkdtemp(dir=target.parent, prefix=f"{prefix}{target.name}.")
+            )
             target.replace(old / target.name)
             try:
                 stage.replace(target)

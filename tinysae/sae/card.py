@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tinysae.config import TrainConfig, is_read
+from tinysae.data.texts.files import is_local_path
 from tinysae.numbers import percent
 from tinysae.words import Language, text
 
@@ -97,13 +98,12 @@ def _metadata(facts: CardFacts) -> Mapping[str, Any]:
 
 
 def _model_name(facts: CardFacts) -> str:
-    return _told(str(_metadata(facts).get("model_name") or ""))
+    return without_place(str(_metadata(facts).get("model_name") or ""))
 
 
-def _told(value: str) -> str:
+def without_place(value: str) -> str:
     """A model's or a text's name, without where it lies on this machine."""
-    is_path = value.startswith(("/", "~", ".")) or "\\" in value
-    return Path(value.replace("\\", "/")).name if is_path else value
+    return Path(value.replace("\\", "/")).name if is_local_path(value) else value
 
 
 def _about(facts: CardFacts, language: Language) -> Iterator[str]:
@@ -121,7 +121,7 @@ def _about(facts: CardFacts, language: Language) -> Iterator[str]:
             "card.trained",
             language,
             tokens=f"{facts.config.training_tokens:,}",
-            dataset=_plain(_told(facts.config.dataset_path)),
+            dataset=_plain(without_place(facts.config.dataset_path)),
         )
     if facts.dashboard:
         yield text("card.dashboard", language, file=_code(facts.dashboard))
@@ -171,7 +171,7 @@ def _settings(facts: CardFacts, language: Language) -> Iterator[str]:
         return
     values = facts.config.to_json()
     rows = [
-        (f"`{name}`", _code(_told(str(value)) if name in _PATHS else value))
+        (f"`{name}`", _code(without_place(str(value)) if name in _PATHS else value))
         for name, value in values.items()
         if name != "format" and name not in _NOT_IN_TABLE and value != ""
         if is_read(name, values)

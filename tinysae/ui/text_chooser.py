@@ -7,7 +7,7 @@ import streamlit as st
 from tinysae.config import TextChoice, TrainConfig, settings
 from tinysae.data.preview import Preview
 from tinysae.data.texts import open_text, pasted
-from tinysae.data.texts.files import is_path
+from tinysae.data.texts.files import is_local_path
 from tinysae.data.texts.storybook import STORYBOOK
 from tinysae.errors import TinysaeError
 from tinysae.model.sources import is_at_hand
@@ -53,7 +53,7 @@ def what_is_missing(choice: TextChoice) -> str | None:
     can say: the hub is asked for nothing."""
     if not choice.path.strip() or choice.path == pasted.PREFIX:
         return t("texts.none_yet")
-    if is_path(choice.path) or choice.path.startswith(pasted.PREFIX):
+    if is_local_path(choice.path) or choice.path.startswith(pasted.PREFIX):
         try:
             open_text(choice)
         except TinysaeError as error:
@@ -108,7 +108,7 @@ def _kind_of(path: str) -> str:
         return EMBEDDED
     if path.startswith(pasted.PREFIX):
         return PASTED
-    return LOCAL if is_path(path) else HUB
+    return LOCAL if is_local_path(path) else HUB
 
 
 def _pasted(preset: str) -> str:

@@ -37,12 +37,14 @@ FEW_BAD_LINES, BAD_LINES_SHARE = 10, 0.01
 
 
 def opened(choice: TextChoice) -> "Files | None":
-    return Files(choice, path_of(choice.path)) if is_path(choice.path) else None
+    return Files(choice, path_of(choice.path)) if is_local_path(choice.path) else None
 
 
-def is_path(text: str) -> bool:
+def is_local_path(text: str) -> bool:
     """Whether `text` names a place on this disk rather than on the hub."""
-    if text.startswith(("/", "~", ".", "\\")) or re.match(r"[A-Za-z]:[\\/]", text):
+    if "\\" in text or text.startswith(("/", "~", ".", "file:")):
+        return True
+    if re.match(r"[A-Za-z]:/", text):
         return True
     return Path(text).suffix.lower() in SUFFIXES
 
@@ -72,12 +74,12 @@ class Files(Text):
             raise InputError("text_not_tokenized", file=self.files[0].name)
         # Other formats pack their text, or surround it by other columns.
         if plain or all(file.suffix.lower() in LINES for file in self.files):
-            self.n_characters = sum(file.stat().st_size for file in self.files)
+            self.n_bytes = sum(file.stat().st_size for file in self.files)
         elif all(file.suffix.lower() == ".parquet" for file in self.files):
             self.n_rows = sum(tables.n_parquet_rows(file) for file in self.files)
 
     def rows(self) -> Iterator[Document]:
-        self.n_unreadable = 0
+        self.n_unreadable = self.n_bytes_read = 0
         for file in self.files:
             try:
                 yield from self._rows_of(file)
@@ -90,16 +92,22 @@ class Files(Text):
     def _rows_of(self, file: Path) -> Iterator[Document]:
         suffix = file.suffix.lower()
         if suffix in PLAIN:
-            return separated(plain_text(file))
+            return self._rows_of_plain(file)
         if suffix in LINES:
             return self._rows_of_lines(file)
         return tables.rows(file, self._choice)
+
+    def _rows_of_plain(self, file: Path) -> Iterator[Document]:
+        for document, n_bytes in separated(plain_text(file)):
+            self.n_bytes_read += n_bytes
+            yield document
 
     def _rows_of_lines(self, file: Path) -> Iterator[Document]:
         column = ""
         n_lines = n_bad = 0
         for line in lines(file):
             n_lines += 1
+            self.n_bytes_read += len(line)
             row = _object(line)
             document = None
             if row is not None:
@@ -188,19 +196,28 @@ def plain_text(file: Path) -> Iterator[str]:
                 return
 
 
-def separated(parts: Iterator[str]) -> Iterator[str]:
-    """Documents between separators; without any, pieces that end with a paragraph."""
+def separated(parts: Iterator[str]) -> Iterator[tuple[str, int]]:
+    """Documents between separators; without any, pieces that end with a paragraph.
+
+    With each, the bytes that it took of the text, its separator included.
+    """
     rest = ""
     for part in parts:
         *whole, rest = (rest + part).split(SEPARATOR)
-        yield from whole
+        for document in whole:
+            yield document, size_of(document + SEPARATOR)
         if len(rest) >= READ_BYTES:
             # Not within what may be the beginning of a separator.
             end = rest.rfind("\n\n", 0, len(rest) - len(SEPARATOR))
             end = end if end > 0 else len(rest) - len(SEPARATOR)
-            yield rest[:end]
+            yield rest[:end], size_of(rest[:end])
             rest = rest[end:]
-    yield rest
+    yield rest, size_of(rest)
+
+
+def size_of(text: str) -> int:
+    """What `text` takes in a file."""
+    return len(text.encode("utf-8"))
 
 
 def lines(file: Path) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinysae.config import TextChoice
 from tinysae.data.texts.columns import column_of, read
-from tinysae.data.texts.files import is_path
+from tinysae.data.texts.files import is_local_path
 from tinysae.data.texts.hub_files import download
 from tinysae.data.texts.storybook import STORYBOOK
 from tinysae.data.texts.tables import ROWS_AT_ONCE, kinds
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 
 def opened(choice: TextChoice) -> "HubDataset | None":
-    is_id = is_repo_id(choice.path) and not is_path(choice.path)
+    is_id = is_repo_id(choice.path) and not is_local_path(choice.path)
     return HubDataset(choice) if is_id and choice.path != STORYBOOK else None
 
 

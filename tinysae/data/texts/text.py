@@ -38,13 +38,15 @@ class Text:
     """A text of an end. A kind of text gives its `rows`; the rest follows from them.
 
     Attributes:
-        n_characters: about how long it is; None where nothing says so.
+        n_bytes: how large its files are; None where that says little of its length.
+        n_bytes_read: about how many of these the rows given so far took.
         n_rows: how many rows it has; None where nothing says so.
         is_endless: it never ends, and is never read twice.
         n_unreadable: rows that were passed over, as they are met.
     """
 
-    n_characters: int | None = None
+    n_bytes: int | None = None
+    n_bytes_read = 0
     n_rows: int | None = None
     is_endless = False
     n_unreadable = 0
@@ -88,18 +90,18 @@ class Text:
             logger.info("the text was read to its end, %d times so far", epoch + 1)
 
     def _pieces(self, held_out: bool) -> Iterator[Document]:
-        size = piece_size(self.n_characters)
+        size = piece_size(self.n_bytes)
         for row in self.rows():
             for piece in pieces(row, size):
                 if is_held_out(piece) == held_out:
                     yield piece
 
 
-def piece_size(n_characters: int | None) -> int:
+def piece_size(n_bytes: int | None) -> int:
     """The most characters, or token ids, of a document of such a text."""
-    if n_characters is None:
+    if n_bytes is None:
         return LONGEST_PIECE
-    return max(SHORTEST_PIECE, min(LONGEST_PIECE, n_characters // PIECES_A_TEXT))
+    return max(SHORTEST_PIECE, min(LONGEST_PIECE, n_bytes // PIECES_A_TEXT))
 
 
 def pieces(document: Document, size: int) -> Iterator[Document]:
