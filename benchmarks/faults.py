@@ -58,7 +58,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser.conftest import Server, launch_chromium, start_server, visit
 from tests.browser.test_main_job import LOADED_MS, expect_curves
 from tinysae.config import TrainConfig
-from tinysae.presets import GOOD_TOKENS, PRESETS
+from tinysae.presets import PRESETS
 from tinysae.runs.launch import launch, request_stop, start
 from tinysae.runs.metrics import TIMES, read_metrics
 from tinysae.runs.store import Run, is_locked
@@ -85,6 +85,8 @@ N_FIRST_POINTS = 3
 DISK_BYTES = 256 << 20
 BLOCK = 4096
 N_WINDOWS, WINDOW_S = 3, 10
+# Of a training that is watched, and killed after that.
+ENDLESS_TOKENS = 100_000_000
 QUIET_CPU_S = 0.03
 LAST_POINT = "document.querySelector('.js-plotly-plot').data[0].x.at(-1)"
 FIGURES = ("ce_loss_score", "l0", "explained_variance", "mse")
@@ -517,7 +519,7 @@ def page_cost(browser: Browser, folder: Path) -> tuple[list[Window], list[Window
     try:
         with home_at(home):
             # As by default, but with more to learn than the windows last.
-            run = start(replace(LOOK, training_tokens=GOOD_TOKENS))
+            run = start(replace(LOOK, training_tokens=ENDLESS_TOKENS))
             wait_for(lambda: read_metrics(run.metrics_path).rows, "the first row")
             for _ in range(N_WINDOWS + 1):
                 # The first pair does not count: the server imports, the run has begun.
@@ -534,6 +536,7 @@ def page_cost(browser: Browser, folder: Path) -> tuple[list[Window], list[Window
                 if not run.status.is_working:
                     raise RuntimeError("the training ended before the last window")
     finally:
+        kill_own_workers()
         server.stop()
     return live[1:], alone[1:]
 
