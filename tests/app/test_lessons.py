@@ -89,3 +89,18 @@ def test_the_training_page_leads_back_to_the_step(open_page: OpenPage, run: Run)
 def test_a_forged_way_back_is_no_link(open_page: OpenPage, way: str):
     page = open_page(TRAIN, **{"from": way})
     assert not any("lesson=" in query for _, query in links(page))
+
+
+def test_a_step_that_goes_wrong_is_said_and_leads_on(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+):
+    def wrong(*_: object) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(cache, "lesson_result", wrong)
+    page = open_page(LESSONS, lesson="names", step="2")
+    assert not page.exception
+    assert text("error.unexpected", "en") in said(page)
+    labels = [button.label for button in page.button]
+    assert text("lessons.previous", "en") in labels
+    assert text("lessons.next", "en") in labels

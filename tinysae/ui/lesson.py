@@ -93,16 +93,23 @@ def show_step(place: Place) -> None:
             quiet=False,
             **_way_there(place, page),
         )
-    try:
-        _show_cell(place)
-    except TinysaeError as error:
-        why = error.in_language(language())
-        # What is only not there yet is nobody's mistake.
-        show = st.info if isinstance(error, MissingError) else st.error
-        show(plain(t("lessons.gone", step=place.number, why=why)))
-        if st.query_params.get("run") not in (None, STORYBOOK_SAE):
-            st.button(t("lessons.use_embedded"), on_click=choose, args=(None,))
+    # Whatever becomes of the step, there is a way to the next.
+    with shown_errors():
+        try:
+            _show_cell(place)
+        except TinysaeError as error:
+            _show_gone(place, error)
     show_moves(place)
+
+
+def _show_gone(place: Place, error: TinysaeError) -> None:
+    """Which step cannot be asked, why, and a way on."""
+    why = error.in_language(language())
+    # What is only not there yet is nobody's mistake.
+    show = st.info if isinstance(error, MissingError) else st.error
+    show(plain(t("lessons.gone", step=place.number, why=why)))
+    if st.query_params.get("run") not in (None, STORYBOOK_SAE):
+        st.button(t("lessons.use_embedded"), on_click=choose, args=(None,))
 
 
 def show_moves(place: Place) -> None:
