@@ -283,8 +283,8 @@ def test_a_transfer_that_a_page_started_stops_at_once_and_goes_on(
     transfer = fetch_from_hub("reader/big")
     launch.launch(transfer, COMMAND)
     assert fault.reached.wait(CHILD_S)
-    wait_for(lambda: transfer.status.done > 0, "progress")
-    assert transfer.status.state == "downloading"
+    # How much came is written down a few times a second: not what came since.
+    wait_for(lambda: transfer.status.state == "downloading", "the download")
     # The server says nothing meanwhile: whoever stops it does not wait for that.
     launch.request_stop(transfer)
     wait_for(lambda: not is_locked(transfer.path), "the stop")
