@@ -155,8 +155,7 @@ def _show_without(
     """The contexts, coloured by the change in each token's log-prob."""
     from tinysae.features.ablation import ablate
 
-    with explored.source.remedy():
-        sae = cache.loaded_sae(explored.source)
+    sae = cache.loaded_sae(explored.source)
     model = cache.loaded_model(explored.index.info.model)
     effects = [ablate(sae, model, c.tokens.tolist(), record.feature) for c in contexts]
     spans = [_span(context, is_whole=is_whole) for context in contexts]

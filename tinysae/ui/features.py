@@ -15,7 +15,7 @@ from tinysae.features.sources import (
 from tinysae.ui.explored import Explored, go
 from tinysae.ui.i18n import t
 from tinysae.ui.page import page_link, plain
-from tinysae.ui.sources import source_label
+from tinysae.ui.sources import show_list, source_label
 
 if TYPE_CHECKING:
     from tinysae.features.reader import FeatureIndex
@@ -32,15 +32,13 @@ def choose_source() -> FeatureSource:
     sources = {source.id: source for source in found}
     shown = st.query_params.get("run") or default_source(found).id
     labels = {source.id: source_label(source) for source in found}
-    key = "features.run"
-    st.session_state[key] = shown if shown in sources else None
-    st.selectbox(
+    show_list(
         t("features.choose_run"),
-        list(sources),
-        format_func=labels.__getitem__,
-        key=key,
+        labels,
+        shown,
+        key="features.run",
+        on_choice=lambda run: go(run=run),
         placeholder=t("features.choose_run_placeholder"),
-        on_change=lambda: go(run=st.session_state[key]),
     )
     return sources.get(shown) or feature_source(shown)
 

@@ -19,6 +19,7 @@ from tinysae.ui.i18n import language, t
 from tinysae.ui.lesson_stage import choose, own_run
 from tinysae.ui.page import note, page_link, plain, shown_errors
 from tinysae.ui.presenting import is_presenting
+from tinysae.ui.sources import show_list
 from tinysae.ui.train_run import progress_line, show_failure
 from tinysae.ui.train_words import run_label
 
@@ -76,15 +77,7 @@ def _choose_run(run: Run) -> None:
     if len(runs) < 2 or is_presenting():
         return
     labels = {each.id: run_label(each) for each in runs}
-    key = "lessons.run"
-    st.session_state[key] = run.id
-    st.selectbox(
-        t("lessons.run"),
-        list(labels),
-        format_func=labels.__getitem__,
-        key=key,
-        on_change=lambda: choose(st.session_state[key]),
-    )
+    show_list(t("lessons.run"), labels, run.id, key="lessons.run", on_choice=choose)
 
 
 def _training(run: Run, was_working: bool, show_curve: Callable[[], None]) -> None:

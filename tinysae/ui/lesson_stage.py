@@ -21,7 +21,7 @@ from tinysae.runs.store import Run, list_runs, open_run
 from tinysae.ui import cache
 from tinysae.ui.i18n import t
 from tinysae.ui.presenting import is_presenting
-from tinysae.ui.sources import source_label
+from tinysae.ui.sources import show_list, source_label
 
 
 def go(**changes: str | None) -> None:
@@ -67,14 +67,8 @@ def choose_source() -> FeatureSource:
     found = [each for each in feature_sources() if each.is_open or each.id == asked]
     if len(found) > 1 and not is_presenting():
         labels = {source.id: source_label(source) for source in found}
-        key = "lessons.source"
-        st.session_state[key] = asked if asked in labels else None
-        st.selectbox(
-            t("lessons.source"),
-            list(labels),
-            format_func=labels.__getitem__,
-            key=key,
-            on_change=lambda: choose(st.session_state[key]),
+        show_list(
+            t("lessons.source"), labels, asked, key="lessons.source", on_choice=choose
         )
     return chosen_source()
 

@@ -13,7 +13,7 @@ from tinysae.features.sources import FeatureSource, feature_source, feature_sour
 from tinysae.ui import cache
 from tinysae.ui.i18n import t
 from tinysae.ui.page import note
-from tinysae.ui.sources import source_label
+from tinysae.ui.sources import show_list, source_label
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -144,20 +144,18 @@ def _choose_source() -> FeatureSource:
     linked = st.query_params.get("run")
     shown = linked or STORYBOOK_POST
     labels = {source.id: source_label(source) for source in ready}
-    key = "why.source"
-    st.session_state[key] = shown if shown in sources else None
 
-    def choose() -> None:
-        st.query_params["run"] = st.session_state[key]
+    def choose(run: str) -> None:
+        st.query_params["run"] = run
         # Of another SAE.
         st.query_params.pop("feature", None)
 
-    st.selectbox(
+    show_list(
         t("why.source"),
-        list(sources),
-        format_func=labels.__getitem__,
-        key=key,
-        on_change=choose,
+        labels,
+        shown,
+        key="why.source",
+        on_choice=choose,
         placeholder=t("features.choose_run_placeholder"),
         width=340,
     )
