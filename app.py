@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from tinysae.ui import home
-from tinysae.ui.i18n import t
-from tinysae.ui.page import page_setup, plain, shown_errors
-from tinysae.ui.showcase import showcase
+from tinysae.ui.home import front as home
+from tinysae.ui.home.showcase import showcase
+from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import page_setup, plain, shown_errors
 
 page_setup("home")
 st.title(t("home.title"))

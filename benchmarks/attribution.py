@@ -17,7 +17,7 @@ Prints tables and, as its last line, one JSON object:
   are active there, at random, are switched off; and the same activations are taken off
   along as many random features of the SAE;
 - concepts_steered_of_20: of the 20 concepts, how many the feature that reads them best
-  (about to be named, by F1, `features/concepts.py`) makes at least threefold as
+  (about to be named, by F1, `features/names/concepts.py`) makes at least threefold as
   frequent in text written after held-out prompts, with the unsteered model's loss on it
   at most 1.5 times that on its own text. The strength is chosen on other prompts: the
   weakest that makes the concept `TUNED_TIMES` as frequent there (and frequent enough to
@@ -63,23 +63,23 @@ from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from tinysae.data.storybook import BOY_NAMES, CONCEPTS, GIRL_NAMES, Story, stories
-from tinysae.features.assets import POST_FEATURES_DIR, POST_SAE_DIR, STORYBOOK_SAE_DIR
-from tinysae.features.attribution import Attribution, Part, attribute
-from tinysae.features.concepts import concept_tokens, read_concepts
-from tinysae.features.intervene import (
+from tinysae.features.index.reader import open_index
+from tinysae.features.names.concepts import concept_tokens, read_concepts
+from tinysae.features.why.attribution import Attribution, Part, attribute
+from tinysae.features.why.intervene import (
     Effect,
     FeatureChange,
     HeadChange,
     intervene,
     measure,
 )
-from tinysae.features.reader import open_index
-from tinysae.features.steering import Steer, steering
+from tinysae.features.why.steering import Steer, steering
+from tinysae.library.shipped import POST_FEATURES_DIR, POST_SAE_DIR, STORYBOOK_SAE_DIR
 from tinysae.model.forward import running
-from tinysae.model.generate import Around, GenerateSettings, generate_stream
-from tinysae.model.logprobs import next_log_probs
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
-from tinysae.sae.files import SAE, load_sae
+from tinysae.model.text.generate import Around, GenerateSettings, generate_stream
+from tinysae.model.text.logprobs import next_log_probs
+from tinysae.sae.load import SAE, load_sae
 
 N_PROMPTS = 200
 NAMES_SEED, TUNING_SEED, WRITING_SEED = 2_000_003, 2_000_029, 2_000_147

@@ -5,8 +5,8 @@
 Prints a table, worst concept first, and as its last line one JSON object:
 
 - concepts_found: share of the concepts that at most three features together read with
-  an F1 of 0.8 or more; see `tinysae.features.concepts` for how they are chosen, and on
-  which stories they are then scored;
+  an F1 of 0.8 or more; see `tinysae.features.names.concepts` for how they
+  are chosen, and on which stories they are then scored;
 - concepts_found_single: the share that one feature alone reads so well;
 - concepts_by_linear_probe: the ceiling, the share that logistic regression on the same
   activations reads (all 256 numbers of a token, weights fitted for each concept);
@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 from tinysae.config import TrainConfig
 from tinysae.data.corpus import batched
 from tinysae.data.storybook import CONCEPTS
-from tinysae.features.assets import STORYBOOK_SAE_DIR
-from tinysae.features.concepts import (
+from tinysae.features.index.vocabulary import vocabulary_of
+from tinysae.features.names.concepts import (
     CONTEXTS_AT_ONCE,
     FOUND_AT,
     READINGS,
@@ -54,12 +54,12 @@ from tinysae.features.concepts import (
     hooked,
     score,
 )
-from tinysae.features.vocabulary import vocabulary_of
+from tinysae.library.shipped import STORYBOOK_SAE_DIR
 from tinysae.model.forward import running
 from tinysae.model.hooks import HookPlace, Reached, reading
 from tinysae.model.sources import LoadedModel, load_model
-from tinysae.sae.files import load_sae
-from tinysae.worker import concept_contexts
+from tinysae.sae.load import load_sae
+from tinysae.worker.life import concept_contexts
 
 MLP_OUT = "blocks.0.hook_mlp_out"
 # Enough for the probe's loss to stand still; a smaller batch or more rounds change the

@@ -58,11 +58,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser.conftest import Server, launch_chromium, start_server, visit
 from tests.browser.test_main_job import LOADED_MS, expect_curves
 from tinysae.config import TrainConfig
+from tinysae.jobs.launch import launch, request_stop, start
 from tinysae.presets import PRESETS
-from tinysae.runs.launch import launch, request_stop, start
 from tinysae.runs.metrics import TIMES, read_metrics
 from tinysae.runs.store import Run, is_locked
-from tinysae.sae.files import load_sae
+from tinysae.sae.load import load_sae
 
 CONFIG = TrainConfig(
     d_sae=256,

@@ -56,9 +56,9 @@ warnings.simplefilter("ignore")
 
 from tinysae.config import TextChoice  # noqa: E402
 from tinysae.data.corpus import token_chunks  # noqa: E402
-from tinysae.embedded import shipped_config  # noqa: E402
-from tinysae.features.index import FeatureIndex, build_index  # noqa: E402
-from tinysae.memory import peak_memory_bytes  # noqa: E402
+from tinysae.embedded.build import shipped_config  # noqa: E402
+from tinysae.features.index.build import FeatureIndex, build_index  # noqa: E402
+from tinysae.jobs.memory import peak_memory_bytes  # noqa: E402
 from tinysae.model.blas import PRODUCTS, one_thread  # noqa: E402
 from tinysae.model.forward import activations  # noqa: E402
 from tinysae.model.sources import (  # noqa: E402
@@ -67,7 +67,7 @@ from tinysae.model.sources import (  # noqa: E402
     load_model,
 )
 from tinysae.sae import encode  # noqa: E402
-from tinysae.sae.files import SAE, load_sae  # noqa: E402
+from tinysae.sae.load import SAE, load_sae  # noqa: E402
 from tinysae.sae.train import SAETraining  # noqa: E402
 
 D_SAE, L0, TRAINING_TOKENS = 4096, 30.0, 400_000
@@ -328,7 +328,7 @@ def asked(index: FeatureIndex, model: LoadedModel, sae: SAE) -> tuple[float, flo
 def search_by_prompt(model: LoadedModel, sae: SAE) -> Callable[[int], Any] | None:
     """Asks for the number of a prompt; None where there is no such search."""
     try:
-        search = import_module("tinysae.features.search")
+        search = import_module("tinysae.features.index.search")
     except ImportError:
         return None
     return lambda number: search.by_text(sae, model, PROMPTS[number])
@@ -360,7 +360,7 @@ def main(folder: Path, python: Path | None, sae_dir: Path | None) -> None:
     )
     took, peak = in_own_process(sae_dir, folder)
     figures |= {"million_tokens_s": took, "peak_memory_mb": peak}
-    from tinysae.features.index import open_index
+    from tinysae.features.index.build import open_index
 
     index = open_index(folder / "million")
     opening, searching = asked(index, model, sae)

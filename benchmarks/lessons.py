@@ -22,13 +22,13 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tinysae.features.sources import embedded_source
-from tinysae.lessons.calls import CALLS, asked
+from tinysae.lessons.calls.registry import CALLS, asked
+from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.lesson import FIRST, Bound, Step, load_lesson
 from tinysae.lessons.playing import check_claim, claims, found
-from tinysae.lessons.results import Stage
+from tinysae.library.feature_source import embedded_source
 from tinysae.model.sources import STORYBOOK, load_model
-from tinysae.sae.files import load_sae
+from tinysae.sae.load import load_sae
 
 N_CASES = 30
 N_TIMED = 7

@@ -270,7 +270,7 @@ def finished_ms(reader: Reader, n_before: int) -> float:
 
 def full_context() -> str:
     """A beginning of a story that has exactly `STRIP_TOKENS` tokens."""
-    folder = ROOT / "tinysae" / "assets" / "storybook"
+    folder = ROOT / "tinysae" / "embedded" / "assets" / "storybook"
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     # Two stories in a row: one alone is often shorter.
     some = (story.text for story in stories(0))

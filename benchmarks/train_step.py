@@ -46,7 +46,7 @@ from sae_lens.config import LoggingConfig, SAETrainerConfig  # noqa: E402
 from sae_lens.training.sae_trainer import SAETrainer  # noqa: E402
 
 from tinysae.model.blas import PRODUCTS, one_thread  # noqa: E402
-from tinysae.sae.engine import EngineChoice, choose_engine, make_step  # noqa: E402
+from tinysae.sae.step.engine import EngineChoice, choose_engine, make_step  # noqa: E402
 
 TOKENS = 4096
 ROWS = {

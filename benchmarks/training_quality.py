@@ -67,9 +67,9 @@ from tinysae.model.sources import STORYBOOK_DIR, LoadedModel, load_model
 from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics
 from tinysae.sae.architectures import build_training_sae
 from tinysae.sae.evaluate import Evaluation, evaluate
-from tinysae.sae.files import load_sae
+from tinysae.sae.load import load_sae
 from tinysae.sae.train import SAETraining, TrainingBatches
-from tinysae.worker import (
+from tinysae.worker.life import (
     CONTEXTS_AT_ONCE,
     EVALUATION_SEED,
     LOOK_CONTEXTS,

@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from tinysae.features.saved import saved_sae
-from tinysae.features.sources import FeatureSource
-from tinysae.ui import (
+from tinysae.library.feature_source import FeatureSource
+from tinysae.library.saved import saved_sae
+from tinysae.ui.features import (
     contexts,
-    features,
     kept,
     live,
     one_feature,
@@ -14,11 +13,12 @@ from tinysae.ui import (
     overview,
     saved,
     search_box,
-    share,
 )
-from tinysae.ui.explored import Explored
-from tinysae.ui.i18n import t
-from tinysae.ui.page import page_setup, plain, shown_errors
+from tinysae.ui.features import heading as features
+from tinysae.ui.features.explored import Explored
+from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import page_setup, plain, shown_errors
+from tinysae.ui.train import share
 
 
 def main() -> None:

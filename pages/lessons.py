@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from tinysae.ui import lesson, lesson_end, lesson_list
-from tinysae.ui.page import page_setup, shown_errors
+from tinysae.ui.lessons import lesson, lesson_end, lesson_list
+from tinysae.ui.shell.page import page_setup, shown_errors
 
 page_setup("lessons")
 opened = st.query_params.get("lesson")

@@ -6,9 +6,12 @@ from typing import get_args
 import streamlit as st
 
 from tinysae.model.sources import is_at_hand
-from tinysae.model.state import State, View
-from tinysae.ui import (
-    model_chooser,
+from tinysae.model.text.state import State, View
+from tinysae.ui.parts import model_chooser
+from tinysae.ui.shell.cache import loaded_model
+from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import empty_state, page_setup, plain, shown_errors
+from tinysae.ui.write import (
     play_compare,
     play_heatmap,
     play_ranks,
@@ -16,9 +19,6 @@ from tinysae.ui import (
     play_suite,
     play_write,
 )
-from tinysae.ui.cache import loaded_model
-from tinysae.ui.i18n import t
-from tinysae.ui.page import empty_state, page_setup, plain, shown_errors
 
 
 def main() -> None:

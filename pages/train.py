@@ -3,16 +3,16 @@
 import streamlit as st
 
 from tinysae.config import TrainConfig
-from tinysae.runs.launch import start
+from tinysae.jobs.launch import start
 from tinysae.runs.store import Run, list_runs, open_run
 from tinysae.sae.estimate import Estimate
-from tinysae.ui import live as live_features
-from tinysae.ui import share, train_run
-from tinysae.ui.i18n import t
-from tinysae.ui.page import empty_state, page_link, page_setup, shown_errors
-from tinysae.ui.train_curves import curves, show_curves
-from tinysae.ui.train_form import show_form
-from tinysae.ui.train_words import run_label
+from tinysae.ui.features import live as live_features
+from tinysae.ui.parts.job_words import run_label
+from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import empty_state, page_link, page_setup, shown_errors
+from tinysae.ui.train import share, train_run
+from tinysae.ui.train.train_curves import curves, show_curves
+from tinysae.ui.train.train_form import show_form
 
 # Twice a second: a curve that moves, at a few kilobytes a look.
 REFRESH_S = 0.5

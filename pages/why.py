@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from tinysae.ui import why_ask, why_steer, why_view, why_whatif
-from tinysae.ui.i18n import t
-from tinysae.ui.page import page_setup, plain, shown_errors
+from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import page_setup, plain, shown_errors
+from tinysae.ui.why import why_ask, why_steer, why_view, why_whatif
 
 VIEWS = {
     "why": why_view.show_why,

@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 
 from tests.unit.tiny_model import build_tiny_model
 from tinysae.config import TrainConfig
-from tinysae.features.index import FeatureIndex, build_index
+from tinysae.features.index.build import FeatureIndex, build_index
+from tinysae.jobs.files import write_json
 from tinysae.model.sources import LoadedModel, load_model
-from tinysae.runs.files import write_json
 from tinysae.runs.metrics import StepMetrics
 from tinysae.runs.store import (
     LOCK_NAME,
@@ -29,7 +29,7 @@ from tinysae.runs.store import (
     create_run,
     write_status,
 )
-from tinysae.sae.files import load_sae
+from tinysae.sae.load import load_sae
 
 HOOK_NAME = "blocks.0.hook_mlp_out"
 D_MODEL = 32

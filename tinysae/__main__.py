@@ -7,11 +7,15 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from tinysae import asking, explore, fetching, playing, sharing
+from tinysae.cli import asking, fetching, sharing
+from tinysae.cli import exploring as explore
+from tinysae.cli import writing as playing
+from tinysae.cli.progress_bar import progress_bar
 from tinysae.config import TrainConfig, choices, settings
 from tinysae.errors import BusyError, InputError, TinysaeError
+from tinysae.jobs.launch import enqueue, take_lock
+from tinysae.jobs.turns import wait_for_turn
 from tinysae.presets import PRESETS
-from tinysae.runs.launch import enqueue, take_lock
 from tinysae.runs.store import (
     LOCK_NAME,
     Run,
@@ -21,8 +25,6 @@ from tinysae.runs.store import (
     open_run,
     write_status,
 )
-from tinysae.runs.turns import wait_for_turn
-from tinysae.terminal import progress_bar
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_lock(parser: argparse.ArgumentParser) -> None:
-    # Passed by `runs.launch`: the run's lock, taken by the parent.
+    # Passed by `jobs.launch`: the run's lock, taken by the parent.
     parser.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
 
 
@@ -117,7 +119,7 @@ def _parse(name: str) -> Any:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from tinysae import worker
+    from tinysae.worker import life
 
     changes = {
         name: value
@@ -129,51 +131,51 @@ def _train(options: argparse.Namespace) -> int:
     else:
         preset = next((p.changes for p in PRESETS if p.key == options.preset), {})
         run = create_run(TrainConfig(**{**preset, **changes}))
-    worker.log_to_stderr()
-    return _worked(run, options.lock_fd, worker.train)
+    life.log_to_stderr()
+    return _worked(run, options.lock_fd, life.train)
 
 
 def _index(options: argparse.Namespace) -> int:
-    from tinysae import worker
-    from tinysae.features.saved import add_sae, is_saved_id, saved_sae
+    from tinysae.library.saved import add_sae, is_saved_id, saved_sae
+    from tinysae.worker import life
 
-    worker.log_to_stderr()
+    life.log_to_stderr()
     if explore.is_folder(options.run):
         saved = add_sae(options.run, options.model)
     elif is_saved_id(options.run):
         saved = saved_sae(options.run)
     else:
-        return _worked(open_run(options.run), options.lock_fd, worker.index)
-    return _worked(saved, options.lock_fd, worker.index_saved)
+        return _worked(open_run(options.run), options.lock_fd, life.index)
+    return _worked(saved, options.lock_fd, life.index_saved)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from tinysae import worker
+    from tinysae.worker import life
 
     run = open_run(options.run)
     if run.status.state == "done":
         raise InputError("run_is_done", name=run.config.title)
-    worker.log_to_stderr()
-    return _worked(run, options.lock_fd, worker.train)
+    life.log_to_stderr()
+    return _worked(run, options.lock_fd, life.train)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from tinysae import worker
+    from tinysae.worker import life
 
     run = open_run(options.run)
     # None: no bar where no terminal is.
     with tqdm(
-        total=worker.EVALUATION_TOKENS, desc="evaluating", unit=" tokens", disable=None
+        total=life.EVALUATION_TOKENS, desc="evaluating", unit=" tokens", disable=None
     ) as bar:
-        figures = worker.evaluate_again(run, bar.update)
+        figures = life.evaluate_again(run, bar.update)
     sys.stdout.write(f"{json.dumps(figures, indent=1)}\n")
     return 0
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from tinysae.features.explain import Endpoint, explain_features
+    from tinysae.features.names.explain import Endpoint, explain_features
 
     endpoint = Endpoint(options.url, options.model)
     folder = open_run(options.run).features_dir
@@ -185,14 +187,14 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _worked(run: Run, lock_fd: int | None, work: Any) -> int:
     """Does `work` under the run's lock; 0 when it ended as it should."""
-    from tinysae import worker
+    from tinysae.worker import life
 
     with ExitStack() as stack:
         if lock_fd is None:
             lock = stack.enter_context((run.path / LOCK_NAME).open("ab"))
             if not take_lock(lock.fileno()):
                 raise BusyError("run_has_worker", name=run.config.title)
-        with worker.outcome(run):
+        with life.outcome(run):
             _say(str(run.path))
             # Who started this process has done it already.
             if lock_fd is None:
@@ -225,8 +227,9 @@ def _runs(_: argparse.Namespace) -> int:
 
 
 def _storybook(options: argparse.Namespace) -> int:
-    from tinysae import embedded, worker
-    from tinysae.features.assets import ASSETS
+    from tinysae.embedded import build as embedded
+    from tinysae.library.shipped import ASSETS
+    from tinysae.worker import life
 
     out = options.out or ASSETS
     if options.only == "features":
@@ -234,11 +237,11 @@ def _storybook(options: argparse.Namespace) -> int:
         embedded.build_features(out, post=True)
         return 0
     if options.only not in ("sae", "post"):
-        from tinysae.model.train_storybook import rebuild
+        from tinysae.embedded.train_model import rebuild
 
         rebuild(out / "storybook", tokens=options.tokens, seed=options.seed)
     if options.only != "model":
-        worker.log_to_stderr()
+        life.log_to_stderr()
         for post in (True,) if options.only == "post" else (False, True):
             figures = embedded.build_sae(
                 out, tokens=options.sae_tokens, seed=options.seed, post=post

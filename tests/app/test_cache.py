@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tinysae.errors import MissingError
 from tinysae.model import libraries, sources
-from tinysae.ui import cache
+from tinysae.ui.shell import cache
 from tinysae.words import text
 
 
@@ -29,8 +29,8 @@ def fresh_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def asking_page() -> None:
     import streamlit as st
 
-    from tinysae.ui import cache
-    from tinysae.ui.page import shown_errors
+    from tinysae.ui.shell import cache
+    from tinysae.ui.shell.page import shown_errors
 
     with shown_errors():
         st.write(f"model {cache.loaded_model('storybook').d_model}")

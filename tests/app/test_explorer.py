@@ -11,7 +11,8 @@ from tests.app.test_features import address, errors, literal, sentences
 from tests.builders import HOSTILE, finished_run, write_model, write_sae
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
-from tinysae.features.concepts import (
+from tinysae.features.index.build import FeatureIndex, open_index
+from tinysae.features.names.concepts import (
     ConceptReport,
     ConceptResult,
     Detector,
@@ -19,13 +20,12 @@ from tinysae.features.concepts import (
     Score,
     write_concepts,
 )
-from tinysae.features.index import FeatureIndex, open_index
-from tinysae.features.labels import Label, write_labels
-from tinysae.features.notes import Note, Notes
-from tinysae.features.saved import saes_dir, saved_saes
-from tinysae.runs import launch
+from tinysae.features.names.labels import Label, write_labels
+from tinysae.features.names.notes import Note, Notes
+from tinysae.jobs import launch
+from tinysae.library.saved import saes_dir, saved_saes
+from tinysae.render.visible import visible
 from tinysae.runs.store import Run
-from tinysae.texts import visible
 from tinysae.words import LANGUAGES, Language, text
 
 LABELS = [

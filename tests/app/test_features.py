@@ -11,14 +11,14 @@ from streamlit.testing.v1 import AppTest
 from tests.builders import HOSTILE, finished_run, write_model
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
-from tinysae.features import sources
-from tinysae.features.assets import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
-from tinysae.features.format import FORMAT
-from tinysae.features.index import open_index
-from tinysae.features.showcase import read_showcases
+from tinysae.features.index.build import open_index
+from tinysae.features.index.format import FORMAT
+from tinysae.features.names.showcase import read_showcases
+from tinysae.library import feature_source as sources
+from tinysae.library.shipped import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
+from tinysae.render.visible import visible
 from tinysae.runs.store import LOCK_NAME, Run, RunStatus, create_run, write_status
-from tinysae.texts import visible
-from tinysae.ui import one_feature
+from tinysae.ui.features import one_feature
 from tinysae.words import LANGUAGES, Language, text
 
 NAME = "<b>mine</b> </script><script>alert(1)</script>"

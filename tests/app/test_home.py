@@ -13,11 +13,12 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.errors import MissingError
-from tinysae.features.assets import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
-from tinysae.features.showcase import Showcase, read_showcases, write_showcases
+from tinysae.features.names.showcase import Showcase, read_showcases, write_showcases
+from tinysae.library.shipped import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
 from tinysae.runs.store import RunStatus, create_run, write_status
-from tinysae.ui import cache, showcase
-from tinysae.ui.page import PAGES, ROOT, plain
+from tinysae.ui.home import showcase
+from tinysae.ui.shell import cache
+from tinysae.ui.shell.page import PAGES, ROOT, plain
 from tinysae.words import LANGUAGES, Language, text
 
 

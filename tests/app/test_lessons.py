@@ -11,7 +11,7 @@ from tests.builders import working
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.runs.store import Run, RunStatus, State, create_run, write_status
-from tinysae.ui import cache
+from tinysae.ui.shell import cache
 from tinysae.words import LANGUAGES, Language, text
 
 LESSONS, TRAIN = "pages/lessons.py", "pages/train.py"

@@ -11,13 +11,13 @@ from tests.app.test_features import address, errors, literal, press, sentences
 from tests.builders import HOSTILE, index_run, working, write_model, write_sae
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
-from tinysae.features.history import keep_moment
-from tinysae.features.index import open_index
-from tinysae.features.saved import saved_saes
+from tinysae.features.index.build import open_index
+from tinysae.features.index.history import keep_moment
+from tinysae.library.saved import saved_saes
+from tinysae.render.visible import visible
 from tinysae.runs.checkpoints import new_checkpoint
 from tinysae.runs.live import live_index_requested, live_indexes, new_live_index
 from tinysae.runs.store import Run, RunStatus, create_run, write_status
-from tinysae.texts import visible
 from tinysae.words import LANGUAGES, Language, text
 
 TRAIN, FEATURES = "pages/train.py", "pages/features.py"
@@ -115,7 +115,7 @@ def test_the_explorer_opens_while_the_training_goes_on(
 def test_newer_features_are_announced_and_shown_when_asked(
     open_page: OpenPage, run: Run, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tinysae.ui import live
+    from tinysae.ui.features import live
 
     look(run, made, 1200)
     first = live.feature_source

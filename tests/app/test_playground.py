@@ -15,26 +15,26 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.builders import finished_run, write_model
-from tinysae.features.assets import (
+from tinysae.features.index.at_token import active_features
+from tinysae.features.index.build import open_index
+from tinysae.library.shipped import (
     STORYBOOK_FEATURES_DIR,
     STORYBOOK_SAE,
     STORYBOOK_SAE_DIR,
 )
-from tinysae.features.at_token import active_features
-from tinysae.features.index import open_index
-from tinysae.model.generate import BOUNDS
-from tinysae.model.logprobs import token_stats
-from tinysae.model.ranks import answer_ranks
 from tinysae.model.sources import STORYBOOK, load_model
-from tinysae.model.state import MAX_LINK_CHARACTERS, Colour, State, View, packed
-from tinysae.model.suite import Row, SuiteRun, shipped_suite, summary
-from tinysae.numbers import percent, signed
-from tinysae.sae.files import load_sae
-from tinysae.texts import visible
-from tinysae.ui import play_features, play_heatmap, play_share
-from tinysae.ui.page import ROOT
-from tinysae.ui.play_heatmap import SCALES, colour_steps
-from tinysae.ui.play_suite import rows_of
+from tinysae.model.text.generate import BOUNDS
+from tinysae.model.text.logprobs import token_stats
+from tinysae.model.text.ranks import answer_ranks
+from tinysae.model.text.state import MAX_LINK_CHARACTERS, Colour, State, View, packed
+from tinysae.model.text.suite import Row, SuiteRun, shipped_suite, summary
+from tinysae.render.numbers import percent, signed
+from tinysae.render.visible import visible
+from tinysae.sae.load import load_sae
+from tinysae.ui.shell.page import ROOT
+from tinysae.ui.write import play_features, play_heatmap, play_share
+from tinysae.ui.write.play_heatmap import SCALES, colour_steps
+from tinysae.ui.write.play_suite import rows_of
 from tinysae.words import LANGUAGES, Language, text
 
 # The first test of the session waits for torch and the model.

@@ -7,8 +7,8 @@ import pytest
 
 from tests.builders import finished_run, write_model
 from tests.conftest import OpenPage
-from tinysae.features.transfers import transfers
-from tinysae.runs import launch
+from tinysae.jobs import launch
+from tinysae.library.transfers import transfers
 from tinysae.runs.store import Run
 from tinysae.words import LANGUAGES, Language, text
 

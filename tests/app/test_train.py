@@ -8,7 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.builders import finished_run, step_row, working, write_model
 from tinysae.config import TrainConfig
-from tinysae.runs import launch, trash, turns
+from tinysae.jobs import launch, turns
+from tinysae.runs import trash
 from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
 from tinysae.runs.store import (
     Run,
@@ -18,10 +19,10 @@ from tinysae.runs.store import (
     write_made_with,
     write_status,
 )
-from tinysae.sae.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
 from tinysae.sae.estimate import Speed
-from tinysae.ui import cache
-from tinysae.ui.page import plain
+from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
+from tinysae.ui.shell import cache
+from tinysae.ui.shell.page import plain
 from tinysae.words import LANGUAGES, Language, text
 
 HOME = Path(__file__).parents[2] / "app.py"

@@ -12,14 +12,14 @@ from streamlit.testing.v1 import AppTest
 from tests.builders import finished_run, write_model
 from tests.conftest import OpenPage
 from tinysae.errors import InputError
-from tinysae.features.assets import POST_SAE_DIR, STORYBOOK_POST, STORYBOOK_SAE
-from tinysae.features.attribution import attribute
-from tinysae.features.intervene import FeatureChange, intervene
-from tinysae.model.logprobs import next_log_probs
+from tinysae.features.why.attribution import attribute
+from tinysae.features.why.intervene import FeatureChange, intervene
+from tinysae.library.shipped import POST_SAE_DIR, STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.model.sources import STORYBOOK, load_model
-from tinysae.numbers import percent, signed
-from tinysae.sae.files import load_sae
-from tinysae.ui.why_steer import parse_features
+from tinysae.model.text.logprobs import next_log_probs
+from tinysae.render.numbers import percent, signed
+from tinysae.sae.load import load_sae
+from tinysae.ui.why.why_steer import parse_features
 from tinysae.words import LANGUAGES, Language, text
 
 PATIENCE_S = 120

@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from tinysae.ui.charts import Series, live_chart
+from tinysae.ui.parts.charts import Series, live_chart
 
 st.title("Live chart")
 log_y = st.toggle("log")

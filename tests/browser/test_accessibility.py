@@ -1,7 +1,7 @@
 """axe-core over every page, in both themes.
 
 axe-core 4.14.1 (Deque, MPL 2.0) lies in `axe/` as npm has it. Nothing is left out: what
-Streamlit itself draws too pale is mended in `ui/page.py`.
+Streamlit itself draws too pale is mended in `ui/shell/page.py`.
 """
 
 from dataclasses import dataclass

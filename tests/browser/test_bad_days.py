@@ -18,7 +18,7 @@ from tinysae.words import LANGUAGES, Language, text
 LOADED_MS = 60_000
 # What `streamlit run app.py` needs of a checkout.
 APP = ("app.py", "pages", "static", "tinysae", ".streamlit")
-ASSETS = Path("tinysae", "assets")
+ASSETS = Path("tinysae", "embedded", "assets")
 READERS_AT_ONCE = 8
 WITHOUT_STORAGE = """
 for (const name of ["localStorage", "sessionStorage", "indexedDB"]) {

@@ -12,15 +12,15 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Server, visit
 from tests.builders import HOSTILE, finished_run, write_model
 from tinysae.data.storybook import LEXICON, stories
-from tinysae.features.export import ExportOptions, write_export
-from tinysae.features.index import open_index
-from tinysae.features.labels import Label
-from tinysae.features.notes import Note, Notes
-from tinysae.features.search import find_tokens
-from tinysae.features.sources import embedded_source
+from tinysae.features.index.build import open_index
+from tinysae.features.index.search import find_tokens
+from tinysae.features.names.labels import Label
+from tinysae.features.names.notes import Note, Notes
+from tinysae.library.export import ExportOptions, write_export
+from tinysae.library.feature_source import embedded_source
+from tinysae.render.visible import visible
 from tinysae.runs.store import Run
-from tinysae.texts import visible
-from tinysae.ui.contexts import N_FIRST
+from tinysae.ui.features.contexts import N_FIRST
 from tinysae.words import text
 
 LOADED_MS = 60_000

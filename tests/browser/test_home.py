@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Server, Theme, visit
 from tinysae.config import TrainConfig
-from tinysae.features.assets import STORYBOOK_FEATURES_DIR
-from tinysae.features.showcase import read_showcases
-from tinysae.palette import BACKGROUND
+from tinysae.features.names.showcase import read_showcases
+from tinysae.library.shipped import STORYBOOK_FEATURES_DIR
+from tinysae.render.palette import BACKGROUND
 from tinysae.runs.store import create_run
 from tinysae.words import Language, text
 

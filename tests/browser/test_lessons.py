@@ -12,11 +12,11 @@ from tests.browser.conftest import Server, start_server, visit
 from tests.browser.test_accessibility import violations
 from tests.browser.test_main_job import LOCALES, button
 from tinysae.config import TrainConfig
-from tinysae.lessons.calls import CALLS
+from tinysae.jobs import launch
+from tinysae.lessons.calls.registry import CALLS
 from tinysae.lessons.lesson import FIRST, Lesson, load_lesson
 from tinysae.lessons.playing import claims
 from tinysae.lessons.progress import PROGRESS_NAME
-from tinysae.runs import launch
 from tinysae.runs.store import Run
 from tinysae.words import LANGUAGES, Language, text
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Server, visit
 from tests.browser.test_main_job import LOADED_MS, button, expect_still, wait_for_rows
 from tinysae.config import TrainConfig
-from tinysae.runs import launch
+from tinysae.jobs import launch
 from tinysae.runs.live import request_live_index
 from tinysae.runs.metrics import read_metrics
 from tinysae.runs.store import Run

@@ -10,13 +10,13 @@ import pytest
 from tests.conftest import OpenPage
 from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
 from tests.hub.server import Hub
-from tinysae import worker
 from tinysae.config import TrainConfig
-from tinysae.features.reader import open_index
+from tinysae.features.index.reader import open_index
 from tinysae.model.catalogue import Pin, write_pin
 from tinysae.model.downloads import wait_for_download
 from tinysae.model.sources import is_at_hand
 from tinysae.runs.store import create_run
+from tinysae.worker import life
 
 SOURCE = "tiny-stories-1L-21M"
 
@@ -37,10 +37,10 @@ def test_tutorial_model_is_downloaded_played_with_trained_on_and_explored(
 ) -> None:
     # 50,257 logits a token: as few as there can be.
     for name in ("EVALUATION_TOKENS", "INDEX_TOKENS", "CONCEPT_TOKENS"):
-        monkeypatch.setattr(worker, name, 2048)
-    monkeypatch.setattr(worker.os, "nice", lambda _: 0)
-    monkeypatch.setattr(worker, "LOOKS_PER_RUN", 1)
-    monkeypatch.setattr(worker, "LOOK_CONTEXTS", 1)
+        monkeypatch.setattr(life, name, 2048)
+    monkeypatch.setattr(life.os, "nice", lambda _: 0)
+    monkeypatch.setattr(life, "LOOKS_PER_RUN", 1)
+    monkeypatch.setattr(life, "LOOK_CONTEXTS", 1)
     page = open_page("pages/playground.py")
     page.selectbox(key="_model").set_value(SOURCE).run()
     assert not page.exception
@@ -65,7 +65,7 @@ def test_tutorial_model_is_downloaded_played_with_trained_on_and_explored(
             l1_warm_up_steps=0,
         )
     )
-    worker.train(run)
+    life.train(run)
     assert run.status.state == "done"
     index = open_index(run.features_dir)
     assert (index.info.model, index.info.d_sae) == (SOURCE, 64)

@@ -21,7 +21,7 @@ from tinysae.model.downloads import (
     stop_download,
     wait_for_download,
 )
-from tinysae.model.hub import converted_dir, hub_name, repo_dir
+from tinysae.model.names import converted_dir, hub_name, repo_dir
 from tinysae.model.sources import is_at_hand, load_model
 
 SOURCE = "ada/tiny"

@@ -14,9 +14,9 @@ from tests.builders import finished_run, write_model, write_sae
 from tests.hub.conftest import CHILD_S, ROOT
 from tests.hub.server import TOKEN, Hub
 from tests.unit.test_worker import wait_for
-from tinysae.features.saved import saved_sae
-from tinysae.features.transfers import COMMAND, fetch_from_hub, forget, transfers
-from tinysae.runs import launch
+from tinysae.jobs import launch
+from tinysae.library.saved import saved_sae
+from tinysae.library.transfers import COMMAND, fetch_from_hub, forget, transfers
 from tinysae.runs.store import Run, is_locked
 
 ANOTHER_TOKEN = "hf_somebody_elses_token"

@@ -12,11 +12,11 @@ from tests.hub.repos import END_ID, TUTORIAL_DATASET, tutorial_model
 from tests.hub.server import Hub
 from tests.unit.test_worker import wait_for
 from tinysae.config import TextChoice, TrainConfig
-from tinysae.data.texts import hub as hub_texts
+from tinysae.data.texts import hub_dataset as hub_texts
 from tinysae.errors import NetworkError
-from tinysae.model.hub import repo_dir
+from tinysae.jobs import launch
+from tinysae.model.names import repo_dir
 from tinysae.model.sources import load_model
-from tinysae.runs import launch
 from tinysae.runs.store import is_locked
 
 READ = """
@@ -126,9 +126,9 @@ socket.getaddrinfo = resolved
 from tests.unit.test_worker import wait_for
 from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.preview import preview
-from tinysae.model.hub import repo_dir
+from tinysae.model.names import repo_dir
 from tinysae.model.sources import load_model
-from tinysae.runs import launch
+from tinysae.jobs import launch
 from tinysae.runs.store import is_locked
 model = load_model(sys.argv[1])
 found = preview(model, TextChoice("ada/text", streaming=False), 32)
@@ -236,11 +236,11 @@ weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
 kept = {k: v.contiguous() for k, v in weights.items() if k != "lm_head.weight"}
 save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
 from dataclasses import replace
-from tinysae import worker
+from tinysae.worker import life
 from tinysae.presets import PRESETS
 from tinysae.runs.store import create_run
-worker.EVALUATION_TOKENS = worker.INDEX_TOKENS = 4096
-worker.LOOK_CONTEXTS = 1
+life.EVALUATION_TOKENS = life.INDEX_TOKENS = 4096
+life.LOOK_CONTEXTS = 1
 config = replace(
     PRESETS[-1].config, model_name=str(folder), context_size=128, d_sae=64,
     training_tokens=4096, train_batch_size_tokens=512, n_batches_in_buffer=4,
@@ -248,7 +248,7 @@ config = replace(
     lr_decay_steps=1, store_batch_size_prompts=4,
 )
 run = create_run(config)
-worker.train(run)
+life.train(run)
 index = json.loads((run.path / "sae" / "runner_cfg.json").read_text())
 print(json.dumps([
     run.status.state, str(run.status.error), run.evaluation()["n_tokens"],

@@ -9,8 +9,8 @@ import torch
 
 from tests.builders import write_sae
 from tinysae.errors import InputError
-from tinysae.features.ablation import ablate
-from tinysae.sae.files import SAE, load_sae
+from tinysae.features.why.ablation import ablate
+from tinysae.sae.load import SAE, load_sae
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel

@@ -17,7 +17,7 @@ from tests.unit.test_config import configs
 from tinysae.config import KEEPS_K, Architecture, TrainConfig, reads, settings
 from tinysae.retired import RETIRED
 from tinysae.sae.architectures import build_training_sae, fold_activation_norm
-from tinysae.sae.files import load_sae
+from tinysae.sae.load import load_sae
 
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 # Fields of SAELens's that are no settings, and what they are instead.

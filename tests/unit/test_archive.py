@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 
 from tests.builders import write_sae
 from tinysae.errors import InputError, TinysaeError
-from tinysae.features.imports import import_zip, import_zip_at
-from tinysae.features.saved import saes_dir, saved_saes
-from tinysae.sae import archive
-from tinysae.sae.archive import write_zip
+from tinysae.library import archive
+from tinysae.library.archive import write_zip
+from tinysae.library.imports import import_zip, import_zip_at
+from tinysae.library.saved import saes_dir, saved_saes
 
 pytestmark = pytest.mark.usefixtures("tiny_home")
 

@@ -8,8 +8,8 @@ import torch
 
 from tests.builders import write_sae
 from tinysae.errors import InputError
-from tinysae.features.at_token import active_features
-from tinysae.sae.files import SAE, load_sae
+from tinysae.features.index.at_token import active_features
+from tinysae.sae.load import SAE, load_sae
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel

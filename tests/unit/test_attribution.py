@@ -11,15 +11,15 @@ import torch
 
 from tests.builders import write_sae
 from tinysae.errors import InputError
-from tinysae.features.attribution import Attribution, Part, attribute
-from tinysae.features.attribution_table import (
+from tinysae.features.why.attribution import Attribution, Part, attribute
+from tinysae.features.why.attribution_table import (
     attribution_code,
     attribution_csv,
     part_name,
     strongest,
 )
 from tinysae.model.circuit import frozen_norms, one_token
-from tinysae.sae.files import SAE, load_sae
+from tinysae.sae.load import SAE, load_sae
 from tinysae.words import text
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import yaml
 
 from tests.builders import write_sae
 from tinysae.config import TrainConfig
-from tinysae.features.saved import add_sae
-from tinysae.features.share import local_paths
-from tinysae.sae.card import FORMULAS, CardFacts, model_card
+from tinysae.library.card import FORMULAS, CardFacts, model_card
+from tinysae.library.saved import add_sae
+from tinysae.library.share import local_paths
 from tinysae.sae.evaluate import Evaluation
 from tinysae.words import LANGUAGES
 

@@ -14,8 +14,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from tests.unit.tiny_model import CORPUS, save_model
 from tinysae.errors import DamagedError, MissingError
 from tinysae.model.catalogue import CATALOGUE, entry_of, pin_of, same_model
-from tinysae.model.files import count_parameters
-from tinysae.model.hub import HubName, hub_name
+from tinysae.model.folder import count_parameters
+from tinysae.model.names import HubName, hub_name
 from tinysae.model.sources import STORYBOOK_DIR, load_model
 
 SMOLLM = "HuggingFaceTB/SmolLM2-135M"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinysae.ui.charts import MAX_POINTS, Series, feature_map, thinned
+from tinysae.ui.parts.charts import MAX_POINTS, Series, feature_map, thinned
 
 
 def curve(n: int) -> Series:

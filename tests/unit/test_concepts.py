@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from tinysae.data.storybook import CONCEPTS
 from tinysae.errors import DamagedError
-from tinysae.features import concepts
-from tinysae.features.concepts import (
+from tinysae.features.names import concepts
+from tinysae.features.names.concepts import (
     ConceptReport,
     ConceptSearch,
     ConceptTokens,
@@ -20,8 +20,8 @@ from tinysae.features.concepts import (
     target_name,
     write_concepts,
 )
-from tinysae.features.f1_kernels import best_addition, best_singles
-from tinysae.features.labels import Label, labels, read_labels, write_labels
+from tinysae.features.names.f1_kernels import best_addition, best_singles
+from tinysae.features.names.labels import Label, labels, read_labels, write_labels
 
 N_CONCEPTS = len(CONCEPTS)
 ANIMAL = list(CONCEPTS).index("animal")

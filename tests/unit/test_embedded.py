@@ -11,7 +11,7 @@ import pytest
 
 from tests.builders import finished_run, write_model
 from tinysae.config import TrainConfig
-from tinysae.embedded import (
+from tinysae.embedded.build import (
     build_sae,
     post_card,
     post_config,
@@ -19,8 +19,18 @@ from tinysae.embedded import (
     shipped_config,
 )
 from tinysae.errors import DamagedError, TinysaeError
-from tinysae.features import sources
-from tinysae.features.assets import (
+from tinysae.features.index.build import open_index
+from tinysae.features.names.showcase import read_showcases, showcases
+from tinysae.jobs.files import read_json
+from tinysae.library import feature_source as sources
+from tinysae.library.feature_source import (
+    default_source,
+    embedded_source,
+    feature_source,
+    feature_sources,
+    post_source,
+)
+from tinysae.library.shipped import (
     ASSETS,
     POST_FEATURES_DIR,
     POST_SAE_DIR,
@@ -29,16 +39,6 @@ from tinysae.features.assets import (
     STORYBOOK_SAE,
     STORYBOOK_SAE_DIR,
 )
-from tinysae.features.index import open_index
-from tinysae.features.showcase import read_showcases, showcases
-from tinysae.features.sources import (
-    default_source,
-    embedded_source,
-    feature_source,
-    feature_sources,
-    post_source,
-)
-from tinysae.runs.files import read_json
 from tinysae.runs.store import RUN_ID, RunStatus, create_run, new_run_id, write_status
 
 SMALL: dict[str, Any] = {
@@ -186,7 +186,8 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_home_is_painted_without_anything_heavy() -> None:
     script = (
-        "import sys, tinysae.ui.home, tinysae.ui.showcase, tinysae.ui.page;"
+        "import sys, tinysae.ui.home.front, tinysae.ui.home.showcase;"
+        "import tinysae.ui.shell.page;"
         "assert not {'torch', 'numpy', 'pandas', 'pyarrow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

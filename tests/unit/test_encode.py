@@ -9,8 +9,8 @@ import torch
 
 from tinysae.sae import encode
 from tinysae.sae.encode import Encoder, active_pairs
-from tinysae.sae.files import SAE, Magnitude
-from tinysae.sae.step import Pairs
+from tinysae.sae.load import SAE, Magnitude
+from tinysae.sae.step.pairs import Pairs
 
 N, D_IN, D_SAE = 300, 24, 90
 

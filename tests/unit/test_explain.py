@@ -14,10 +14,10 @@ import pytest
 from tests.builders import finished_run, write_model
 from tinysae.__main__ import main
 from tinysae.errors import InputError
-from tinysae.features import explain
-from tinysae.features.explain import KEY_VARIABLE, Endpoint, explained
-from tinysae.features.labels import MAX_TEXT, Label, read_labels
-from tinysae.features.records import Context, FeatureRecord, Histogram
+from tinysae.features.index.records import Context, FeatureRecord, Histogram
+from tinysae.features.names import explain
+from tinysae.features.names.explain import KEY_VARIABLE, Endpoint, explained
+from tinysae.features.names.labels import MAX_TEXT, Label, read_labels
 
 KEY = "sk-very-secret"
 

@@ -7,12 +7,12 @@ import pytest
 
 from tests.builders import HOSTILE, token_chunks, write_model, write_sae
 from tinysae.errors import InputError
-from tinysae.features.export import MAX_FEATURES, ExportOptions, export_html
-from tinysae.features.index import FeatureIndex, build_index
-from tinysae.features.labels import Label
-from tinysae.features.notes import Note
+from tinysae.features.index.build import FeatureIndex, build_index
+from tinysae.features.names.labels import Label
+from tinysae.features.names.notes import Note
+from tinysae.library.export import MAX_FEATURES, ExportOptions, export_html
 from tinysae.model.sources import load_model
-from tinysae.sae.files import load_sae
+from tinysae.sae.load import load_sae
 from tinysae.words import LANGUAGES, Language, text
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import torch
 from tests.unit.tiny_model import N_CTX
 from tinysae.errors import InputError, SettingError
 from tinysae.model.forward import logits
-from tinysae.model.generate import (
+from tinysae.model.sources import LoadedModel
+from tinysae.model.text.generate import (
     MAX_PROMPT_CHARACTERS,
     GenerateSettings,
     StopReason,
@@ -21,8 +22,7 @@ from tinysae.model.generate import (
     prepare_prompt,
     sample_seed,
 )
-from tinysae.model.logprobs import token_stats
-from tinysae.model.sources import LoadedModel
+from tinysae.model.text.logprobs import token_stats
 
 PROMPT = "Once upon a time"
 # Whatever the model ends with must not end the test.

@@ -17,15 +17,19 @@ from numpy.typing import NDArray
 from tests.builders import HOSTILE, token_chunks, write_model, write_sae
 from tests.unit.tiny_model import BOS
 from tinysae.errors import DamagedError, InputError, MissingError
-from tinysae.features import index as index_module
-from tinysae.features import kernels_numpy
-from tinysae.features.index import FeatureIndex, build_index, open_index
-from tinysae.features.records import LogitKind
-from tinysae.features.statistics import LEAST_FIRED
-from tinysae.features.vocabulary import Vocabulary, vocabulary_of
+from tinysae.features.index import build as index_module
+from tinysae.features.index import kernels_numpy
+from tinysae.features.index.build import (
+    FeatureIndex,
+    build_index,
+    open_index,
+)
+from tinysae.features.index.records import LogitKind
+from tinysae.features.index.statistics import LEAST_FIRED
+from tinysae.features.index.vocabulary import Vocabulary, vocabulary_of
 from tinysae.model.forward import activations
 from tinysae.model.sources import LoadedModel, load_model
-from tinysae.sae.files import SAE, load_sae
+from tinysae.sae.load import SAE, load_sae
 
 N_CHUNKS, CONTEXT_SIZE = 60, 16
 N_TOKENS = N_CHUNKS * CONTEXT_SIZE
@@ -455,7 +459,7 @@ def test_a_rebuild_does_not_change_an_open_index(built: Built, tmp_path: Path) -
 def test_an_index_is_read_without_torch(built: Built) -> None:
     program = (
         "import sys; from pathlib import Path;"
-        "from tinysae.features.index import open_index;"
+        "from tinysae.features.index.build import open_index;"
         f"open_index(Path({str(built.folder)!r})).feature(5);"
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinysae.features import kernels, kernels_numpy
-from tinysae.features.neighbours import Neighbours, layout
-from tinysae.features.pair_store import Band
-from tinysae.features.statistics import (
+from tinysae.features.index import kernels, kernels_numpy
+from tinysae.features.index.neighbours import Neighbours, layout
+from tinysae.features.index.pair_store import Band
+from tinysae.features.index.statistics import (
     N_BINS,
     N_GROUPS,
     Corpus,
@@ -192,9 +192,9 @@ from pathlib import Path
 import torch
 torch.set_num_threads(int(sys.argv[3]))
 from tests.builders import token_chunks
-from tinysae.features import index
+from tinysae.features.index import build as index
 from tinysae.model.sources import load_model
-from tinysae.sae.files import load_sae
+from tinysae.sae.load import load_sae
 index.TOKENS_ENCODED, index.SHARD_TOKENS = 64, 128
 folder = Path(sys.argv[1])
 die_at = int(sys.argv[2])

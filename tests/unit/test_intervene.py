@@ -9,8 +9,8 @@ import torch
 
 from tests.builders import write_sae
 from tinysae.errors import InputError
-from tinysae.features.attribution import attribute
-from tinysae.features.intervene import (
+from tinysae.features.why.attribution import attribute
+from tinysae.features.why.intervene import (
     MAX_CHANGES,
     AnyChange,
     Effect,
@@ -21,7 +21,7 @@ from tinysae.features.intervene import (
     measure,
 )
 from tinysae.model.circuit import changing
-from tinysae.sae.files import SAE, load_sae
+from tinysae.sae.load import SAE, load_sae
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -147,7 +147,7 @@ def test_the_correlation_is_pearsons_and_none_where_there_is_none() -> None:
 
 
 def attribute_part() -> Any:
-    from tinysae.features.attribution import Part
+    from tinysae.features.why.attribution import Part
 
     return Part("feature", 1.0, 1.0, None, 3, 1, 1.0)
 

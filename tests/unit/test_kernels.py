@@ -18,9 +18,10 @@ from sae_lens.training.sae_trainer import SAETrainer
 from tinysae.config import TrainConfig
 from tinysae.model import blas
 from tinysae.model.sources import LoadedModel
-from tinysae.sae import engine, kernels, kernels_torch, sparse_topk
-from tinysae.sae import step as step_module
-from tinysae.sae.engine import (
+from tinysae.sae.step import engine, kernels, kernels_torch
+from tinysae.sae.step import pairs as step_module
+from tinysae.sae.step import topk as sparse_topk
+from tinysae.sae.step.engine import (
     DENSE,
     EngineChoice,
     choose_engine,
@@ -711,7 +712,7 @@ def test_kernels_compile_where_no_cache_can_be_kept() -> None:
     program = (
         "from numba.core import caching\n"
         "caching.CacheImpl._locator_classes = []\n"
-        "from tinysae.sae.engine import numba_problem\n"
+        "from tinysae.sae.step.engine import numba_problem\n"
         "print(repr(numba_problem()))"
     )
     done = subprocess.run(

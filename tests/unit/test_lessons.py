@@ -12,11 +12,13 @@ import pytest
 
 from tests.builders import write_sae
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
-from tinysae.features.sources import embedded_source
-from tinysae.lessons.calls import CALLS, asked
-from tinysae.lessons.cases import CHECKING_SEED, CHOOSING_SEED, filled, name_cases
+from tinysae.lessons.calls.cases import CHECKING_SEED, CHOOSING_SEED, filled, name_cases
+from tinysae.lessons.calls.kept import kept_with_model
+from tinysae.lessons.calls.name_calls import name_heads
+from tinysae.lessons.calls.parts import feature_parts
+from tinysae.lessons.calls.registry import CALLS, asked
+from tinysae.lessons.calls.results import Result, Stage, Table
 from tinysae.lessons.handout import Entry, handout
-from tinysae.lessons.kept import kept_with_model
 from tinysae.lessons.lesson import (
     FIRST,
     Lesson,
@@ -26,8 +28,6 @@ from tinysae.lessons.lesson import (
     load_lesson,
     parse_lesson,
 )
-from tinysae.lessons.name_calls import name_heads
-from tinysae.lessons.parts import feature_parts
 from tinysae.lessons.playing import answer, check_claim, claims, found, own_claim
 from tinysae.lessons.progress import (
     PROGRESS_NAME,
@@ -35,9 +35,9 @@ from tinysae.lessons.progress import (
     read_progress,
     write_progress,
 )
-from tinysae.lessons.results import Result, Stage, Table
+from tinysae.library.feature_source import embedded_source
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
-from tinysae.sae.files import load_sae
+from tinysae.sae.load import load_sae
 from tinysae.words import LANGUAGES
 
 # Enough that a mean is far from its bound; `benchmarks/lessons.py` takes more.

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.builders import index_run, working, write_model, write_sae
-from tinysae import worker
 from tinysae.config import TrainConfig
 from tinysae.errors import DamagedError
-from tinysae.features import history
-from tinysae.features.history import watched
-from tinysae.features.index import open_index
-from tinysae.features.labels import read_labels
-from tinysae.features.sources import feature_source, vocabulary_dir
+from tinysae.features.index import history
+from tinysae.features.index.build import open_index
+from tinysae.features.index.history import watched
+from tinysae.features.names.labels import read_labels
+from tinysae.jobs import launch
+from tinysae.jobs.reporter import Reporter
+from tinysae.library.feature_source import feature_source, vocabulary_dir
 from tinysae.model.sources import load_model
-from tinysae.runs import launch
 from tinysae.runs.live import (
     live_index_requested,
     live_indexes,
@@ -24,8 +24,8 @@ from tinysae.runs.live import (
     request_live_index,
 )
 from tinysae.runs.metrics import TIMES, read_metrics
-from tinysae.runs.reporter import Reporter
 from tinysae.runs.store import Run, State, create_run
+from tinysae.worker import life
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -37,10 +37,10 @@ NEVER = float("inf")
 @pytest.fixture(autouse=True)
 def _small(tiny_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tiny_home.is_dir()
-    monkeypatch.setattr(worker, "LIVE_TOKENS", 500)
-    monkeypatch.setattr(worker, "LEAST_LIVE_TOKENS", 100)
+    monkeypatch.setattr(life, "LIVE_TOKENS", 500)
+    monkeypatch.setattr(life, "LEAST_LIVE_TOKENS", 100)
     for name in ("INDEX_TOKENS", "EVALUATION_TOKENS", "CONCEPT_TOKENS"):
-        monkeypatch.setattr(worker, name, 1000)
+        monkeypatch.setattr(life, name, 1000)
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +51,14 @@ def hostile_model(tmp_path_factory: pytest.TempPathFactory) -> "LoadedModel":
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """An index after every step."""
-    monkeypatch.setattr(worker, "LIVE_EVERY_S", -1.0)
-    monkeypatch.setattr(worker, "LIVE_SHARE", NEVER)
+    monkeypatch.setattr(life, "LIVE_EVERY_S", -1.0)
+    monkeypatch.setattr(life, "LIVE_SHARE", NEVER)
 
 
 @pytest.fixture
 def never(monkeypatch: pytest.MonkeyPatch) -> None:
     """No index that nobody asked for."""
-    monkeypatch.setattr(worker, "LIVE_EVERY_S", NEVER)
+    monkeypatch.setattr(life, "LIVE_EVERY_S", NEVER)
 
 
 def new_run(model: "LoadedModel", **changes: Any) -> Run:
@@ -96,8 +96,8 @@ def undisturbed(
 ) -> tuple[list[dict[str, Any]], bytes]:
     run = new_run(model, **changes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "LIVE_EVERY_S", NEVER)
-        assert worker._trained(run, model, Reporter(run))
+        patch.setattr(life, "LIVE_EVERY_S", NEVER)
+        assert life._trained(run, model, Reporter(run))
     assert not live_indexes(run)
     return outcome(run)
 
@@ -109,9 +109,9 @@ def test_indexes_on_the_way_change_no_number_of_the_training(
 ) -> None:
     expected = undisturbed(tiny_model, architecture=architecture)
     run = new_run(tiny_model, architecture=architecture)
-    assert not worker._trained(run, tiny_model, StopsAfter(run))
+    assert not life._trained(run, tiny_model, StopsAfter(run))
     assert [found.step for found in live_indexes(run)] == [CUT - 1, CUT]
-    assert worker._trained(run, tiny_model, Reporter(run))
+    assert life._trained(run, tiny_model, Reporter(run))
     assert outcome(run) == expected
     assert [found.step for found in live_indexes(run)] == [STEPS - 1, STEPS]
 
@@ -120,7 +120,7 @@ def test_indexes_on_the_way_change_no_number_of_the_training(
 def test_who_asks_gets_an_index_of_that_moment_once(tiny_model: "LoadedModel") -> None:
     run = new_run(tiny_model)
     request_live_index(run)
-    worker._trained(run, tiny_model, Reporter(run))
+    life._trained(run, tiny_model, Reporter(run))
     (found,) = live_indexes(run)
     assert found.step == 1
     assert not live_index_requested(run)
@@ -143,10 +143,10 @@ def test_what_goes_wrong_is_told_in_the_log_and_nowhere_else(
         raise OSError("the disk is full of cats")
 
     expected = undisturbed(tiny_model)
-    monkeypatch.setattr("tinysae.features.index.build_index", fails)
+    monkeypatch.setattr("tinysae.features.index.build.build_index", fails)
     run = new_run(tiny_model)
     with caplog.at_level(logging.ERROR):
-        assert worker._trained(run, tiny_model, Reporter(run))
+        assert life._trained(run, tiny_model, Reporter(run))
     assert "cats" in caplog.text
     assert outcome(run) == expected
     assert not list(run.live_dir.iterdir())
@@ -166,7 +166,7 @@ def test_a_stop_does_not_wait_for_an_index(
 
     run = new_run(tiny_model)
     with caplog.at_level(logging.ERROR):
-        assert not worker._trained(run, tiny_model, StoppedAtOnce(run))
+        assert not life._trained(run, tiny_model, StoppedAtOnce(run))
     assert not caplog.records
     assert not live_indexes(run)
     assert (run.sae_dir / "sae_weights.safetensors").is_file()
@@ -175,11 +175,11 @@ def test_a_stop_does_not_wait_for_an_index(
 def test_a_dense_sae_is_indexed_on_fewer_tokens(
     tiny_model: "LoadedModel", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "LIVE_PAIRS", 16 * 200)
+    monkeypatch.setattr(life, "LIVE_PAIRS", 16 * 200)
     run = new_run(tiny_model)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "LIVE_EVERY_S", NEVER)
-        worker._trained(run, tiny_model, Reporter(run))
+        patch.setattr(life, "LIVE_EVERY_S", NEVER)
+        life._trained(run, tiny_model, Reporter(run))
 
     class Trained:
         config, model, is_healthy, n_steps = run.config, tiny_model, True, 1
@@ -189,7 +189,7 @@ def test_a_dense_sae_is_indexed_on_fewer_tokens(
                 (folder / file.name).write_bytes(file.read_bytes())
 
     training: Any = Trained()
-    live = worker._Live(run, training)
+    live = life._Live(run, training)
     sizes = []
     for l0 in (1.0, 16.0, 1000.0):
         training.n_steps += 1
@@ -205,9 +205,9 @@ def test_a_dense_sae_is_indexed_on_fewer_tokens(
 def test_the_index_of_the_whole_takes_the_place_of_those_on_the_way(
     tiny_model: "LoadedModel", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_model", lambda _: tiny_model)
+    monkeypatch.setattr(life, "_model", lambda _: tiny_model)
     run = new_run(tiny_model)
-    worker.train(run)
+    life.train(run)
     assert run.status.state == "done", run.status
     assert not run.live_dir.exists()
     source = feature_source(run.id)

@@ -9,8 +9,8 @@ from transformers import AutoModelForCausalLM
 
 from tests.unit.tiny_model import N_CTX
 from tinysae.errors import InputError
-from tinysae.model.logprobs import log_probs, next_log_probs, token_stats
 from tinysae.model.sources import LoadedModel
+from tinysae.model.text.logprobs import log_probs, next_log_probs, token_stats
 
 TEXT = "Once upon a time, 한국어 a boy named Tom"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.builders import HOSTILE
 from tinysae.errors import DamagedError, InputError
-from tinysae.features.notes import MAX_NOTE_CHARACTERS, Note, Notes
+from tinysae.features.names.notes import MAX_NOTE_CHARACTERS, Note, Notes
 
 OWN, OTHER = "a" * 64, "b" * 64
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tinysae.ui.page import plain
+from tinysae.ui.shell.page import plain
 
 
 def test_a_plain_sentence_stays_readable_without_marks():
@@ -67,7 +67,7 @@ def failing(kind: str) -> None:
     import streamlit as st
 
     from tinysae.errors import MissingError
-    from tinysae.ui.page import shown_errors
+    from tinysae.ui.shell.page import shown_errors
 
     with shown_errors():
         if kind == "known":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tinysae.palette import (
+from tinysae.render.palette import (
     BACKGROUND,
     CATEGORICAL,
     DIVERGING,

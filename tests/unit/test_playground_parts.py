@@ -12,17 +12,21 @@ import pytest
 import torch
 
 from tinysae.__main__ import main
-from tinysae.heatmap_file import stats_csv, stats_html
 from tinysae.model.attention import attention_pattern
-from tinysae.model.compare import aligned
 from tinysae.model.forward import logits
-from tinysae.model.generate import GenerateSettings, generate_stream, prepare_prompt
-from tinysae.model.logprobs import token_stats
-from tinysae.model.ranks import answer_ranks
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
-from tinysae.model.state import Colour
-from tinysae.ui.play_heatmap import SCALES, colour_steps, values
-from tinysae.ui.tokens import circuitsvis_attention, circuitsvis_log_probs
+from tinysae.model.text.compare import aligned
+from tinysae.model.text.generate import (
+    GenerateSettings,
+    generate_stream,
+    prepare_prompt,
+)
+from tinysae.model.text.heatmap_file import stats_csv, stats_html
+from tinysae.model.text.logprobs import token_stats
+from tinysae.model.text.ranks import answer_ranks
+from tinysae.model.text.state import Colour
+from tinysae.ui.parts.tokens import circuitsvis_attention, circuitsvis_log_probs
+from tinysae.ui.write.play_heatmap import SCALES, colour_steps, values
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 

@@ -10,8 +10,8 @@ from transformer_lens.utilities.exploratory_utils import (
 
 from tests.unit.tiny_model import N_CTX
 from tinysae.errors import InputError
-from tinysae.model.ranks import RankedToken, answer_ranks, answers_in
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
+from tinysae.model.text.ranks import RankedToken, answer_ranks, answers_in
 
 _NUMBERS = r"Logit:\s*(-?[\d.]+) Prob:\s*([\d.]+)% Token: \|(.*)\|"
 RANKED = re.compile(rf"Rank: (\d+)\s+{_NUMBERS}")

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tinysae.errors import InputError, MissingError
-from tinysae.model.catalogue import entry_of
-from tinysae.sae.registry import (
+from tinysae.library.registry import (
     READABLE,
     REFUSED,
     find_entries,
     registry,
     registry_entry,
 )
+from tinysae.model.catalogue import entry_of
 
 
 def test_the_list_is_saelens_own() -> None:
@@ -37,7 +37,7 @@ def test_the_list_is_saelens_own() -> None:
 
 def test_it_is_read_without_importing_saelens() -> None:
     code = (
-        "import sys; from tinysae.sae.registry import find_entries;"
+        "import sys; from tinysae.library.registry import find_entries;"
         "find_entries('gpt2', 3); sys.exit('sae_lens' in sys.modules)"
     )
     root = Path(__file__).parents[2]

@@ -14,14 +14,16 @@ import pytest
 from tests.builders import step_row, working
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError, DamagedError, InputError, MissingError
-from tinysae.runs import launch, store, trash
+from tinysae.jobs import launch
+from tinysae.jobs.files import staged_folder, write_json
+from tinysae.jobs.turns import n_ahead, runs_before, wait_for_turn
+from tinysae.runs import store, trash
 from tinysae.runs.checkpoints import (
     SAE_NAME,
     checkpoints,
     clear_unfinished,
     new_checkpoint,
 )
-from tinysae.runs.files import staged_folder, write_json
 from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
 from tinysae.runs.store import (
     LOCK_NAME,
@@ -34,7 +36,6 @@ from tinysae.runs.store import (
     write_made_with,
     write_status,
 )
-from tinysae.runs.turns import n_ahead, runs_before, wait_for_turn
 
 ROW = step_row()
 

@@ -16,7 +16,7 @@ from tinysae.model import forward as forward_module
 from tinysae.sae import evaluate as evaluate_module
 from tinysae.sae import train as train_module
 from tinysae.sae.evaluate import DENSE_ABOVE, evaluate
-from tinysae.sae.files import load_sae
+from tinysae.sae.load import load_sae
 from tinysae.sae.train import SAETraining
 
 HOOK = "blocks.0.hook_mlp_out"

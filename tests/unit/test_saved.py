@@ -7,21 +7,22 @@ from pathlib import Path
 import pytest
 
 from tests.builders import HOOK_NAME, write_sae
-from tinysae import __main__, worker
+from tinysae import __main__
 from tinysae.errors import DamagedError, InputError, MissingError
-from tinysae.features.saved import add_sae, saes_dir, saved_sae, saved_saes
-from tinysae.features.sources import feature_source, feature_sources
+from tinysae.jobs.launch import request_stop
+from tinysae.library.feature_source import feature_source, feature_sources
+from tinysae.library.registry import convert_folder
+from tinysae.library.saved import add_sae, saes_dir, saved_sae, saved_saes
 from tinysae.model.sources import STORYBOOK
-from tinysae.runs.launch import request_stop
-from tinysae.sae.files import load_sae
-from tinysae.sae.registry import convert_folder
+from tinysae.sae.load import load_sae
+from tinysae.worker import life
 
 
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch: pytest.MonkeyPatch, tiny_home: Path) -> None:
     assert tiny_home.is_dir()
-    monkeypatch.setattr(worker.os, "nice", lambda _: 0)
-    monkeypatch.setattr(worker, "INDEX_TOKENS", 4096)
+    monkeypatch.setattr(life.os, "nice", lambda _: 0)
+    monkeypatch.setattr(life, "INDEX_TOKENS", 4096)
 
 
 @pytest.fixture
@@ -92,13 +93,13 @@ def test_a_stop_leaves_no_index_and_can_be_gone_on_from(
 ) -> None:
     added = add_sae(str(folder))
     # As if the button had been pressed in the middle.
-    begin = worker.Reporter.begin
+    begin = life.Reporter.begin
     monkeypatch.setattr(
-        worker.Reporter,
+        life.Reporter,
         "begin",
         lambda self, *args: (begin(self, *args), request_stop(added)),
     )
-    worker.index_saved(added)
+    life.index_saved(added)
     assert added.status.state == "stopped"
     assert feature_source(added.id).readiness == "no_index"
     monkeypatch.undo()
@@ -119,7 +120,7 @@ def test_what_does_not_fit_the_model_is_a_sentence(
 ) -> None:
     folder = write_sae(tmp_path / "narrow", **changes)  # pyright: ignore[reportArgumentType]
     added = add_sae(str(folder), str(tiny_model_dir))
-    worker.index_saved(added)
+    life.index_saved(added)
     status = added.status
     assert status.state == "failed"
     assert status.error in ("error.features_width", "error.features_no_hook")

@@ -10,9 +10,7 @@ import torch
 from tests.builders import write_sae
 from tinysae.data.storybook import CONCEPTS
 from tinysae.errors import InputError
-from tinysae.features.labels import Label
-from tinysae.features.notes import Note
-from tinysae.features.search import (
+from tinysae.features.index.search import (
     MAX_TEXT_CHARACTERS,
     NameHit,
     by_concept,
@@ -21,9 +19,11 @@ from tinysae.features.search import (
     concepts_of,
     find_tokens,
 )
-from tinysae.features.sentences import concept_name, label_sentence
-from tinysae.features.vocabulary import Vocabulary
-from tinysae.sae.files import SAE, load_sae
+from tinysae.features.index.vocabulary import Vocabulary
+from tinysae.features.names.labels import Label
+from tinysae.features.names.notes import Note
+from tinysae.features.names.sentences import concept_name, label_sentence
+from tinysae.sae.load import SAE, load_sae
 from tinysae.words import LANGUAGES, Language, catalogue
 
 if TYPE_CHECKING:

@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 
 from tinysae.errors import DamagedError, MissingError
-from tinysae.features.assets import STORYBOOK_FEATURES_DIR
-from tinysae.features.index import open_index
-from tinysae.features.records import (
+from tinysae.features.index.build import open_index
+from tinysae.features.index.records import (
     Context,
     FeatureRecord,
     FiringToken,
     Histogram,
     TokenLogit,
 )
-from tinysae.features.showcase import (
+from tinysae.features.names.showcase import (
     DENSITIES,
     N_TOKENS,
     SHOWCASE_NAME,
@@ -32,6 +31,7 @@ from tinysae.features.showcase import (
     showcases,
     write_showcases,
 )
+from tinysae.library.shipped import STORYBOOK_FEATURES_DIR
 
 BOS = 0
 SHOWN = Showcase(3, 0.01, [" red"], [" ball"], ["A", " red", " ball"], [0, 1.5, 0], 2.0)

@@ -29,7 +29,7 @@ from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.model import blas, lean, sources
 from tinysae.model.forward import activations, logits, logits_with
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
-from tinysae.model.texts import WindowStream, token_texts
+from tinysae.model.text.pieces import WindowStream, token_texts
 
 TEXTS = [
     "Once upon a time, there was a little girl named Lily.",
@@ -348,7 +348,9 @@ def test_the_embedded_model_says_how_to_get_it_back(
 ) -> None:
     monkeypatch.setattr(sources, "STORYBOOK_DIR", copied)
     damage(copied / file)
-    with pytest.raises(DamagedError, match="git checkout -- tinysae/assets") as caught:
+    with pytest.raises(
+        DamagedError, match="git checkout -- tinysae/embedded/assets"
+    ) as caught:
         load_model(STORYBOOK)
     assert str(copied) in str(caught.value)
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinysae.errors import InputError, SettingError
-from tinysae.model.generate import GenerateSettings
-from tinysae.model.state import MAX_LINK_CHARACTERS, State, packed, unpacked
+from tinysae.model.text.generate import GenerateSettings
+from tinysae.model.text.state import MAX_LINK_CHARACTERS, State, packed, unpacked
 
 
 def link(data: Any) -> str:

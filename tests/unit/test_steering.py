@@ -8,7 +8,7 @@ import torch
 
 from tests.builders import write_sae
 from tinysae.errors import InputError
-from tinysae.features.steering import (
+from tinysae.features.why.steering import (
     GIBBERISH,
     MAX_FEATURES,
     MAX_STRENGTH,
@@ -21,13 +21,13 @@ from tinysae.features.steering import (
     steered,
     steering,
 )
-from tinysae.model.generate import (
+from tinysae.model.text.generate import (
     GenerateSettings,
     Writing,
     generate_stream,
     prepare_prompt,
 )
-from tinysae.sae.files import SAE, load_sae
+from tinysae.sae.load import SAE, load_sae
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel

@@ -28,7 +28,7 @@ from tinysae.data.storybook.slots import SLOT_VALUES
 from tinysae.data.storybook.templates import parse, render
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ROOT / "tinysae" / "assets" / "storybook"
+SHIPPED = ROOT / "tinysae" / "embedded" / "assets" / "storybook"
 
 PLOT_VALUES = {plot.name: plot.values() for plot in PLOTS}
 
@@ -296,7 +296,7 @@ def test_build_is_deterministic_and_leaves_a_folder_that_loads(
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from tinysae.model import train_storybook
+    from tinysae.embedded import train_model as train_storybook
 
     monkeypatch.setattr(train_storybook, "TOKENIZER_STORIES", 4000)
     monkeypatch.setattr(train_storybook, "HELD_OUT_CONTEXTS", 8)
@@ -327,7 +327,7 @@ def test_build_is_deterministic_and_leaves_a_folder_that_loads(
 
 
 def test_build_refuses_less_than_a_step(tmp_path: Path) -> None:
-    from tinysae.model.train_storybook import build
+    from tinysae.embedded.train_model import build
 
     with pytest.raises(ValueError, match="one step takes"):
         build(tmp_path, tokens=10, seed=0)
@@ -373,7 +373,7 @@ def test_the_shipped_model_knows_more_than_pairs_of_words() -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from benchmarks.storybook import ngram_losses
-    from tinysae.model.train_storybook import Recipe, held_out_contexts, mean_loss
+    from tinysae.embedded.train_model import Recipe, held_out_contexts, mean_loss
 
     model = AutoModelForCausalLM.from_pretrained(SHIPPED)
     tokenizer = AutoTokenizer.from_pretrained(SHIPPED).backend_tokenizer

@@ -6,9 +6,9 @@ import io
 import pytest
 
 from tinysae.errors import InputError
-from tinysae.model.ranks import answer_ranks
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
-from tinysae.model.suite import (
+from tinysae.model.text.ranks import answer_ranks
+from tinysae.model.text.suite import (
     MAX_ROWS,
     Row,
     parse_csv,

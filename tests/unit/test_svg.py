@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.builders import HOSTILE
-from tinysae import svg
-from tinysae.palette import NEGATIVE, POSITIVE
+from tinysae.render import svg
+from tinysae.render.palette import NEGATIVE, POSITIVE
 
 
 def read(drawing: str) -> ElementTree.Element:

@@ -77,7 +77,7 @@ def test_a_folder_is_read_in_order_without_what_is_hidden(tmp_path: Path) -> Non
 def test_a_separator_is_found_across_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tinysae.data.texts import files
+    from tinysae.data.texts import local as files
 
     monkeypatch.setattr(files, "READ_BYTES", 40)
     (tmp_path / "a.txt").write_text("é" + "<|endoftext|>".join(ROWS), encoding="utf-8")

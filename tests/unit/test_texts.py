@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinysae.texts import visible
+from tinysae.render.visible import visible
 
 
 @pytest.mark.parametrize(

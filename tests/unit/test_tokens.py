@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tinysae.model.logprobs import token_stats
 from tinysae.model.sources import LoadedModel
-from tinysae.numbers import ordinal, percent, signed
-from tinysae.palette import DIVERGING, SEQUENTIAL, contrast
-from tinysae.ui import tokens as strips
-from tinysae.ui.play_heatmap import heatmap_tokens
-from tinysae.ui.tokens import StripToken, pack
+from tinysae.model.text.logprobs import token_stats
+from tinysae.render.numbers import ordinal, percent, signed
+from tinysae.render.palette import DIVERGING, SEQUENTIAL, contrast
+from tinysae.ui.parts import tokens as strips
+from tinysae.ui.parts.tokens import StripToken, pack
+from tinysae.ui.write.play_heatmap import heatmap_tokens
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 OPTIONS: dict[str, Any] = {

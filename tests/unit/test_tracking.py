@@ -20,15 +20,15 @@ from tests.unit.test_kernels import (
     trainer_of,
 )
 from tests.unit.test_worker import config_for
-from tinysae import worker
 from tinysae.config import TrainConfig
 from tinysae.errors import SettingError
 from tinysae.runs import tracking
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run, create_run, open_run
 from tinysae.runs.tracking import WandbTracker, tracked, wandb_mode
-from tinysae.sae.step import SAELensStep
+from tinysae.sae.step.pairs import SAELensStep
 from tinysae.sae.step_log import step_log
+from tinysae.worker import life
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -39,10 +39,10 @@ def _alone(tiny_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tiny_home / "no-netrc"))
-    monkeypatch.setattr(worker.os, "nice", lambda _: 0)
-    monkeypatch.setattr(worker, "EVALUATION_TOKENS", 2048)
-    monkeypatch.setattr(worker, "INDEX_TOKENS", 2048)
-    monkeypatch.setattr(worker, "CONCEPT_TOKENS", 2048)
+    monkeypatch.setattr(life.os, "nice", lambda _: 0)
+    monkeypatch.setattr(life, "EVALUATION_TOKENS", 2048)
+    monkeypatch.setattr(life, "INDEX_TOKENS", 2048)
+    monkeypatch.setattr(life, "CONCEPT_TOKENS", 2048)
 
 
 @pytest.mark.parametrize("path", [*PATHS, "saelens"])
@@ -106,7 +106,7 @@ def test_an_offline_run_reads_back_value_for_value(
         "feature_sampling_window": 5,
     }
     run = create_run(TrainConfig.from_json(values))
-    worker.train(run)
+    life.train(run)
     assert run.status.state == "done"
     found = history(run)
     rows = {row["step"]: row for row in read_metrics(run.metrics_path).rows}

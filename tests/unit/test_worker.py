@@ -12,10 +12,10 @@ from typing import Any, cast
 
 import pytest
 
-from tinysae import __main__, worker
+from tinysae import __main__
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError, NetworkError
-from tinysae.runs import launch
+from tinysae.jobs import launch
 from tinysae.runs.checkpoints import checkpoints
 from tinysae.runs.metrics import TIMES, read_evals, read_metrics
 from tinysae.runs.store import (
@@ -27,9 +27,10 @@ from tinysae.runs.store import (
     write_made_with,
     write_status,
 )
-from tinysae.sae.engine import DENSE_STEP, EngineChoice
-from tinysae.sae.files import load_sae
+from tinysae.sae.load import load_sae
+from tinysae.sae.step.engine import DENSE_STEP, EngineChoice
 from tinysae.sae.train import SAETraining
+from tinysae.worker import life
 
 # Importing torch and its friends takes seconds on a busy machine.
 PATIENCE_S = 180
@@ -227,8 +228,8 @@ def test_a_full_disk_is_named_whichever_library_finds_it(
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     run = create_run(TrainConfig())
-    monkeypatch.setattr(worker, "_model", fails)
-    worker.train(run)
+    monkeypatch.setattr(life, "_model", fails)
+    life.train(run)
     assert run.status.state == "failed"
     assert run.status.error == "error.home_unwritable"
 
@@ -266,7 +267,7 @@ def test_the_command_resumes_a_run_that_was_asked_to_stop(
         worked.append(run)
         write_status(run.path, RunStatus("done"))
 
-    monkeypatch.setattr(worker, "train", train)
+    monkeypatch.setattr(life, "train", train)
     assert __main__.main(["resume", run.id]) == 0
     assert worked == [run]
 
@@ -285,7 +286,7 @@ class Untrained:
 
 def test_stopping_right_after_a_checkpoint_keeps_the_sae_in_it() -> None:
     run = create_run(TrainConfig(training_tokens=10 * 2048, n_checkpoints=4))
-    keeper = worker._Keeper(run, cast("Any", Untrained()), ())
+    keeper = life._Keeper(run, cast("Any", Untrained()), ())
     keeper.keep_if_due()
     keeper.keep()
     (kept,) = checkpoints(run)
@@ -295,13 +296,13 @@ def test_stopping_right_after_a_checkpoint_keeps_the_sae_in_it() -> None:
 
 def test_a_run_may_stop_while_it_loads_unless_its_checkpoint_has_no_sae() -> None:
     run = create_run(TrainConfig())
-    assert worker.has_newest_sae(run)
+    assert life.has_newest_sae(run)
     (run.checkpoints_dir / "000000004").mkdir(parents=True)
-    assert not worker.has_newest_sae(run)
+    assert not life.has_newest_sae(run)
     run.sae_dir.mkdir()
-    assert worker.has_newest_sae(run)
+    assert life.has_newest_sae(run)
     os.utime(run.sae_dir, (0, 0))
-    assert not worker.has_newest_sae(run)
+    assert not life.has_newest_sae(run)
 
 
 def test_a_network_that_goes_away_keeps_what_was_learnt(
@@ -321,10 +322,10 @@ def test_a_network_that_goes_away_keeps_what_was_learnt(
 
     with monkeypatch.context() as patched:
         patched.setattr(SAETraining, "run", breaks_off)
-        worker.train(run)
+        life.train(run)
     assert (run.status.state, run.status.error) == ("failed", "error.text_network")
     assert [found.step for found in checkpoints(run)] == [11]
-    worker.train(run)
+    life.train(run)
     assert run.status.state == "done"
     assert len(read_metrics(run.metrics_path).rows) == 30
 
@@ -336,5 +337,5 @@ def test_a_run_does_not_go_on_with_another_text(
     text.write_text("\n\n".join(f"The cat saw dog number {n}." for n in range(900)))
     run = create_run(config_for(tiny_model_dir, dataset_path=str(text)))
     write_made_with(run, {"data_fingerprint": "of another text"})
-    worker.train(run)
+    life.train(run)
     assert run.status.error == "error.text_changed"

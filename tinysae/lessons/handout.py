@@ -1,17 +1,17 @@
 """A lesson as it went, as one HTML file that opens anywhere and asks nobody anything.
 
-In the style and under the policy of `features.export`: no script, everything escaped.
+In the style and under the policy of `library.export`: no script, everything escaped.
 """
 
 import html
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tinysae import svg
-from tinysae.features.export import POLICY, css
+from tinysae.lessons.calls.results import Bars, Result, Strip, Table, View
 from tinysae.lessons.lesson import Lesson, Step
-from tinysae.lessons.results import Bars, Result, Strip, Table, View
-from tinysae.palette import SEQUENTIAL
+from tinysae.library.export import POLICY, css
+from tinysae.render import svg
+from tinysae.render.palette import SEQUENTIAL
 from tinysae.words import Language, text
 
 

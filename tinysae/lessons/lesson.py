@@ -14,10 +14,10 @@ from string import Formatter
 from typing import Any, Final, Literal, TypeGuard, get_args
 
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
-from tinysae.features.sentences import concept_name
-from tinysae.lessons.calls import CALLS
-from tinysae.runs.files import read_json
-from tinysae.runs.store import home
+from tinysae.features.names.sentences import concept_name
+from tinysae.jobs.files import read_json
+from tinysae.jobs.home import home
+from tinysae.lessons.calls.registry import CALLS
 from tinysae.words import LANGUAGES, Language
 
 FORMAT: Final = 1

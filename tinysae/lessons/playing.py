@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinysae.errors import InputError, TinysaeError
-from tinysae.lessons.calls import CALLS, asked
+from tinysae.lessons.calls.registry import CALLS, asked
+from tinysae.lessons.calls.results import Result, Stage
 from tinysae.lessons.lesson import Bound, Lesson, Step
-from tinysae.lessons.results import Result, Stage
 from tinysae.words import Language
 
 N_CASES = 10

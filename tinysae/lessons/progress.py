@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.home import home, home_error
 from tinysae.lessons.lesson import MAX_STEPS
-from tinysae.runs.files import read_json, write_json
-from tinysae.runs.store import home, home_error
 
 PROGRESS_NAME: Final = "lessons.json"
 FORMAT: Final = 1

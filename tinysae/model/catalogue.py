@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tinysae.runs.files import read_json, write_json
-from tinysae.runs.store import home, home_error
+from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.home import home, home_error
 
 PINS_NAME = "model_pins.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tinysae.errors import BusyError
-from tinysae.model.hub import checked_hub_name
-from tinysae.runs.files import read_json, write_json
-from tinysae.runs.launch import spawn, take_lock
-from tinysae.runs.store import LOCK_NAME, STOP_NAME, home, home_error, is_locked
+from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.home import home, home_error
+from tinysae.jobs.launch import spawn, take_lock
+from tinysae.model.names import checked_hub_name
+from tinysae.runs.store import LOCK_NAME, STOP_NAME, is_locked
 
 STATUS_NAME = "status.json"
 DownloadState = Literal[

@@ -1,7 +1,7 @@
 """Downloads one model of the hub: `python -m tinysae.model.fetch SOURCE`.
 
 A process of its own, so that it outlives the page and can be stopped. Large files are
-read by `model.blobs`, which goes on where the last attempt ended; huggingface_hub does
+read by `hub.blobs`, which goes on where the last attempt ended; huggingface_hub does
 the rest: small files, links, references.
 """
 
@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from tinysae.errors import MissingError, TinysaeError
-from tinysae.model.blobs import check_space, fetch_blob
+from tinysae.hub.blobs import check_space, fetch_blob
+from tinysae.hub.errors import hub_errors
+from tinysae.jobs.files import staged_folder
+from tinysae.jobs.launch import quits_when_asked, stop_requested
 from tinysae.model.catalogue import CATALOGUE, Pin, pin_of
 from tinysae.model.convert import convert
 from tinysae.model.downloads import (
@@ -25,7 +28,7 @@ from tinysae.model.downloads import (
     write_download,
     written_download,
 )
-from tinysae.model.hub import (
+from tinysae.model.names import (
     MAIN,
     PICKLE,
     HubName,
@@ -35,9 +38,6 @@ from tinysae.model.hub import (
     repo_dir,
     wanted_files,
 )
-from tinysae.model.hub_errors import hub_errors
-from tinysae.runs.files import staged_folder
-from tinysae.runs.launch import quits_when_asked, stop_requested
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tinysae.errors import InputError
 from tinysae.model.hooks import HookPlace, verified_hooks
 from tinysae.model.libraries import LOADING
-from tinysae.model.texts import (
+from tinysae.model.text.pieces import (
     ByteStream,
     TextStream,
     WindowStream,

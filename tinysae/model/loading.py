@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinysae.errors import DamagedError
-from tinysae.model.files import (
+from tinysae.model.folder import (
     check_gguf,
     check_memory,
     checked_files,

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tinysae.errors import DamagedError, MissingError
-from tinysae.model.hub import folder_of, hub_name
 from tinysae.model.loaded import LoadedModel, encodable
 from tinysae.model.loading import load_files
+from tinysae.model.names import folder_of, hub_name
 
 __all__ = [
     "MAX_SOURCE_CHARACTERS",
@@ -29,7 +29,9 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 STORYBOOK = "storybook"
-STORYBOOK_DIR = Path(__file__).resolve().parents[1] / "assets" / "storybook"
+STORYBOOK_DIR = (
+    Path(__file__).resolve().parents[1] / "embedded" / "assets" / "storybook"
+)
 
 # What a person may type as a source: a path, never a novel.
 MAX_SOURCE_CHARACTERS = 4096

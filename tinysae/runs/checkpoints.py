@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tinysae.runs.files import by_step, clear_hidden, staged_folder
+from tinysae.jobs.files import by_step, clear_hidden, staged_folder
 from tinysae.runs.store import Run
 
 SAE_NAME = "sae"

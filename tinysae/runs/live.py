@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from tinysae.jobs.files import by_step, staged_folder
 from tinysae.runs.checkpoints import DIGITS
-from tinysae.runs.files import by_step, staged_folder
 from tinysae.runs.store import Run
 
 REQUEST_NAME = "explore.request"

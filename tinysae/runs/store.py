@@ -5,9 +5,7 @@ Together they give the status: a run that says "training" while nobody holds its
 was interrupted. A pid is never looked at: it may belong to somebody else by now.
 """
 
-import errno
 import fcntl
-import os
 import re
 import secrets
 import time
@@ -20,7 +18,8 @@ from typing import Any, Literal, cast, get_args
 
 from tinysae.config import MADE_WITH, TrainConfig
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
-from tinysae.runs.files import read_json, staged_folder, write_json
+from tinysae.jobs.files import read_json, staged_folder, write_json
+from tinysae.jobs.home import home, home_error, is_disk_full
 
 State = Literal[
     "queued",
@@ -53,14 +52,7 @@ EVAL_NAME, ESTIMATE_NAME, TOOK_NAME = "eval.json", "estimate.json", "took.json"
 # Space that is given back when the disk is full, so that the last words can be written.
 RESERVE_NAME = "reserve"
 RESERVE_BYTES = 1 << 16
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 Reason = Literal["restart", "killed"]
-
-
-def home() -> Path:
-    """Where runs live: `$TINYSAE_HOME`, else the folder this code was cloned into."""
-    given = os.environ.get("TINYSAE_HOME")
-    return Path(given) if given else Path(__file__).parents[2]
 
 
 def runs_dir() -> Path:
@@ -132,7 +124,7 @@ class Run:
 
     @property
     def history_dir(self) -> Path:
-        """What its features were as it trained (`features.history`)."""
+        """What its features were as it trained (`features.index.history`)."""
         return self.path / "history"
 
     @property
@@ -210,7 +202,7 @@ def create_run(config: TrainConfig, estimate: Mapping[str, Any] | None = None) -
 
 
 def write_made_with(run: Run, made_with: Mapping[str, Any]) -> None:
-    """Adds to the run's `config.json` what it is made with (`tinysae.provenance`).
+    """Adds to the run's `config.json` what it is made with (`worker.provenance`).
 
     Raises:
         OSError: the file cannot be written.
@@ -235,24 +227,6 @@ def keep_reserve(path: Path) -> None:
         # A part of it would pass for the whole next time.
         reserve.unlink(missing_ok=True)
         raise
-
-
-def is_disk_full(problem: Exception) -> bool:
-    if isinstance(problem, OSError):
-        return problem.errno in _FULL
-    # An error of its own, with the system's number in its text: safetensors.
-    return any(f"(os error {number})" in str(problem) for number in _FULL)
-
-
-def disk_full_error() -> TinysaeError:
-    """The sentence for a home folder without space, whoever noticed it."""
-    return home_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-
-
-def home_error(problem: OSError) -> TinysaeError:
-    """The sentence for a home folder that does not take files."""
-    reason = os.strerror(problem.errno) if problem.errno else str(problem)
-    return MissingError("home_unwritable", path=str(home()), reason=reason)
 
 
 def open_run(run_id: str) -> Run:

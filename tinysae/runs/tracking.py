@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from tinysae.runs.files import read_json, write_json
+from tinysae.jobs.files import read_json, write_json
 from tinysae.runs.metrics import EvalMetrics
 from tinysae.runs.store import Run
 

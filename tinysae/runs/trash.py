@@ -5,7 +5,8 @@ from contextlib import suppress
 
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError, InputError, MissingError, TinysaeError
-from tinysae.runs.store import RUN_ID, Run, home_error, runs_dir
+from tinysae.jobs.home import home_error
+from tinysae.runs.store import RUN_ID, Run, runs_dir
 
 TRASH_NAME = ".trash"
 

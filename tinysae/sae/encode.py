@@ -1,7 +1,7 @@
 """Which features of an SAE are active, as pairs: the way every architecture encodes.
 
 `SAE.encode` is the definition, dense and in one line; `Encoder` finds the same pairs at
-little more than the price of the encoder's product (`tinysae.sae.engine`). Values are
+little more than the price of the encoder's product (`sae.step.engine`). Values are
 equal but for the rounding of that product; where a pre-activation is within rounding of
 its threshold, either may call it active.
 """
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinysae.model.blas import PRODUCTS, choose_product, one_thread
-from tinysae.sae.engine import load_kernels, numba_problem
-from tinysae.sae.step import Pairs
+from tinysae.sae.step.engine import load_kernels, numba_problem
+from tinysae.sae.step.pairs import Pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tinysae.sae.files import SAE
+    from tinysae.sae.load import SAE
 
     Floats = NDArray[np.float32]
 

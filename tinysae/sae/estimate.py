@@ -2,7 +2,7 @@
 
 Memory follows from the shapes. Time follows from three speeds that `measure` takes in
 two seconds: of a matrix product, of passing over memory, and of the model reading text.
-How often the sparse step (`tinysae.sae.step`) does each of them is fitted to its
+How often the sparse step (`tinysae.sae.step.pairs`) does each of them is fitted to its
 times on one core, from 256 x 1,024 to 1,024 x 8,192.
 """
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinysae.sae.step import StepResult
+    from tinysae.sae.step.pairs import StepResult
 
 
 def step_log(trainer: Any, result: "StepResult") -> dict[str, float]:

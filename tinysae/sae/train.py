@@ -1,7 +1,7 @@
 """Training an SAE: SAELens's trainer, driven so that it can be watched.
 
 `sae_lens.SAETrainer.fit` logs to wandb only and cannot be stopped without losing the
-weights. Here its steps are taken one by one, by `tinysae.sae.step`: with SAELens's
+weights. Here its steps are taken one by one, by `sae.step.pairs`: with SAELens's
 losses, on SAELens's objects, mostly without its dense products.
 """
 
@@ -28,18 +28,18 @@ from tinysae.errors import SettingError, TinysaeError
 from tinysae.runs.metrics import DENSITY_EDGES, EvalMetrics, StepMetrics
 from tinysae.runs.tracking import NullTracker, Tracker
 from tinysae.sae.architectures import build_training_sae, fold_activation_norm
-from tinysae.sae.checkpoints import load_checkpoint, write_checkpoint
 from tinysae.sae.divergence import DivergenceWatch
-from tinysae.sae.engine import (
+from tinysae.sae.evaluate import evaluate
+from tinysae.sae.load import RUNNER_CFG_NAME, SPARSITY_NAME
+from tinysae.sae.step.engine import (
     EngineChoice,
     choose_engine,
     make_step,
     numba_problem,
 )
-from tinysae.sae.evaluate import evaluate
-from tinysae.sae.files import RUNNER_CFG_NAME, SPARSITY_NAME
-from tinysae.sae.step import StepResult, dense_step_seconds
+from tinysae.sae.step.pairs import StepResult, dense_step_seconds
 from tinysae.sae.step_log import step_log
+from tinysae.sae.training_state import load_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from tinysae.data.texts.text import Progress
-from tinysae.model.blobs import Counting, check_space, fetch_blob
-from tinysae.model.hub import repo_dir
+from tinysae.hub.blobs import Counting, check_space, fetch_blob
+from tinysae.model.names import repo_dir
 
 SCHEME = "hf://"
 

@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 from tinysae.config import TextChoice
-from tinysae.data.texts.files import Files
+from tinysae.data.texts.local import Files
 from tinysae.errors import InputError, MissingError
-from tinysae.runs.files import write_text
-from tinysae.runs.store import home, home_error
+from tinysae.jobs.files import write_text
+from tinysae.jobs.home import home, home_error
 
 PREFIX = "pasted:"
 SHA_DIGITS = 64

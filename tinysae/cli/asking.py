@@ -1,0 +1,175 @@
+"""`python -m tinysae attribute|steer`: the Why page without Streamlit."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinysae.errors import InputError
+from tinysae.library.shipped import STORYBOOK_POST
+from tinysae.render.visible import visible
+from tinysae.words import text
+
+if TYPE_CHECKING:
+    from tinysae.library.feature_source import FeatureSource
+    from tinysae.model.sources import LoadedModel
+    from tinysae.sae.load import SAE
+
+N_SHOWN = 15
+STRENGTHS = "-2,-1,0,1,2"
+
+
+def add_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Adds `attribute` and `steer` to the parser's commands."""
+    attribute = commands.add_parser(
+        "attribute", help="what made the model say a token, as a sum of parts"
+    )
+    attribute.add_argument("prompt")
+    attribute.add_argument("target", nargs="?", help="a token (the likeliest)")
+    attribute.add_argument("--other", help="a token that it is compared with")
+    attribute.add_argument(
+        "--top", type=int, default=N_SHOWN, metavar="N", help=f"{N_SHOWN}"
+    )
+    attribute.add_argument("--out", type=Path, help="all parts as CSV")
+    _add_sae(attribute)
+    attribute.set_defaults(command=_attribute)
+
+    steer = commands.add_parser(
+        "steer", help="the same text and dice with features turned down and up"
+    )
+    steer.add_argument("prompt")
+    steer.add_argument("features", nargs="+", type=int, metavar="FEATURE")
+    steer.add_argument(
+        "--strength",
+        type=float,
+        default=0.4,
+        help="of all of them, in units of each one's maximum activation (0.4)",
+    )
+    steer.add_argument(
+        "--times",
+        default=STRENGTHS,
+        help=f"what the strength is multiplied with, a text each ({STRENGTHS}; write "
+        "--times=… where the first is negative)",
+    )
+    steer.add_argument("--mode", choices=["add", "clamp"], default="add")
+    steer.add_argument("--max-new-tokens", type=int, default=40, help="40")
+    steer.add_argument("--seed", type=int, default=0, help="0")
+    _add_sae(steer)
+    steer.set_defaults(command=_steer)
+
+
+def _add_sae(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sae",
+        default=STORYBOOK_POST,
+        help=f"a run, or “storybook”, “{STORYBOOK_POST}” ({STORYBOOK_POST})",
+    )
+
+
+def _loaded(options: argparse.Namespace) -> "tuple[FeatureSource, SAE, LoadedModel]":
+    from tinysae.library.feature_source import feature_source
+    from tinysae.model.sources import load_model
+
+    source = feature_source(options.sae)
+    return source, source.load_sae(), load_model(source.model)
+
+
+def _attribute(options: argparse.Namespace) -> int:
+    from tinysae.features.why.attribution import attribute
+    from tinysae.features.why.attribution_table import (
+        attribution_csv,
+        part_name,
+        strongest,
+    )
+    from tinysae.jobs.files import write_text
+    from tinysae.model.circuit import one_token
+    from tinysae.model.text.generate import prepare_prompt
+    from tinysae.model.text.logprobs import next_log_probs
+
+    _, sae, model = _loaded(options)
+    prompt = prepare_prompt(model, options.prompt, 0)
+    ids = prompt.ids
+    if prompt.n_cut:
+        cut = text("why.prompt_cut", "en", cut=prompt.n_cut, kept=len(ids))
+        _print(f"{cut}\n")
+    log_probs = next_log_probs(model, ids).cpu()
+
+    def token(typed: str | None) -> int | None:
+        return one_token(model, typed, log_probs) if typed else None
+
+    target = token(options.target)
+    target = int(log_probs.argmax()) if target is None else target
+    found = attribute(model, ids, target, token(options.other), sae=sae)
+    said = f"“{_text(model, target)}”  {found.prob:.2%}  logit"
+    if found.other is not None:
+        said += f" minus that of “{_text(model, found.other)}”"
+    _print(f"{said} {found.logit:.3f}\n")
+    for parts in (found.features, found.components):
+        shown, others = strongest(parts, max(1, options.top))
+        _print(f"\n{'':18}{'direct':>9}{'with what follows':>20}\n")
+        for part in shown:
+            name = part_name(part, "en")
+            _print(f"{name:<18}{part.direct:9.3f}{part.effect:20.3f}\n")
+        if others:
+            rest = sum(part.direct for part in others)
+            _print(f"{f'{len(others)} others':<18}{rest:9.3f}\n")
+        total = sum(part.direct for part in parts)
+        left = found.remainder(parts)
+        _print(f"{'sum':<18}{total:9.3f}   left over {left:.1e}\n")
+    if options.out:
+        write_text(options.out, attribution_csv(found))
+    return 0
+
+
+def _steer(options: argparse.Namespace) -> int:
+    from tinysae.features.why.steering import Steer, SteeredStrip
+    from tinysae.model.text.generate import GenerateSettings, prompt_with_room
+
+    times = _numbers(options.times)
+    source, sae, model = _loaded(options)
+    with source.remedy():
+        strongest = source.open().table()["max_act"].tolist()
+    for feature in options.features:
+        if not 0 <= feature < sae.d_sae:
+            raise InputError("features_unknown", feature=feature, last=sae.d_sae - 1)
+    steers = [
+        Steer(feature, options.strength, strongest[feature], options.mode)
+        for feature in options.features
+    ]
+    settings = GenerateSettings(
+        max_new_tokens=options.max_new_tokens, seed=options.seed
+    )
+    prompt = prompt_with_room(model, options.prompt, settings.max_new_tokens)
+    strip = SteeredStrip(model, prompt, settings, sae, steers, times)
+    while strip.step():
+        pass
+    for sample in strip.samples():
+        gauge = "" if sample.loss is None else f"  {sample.loss:.2f} nats a token"
+        if sample.ratio is not None:
+            gauge += f", {sample.ratio:.2f} times the usual ({sample.verdict})"
+        _print(f"--- {sample.strength:g} × {options.strength:g}{gauge}\n")
+        _print(f"{model.decode(prompt.ids)}{sample.text}\n")
+    return 0
+
+
+def _numbers(typed: str) -> list[float]:
+    from tinysae.features.why.steering import MAX_TEXTS
+
+    try:
+        numbers = [float(part) for part in typed.split(",")]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= MAX_TEXTS:
+        raise InputError("why_times", typed=typed[:40], most=MAX_TEXTS)
+    return numbers
+
+
+def _text(model: "LoadedModel", token_id: int) -> str:
+    return visible(model.token_text(token_id))
+
+
+def _print(text: str) -> None:
+    # A terminal has no halves of characters.
+    sys.stdout.write(text.encode("utf-8", "replace").decode())

@@ -1,0 +1,142 @@
+"""`python -m tinysae import-sae|upload`: SAEs in and out, without Streamlit; and the
+process of a transfer that a page started."""
+
+import argparse
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinysae.cli.exploring import is_folder
+from tinysae.cli.progress_bar import progress_bar
+from tinysae.errors import BusyError
+from tinysae.jobs.launch import take_lock
+from tinysae.runs.store import (
+    LOCK_NAME,
+    RunStatus,
+    open_run,
+    write_status,
+)
+from tinysae.words import LANGUAGES
+
+if TYPE_CHECKING:
+    from tinysae.library.saved import SavedSAE
+    from tinysae.library.transfers import Transfer
+
+
+def add_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Adds `import-sae`, `upload` and what the pages start to the parser's commands."""
+    bring = commands.add_parser("import-sae", help="take in an SAE from elsewhere")
+    bring.add_argument(
+        "source",
+        help="a zip, an SAELens folder, a hub repository (owner/name) or, with "
+        "--sae-id, a release of SAELens's list",
+    )
+    bring.add_argument("--sae-id", help="the SAE's id in SAELens's list")
+    bring.add_argument("--subfolder", default="", help="its folder in the repository")
+    bring.add_argument("--revision", default="", help="of the repository (main)")
+    bring.add_argument("--model", help="what reads a zip's or folder's SAE")
+    bring.set_defaults(command=_import)
+
+    upload = commands.add_parser("upload", help="bring an SAE to the hub")
+    upload.add_argument("run", help="a run, or a saved SAE's id")
+    upload.add_argument("repo", help="owner/name; made if it is not there, private")
+    upload.add_argument("--dry-run", action="store_true", help="only say what would go")
+    upload.add_argument("--public", action="store_true", help="if it is made: for all")
+    upload.add_argument("--folder", default="", help="in the repository (the hook)")
+    upload.add_argument("--licence", default="mit", help="for the model card")
+    upload.add_argument("--no-dashboard", action="store_true")
+    upload.add_argument("--language", choices=LANGUAGES, default="en")
+    upload.set_defaults(command=_upload)
+
+    transfer = commands.add_parser("transfer")
+    transfer.add_argument("run")
+    transfer.add_argument("--lock-fd", type=int)
+    transfer.set_defaults(command=_transfer)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from tinysae.library.transfers import fetch_from_hub, fetch_from_registry
+
+    if options.sae_id:
+        return _done_here(fetch_from_registry(options.source, options.sae_id))
+    if (saved := _from_this_machine(options)) is not None:
+        sys.stdout.write(f"{saved.id}\n")
+        return 0
+    place = (options.source, options.subfolder, options.revision)
+    return _done_here(fetch_from_hub(*place))
+
+
+def _from_this_machine(options: argparse.Namespace) -> "SavedSAE | None":
+    from tinysae.library.imports import import_zip_at, is_zip
+    from tinysae.library.saved import add_sae
+
+    if is_zip(options.source):
+        return import_zip_at(options.source, options.model)
+    # “owner/name” is a folder only where there is one.
+    if is_folder(options.source) and Path(options.source).expanduser().is_dir():
+        return add_sae(options.source, options.model)
+    return None
+
+
+def _upload(options: argparse.Namespace) -> int:
+    from tinysae.library.saved import is_saved_id, saved_sae
+    from tinysae.library.share import plan_upload, planned_card
+    from tinysae.library.transfers import forget, planned_files
+
+    opened = saved_sae if is_saved_id(options.run) else open_run
+    plan = plan_upload(
+        opened(options.run),
+        options.repo,
+        folder=options.folder,
+        private=not options.public,
+        licence=options.licence,
+        with_dashboard=not options.no_dashboard,
+        language=options.language,
+    )
+    for file in planned_files(plan):
+        where = f"{plan.request['repo_id']}/{file.path}"
+        sys.stdout.write(f"{file.size:>13,}  {where}\n")
+    if options.dry_run:
+        sys.stdout.write(f"\n{planned_card(plan)}")
+        forget(plan)
+        return 0
+    return _done_here(plan)
+
+
+def _done_here(transfer: "Transfer") -> int:
+    """Does a transfer in this process, with a bar where a terminal is."""
+    with (transfer.path / LOCK_NAME).open("ab") as lock:
+        if not take_lock(lock.fileno()):
+            raise BusyError("run_has_worker", name=transfer.config.title)
+        with progress_bar(transfer) if sys.stderr.isatty() else nullcontext():
+            status = _perform(transfer)
+    for value in transfer.result().values():
+        sys.stdout.write(f"{value}\n")
+    return 0 if status.state == "done" else 1
+
+
+def _transfer(options: argparse.Namespace) -> int:
+    from tinysae.library.transfers import open_transfer
+    from tinysae.worker import life
+
+    # The lock is inherited: it is held for as long as this process lives.
+    life.log_to_stderr()
+    status = _perform(open_transfer(options.run))
+    return 0 if status.state in ("done", "stopped") else 1
+
+
+def _perform(transfer: "Transfer") -> RunStatus:
+    """Does it and says how it went; returns its last word."""
+    from tinysae.library.transfers import perform
+    from tinysae.worker import life
+
+    with life.outcome(transfer):
+        write_status(transfer.path, RunStatus("starting"))
+        # Whoever stops it waits for no server; what was fetched is there next time.
+        with life.quits_when_asked(transfer):
+            perform(transfer)
+        write_status(transfer.path, RunStatus("done"))
+    return transfer.status

@@ -1,0 +1,240 @@
+"""The embedded SAEs and the indexes of their features, made as any run's are.
+
+A run in a folder of its own goes through the same worker as everybody's; what it leaves
+then becomes the assets.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tinysae.config import TrainConfig
+from tinysae.errors import DamagedError, TinysaeError
+from tinysae.features.names.showcase import showcases, write_showcases
+from tinysae.jobs.files import staged_folder, write_json
+from tinysae.library.shipped import (
+    ASSETS,
+    POST_FEATURES_DIR,
+    POST_SAE_DIR,
+    STORYBOOK_FEATURES_DIR,
+    STORYBOOK_SAE_DIR,
+)
+from tinysae.model.sources import STORYBOOK
+from tinysae.runs.store import Run, RunStatus, write_status
+from tinysae.worker import life
+
+SHIPPED_TOKENS: Final = 4_500_000
+BATCH: Final = 2048
+CONFIG_NAME: Final = "config.json"
+
+
+def shipped_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConfig:
+    """How the shipped SAE is trained, learning ever less over the last fifth."""
+    settings: dict[str, Any] = {
+        "name": "storybook",
+        # What the MLP reads: the token's own meaning is in it, of which the MLP's
+        # output keeps half; see `sae_card`.
+        "hook_name": "blocks.0.hook_resid_mid",
+        "architecture": "batchtopk",
+        "d_sae": 4096,
+        "k": 20.0,
+        "lr": 2e-3,
+        "lr_decay_steps": tokens // BATCH // 5,
+        "training_tokens": tokens,
+        "train_batch_size_tokens": BATCH,
+    }
+    return TrainConfig(**{**settings, **changes})
+
+
+def post_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConfig:
+    """How the second one is trained: alike, but of what the block leaves behind.
+
+    Only the final LayerNorm and the unembedding come after it, so that what a feature
+    adds to a logit is exact. Fewer features, because both have to be small.
+    """
+    settings: dict[str, Any] = {
+        "name": "storybook-post",
+        "hook_name": "blocks.0.hook_resid_post",
+        "d_sae": 768,
+    }
+    return shipped_config(tokens=tokens, **{**settings, **changes})
+
+
+def build_sae(
+    assets: Path = ASSETS,
+    *,
+    tokens: int | None = None,
+    seed: int = 0,
+    post: bool = False,
+    **changes: Any,
+) -> dict[str, Any]:
+    """Trains, evaluates and indexes an SAE of the model in `assets`, and puts it there.
+
+    Nothing is replaced before all of it is there. `changes` are to `shipped_config`,
+    or to `post_config` where it is the second SAE that is made (`post`). Returns what
+    is saved as ``eval.json``.
+
+    Raises:
+        TinysaeError: what the status of a run would say on the page.
+        OSError: the assets cannot be written.
+    """
+    is_shipped = assets == ASSETS
+    model = STORYBOOK if is_shipped else str(assets / STORYBOOK)
+    made = _made(post)
+    config = made.config(
+        tokens=tokens or SHIPPED_TOKENS, seed=seed, **{"model_name": model, **changes}
+    )
+    with tempfile.TemporaryDirectory(prefix="tinysae-") as folder:
+        run = Run("embedded", Path(folder), config)
+        write_status(run.path, RunStatus("queued"))
+        life.train(run)
+        status, figures = run.status, run.evaluation()
+        if status.state != "done" or figures is None:
+            key = (status.error or "error.worker_failed").removeprefix("error.")
+            raise TinysaeError(key, **(status.error_values or {}))
+        index = _build_features(run.sae_dir, config, run.path / "shipped", made)
+        with staged_folder(assets / made.sae_name) as stage:
+            for source in (*run.sae_dir.iterdir(), run.path / "eval.json"):
+                shutil.copyfile(source, stage / source.name)
+            write_json(stage / CONFIG_NAME, config.to_json())
+            card = made.card(config, figures)
+            (stage / "README.md").write_text(card, encoding="utf-8")
+        with staged_folder(assets / made.features_name) as stage:
+            shutil.copytree(index, stage, dirs_exist_ok=True)
+    return figures
+
+
+def build_features(assets: Path = ASSETS, *, post: bool = False) -> None:
+    """Indexes an SAE in `assets` anew, with what it was trained on.
+
+    Raises:
+        TinysaeError: the SAE or its settings cannot be read.
+        OSError: the assets cannot be written.
+    """
+    made = _made(post)
+    sae_dir = assets / made.sae_name
+    try:
+        config = TrainConfig.loads((sae_dir / CONFIG_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise DamagedError("sae_damaged", path=str(sae_dir)) from problem
+    with tempfile.TemporaryDirectory(prefix="tinysae-") as folder:
+        index = _build_features(sae_dir, config, Path(folder) / "shipped", made)
+        with staged_folder(assets / made.features_name) as stage:
+            shutil.copytree(index, stage, dirs_exist_ok=True)
+
+
+def _build_features(
+    sae_dir: Path, config: TrainConfig, out_dir: Path, made: "_Made"
+) -> Path:
+    """What is shipped of the features, in `out_dir`."""
+    from tinysae.model.sources import load_model
+    from tinysae.sae.load import load_sae
+
+    sae, model = load_sae(sae_dir), load_model(config.model_name)
+    index = life.build_features(sae, model, config, out_dir, **made.index_options)
+    life.label_features(sae, model, config, index, out_dir)
+    if made.has_showcases:
+        write_showcases(out_dir, showcases(index))
+    return out_dir
+
+
+def sae_card(config: TrainConfig, figures: dict[str, Any]) -> str:
+    """The README beside the weights: what it is, how to load it, how good it is."""
+    return f"""\
+{_card_begin("The storybook SAE")}
+A sparse autoencoder with {config.d_sae:,} features, of what the embedded model's MLP
+reads, before its LayerNorm (`{config.hook_name}`). It loads with SAELens:
+
+{_card_figures(STORYBOOK_SAE_DIR.name, config, figures)}
+- chosen by the share of the storybook's concepts that at most three features read with
+  F1 >= 0.8 (143 concepts, `benchmarks/concepts.py`). With the same settings but 0.8M
+  tokens and k 16, 0.51; Matryoshka BatchTopK, 0.8M tokens: 0.42 (widths 64, 256, 1024;
+  k 16) and 0.45 (128, 512; k 20), with 924 and 679 features dead; 2.5M tokens, k 20:
+  0.76. The SAE shipped before, 2,048 features of the MLP's output: 0.17, where a linear
+  probe reads 0.66; here one reads 0.99, after the block (`hook_resid_post`) 0.69. TopK,
+  JumpReLU and other widths were not tried at this hook
+- rebuilt by `python -m tinysae storybook --only sae`
+"""
+
+
+def post_card(config: TrainConfig, figures: dict[str, Any]) -> str:
+    """The README beside the second SAE's weights."""
+    return f"""\
+{_card_begin("The storybook SAE of the block's output")}
+A sparse autoencoder with {config.d_sae:,} features, of the embedded model's residual
+stream after its only block (`{config.hook_name}`). Only the final LayerNorm and the
+unembedding come after it: what a feature adds to a logit is exact, with the
+LayerNorm's scale taken as it is. It loads with SAELens:
+
+{_card_figures(POST_SAE_DIR.name, config, figures)}
+- beside the one of `hook_resid_mid`: that one reads what the token means, this one what
+  the model is about to say; `python benchmarks/attribution.py` compares what the two
+  carry of a name
+- rebuilt by `python -m tinysae storybook --only post`
+"""
+
+
+def _card_begin(title: str) -> str:
+    return f"""\
+---
+license: mit
+library_name: saelens
+---
+
+# {title}
+"""
+
+
+def _card_figures(folder: str, config: TrainConfig, figures: dict[str, Any]) -> str:
+    """How it is loaded, how it was trained, and what it was measured at."""
+    tokens = config.total_training_steps * config.train_batch_size_tokens
+    return f"""\
+```python
+from sae_lens import SAE
+
+sae = SAE.load_from_disk("tinysae/embedded/assets/{folder}")
+```
+
+- {config.architecture}, k {config.k:g} (SAELens saves it as JumpReLU), {tokens:,}
+  training tokens, batches of {config.train_batch_size_tokens:,}, lr {config.lr:g} that
+  falls over the last fifth, seed {config.seed}; every setting is in `config.json`
+- on {figures["n_tokens"]:,} tokens of held-out stories: CE loss recovered
+  {figures["ce_loss_score"]:.4f}, L0 {figures["l0"]:.1f}, explained variance
+  {figures["explained_variance"]:.3f}, {figures["n_dead"]} features dead"""
+
+
+class _Made(NamedTuple):
+    """An SAE that comes along: its folders among the assets, and what is made for it.
+
+    index_options: of its index, less of everything than a run's has: this one is
+    downloaded with the code. has_showcases: whether the home page shows its features.
+    """
+
+    sae_name: str
+    features_name: str
+    config: Callable[..., TrainConfig]
+    card: Callable[[TrainConfig, dict[str, Any]], str]
+    index_options: dict[str, int]
+    has_showcases: bool
+
+
+def _made(post: bool) -> _Made:
+    if post:
+        # Less again: it is there so that a feature of the Why page can be looked up.
+        index = {
+            "contexts_per_feature": 4,
+            "contexts_per_bin": 1,
+            "features_per_token": 8,
+            "n_tokens": 120_000,
+        }
+        names = POST_SAE_DIR.name, POST_FEATURES_DIR.name
+        return _Made(*names, post_config, post_card, index, has_showcases=False)
+    index = {
+        "contexts_per_feature": 10,
+        "contexts_per_bin": 3,
+        "features_per_token": 20,
+    }
+    names = STORYBOOK_SAE_DIR.name, STORYBOOK_FEATURES_DIR.name
+    return _Made(*names, shipped_config, sae_card, index, has_showcases=True)

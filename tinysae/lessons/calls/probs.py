@@ -1,0 +1,54 @@
+"""How likely a token is, and what a change makes of it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tinysae.features.why.intervene import AnyChange
+    from tinysae.model.sources import LoadedModel
+    from tinysae.sae.load import SAE
+
+
+def probability(
+    model: "LoadedModel",
+    ids: Sequence[int],
+    token: int,
+    changes: "Sequence[AnyChange]",
+    sae: "SAE | None" = None,
+) -> tuple[float, float]:
+    """The token's probability after the text, before the changes and after."""
+    from tinysae.features.why.intervene import intervene
+
+    found = intervene(model, ids, changes, sae=sae)
+    return float(found.before[-1, token].exp()), float(found.after[-1, token].exp())
+
+
+def next_probs_moved(
+    model: "LoadedModel", sae: "SAE", ids: Sequence[int], step: "Tensor"
+) -> "Tensor":
+    """Next-token probabilities [d_vocab] with `step` [d_in] added at the last token."""
+    from tinysae.model.circuit import changing
+    from tinysae.model.forward import running
+
+    tokens = model.to_input(ids)
+
+    def change(x: "Tensor") -> "Tensor":
+        moved = x.clone()
+        moved[:, -1] += step.to(x)
+        return moved
+
+    with running(model, tokens.numel()), changing(model, sae.hook_name, change):
+        logits = model.plain(tokens, use_cache=False).logits[0, -1]
+        return logits.float().softmax(-1).cpu()
+
+
+def share(after: float, before: float) -> float:
+    """What is left of a probability."""
+    return after / max(before, 1e-9)
+
+
+def points(difference: float) -> str:
+    """A difference of probabilities, in percentage points."""
+    return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")

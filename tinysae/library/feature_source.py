@@ -1,0 +1,219 @@
+"""Where features to look at come from: an SAE and its index.
+
+A run's, the embedded one's, or those of an SAELens directory from elsewhere. Adding
+another kind: one more list in `feature_sources`, one more look in `feature_source`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from tinysae.errors import DamagedError
+from tinysae.features.index.format import INDEX_NAME
+from tinysae.features.index.reader import FeatureIndex, open_index
+from tinysae.library.saved import SavedSAE, is_saved_id, saved_sae, saved_saes
+from tinysae.library.shipped import (
+    POST_FEATURES_DIR,
+    POST_SAE_DIR,
+    STORYBOOK_FEATURES_DIR,
+    STORYBOOK_POST,
+    STORYBOOK_SAE,
+    STORYBOOK_SAE_DIR,
+    embedded_remedy,
+)
+from tinysae.model.sources import STORYBOOK
+from tinysae.runs.live import LiveIndex, live_indexes
+from tinysae.runs.store import Run, list_runs, open_run
+from tinysae.sae.load import SAE, WEIGHTS_NAME, load_sae
+
+Readiness = Literal["ready", "live", "working", "no_index", "no_sae"]
+
+
+@dataclass(frozen=True)
+class FeatureSource:
+    """An SAE whose features can be looked at.
+
+    Attributes:
+        id: what links call it.
+        name: what people call it (untrusted text).
+        created_at: seconds since the epoch.
+        sae_dir: the SAE.
+        index_dir: the index of its features.
+        model: what reads it here (`model.sources.load_model`), which somebody may have
+            chosen for an SAE from elsewhere that names another.
+        readiness: "ready" to be opened, or "live": as it was a moment ago, while it
+            trains; or why not: somebody is "working" on it, or it ended with "no_index"
+            or even "no_sae".
+        step: of its training, of a run whose index was made while it trained.
+    """
+
+    id: str
+    name: str
+    created_at: float
+    sae_dir: Path
+    index_dir: Path
+    model: str
+    readiness: Readiness
+    step: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are features to look at."""
+        return self.readiness in ("ready", "live")
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether it is an SAELens directory from elsewhere."""
+        return is_saved_id(self.id)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it came with tinysae; its name is then for the page to say."""
+        return self.id in (STORYBOOK_SAE, STORYBOOK_POST)
+
+    def stamp(self) -> tuple[int, int]:
+        """Changes whenever the index is built again; (0, 0) when there is none."""
+        try:
+            stat = (self.index_dir / INDEX_NAME).stat()
+        except OSError:
+            return (0, 0)
+        return (stat.st_ino, stat.st_mtime_ns)
+
+    def load_sae(self) -> SAE:
+        """The SAE, as one of the model that reads it here.
+
+        Raises:
+            MissingError, DamagedError: from `sae.load.load_sae`.
+        """
+        with self.remedy():
+            return replace(load_sae(self.sae_dir), model_name=self.model)
+
+    def open(self) -> FeatureIndex:
+        """The index, if it is this SAE's.
+
+        Raises:
+            MissingError, DamagedError: from `open_index`; of the embedded SAE, how to
+                get it back.
+        """
+        with self.remedy():
+            fingerprint = _fingerprint(self.sae_dir)
+            return open_index(self.index_dir, sae_fingerprint=fingerprint)
+
+    def remedy(self) -> AbstractContextManager[None]:
+        """What goes wrong with this source's files inside is told with what helps."""
+        return embedded_remedy() if self.is_embedded else nullcontext()
+
+
+def feature_sources() -> list[FeatureSource]:
+    """Everything whose features can or could be looked at: the newest run first, then
+    the embedded SAEs, then those from elsewhere."""
+    return [
+        *map(run_source, list_runs()),
+        embedded_source(),
+        post_source(),
+        *map(run_source, saved_saes()),
+    ]
+
+
+def embedded_source() -> FeatureSource:
+    """The SAE that tinysae comes with; opening it says so if its files are gone."""
+    return _shipped(STORYBOOK_SAE, STORYBOOK_SAE_DIR, STORYBOOK_FEATURES_DIR)
+
+
+def post_source() -> FeatureSource:
+    """The other SAE that tinysae comes with, of the block's output."""
+    return _shipped(STORYBOOK_POST, POST_SAE_DIR, POST_FEATURES_DIR)
+
+
+def _shipped(source_id: str, sae_dir: Path, index_dir: Path) -> FeatureSource:
+    return FeatureSource(
+        id=source_id,
+        name=source_id,
+        created_at=0.0,
+        sae_dir=sae_dir,
+        index_dir=index_dir,
+        model=STORYBOOK,
+        readiness="ready",
+    )
+
+
+def default_source(sources: Sequence[FeatureSource]) -> FeatureSource:
+    """What to show to somebody who asked for nothing: the first that is ready.
+
+    `sources` is from `feature_sources`: the newest finished run, else the embedded SAE.
+    """
+    return next(source for source in sources if source.readiness == "ready")
+
+
+def feature_source(source_id: str) -> FeatureSource:
+    """The source a link names.
+
+    Raises:
+        InputError, MissingError, DamagedError: from `runs.store.open_run` and
+            `saved.saved_sae`.
+    """
+    if source_id == STORYBOOK_SAE:
+        return embedded_source()
+    if source_id == STORYBOOK_POST:
+        return post_source()
+    if is_saved_id(source_id):
+        return run_source(saved_sae(source_id))
+    return run_source(open_run(source_id))
+
+
+def run_source(run: Run) -> FeatureSource:
+    """The features of `run`: while it works those of a moment ago, if there are any."""
+    if run.status.is_working and (found := live_indexes(run)):
+        return _live(run, found[-1])
+    readiness: Readiness = "ready"
+    if not (run.features_dir / INDEX_NAME).is_file():
+        if run.status.is_working:
+            readiness = "working"
+        else:
+            has_sae = (run.sae_dir / WEIGHTS_NAME).is_file()
+            readiness = "no_index" if has_sae else "no_sae"
+    return FeatureSource(
+        id=run.id,
+        name=run.name if isinstance(run, SavedSAE) else run.config.title,
+        created_at=run.created_at,
+        sae_dir=run.sae_dir,
+        index_dir=run.features_dir,
+        model=run.config.model_name,
+        readiness=readiness,
+    )
+
+
+def vocabulary_dir(run: Run) -> Path | None:
+    """Any index of `run`, to read its model's tokens with; None: there is none."""
+    folders = [*(found.features_dir for found in live_indexes(run)), run.features_dir]
+    return next((f for f in reversed(folders) if (f / INDEX_NAME).is_file()), None)
+
+
+def _live(run: Run, found: LiveIndex) -> FeatureSource:
+    return FeatureSource(
+        id=run.id,
+        name=run.config.title,
+        created_at=run.created_at,
+        sae_dir=found.sae_dir,
+        index_dir=found.features_dir,
+        model=run.config.model_name,
+        readiness="live",
+        step=found.step,
+    )
+
+
+def _fingerprint(sae_dir: Path) -> str:
+    """`SAE.fingerprint`, without reading the weights as tensors.
+
+    Raises:
+        DamagedError: the weights are not there, so that nobody can tell whose the
+            index is.
+    """
+    try:
+        data = (sae_dir / WEIGHTS_NAME).read_bytes()
+    except OSError as problem:
+        raise DamagedError("sae_damaged", path=str(sae_dir)) from problem
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,202 @@
+"""What an SAE is taken along as: a zip, or the files of a hub repository.
+
+Both have SAELens's own files, byte for byte, and a model card written from what is
+known of the SAE. An upload is put together first, to be looked at; that sends nothing.
+"""
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tinysae.errors import DamagedError, InputError, TinysaeError
+from tinysae.hub.repos import check_place, check_repo_id
+from tinysae.jobs.files import copy_file, read_json, write_text
+from tinysae.jobs.home import home_error
+from tinysae.library.archive import sae_files, write_zip
+from tinysae.library.card import LICENCES, CardFacts, model_card, without_place
+from tinysae.library.saved import SavedSAE
+from tinysae.library.transfers import Transfer, new_transfer, transfers_dir
+from tinysae.runs.store import Run
+from tinysae.sae.load import CFG_NAME, RUNNER_CFG_NAME
+from tinysae.words import Language
+
+if TYPE_CHECKING:
+    from tinysae.features.index.reader import FeatureIndex
+    from tinysae.features.names.labels import Label
+
+CARD_NAME, DASHBOARD_NAME = "README.md", "dashboard.html"
+# Of a dashboard nobody chose features for: 60 KB each.
+N_FEATURES = 24
+MESSAGE = "Upload an SAE with tinysae"
+
+
+def zip_name(run: Run) -> str:
+    """What the zip of a run's or a saved SAE is called, without its ending."""
+    name = run.name if isinstance(run, SavedSAE) else run.config.title
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60]
+    return safe or "sae"
+
+
+def zip_sae(run: Run, out: IO[bytes], language: Language = "en") -> None:
+    """Writes the zip of a run's SAE, or of a saved one, into `out`.
+
+    Raises:
+        MissingError, DamagedError: there is no SAE, or its cfg.json cannot be read.
+    """
+    name = zip_name(run)
+    card = model_card(_facts(run, folder=name), language)
+    write_zip(run.sae_dir, out, name, card=card)
+
+
+def plan_upload(
+    run: Run,
+    repo_id: str,
+    *,
+    folder: str = "",
+    private: bool = True,
+    licence: str = LICENCES[0],
+    with_dashboard: bool = True,
+    language: Language = "en",
+) -> Transfer:
+    """Puts together what an upload would bring, and sends nothing.
+
+    Args:
+        run: a run or a saved SAE.
+        repo_id: “owner/name”; the repository is made by the upload if need be.
+        folder: the SAE's folder there, which SAELens takes for its id; by default its
+            hook's name.
+        licence: one of `card.LICENCES`.
+        with_dashboard: with some of its features as one HTML file, if it has an index.
+
+    Raises:
+        InputError: a name that the hub would not take.
+        MissingError, DamagedError: there is no SAE; its files cannot be read; the home
+            cannot be written.
+    """
+    repo_id = check_repo_id(repo_id)
+    if licence not in LICENCES:
+        raise InputError(
+            "repo_licence", licence=licence[:80], known=", ".join(LICENCES)
+        )
+    folder = check_place(folder or hook_name(run), "")[0]
+    try:
+        transfers_dir().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=transfers_dir(), prefix=".") as place:
+            files = Path(place) / "files"
+            at = files / folder
+            at.mkdir(parents=True)
+            for path in sae_files(run.sae_dir):
+                copy_file(path, at / path.name)
+            dashboard = ""
+            if with_dashboard and (html := _dashboard(run, language)):
+                write_text(at / DASHBOARD_NAME, html)
+                dashboard = f"{folder}/{DASHBOARD_NAME}"
+            facts = _facts(
+                run,
+                repo_id=repo_id,
+                folder=folder,
+                dashboard=dashboard,
+                licence=licence,
+            )
+            write_text(files / CARD_NAME, model_card(facts, language))
+            request = {"repo_id": repo_id, "private": private, "run": run.id}
+            return new_transfer("upload", {**request, "message": MESSAGE}, files)
+    except OSError as problem:
+        raise home_error(problem) from problem
+
+
+def planned_card(transfer: Transfer) -> str:
+    """The model card of an upload that was planned."""
+    return (transfer.files_dir / CARD_NAME).read_text(encoding="utf-8")
+
+
+def hook_name(run: Run) -> str:
+    """Where the SAE reads the model, as its own configuration says.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
+    metadata = _cfg(run).get("metadata")
+    name = metadata.get("hook_name") if isinstance(metadata, dict) else None
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", str(name or "sae")).strip("-.")[:100]
+
+
+def local_paths(run: Run) -> list[str]:
+    """What the SAE's own files tell of this machine's folders, which the card hides.
+
+    Raises:
+        DamagedError: one of them cannot be read.
+    """
+    told = set(_strings(_cfg(run)))
+    if (run.sae_dir / RUNNER_CFG_NAME).is_file():
+        told |= set(_strings(_cfg(run, RUNNER_CFG_NAME)))
+    return sorted(value for value in told if without_place(value) != value)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)
+
+
+def _cfg(run: Run, name: str = CFG_NAME) -> dict[str, Any]:
+    try:
+        return read_json(run.sae_dir / name)
+    except (OSError, ValueError, RecursionError) as problem:
+        raise DamagedError("sae_damaged", path=str(run.sae_dir)) from problem
+
+
+def _facts(run: Run, **places: Any) -> CardFacts:
+    cfg = _cfg(run)
+    if isinstance(run, SavedSAE):
+        return CardFacts(run.name, cfg, **places)
+    return CardFacts(
+        run.config.title,
+        cfg,
+        config=run.config,
+        figures=run.evaluation() or {},
+        made_with=run.made_with(),
+        **places,
+    )
+
+
+def _dashboard(run: Run, language: Language) -> str | None:
+    """Some of its features as one document; None when there is no index to read."""
+    from tinysae.features.names.labels import read_labels
+    from tinysae.features.names.notes import Notes
+    from tinysae.library.export import ExportOptions, export_html
+    from tinysae.library.feature_source import run_source
+
+    source = run_source(run)
+    if source.readiness != "ready":
+        return None
+    index = source.open()
+    try:
+        labels = read_labels(source.index_dir)
+    except TinysaeError:
+        # The features are there without them.
+        labels = []
+    kept = Notes(index.info.sae_fingerprint, index.info.d_sae).all()
+    marked = [feature for feature, note in kept.items() if note.bookmarked]
+    chosen = sorted(marked) or _best(index, labels)
+    if not chosen:
+        return None
+    how = ExportOptions(source.name, language, labels)
+    return export_html(index, chosen, how)
+
+
+def _best(index: "FeatureIndex", labels: "Sequence[Label]") -> list[int]:
+    """Those that read a concept best, then those that fire most strongly."""
+    table = index.table()
+    live = [int(f) for f in table["n_fired"].to_numpy().nonzero()[0]]
+    strength = table["max_act"].to_numpy()
+
+    def rank(feature: int) -> tuple[float, float]:
+        f1 = labels[feature].f1 if feature < len(labels) else None
+        return -(f1 or 0.0), -float(strength[feature])
+
+    return sorted(live, key=rank)[:N_FEATURES]

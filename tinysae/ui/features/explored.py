@@ -1,0 +1,176 @@
+"""The SAE that is looked at: what every part of the features page reads from.
+
+The address says what is shown (`?run=...&feature=...`, a search in `by` and `q`), and
+nothing else does: every choice changes it, so that links, Back and a reload all work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tinysae.features.names.labels import Label
+from tinysae.features.names.notes import Note, Notes
+from tinysae.library.feature_source import FeatureSource
+from tinysae.ui.parts.sae_names import embedded_label
+from tinysae.ui.shell import cache
+from tinysae.ui.shell.i18n import language, t
+from tinysae.ui.shell.page import shown_errors
+
+if TYPE_CHECKING:
+    from tinysae.features.index.reader import FeatureIndex
+
+
+def go(*, run: str | None = None, feature: int | None = None) -> None:
+    """Change the address: the same run and search unless `run` is given, and this
+    feature."""
+    parameters = st.query_params.to_dict()
+    if run is not None:
+        parameters = {"run": run} | {
+            name: value for name, value in parameters.items() if name == "lang"
+        }
+    parameters.pop("feature", None)
+    if feature is not None:
+        parameters["feature"] = str(feature)
+    # At once: each change by itself would be a step of its own for Back.
+    st.query_params.from_dict(parameters)
+
+
+@dataclass(frozen=True)
+class Explored:
+    """An open source. Everything that is costly is cached for all sessions."""
+
+    source: FeatureSource
+    index: "FeatureIndex"
+
+    @classmethod
+    def open(cls, source: FeatureSource) -> "Explored":
+        """
+        Raises:
+            MissingError, DamagedError: from `FeatureSource.open`.
+        """
+        return cls(source, cache.feature_index(source))
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """`cache.feature_table`; shared, so do not change it."""
+        return cache.feature_table(self.source)
+
+    @cached_property
+    def labels(self) -> list[Label]:
+        """A label a feature; none when nobody has labelled them, nor when what is
+        wrong with the labels has been said: the features are there without them."""
+        with shown_errors():
+            return cache.feature_labels(self.source)
+        return []
+
+    @cached_property
+    def label_texts(self) -> list[str]:
+        """A sentence a feature in the reader's language; none without labels."""
+        return cache.label_texts(self.source, language()) if self.labels else []
+
+    @cached_property
+    def live(self) -> list[int]:
+        """The features that fired at least once."""
+        return np.flatnonzero(self.table["n_fired"]).tolist()
+
+    @cached_property
+    def notes(self) -> Notes:
+        return Notes(self.index.info.sae_fingerprint, self.index.info.d_sae)
+
+    @cached_property
+    def kept(self) -> dict[int, Note]:
+        """What the reader keeps about its features.
+
+        Raises:
+            DamagedError: the file cannot be read.
+        """
+        return self.notes.all()
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it stays as it is: notes on an SAE that still learns would be of
+        features that are soon others."""
+        return self.source.readiness != "live"
+
+    @property
+    def name(self) -> str:
+        """What it is called in a saved file (untrusted text)."""
+        source = self.source
+        return embedded_label(source) if source.is_embedded else source.name
+
+    def rows(self, features: Sequence[int], **columns: Sequence[Any]) -> pd.DataFrame:
+        """A row for each of `features`: its number, `columns`, label, top tokens."""
+        data: dict[str, Any] = {"feature": list(features), **columns}
+        if self.labels:
+            data["label"] = [self.label_texts[feature] for feature in features]
+        chosen = self.table.iloc[list(features)]
+        data["top_tokens"] = chosen["top_tokens"].tolist()
+        data["promoted"] = chosen["promoted"].tolist()
+        return pd.DataFrame(data)
+
+
+# In pixels: side by side they fill the page's width.
+_WIDTHS = {"feature": 70, "label": 250, "top_tokens": 240, "promoted": 240}
+
+
+def feature_columns(**more: Any) -> dict[str, Any]:
+    """How the columns of `Explored.rows` are shown; `more` are of one's own."""
+    config: dict[str, Any] = {
+        "feature": st.column_config.NumberColumn(
+            t("features.column_feature"), width=_WIDTHS["feature"], pinned=True
+        ),
+        "label": st.column_config.TextColumn(
+            t("features.column_label"), width=_WIDTHS["label"]
+        ),
+        "density": st.column_config.NumberColumn(
+            t("features.column_density"),
+            format="percent",
+            help=t("features.column_density_help"),
+            width=90,
+        ),
+        "max_act": st.column_config.NumberColumn(
+            t("features.column_max_act"), format="%.2f", width=90
+        ),
+    }
+    for name in ("top_tokens", "promoted"):
+        config[name] = st.column_config.ListColumn(
+            t(f"features.column_{name}"),
+            help=t(f"features.column_{name}_help"),
+            width=_WIDTHS[name],
+        )
+    return config | more
+
+
+def opening_dataframe(
+    data: pd.DataFrame,
+    *,
+    key: str,
+    features: Sequence[int] | None = None,
+    columns: dict[str, int] | None = None,
+    **options: Any,
+) -> None:
+    """A dataframe in which a click on a cell opens a feature.
+
+    `features` says which one by row, `columns` by column.
+    """
+
+    def open_clicked() -> None:
+        for row, column in st.session_state[key].selection.cells:
+            if columns is not None and column in columns:
+                go(feature=columns[column])
+            if features is not None and 0 <= row < len(features):
+                go(feature=features[row])
+
+    st.dataframe(
+        data,
+        key=key,
+        on_select=open_clicked,
+        selection_mode="single-cell",
+        hide_index=features is not None,
+        **options,
+    )

@@ -1,0 +1,326 @@
+"""All features of an SAE at once: how often they fire, a map, a table, by concept."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from tinysae.features.index.search import by_concept, concepts_of
+from tinysae.features.names.concepts import FOUND_AT
+from tinysae.features.names.notes import Note
+from tinysae.features.names.sentences import concept_name
+from tinysae.render import svg
+from tinysae.render.numbers import percent, signed
+from tinysae.render.visible import visible
+from tinysae.ui.features.explored import (
+    Explored,
+    feature_columns,
+    go,
+    opening_dataframe,
+)
+from tinysae.ui.parts import charts
+from tinysae.ui.parts.drawing import drawing
+from tinysae.ui.shell import cache
+from tinysae.ui.shell.i18n import language, t
+from tinysae.ui.shell.page import plain, shown_errors
+
+N_SIDE_BY_SIDE = 10
+MAX_SEED = 2**31 - 1
+# As SAELens and the evaluation call a feature dense (`sae.evaluate.DENSE_ABOVE`).
+DENSE_ABOVE = 0.1
+# Firing rates in tenths of a power of ten.
+BINS_A_DECADE = 5
+# Bounds of the table's density filter; no feature fires on more than all tokens.
+DENSITIES = (0.0, 0.0001, 0.001, 0.01, 0.1, 1.0)
+
+
+def show_summary(explored: Explored) -> None:
+    """How many features there are, and how many never or nearly always fire."""
+    info = explored.index.info
+    density = explored.table["density"].to_numpy()
+    n_dead = info.d_sae - len(explored.live)
+    n_dense = int((density > DENSE_ABOVE).sum())
+    with st.container(horizontal=True):
+        for name, value, help_key in (
+            ("n_features", f"{info.d_sae:,}", None),
+            ("dead_share", f"{percent(n_dead / info.d_sae)} · {n_dead:,}", "dead_help"),
+            (
+                "dense_share",
+                f"{percent(n_dense / info.d_sae)} · {n_dense:,}",
+                "dense_help",
+            ),
+        ):
+            help_text = help_key and t(
+                f"features.{help_key}",
+                n_tokens=f"{info.n_tokens:,}",
+                above=percent(DENSE_ABOVE),
+            )
+            st.metric(t(f"features.{name}"), value, help=help_text, width=190)
+
+
+def show_pictures(explored: Explored) -> None:
+    """How often features fire, and where they lie among each other."""
+    rates, places = st.columns([2, 3], gap="large")
+    with rates:
+        st.subheader(t("features.rates"), anchor=False)
+        st.caption(t("features.rates_how"))
+        density = explored.table["density"].to_numpy()
+        drawing(density_chart(density[density > 0]), key="features.rates")
+    with places:
+        st.subheader(t("features.map"), anchor=False)
+        st.caption(t("features.map_how"))
+        # It is the one thing here that is computed after the index.
+        with shown_errors():
+            _show_map(explored)
+
+
+def density_chart(density: NDArray[np.float64]) -> str:
+    """A histogram of firing rates above zero, by their logarithms."""
+    title = t("features.rates")
+    if not len(density):
+        return svg.histogram([-1.0, 0.0], [0], title=title, exponents=True)
+    logs = np.log10(density)
+    low = np.floor(logs.min() * BINS_A_DECADE) / BINS_A_DECADE
+    n_bins = max(1, round(-low * BINS_A_DECADE))
+    counts, edges = np.histogram(logs, bins=n_bins, range=(low, 0.0))
+    return svg.histogram(edges.tolist(), counts.tolist(), title=title, exponents=True)
+
+
+def _show_map(explored: Explored) -> None:
+    key = "features.map"
+    figure = cache.feature_map(explored.source, language())
+
+    def open_clicked() -> None:
+        for point in st.session_state[key].selection.points:
+            # A browser's message: only a number that could be one is taken.
+            clicked = point.get("customdata")
+            feature = clicked[0] if isinstance(clicked, list) else clicked
+            if isinstance(feature, int) and 0 <= feature < len(explored.table):
+                go(feature=feature)
+
+    charts.show(
+        figure,
+        key=key,
+        alt=t("features.map_how"),
+        on_select=open_clicked,
+        selection_mode="points",
+    )
+
+
+def show_table(explored: Explored) -> None:
+    """All features, or those that pass the filters; a click on a cell opens one."""
+    st.subheader(t("features.all"), anchor=False)
+    st.caption(t("features.table_how"))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        words = st.text_input(
+            t("features.filter"), key="features.filter", width=260, max_chars=80
+        )
+        low, high = st.select_slider(
+            t("features.filter_density"),
+            DENSITIES,
+            (DENSITIES[0], DENSITIES[-1]),
+            format_func=percent,
+            key="features.filter_density",
+            width=260,
+        )
+        only_kept = st.toggle(t("features.filter_kept"), key="features.filter_kept")
+    kept: dict[int, Note] = {}
+    with shown_errors():
+        kept = explored.kept
+    chosen = filtered(
+        explored.table,
+        explored.label_texts,
+        words=words,
+        density=(low, high),
+        only=[f for f, note in kept.items() if note.bookmarked] if only_kept else None,
+    )
+    shown = explored.table.iloc[chosen]
+    data = explored.rows(
+        chosen,
+        density=shown["density"].tolist(),
+        max_act=shown["max_act"].tolist(),
+    )
+    if len(chosen) < len(explored.table):
+        st.caption(
+            t(
+                "features.filter_count",
+                n=f"{len(chosen):,}",
+                total=f"{len(explored.table):,}",
+            )
+        )
+    opening_dataframe(
+        data,
+        key="features.table",
+        features=chosen,
+        column_config=feature_columns(),
+        height=460,
+    )
+
+
+def filtered(
+    table: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    words: str = "",
+    density: tuple[float, float] = (0.0, 1.0),
+    only: Sequence[int] | None = None,
+) -> list[int]:
+    """The features whose label or tokens have every one of `words`, that fire on a
+    share of tokens within `density`, and that are among `only`."""
+    own = table["density"].to_numpy()
+    passes = (own >= density[0]) & (own <= density[1])
+    if only is not None:
+        passes &= np.isin(np.arange(len(table)), np.asarray(only, dtype=int))
+    found = np.flatnonzero(passes).tolist()
+    wanted = words.casefold().split()
+    if not wanted:
+        return found
+    tokens = (table["top_tokens"] + table["promoted"]).map(" ".join)
+
+    def has_all(feature: int) -> bool:
+        label = labels[feature] if labels else ""
+        text = f"{label} {tokens.iloc[feature]}".casefold()
+        return all(word in text for word in wanted)
+
+    return [feature for feature in found if has_all(feature)]
+
+
+def show_concepts(explored: Explored) -> None:
+    """Choose a concept; its features with how well they read it, the best first."""
+    counts = concepts_of(explored.labels)
+    if not counts:
+        return
+    st.subheader(t("features.by_concept"), anchor=False)
+    st.caption(t("features.by_concept_how", n=len(counts)))
+    with shown_errors():
+        _show_found(explored)
+    concept = choose_concept(counts, key="features.concept")
+    if concept is not None:
+        concept_table(explored, concept, key="features.concept_table")
+
+
+def _show_found(explored: Explored) -> None:
+    """The share of the concepts that features read well, if it was measured."""
+    report = cache.concept_report(explored.source)
+    if report is not None:
+        found = t(
+            "features.concepts_found",
+            n=len(report.concepts),
+            share=percent(report.found),
+            single=percent(report.found_single),
+            f1=FOUND_AT,
+        )
+        st.markdown(plain(found))
+
+
+def choose_concept(
+    counts: Mapping[str, int],
+    *,
+    key: str,
+    on_change: Callable[[], None] | None = None,
+) -> str | None:
+    """A list of concepts by their names in the reader's language."""
+    names = {concept: concept_name(concept, language()) for concept in counts}
+    return st.selectbox(
+        t("features.concept"),
+        sorted(names, key=lambda concept: names[concept].casefold()),
+        index=None,
+        format_func=lambda concept: f"{names[concept]} ({counts[concept]})",
+        placeholder=t("features.concept_placeholder"),
+        key=key,
+        on_change=on_change,
+    )
+
+
+def concept_table(explored: Explored, concept: str, *, key: str) -> None:
+    """The features labelled with `concept`, with their scores."""
+    found = by_concept(explored.labels, concept)
+    if not found:
+        st.info(t("features.search_none"))
+        return
+    labels = [explored.labels[feature] for feature in found]
+    data = explored.rows(
+        found,
+        f1=[label.f1 for label in labels],
+        precision=[label.precision for label in labels],
+        recall=[label.recall for label in labels],
+    )
+    scores = {
+        name: st.column_config.NumberColumn(
+            t(f"features.column_{name}"),
+            help=t(f"features.column_{name}_help"),
+            format="%.2f",
+            width=80,
+        )
+        for name in ("f1", "precision", "recall")
+    }
+    opening_dataframe(
+        data, key=key, features=found, column_config=feature_columns(**scores)
+    )
+
+
+def show_side_by_side(explored: Explored) -> None:
+    """The tokens that ten random features promote, a column a feature."""
+    st.subheader(t("features.ten"), anchor=False)
+    st.caption(t("features.ten_how"))
+    key = "features.seed"
+    st.session_state.setdefault(key, 0)
+
+    def another() -> None:
+        st.session_state[key] = (_seed() + 1) % MAX_SEED
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.number_input(
+            t("features.seed"),
+            min_value=0,
+            max_value=MAX_SEED,
+            step=1,
+            key=key,
+            help=t("features.seed_help"),
+            width=160,
+        )
+        st.button(
+            t("features.another_ten"), icon=":material/refresh:", on_click=another
+        )
+    live = explored.live
+    n = min(N_SIDE_BY_SIDE, len(live))
+    chosen = np.random.default_rng(_seed()).choice(live, n, replace=False).tolist()
+    promoted = explored.index.promoted(chosen)
+    cells = {
+        str(feature): [
+            f"{visible(token.text)}  {signed(token.logit)}" for token in tokens
+        ]
+        for feature, tokens in promoted.items()
+    }
+    rows = pd.RangeIndex(1, 1 + max(map(len, cells.values()), default=0))
+    opening_dataframe(
+        pd.DataFrame(cells, index=rows.rename(t("features.rank"))),
+        key="features.ten",
+        columns={str(feature): feature for feature in chosen},
+    )
+
+
+def _seed() -> int:
+    # The widget's bounds are the browser's; a forged value is brought into them.
+    value = st.session_state.get("features.seed") or 0
+    return min(max(int(value), 0), MAX_SEED)
+
+
+def show_about(explored: Explored) -> None:
+    """How the figures came about."""
+    info = explored.index.info
+    with st.expander(t("features.about")):
+        st.markdown(
+            plain(
+                t(
+                    "features.about_text",
+                    model=info.model,
+                    hook=info.hook_name,
+                    n_chunks=f"{info.n_chunks:,}",
+                    context_size=f"{info.context_size:,}",
+                    n_tokens=f"{info.n_tokens:,}",
+                )
+            )
+        )

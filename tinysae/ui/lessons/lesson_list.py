@@ -1,0 +1,39 @@
+"""The lessons there are, and how far the reader is in each."""
+
+import streamlit as st
+
+from tinysae.errors import TinysaeError
+from tinysae.lessons.lesson import lesson_ids, load_lesson
+from tinysae.lessons.progress import Progress, read_progress
+from tinysae.ui.shell.i18n import language, t
+from tinysae.ui.shell.page import note, page_link, plain
+
+
+def show_lessons() -> None:
+    """A box a lesson; one whose file is wrong says what is, and the others stand."""
+    st.title(t("lessons.title"))
+    st.markdown(plain(t("lessons.lead")))
+    progress = read_progress()
+    for name in lesson_ids():
+        with st.container(border=True):
+            try:
+                _lesson(name, progress.get(name))
+            except TinysaeError as error:
+                st.error(plain(error.in_language(language())))
+
+
+def _lesson(name: str, progress: Progress | None) -> None:
+    lesson = load_lesson(name)
+    st.subheader(plain(lesson.title[language()]), anchor=False)
+    st.markdown(plain(lesson.lead[language()]))
+    n = len(lesson.steps)
+    if lesson.own:
+        note(t("lessons.own"))
+    if progress is None:
+        note(t("lessons.steps", n=n))
+        page_link("lessons", t("lessons.begin"), lesson=name)
+        return
+    step = min(progress.step, n)
+    answered = sum(number <= n for number in progress.answered)
+    st.progress(answered / n, t("lessons.progress", step=step, n=n, answered=answered))
+    page_link("lessons", t("lessons.go_on", step=step), lesson=name, step=str(step))

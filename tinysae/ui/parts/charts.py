@@ -1,0 +1,248 @@
+"""Charts in the app's colours: a map of features, and curves that grow."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import streamlit as st
+
+from tinysae.render.palette import CATEGORICAL, GREY, NEGATIVE, POSITIVE
+from tinysae.ui.shell.i18n import t
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from plotly.graph_objects import Figure
+    from streamlit.components.v2.types import ComponentRenderer
+
+# A curve is drawn on a few hundred pixels; more points cost every browser bandwidth at
+# every tick and show nothing.
+MAX_POINTS = 800
+
+_HERE = Path(__file__).parent
+_HTML = """
+<div class="tinysae-live">
+  <div role="img"></div>
+  <button type="button" hidden></button>
+</div>
+"""
+_CSS = """
+.tinysae-live { position: relative; }
+.tinysae-live button {
+  position: absolute; top: 0; right: 0; padding: 0.15rem 0.6rem; font: inherit;
+  font-size: 0.85rem; color: var(--st-text-color); cursor: pointer;
+  background: var(--st-secondary-background-color);
+  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
+}
+.tinysae-live button:focus-visible { outline: 2px solid var(--st-primary-color); }
+"""
+
+
+Style = Literal["solid", "faint", "dashed", "bars"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve.
+
+    Attributes:
+        name: its name in the legend.
+        x: `[n]`, increasing.
+        y: `[n]`; a value that is not finite leaves a gap.
+        colour: index into the palette's curve colours.
+        style: "faint" for what lies behind a smoothed curve, "dashed" for what is only
+            compared with, "bars" for counts.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    colour: int = 0
+    style: Style = "solid"
+
+
+def thinned(series: Series, most: int = MAX_POINTS) -> Series:
+    """`series` with at most `most` points, its spikes kept.
+
+    Of every stretch of neighbours the lowest and the highest point stay, in their
+    order, and the first and the last point of all.
+    """
+    import numpy as np
+
+    n = len(series.x)
+    if n <= most:
+        return series
+    y = np.asarray(series.y, dtype=np.float64)
+    # What is not finite is no extreme, unless a stretch has nothing else.
+    low, high = (
+        np.where(np.isfinite(y), y, np.inf),
+        np.where(np.isfinite(y), y, -np.inf),
+    )
+    edges = np.linspace(1, n - 1, (most - 2) // 2 + 1).astype(int)
+    kept = {0, n - 1}
+    for start, stop in zip(edges, edges[1:], strict=False):
+        kept.add(int(start + low[start:stop].argmin()))
+        kept.add(int(start + high[start:stop].argmax()))
+    order = sorted(kept)
+    return replace(
+        series, x=[series.x[i] for i in order], y=[series.y[i] for i in order]
+    )
+
+
+def _number(value: float) -> float | None:
+    """Five digits, which is more than a screen shows; nothing for what JSON lacks."""
+    value = float(value)
+    return float(f"{value:.5g}") if abs(value) < float("inf") else None
+
+
+def _plotly_address() -> str:
+    """Where the browser finds the installed plotly's own plotly.js.
+
+    Streamlit serves any folder that is declared as a component's; the file is then
+    fetched once and kept by the browser, instead of 4.8 MB in every message.
+    """
+    import plotly
+    import streamlit.components.v1 as components
+
+    folder = Path(plotly.__file__).parent / "package_data"
+    return (
+        f"component/{components.declare_component('plotly', folder).name}/plotly.min.js"
+    )
+
+
+@cache
+def _live_component() -> ComponentRenderer:
+    from streamlit.components.v2 import component
+
+    return component(
+        "tinysae_live_chart",
+        html=_HTML,
+        css=_CSS,
+        js=(_HERE / "live_chart.js").read_text(encoding="utf-8"),
+        # Plotly puts its styles into the document, which a shadow root would not see.
+        isolate_styles=False,
+    )
+
+
+def live_chart(
+    key: str,
+    series: Sequence[Series],
+    *,
+    height: int = 280,
+    log_y: bool = False,
+    x_title: str = "",
+) -> None:
+    """Curves that take new points in place: zoom and hidden curves stay.
+
+    Call it again with the same `key`, also from a fragment that reruns by itself; the
+    chart's node in the page stays the same one. Drag to zoom, double-click to go back.
+
+    Args:
+        key: names the chart on its page.
+        series: the curves; each is thinned to `MAX_POINTS`.
+        height: in pixels.
+        log_y: a logarithmic y axis; values of zero and less leave gaps.
+        x_title: what the x axis counts.
+    """
+    curves = [thinned(one) for one in series]
+    told = [c for c in curves if len(c.y) and c.style in ("solid", "dashed")]
+    latest = ", ".join(f"{c.name} {_number(c.y[-1])}" for c in told)
+    _live_component()(
+        key=key,
+        data={
+            "address": _plotly_address(),
+            "series": [
+                {
+                    "name": html.escape(c.name),
+                    "x": [_number(value) for value in c.x],
+                    "y": [_number(value) for value in c.y],
+                    "colour": CATEGORICAL[c.colour % len(CATEGORICAL)],
+                    "style": c.style,
+                }
+                for c in curves
+            ],
+            "height": height,
+            "log_y": log_y,
+            "x_title": html.escape(x_title),
+            "description": t("common.chart_description", latest=latest),
+            "reset": t("common.chart_reset"),
+            "failed": t("common.chart_failed"),
+        },
+    )
+
+
+def feature_map(
+    layout: NDArray[np.float32],
+    density: NDArray[np.float64],
+    labels: Sequence[str],
+    tokens: Sequence[str],
+) -> Figure:
+    """Points that lie near where decoder directions are near; grey rare, orange dense.
+
+    Args:
+        layout: `[d_sae, 2]`; a feature whose place is not finite is left out.
+        density: `[d_sae]`, the shares of tokens they fire on.
+        labels: `[d_sae]` sentences, or none; shown literally.
+        tokens: `[d_sae]`, each one's top token; shown literally.
+    """
+    import numpy as np
+    import plotly.graph_objects as go
+
+    placed = np.flatnonzero(np.isfinite(layout).all(axis=1))
+    hover = [
+        "<br>".join(
+            html.escape(line)
+            for line in (
+                t("features.one", feature=feature),
+                labels[feature] if labels else "",
+                tokens[feature],
+            )
+            if line
+        )
+        for feature in placed.tolist()
+    ]
+    rare = 1e-4
+    figure = go.Figure(
+        go.Scattergl(
+            x=layout[placed, 0],
+            y=layout[placed, 1],
+            mode="markers",
+            customdata=placed.tolist(),
+            text=hover,
+            hovertemplate="%{text}<extra></extra>",
+            marker={
+                "size": 6,
+                "opacity": 0.8,
+                "color": np.log10(np.maximum(density[placed], rare)),
+                "colorscale": [[0, GREY], [0.5, POSITIVE], [1, NEGATIVE]],
+                "cmin": np.log10(rare),
+                "cmax": 0,
+            },
+        )
+    )
+    axis = {"visible": False, "fixedrange": False}
+    figure.update_layout(
+        height=300,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        xaxis=axis,
+        yaxis=axis,
+        dragmode="pan",
+        hoverlabel={"align": "left"},
+    )
+    return figure
+
+
+def show(figure: Figure, *, key: str, alt: str, **options: Any) -> None:
+    """Draw a static figure in the page's theme, without Plotly's English buttons."""
+    st.plotly_chart(
+        figure,
+        key=key,
+        alt=alt,
+        config={"displayModeBar": False, "scrollZoom": True},
+        **options,
+    )

@@ -1,0 +1,43 @@
+"""A whole HTML document with scripts of its own, in a frame that can reach nothing."""
+
+import base64
+import zlib
+from importlib.resources import files
+
+from streamlit.components.v2 import component
+
+# Scripts and styles of the document itself, and no address at all.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'unsafe-inline'; img-src data:; font-src data:"
+)
+# The libraries shown here draw on white only.
+_HEAD = (
+    '<!doctype html><meta charset="utf-8">'
+    f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    "<style>:root{color-scheme:light}body{background:#fff;color:#111;margin:0;"
+    "padding:.75rem;font-family:system-ui,sans-serif}</style>"
+)
+_TAIL = (
+    "<script>new ResizeObserver(() => parent.postMessage("
+    'document.body.offsetHeight, "*")).observe(document.body)</script>'
+)
+
+
+def framed(body: str, title: str, *, key: str) -> None:
+    """Show `body`, trusted HTML in which data is escaped, under the name `title`."""
+    document = (_HEAD + body + _TAIL).encode("utf-8", "replace")
+    _COMPONENT(
+        key=key,
+        data={
+            "title": title,
+            "print": str(zlib.crc32(document)),
+            "html": base64.b64encode(zlib.compress(document)).decode(),
+        },
+    )
+
+
+_COMPONENT = component(
+    "tinysae_framed",
+    js=(files("tinysae.ui.parts") / "framed.js").read_text(encoding="utf-8"),
+)

@@ -1,0 +1,86 @@
+"""Times, speeds and sizes of a run, in words."""
+
+from typing import NamedTuple
+
+from tinysae.render.numbers import moment
+from tinysae.runs.store import Run, RunStatus
+from tinysae.ui.shell.i18n import t
+
+
+class _Unit(NamedTuple):
+    key: str
+    seconds: int
+    digits: int | None
+
+
+_SECONDS = _Unit("train.seconds", 1, None)
+_MINUTES = _Unit("train.minutes", 60, None)
+_HOURS = _Unit("train.hours", 3600, 1)
+
+
+def _unit(seconds: float) -> _Unit:
+    """As people say it: seconds below two minutes, then minutes, then hours."""
+    if seconds < 2 * _MINUTES.seconds:
+        return _SECONDS
+    return _MINUTES if seconds < 2 * _HOURS.seconds else _HOURS
+
+
+def duration(seconds: float | None) -> str:
+    """A time: "40 s", "12 min", "2.5 h"; "…" for one that is not known."""
+    if seconds is None:
+        return t("train.unknown")
+    unit = _unit(seconds)
+    return t(unit.key, n=round(seconds / unit.seconds, unit.digits))
+
+
+def duration_range(low: float, high: float) -> str:
+    """Two times in the unit of the larger: "2–4 min"."""
+    unit = _unit(high)
+    ends = [str(round(x / unit.seconds, unit.digits)) for x in (low, high)]
+    return t(unit.key, n="–".join(dict.fromkeys(ends)))
+
+
+def rate_range(low: float, high: float) -> str:
+    """Two speeds, rounded to what a guess is worth: "2,700-5,900"."""
+    return f"{int(float(f'{low:.2g}')):,}–{int(float(f'{high:.2g}')):,}"
+
+
+def milliseconds(seconds: float) -> str:
+    """A short time, to three digits: "9.31 ms", "152 ms", "6,520 ms"."""
+    value = seconds * 1000
+    digits = 2 if value < 10 else 1 if value < 100 else 0
+    return t("train.milliseconds", n=f"{value:,.{digits}f}")
+
+
+def gigabytes(n_bytes: float) -> str:
+    """A memory size: "1.2 GB"."""
+    return f"{n_bytes / 1e9:.1f} GB"
+
+
+def progress_text(status: RunStatus, n_before: int = 0) -> str:
+    """One line: what a working run does, how far it is, how fast and how long yet."""
+    state = t(f"train.state_{status.state}")
+    if status.state == "queued" and n_before:
+        return t("train.waits_for", n=n_before)
+    if not status.total:
+        return state
+    if status.state == "downloading":
+        done, total = (f"{n / 1e6:,.0f}" for n in (status.done, status.total))
+        eta = duration(status.eta_s)
+        return t("train.progress_bytes", state=state, done=done, total=total, eta=eta)
+    key = (
+        "train.progress_batches" if status.state == "norm" else "train.progress_tokens"
+    )
+    return t(
+        key,
+        state=state,
+        done=f"{status.done:,}",
+        total=f"{status.total:,}",
+        rate=f"{status.tokens_per_s:,.0f}" if status.tokens_per_s else "…",
+        eta=duration(status.eta_s),
+    )
+
+
+def run_label(run: Run) -> str:
+    """A run as a list names it: what it is, and when it was started."""
+    return f"{run.config.title} · {moment(run.created_at)}"

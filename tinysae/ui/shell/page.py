@@ -1,0 +1,243 @@
+"""What every page starts with, and how it speaks to the reader.
+
+`page_setup("train")` is a page's first line: there is no `st.navigation`, because on a
+cold server a deep link would run the page's file alone, without the home page's set-up.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from tinysae.errors import TinysaeError
+from tinysae.runs.store import RUN_ID
+from tinysae.ui.shell import cache
+from tinysae.ui.shell.i18n import language, language_picker, link_parameters, t
+
+__all__ = [
+    "PAGES",
+    "WAY_BACK",
+    "Page",
+    "empty_state",
+    "language",
+    "note",
+    "page_link",
+    "page_setup",
+    "plain",
+    "shown_errors",
+]
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[3]
+
+Page = Literal["home", "playground", "train", "features", "why", "lessons"]
+# A page's file and its icon, in the order of the navigation.
+PAGES: dict[Page, tuple[str, str]] = {
+    "home": ("app.py", ":material/home:"),
+    "playground": ("pages/playground.py", ":material/chat:"),
+    "train": ("pages/train.py", ":material/model_training:"),
+    "features": ("pages/features.py", ":material/hub:"),
+    "why": ("pages/why.py", ":material/help:"),
+    "lessons": ("pages/lessons.py", ":material/school:"),
+}
+
+# The parameter of a link from a lesson's step to another page: "train.2".
+WAY_BACK = "from"
+_STEP = re.compile(r"([a-z0-9][a-z0-9_-]{0,39})\.([0-9]{1,3})")
+
+_CSS = """
+<style>
+  /* A measure that reads well on a wide screen, and less empty space on top. */
+  [data-testid="stMainBlockContainer"] {
+    max-width: 72rem; padding-top: 2.5rem; padding-bottom: 4rem;
+  }
+  @media (max-width: 640px) {
+    [data-testid="stMainBlockContainer"] { padding: 3rem 1rem 3rem; }
+  }
+  h1, h2, h3 { text-wrap: balance; }
+  /* Streamlit's captions, chosen buttons and, in the dark, primary buttons have less
+     contrast than WCAG AA's 4.5:1. */
+  [data-testid="stCaptionContainer"] {
+    color: light-dark(#5F6A68, #9AA5A3) !important; opacity: 1 !important;
+  }
+  [data-testid="stCaptionContainer"] :is(p, span) { color: inherit !important; }
+  button[data-selected="true"] p { color: light-dark(#084F49, #86E8D7); }
+  button[kind^="primary"]:enabled { color: light-dark(#FFFFFF, #04100E) !important; }
+  button[kind^="primary"]:enabled :is(p, span) { color: inherit !important; }
+  /* Korean breaks between words, not inside them. */
+  [data-testid="stMarkdownContainer"] :is(p, li), [data-testid="stHeading"] * {
+    word-break: keep-all; overflow-wrap: anywhere;
+  }
+</style>
+"""
+
+
+def page_setup(page: Page) -> None:
+    """Title, theme, navigation and language of `page`; starts the warm-up.
+
+    Call it first: nothing may be drawn before the page's configuration is sent.
+    """
+    st.set_page_config(
+        page_title=f"{t(f'{page}.title')} · {t('common.app_name')}", layout="wide"
+    )
+    st.html(_CSS + _script(), unsafe_allow_javascript=True)
+    with st.sidebar:
+        st.markdown(f"**{t('common.app_name')}**  \n:small[{t('common.tagline')}]")
+        for name, (_, icon) in PAGES.items():
+            page_link(name, t(f"common.nav_{name}"), icon=icon, quiet=True)
+        language_picker()
+    cache.start_warm_up()
+    if page != "lessons":
+        _show_way_back()
+
+
+def _show_way_back() -> None:
+    """For who came here from a lesson's step: the way back to it."""
+    found = _STEP.fullmatch(st.query_params.get(WAY_BACK, ""))
+    if found is None:
+        return
+    lesson, step = found.groups()
+    # What was begun on this page is what the lesson goes on with.
+    run = st.query_params.get("run")
+    asked = {"run": run} if run and RUN_ID.fullmatch(run) else {}
+    # A title has room above it; a link would begin under Streamlit's header.
+    st.space("small")
+    page_link(
+        "lessons",
+        t("lessons.back", step=step),
+        icon=":material/arrow_back:",
+        quiet=False,
+        lesson=lesson,
+        step=step,
+        **asked,
+    )
+
+
+def _script() -> str:
+    # Screen readers and the choice of Korean letter shapes go by the document's
+    # language, which Streamlit always calls English. And its `page_icon` would import
+    # numpy and PIL for the sake of one small file: 150 ms before the first title.
+    return f"""
+<script>
+  document.documentElement.lang = "{language()}";
+  document.querySelector("link[rel~=icon]").href = "app/static/icon.png";
+</script>
+"""
+
+
+def page_link(
+    page: Page,
+    label: str,
+    *,
+    icon: str | None = None,
+    quiet: bool = False,
+    **parameters: str,
+) -> None:
+    """A link to `page`, which keeps the language and carries `parameters`.
+
+    A page that is not there (yet) gets no link, rather than a broken one.
+
+    Args:
+        page: where it leads.
+        label: plain text.
+        icon: by default the page's own.
+        quiet: in the colour of the text, for a navigation.
+        parameters: the link's query.
+    """
+    path, own_icon = PAGES[page]
+    if not (ROOT / path).is_file():
+        return
+    st.page_link(
+        path,
+        label=plain(label) if quiet else f":primary[{plain(label)}]",
+        icon=icon or own_icon,
+        query_params={**parameters, **link_parameters()},
+    )
+
+
+# Streamlit's Markdown knows more than CommonMark: `:red[...]`, `:material/...:` and
+# `:smile:` are read after backslashes are taken away, as are bare web addresses. A word
+# joiner, which has no width, keeps their parts from being seen as one.
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
+_ADDRESS = re.compile(r"(https?|www|@)(?=\S)", re.IGNORECASE)
+_ARROWS = re.compile(r"([<>=\-])(?=[<>=\-])")
+_WORD_JOINER = "\u2060"
+# A command is there to be copied: as code, it needs no word joiner, which a terminal
+# would take for a letter of `--only`.
+_COMMAND = re.compile(r"“((?:git|python) [\w ./-]+)”", re.ASCII)
+
+
+def plain(text: str) -> str:
+    """`text` such that Streamlit's Markdown shows it literally, HTML and all.
+
+    Commands in quotation marks, “git …” and “python …”, are shown as code.
+    """
+    parts = _COMMAND.split(text)
+    # What the pattern's group found stands at the odd places.
+    parts[::2] = map(_escaped, parts[::2])
+    parts[1::2] = [f"“`{command}`”" for command in parts[1::2]]
+    lines = "".join(parts).splitlines()
+    # Spaces that begin a line could make a code block of it, and single line breaks
+    # would be lost.
+    return "  \n".join(
+        "&nbsp;" * (len(line) - len(line.lstrip(" \t"))) + line.lstrip(" \t")
+        for line in lines
+    )
+
+
+def note(sentence: str, place: Any = st) -> None:
+    """A small remark, in the full colour of text: `st.caption` is too pale for AA."""
+    place.markdown(f":small[{plain(sentence)}]")
+
+
+def _escaped(text: str) -> str:
+    joined = _SHORTCODE.sub(f":{_WORD_JOINER}", text)
+    joined = _ADDRESS.sub(rf"\1{_WORD_JOINER}", joined)
+    joined = _ARROWS.sub(rf"\1{_WORD_JOINER}", joined)
+    return _PUNCTUATION.sub(r"\\\1", joined)
+
+
+@contextmanager
+def shown_errors() -> Iterator[None]:
+    """Show what goes wrong inside as one plain sentence, and go on after it.
+
+    A `TinysaeError` is shown in the reader's language; anything else is a bug, whose
+    traceback goes to the log. Streamlit's own control flow (stop, rerun) passes. A
+    fragment reruns without its page: use it inside the fragment too.
+    """
+    try:
+        yield
+    except TinysaeError as error:
+        st.error(plain(error.in_language(language())))
+    except Exception:
+        logger.exception("a page failed")
+        st.error(plain(t("error.unexpected")))
+
+
+def empty_state(
+    text_key: str,
+    *,
+    page: Page | None = None,
+    link_key: str | None = None,
+    **values: object,
+) -> None:
+    """Say that there is nothing here yet, and what to do about it.
+
+    Args:
+        text_key: the sentence.
+        page: where the thing that is missing can be made.
+        link_key: that link's label; needed with `page`.
+        values: what the sentence fills in; shown literally.
+    """
+    with st.container(border=True):
+        st.markdown(plain(t(text_key, **values)))
+        if page is not None and link_key is not None:
+            page_link(page, t(link_key))

@@ -1,0 +1,240 @@
+"""What the training page shows of one run besides its curves, and does with it."""
+
+from collections import deque
+from dataclasses import fields
+
+import pandas as pd
+import streamlit as st
+
+from tinysae.config import reads
+from tinysae.jobs import launch
+from tinysae.jobs.turns import n_ahead
+from tinysae.runs import trash
+from tinysae.runs.advice import advice
+from tinysae.runs.store import Run, RunStatus
+from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
+from tinysae.ui.parts.job_words import (
+    duration,
+    duration_range,
+    gigabytes,
+    milliseconds,
+    progress_text,
+    rate_range,
+    run_label,
+)
+from tinysae.ui.shell.i18n import recorded, t
+from tinysae.ui.shell.page import plain
+from tinysae.ui.train.train_curves import Curves
+
+# An engine's name in a run's records -> its name in the words.
+_ENGINES = {
+    "sparse (numba)": "numba",
+    "sparse (torch)": "torch",
+    DENSE: "dense",
+}
+LOG_LINES = 30
+# Of a log that somebody made long: what is read of its end.
+LOG_BYTES = 16_000
+_UNDO = "train_deleted"
+
+
+def show_progress(run: Run, status: RunStatus) -> None:
+    """How far a working run is, and the button that stops it."""
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.progress(status.share, progress_line(run, status))
+    if launch.stop_requested(run.path):
+        left.caption(t("train.stopping"))
+    elif right.button(t("train.stop"), help=t("train.stop_help"), key="train_stop"):
+        launch.request_stop(run)
+
+
+def progress_line(run: Run, status: RunStatus) -> str:
+    """What a working run does; of one that waits, what for."""
+    return progress_text(status, n_ahead(run) if status.state == "queued" else 0)
+
+
+def show_engine(run: Run, own: Curves) -> None:
+    """What computes the run's steps, why not something faster, and how fast it is."""
+    made_with = run.made_with()
+    engine = EngineChoice.from_json(made_with)
+    if engine is None or engine.name not in _ENGINES:
+        return
+    said = [t(f"train.engine_{_ENGINES[engine.name]}")]
+    if engine.reason in REASONS:
+        said.append(t(f"train.engine_why_{engine.reason}"))
+    dense, step = made_with.get(DENSE_STEP), own.step_seconds()
+    if engine.name != DENSE and isinstance(dense, float) and step:
+        said.append(
+            t(
+                "train.engine_speed",
+                times=f"{dense / step:.1f}",
+                step=milliseconds(step),
+                dense=milliseconds(dense),
+            )
+        )
+    st.caption(" ".join(said), help=t("train.engine_help"))
+
+
+def show_advice(run: Run, own: Curves) -> None:
+    """What the curves say is going wrong, each with the setting to change."""
+    for item in advice(run.config, own.rows):
+        st.warning(plain(t(item.key, **item.values)), icon=":material/lightbulb:")
+
+
+def show_outcome(run: Run, status: RunStatus) -> None:
+    """How a run that is over ended, and what can be done with it now."""
+    if status.state == "failed":
+        show_failure(status)
+    elif status.state == "interrupted":
+        st.warning(t(f"train.interrupted_{status.reason or 'killed'}"))
+    elif status.state == "stopped" and not run.features_dir.is_dir():
+        has_sae = run.sae_dir.is_dir()
+        st.info(t("train.stopped_why" if has_sae else "train.stopped_early"))
+    with st.container(horizontal=True):
+        if status.state != "done" and st.button(
+            t("train.resume"),
+            icon=":material/resume:",
+            help=t("train.resume_help"),
+            key="train_resume",
+        ):
+            launch.launch(run, "train")
+            st.rerun()
+        wants_index = run.sae_dir.is_dir() and not run.features_dir.is_dir()
+        if wants_index and st.button(t("train.index_now"), key="train_index"):
+            launch.launch(run, "index")
+            st.rerun()
+        if st.button(
+            t("train.delete"),
+            icon=":material/delete:",
+            help=t("train.delete_help"),
+            key="train_delete",
+        ):
+            trash.delete(run)
+            st.session_state[_UNDO] = run.id
+            st.query_params.pop("run", None)
+            st.rerun()
+
+
+def show_undo() -> None:
+    """That a run was just deleted, and the way back."""
+    run_id = st.session_state.get(_UNDO)
+    if run_id is None:
+        return
+    just = next((run for run in trash.deleted_runs() if run.id == run_id), None)
+    if just is None:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(plain(t("train.deleted", name=just.config.title)))
+        if st.button(t("train.undo"), icon=":material/undo:", key="train_undo"):
+            _restore(just)
+
+
+def show_trash() -> None:
+    """What is in the trash; nothing when there is nothing."""
+    deleted = trash.deleted_runs()
+    if not deleted:
+        return
+    with st.expander(t("train.trash", n=len(deleted))):
+        for run in deleted:
+            left, right = st.columns([5, 1], vertical_alignment="center")
+            left.markdown(plain(run_label(run)))
+            if right.button(t("train.restore"), key=f"train_restore_{run.id}"):
+                _restore(run)
+        if st.button(t("train.empty_trash"), help=t("train.empty_trash_help")):
+            trash.empty_trash()
+            st.rerun()
+
+
+def _restore(run: Run) -> None:
+    trash.restore(run.id)
+    st.session_state.pop(_UNDO, None)
+    st.query_params["run"] = run.id
+    st.rerun()
+
+
+def show_failure(status: RunStatus) -> None:
+    """Why a run failed, as its worker said it."""
+    said = t("error.worker_failed")
+    st.error(plain(recorded(status.error, status.error_values, said)))
+
+
+def show_evaluation(run: Run) -> None:
+    """The held-out figures, each with its formula; nothing when there are none."""
+    figures = run.evaluation()
+    if figures is None:
+        return
+    st.subheader(t("train.result"))
+    shown = {
+        "ce_loss_score": f"{figures['ce_loss_score']:.1%}",
+        "l0": f"{figures['l0']:.1f}",
+        "explained_variance": f"{figures['explained_variance']:.1%}",
+        "dead": f"{figures['n_dead']:,} · {figures['dead_share']:.1%}",
+    }
+    # Runs of an earlier version were not measured on these.
+    if "kl_div_score" in figures:
+        shown["kl_div_score"] = f"{figures['kl_div_score']:.1%}"
+        shown["mse"] = f"{figures['mse']:.3g}"
+        shown["dense"] = f"{figures['n_dense']:,} · {figures['dense_share']:.1%}"
+        shown["ce_loss"] = f"{figures['ce_loss_sae']:.3f}"
+    values = {
+        "n": f"{figures['n_tokens']:,}",
+        "d_sae": f"{figures['d_sae']:,}",
+        "above": f"{figures.get('dense_above', 0):.0%}",
+        "clean": f"{figures.get('ce_loss_clean', 0):.3f}",
+        "zero": f"{figures.get('ce_loss_zero', 0):.3f}",
+    }
+    columns = st.columns(4)
+    for index, (name, value) in enumerate(shown.items()):
+        columns[index % len(columns)].metric(
+            t(f"train.figure_{name}"),
+            value,
+            help=t(f"train.figure_{name}_help", **values),
+        )
+    _show_prediction(run)
+
+
+def _show_prediction(run: Run) -> None:
+    """The estimate beside what happened."""
+    guess, took = run.estimate(), run.took()
+    if guess is None or took is None or not took.get("training"):
+        return
+    st.markdown(
+        t(
+            "train.predicted",
+            time=duration_range(*guess["seconds"]),
+            rate=rate_range(*guess["tokens_per_s"]),
+            memory=gigabytes(guess["memory_bytes"]),
+            real_time=duration(took["training"]),
+            real_rate=f"{took['n_tokens'] / took['training']:,.0f}",
+            real_memory=gigabytes(took["peak_memory_bytes"]),
+        )
+    )
+
+
+def show_details(run: Run) -> None:
+    """Settings and the log's tail, for who wants to know."""
+    with st.expander(t("train.config")):
+        rows = [
+            (item.name, str(getattr(run.config, item.name)))
+            for item in fields(run.config)
+            if reads(run.config.architecture, item.name)
+        ]
+        rows += [(name, str(value)) for name, value in run.made_with().items()]
+        st.dataframe(pd.DataFrame(rows, columns=["", " "]), hide_index=True)
+
+
+def show_log(run: Run) -> None:
+    """The last lines of the run's log, sent only while somebody looks."""
+    place = st.expander(t("train.log"), on_change="rerun", key=f"train_log_{run.id}")
+    if place.open:
+        place.code(_log_tail(run) or t("train.log_empty"), language=None)
+
+
+def _log_tail(run: Run) -> str:
+    try:
+        with run.log_path.open("rb") as file:
+            file.seek(max(0, run.log_path.stat().st_size - LOG_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(deque(lines, LOG_LINES))

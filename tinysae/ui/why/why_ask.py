@@ -1,0 +1,186 @@
+"""The question that the Why page answers: which text, which token, whose features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from tinysae.errors import InputError
+from tinysae.library.feature_source import (
+    FeatureSource,
+    feature_source,
+    feature_sources,
+)
+from tinysae.library.shipped import STORYBOOK_POST
+from tinysae.ui.parts.sae_names import show_list, source_label
+from tinysae.ui.shell import cache
+from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import note
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tinysae.features.why.attribution import Attribution
+    from tinysae.model.sources import LoadedModel
+    from tinysae.sae.load import SAE
+
+MAX_CHARACTERS = 2_000
+# Typed for "no comparison".
+NONE = ("-", "\N{MINUS SIGN}")
+# A link's parameter -> the widget it fills in.
+LINKED = {"text": "why.prompt", "target": "why.target", "other": "why.other"}
+_READ = "why.link_read"
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What was asked, and the model's own answer.
+
+    Attributes:
+        model: that reads the text.
+        sae: whose features explain it.
+        source: where the SAE is from.
+        ids: the text's tokens, without BOS.
+        log_probs: of the next token, [d_vocab].
+        target: the token that is explained.
+        other: the one it is compared with, if any.
+    """
+
+    model: LoadedModel
+    sae: SAE
+    source: FeatureSource
+    ids: tuple[int, ...]
+    log_probs: Tensor
+    target: int
+    other: int | None
+
+    def attribution(self) -> Attribution:
+        """The logit of `target` (minus that of `other`), taken apart."""
+        from tinysae.features.why.attribution import attribute
+
+        return attribute(self.model, self.ids, self.target, self.other, sae=self.sae)
+
+    def token(self, token_id: int) -> str:
+        """A token's text, as people read it."""
+        from tinysae.render.visible import visible
+
+        return visible(self.model.token_text(token_id))
+
+
+def ask() -> Question | None:
+    """The question's fields; None, with what to do, while there is no text.
+
+    Raises:
+        InputError, MissingError, DamagedError: a token, a text, an SAE or a model that
+            cannot be used.
+    """
+    _read_link()
+    text = st.text_area(
+        t("why.prompt"), key="why.prompt", max_chars=MAX_CHARACTERS, height=110
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        typed = st.text_input(
+            t("why.target"),
+            key="why.target",
+            help=t("why.target_help"),
+            width=190,
+            placeholder=t("why.target_empty"),
+        )
+        rather = st.text_input(
+            t("why.other"),
+            key="why.other",
+            help=t("why.other_help"),
+            width=190,
+            placeholder=t("why.other_empty"),
+        )
+        source = _choose_source()
+    sae = cache.loaded_sae(source)
+    model = cache.loaded_model(source.model)
+    from tinysae.model.text.generate import prepare_prompt
+    from tinysae.model.text.logprobs import next_log_probs
+
+    prompt = prepare_prompt(model, text[:MAX_CHARACTERS], 0)
+    ids = prompt.ids
+    if not ids:
+        note(t("why.prompt_empty"))
+        return None
+    if prompt.n_cut:
+        note(t("why.prompt_cut", cut=f"{prompt.n_cut:,}", kept=len(ids)))
+    log_probs = next_log_probs(model, ids).cpu()
+    target = _token(model, typed, log_probs)
+    if target is None:
+        target = int(log_probs.argmax())
+    other: int | None = None
+    if rather.strip() not in NONE:
+        other = _token(model, rather, log_probs)
+        if other is None:
+            best = log_probs.topk(2).indices.tolist()
+            other = next(token for token in best if token != target)
+    if other == target:
+        other = None
+    return Question(model, sae, source, ids, log_probs, target, other)
+
+
+def _read_link() -> None:
+    """What the link says fills in the fields, once a visit; without one, the example
+    does."""
+    linked = {name: st.query_params.get(name) for name in LINKED}
+    # Widgets' own keys are gone after a change of page.
+    is_new = "why.prompt" not in st.session_state
+    if any(linked.values()) and (is_new or st.session_state.get(_READ) != linked):
+        st.session_state[_READ] = linked
+        for name, key in LINKED.items():
+            st.session_state[key] = (linked[name] or "")[:MAX_CHARACTERS]
+        if not linked["text"]:
+            st.session_state["why.prompt"] = t("why.prompt_example")
+    first = {"why.prompt": t("why.prompt_example"), "why.target": "", "why.other": ""}
+    for key, value in first.items():
+        st.session_state[key] = st.session_state.get(key, value)
+
+
+def _choose_source() -> FeatureSource:
+    """The link's SAE, else the one at the block's output; a choice goes into the
+    address."""
+    ready = [source for source in feature_sources() if source.is_open]
+    sources = {source.id: source for source in ready}
+    linked = st.query_params.get("run")
+    shown = linked or STORYBOOK_POST
+    labels = {source.id: source_label(source) for source in ready}
+
+    def choose(run: str) -> None:
+        st.query_params["run"] = run
+        # Of another SAE.
+        st.query_params.pop("feature", None)
+
+    show_list(
+        t("why.source"),
+        labels,
+        shown,
+        key="why.source",
+        on_choice=choose,
+        placeholder=t("features.choose_run_placeholder"),
+        width=340,
+    )
+    return sources.get(shown) or feature_source(shown)
+
+
+def _token(model: LoadedModel, typed: str, log_probs: Tensor) -> int | None:
+    from tinysae.model.circuit import one_token
+
+    return one_token(model, typed, log_probs) if typed else None
+
+
+def linked_feature(sae: SAE) -> int | None:
+    """The link's feature; None when it names none.
+
+    Raises:
+        InputError: it is not one of this SAE's.
+    """
+    linked = st.query_params.get("feature")
+    if not linked:
+        return None
+    if linked.isdecimal() and len(linked) < 10 and int(linked) < sae.d_sae:
+        return int(linked)
+    raise InputError("features_unknown", feature=linked[:40], last=sae.d_sae - 1)
