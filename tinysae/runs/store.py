@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from tinysae.checked_numbers import number
 from tinysae.config import MADE_WITH, TrainConfig
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
 from tinysae.jobs.files import read_json, staged_folder, write_json
@@ -338,16 +339,11 @@ def _written_status(path: Path) -> tuple[RunStatus, str | None]:
     values = data.get("error_values")
     status = RunStatus(
         cast("State", state),
-        done=int(_number(data.get("done")) or 0),
-        total=int(_number(data.get("total")) or 0),
-        tokens_per_s=_number(data.get("tokens_per_s")),
-        eta_s=_number(data.get("eta_s")),
+        done=int(number(data.get("done"), low=0) or 0),
+        total=int(number(data.get("total"), low=0) or 0),
+        tokens_per_s=number(data.get("tokens_per_s")),
+        eta_s=number(data.get("eta_s")),
         error=str(data["error"]) if data.get("error") else None,
         error_values=cast("dict[str, Any]", values) if isinstance(values, dict) else {},
     )
     return status, str(data["boot"]) if data.get("boot") else None
-
-
-def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None  # pyright: ignore[reportArgumentType]

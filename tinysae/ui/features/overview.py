@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from tinysae.checked_numbers import whole
 from tinysae.features.index.search import by_concept, concepts_of
 from tinysae.features.names.concepts import FOUND_AT
 from tinysae.features.names.notes import Note
@@ -304,8 +305,7 @@ def show_side_by_side(explored: Explored) -> None:
 
 def _seed() -> int:
     # The widget's bounds are the browser's; a forged value is brought into them.
-    value = st.session_state.get("features.seed") or 0
-    return min(max(int(value), 0), MAX_SEED)
+    return min(whole(st.session_state.get("features.seed")) or 0, MAX_SEED)
 
 
 def show_about(explored: Explored) -> None:
