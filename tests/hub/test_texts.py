@@ -14,8 +14,8 @@ from tests.unit.test_worker import wait_for
 from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.texts import hub_dataset as hub_texts
 from tinysae.errors import NetworkError
+from tinysae.hub.cache import repo_dir
 from tinysae.jobs import launch
-from tinysae.model.names import repo_dir
 from tinysae.model.sources import load_model
 from tinysae.runs.store import is_locked
 
@@ -126,7 +126,7 @@ socket.getaddrinfo = resolved
 from tests.unit.test_worker import wait_for
 from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.preview import preview
-from tinysae.model.names import repo_dir
+from tinysae.hub.cache import repo_dir
 from tinysae.model.sources import load_model
 from tinysae.jobs import launch
 from tinysae.runs.store import is_locked

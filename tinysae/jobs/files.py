@@ -1,5 +1,6 @@
 """Writing files so that a crash leaves the old one or the new one, never a half."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -73,6 +74,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError(f"{path.name} is not a JSON object")
     return cast("dict[str, Any]", data)
+
+
+def sha256_of(content: Path | bytes) -> str:
+    """The SHA-256 of a file, or of bytes, in hexadecimal: what weights, texts and the
+    hub's files are known by."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

@@ -11,7 +11,6 @@ so that to the worker, its launcher and its progress it is one more `Run`. The S
 folder is only ever read.
 """
 
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +19,7 @@ from typing import Any
 
 from tinysae.config import TrainConfig
 from tinysae.errors import InputError, MissingError, TinysaeError
-from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.files import read_json, sha256_of, write_json
 from tinysae.jobs.home import home, home_error
 from tinysae.model.sources import STORYBOOK, is_at_hand
 from tinysae.runs.checkpoints import SAE_NAME
@@ -190,5 +189,4 @@ def _saved(folder: Path) -> SavedSAE:
 @lru_cache(maxsize=64)
 def _fingerprint(weights: Path, modified_ns: int, size: int) -> str:  # noqa: ARG001
     """sha256 of a file; read again only when it has changed."""
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(weights)
