@@ -15,6 +15,7 @@ from tinysae.features.names.sentences import concept_name
 from tinysae.render import svg
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
+from tinysae.sae.evaluate import DENSE_ABOVE
 from tinysae.ui.features.explored import (
     Explored,
     feature_columns,
@@ -29,8 +30,6 @@ from tinysae.ui.shell.page import plain, shown_errors
 
 N_SIDE_BY_SIDE = 10
 MAX_SEED = 2**31 - 1
-# As SAELens and the evaluation call a feature dense (`sae.evaluate.DENSE_ABOVE`).
-DENSE_ABOVE = 0.1
 # Firing rates in tenths of a power of ten.
 BINS_A_DECADE = 5
 # Bounds of the table's density filter; no feature fires on more than all tokens.
