@@ -17,10 +17,8 @@ def policy(sources: Mapping[str, str]) -> str:
     Args:
         sources: directive ("style-src") -> sources ("'self' data:"), in their order.
     """
-    nothing = {"default-src": NOWHERE}
-    return "; ".join(
-        f"{name} {what}" for name, what in (nothing | dict(sources)).items()
-    )
+    allowed = {"default-src": NOWHERE, **sources}
+    return "; ".join(f"{directive} {what}" for directive, what in allowed.items())
 
 
 def policy_tag(text: str) -> str:
