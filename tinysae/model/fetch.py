@@ -1,33 +1,25 @@
-"""Downloads one model of the hub: `python -m tinysae.model.fetch SOURCE`.
+"""Downloads one model of the hub, in the process of its job (`model.downloads`).
 
-A process of its own, so that it outlives the page and can be stopped. Large files are
-read by `hub.blobs`, which goes on where the last attempt ended; huggingface_hub does
-the rest: small files, links, references.
+Large files are read by `hub.blobs`, which goes on where the last attempt ended;
+huggingface_hub does the rest: small files, links, references.
 """
 
 from __future__ import annotations
 
-import logging
 import shutil
-import sys
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinysae.errors import MissingError, TinysaeError
-from tinysae.hub.blobs import check_space, fetch_blob
+from tinysae.errors import MissingError
+from tinysae.hub.blobs import Counting, check_space, fetch_blob
 from tinysae.hub.errors import hub_errors
 from tinysae.jobs.files import staged_folder
-from tinysae.jobs.launch import quits_when_asked, stop_requested
+from tinysae.jobs.reporter import Bytes, Reporter
+from tinysae.jobs.work import quits_when_asked
 from tinysae.model.catalogue import CATALOGUE, Pin, pin_of
 from tinysae.model.convert import convert
-from tinysae.model.downloads import (
-    Download,
-    download_dir,
-    write_download,
-    written_download,
-)
+from tinysae.model.downloads import Download
 from tinysae.model.names import (
     MAIN,
     PICKLE,
@@ -38,16 +30,6 @@ from tinysae.model.names import (
     repo_dir,
     wanted_files,
 )
-
-logger = logging.getLogger(__name__)
-
-REPORT_EVERY_S = 0.25
-# Speed is averaged over about so many reports.
-SMOOTHING = 8
-
-
-class Stopped(Exception):
-    """Somebody asked for it."""
 
 
 @dataclass(frozen=True)
@@ -137,123 +119,59 @@ def _pin_in(found: Any) -> Pin | None:
     return None
 
 
-@dataclass
-class Reporter:
-    """Writes down how far it is, a few times a second, and notices a stop."""
+def fetch(download: Download) -> None:
+    """Downloads a model and, if it is a pinned pickle, converts it.
 
-    folder: Path
-    total: int = 0
-    done: int = 0
-    _said_at: float = field(default_factory=time.monotonic)
-    _said: int = 0
-    _speed: float | None = None
-
-    def begin(self, total: int) -> None:
-        """Says what there is to download."""
-        self.total = total
-        write_download(self.folder, Download("working", 0, total))
-
-    def stopped(self) -> None:
-        """Says how far it came before somebody stopped it."""
-        # Nothing yet, perhaps, of what an earlier attempt knows of.
-        before = written_download(self.folder)
-        done, total = max(self.done, before.done), self.total or before.total
-        write_download(self.folder, Download("stopped", done, total))
-
-    def add(self, n_bytes: int) -> None:
-        """So many more bytes arrived (or were given up).
-
-        Raises:
-            Stopped: somebody asked for it.
-        """
-        self.done += n_bytes
-        if stop_requested(self.folder):
-            raise Stopped
-        elapsed = time.monotonic() - self._said_at
-        if elapsed < REPORT_EVERY_S:
-            return
-        speed = (self.done - self._said) / elapsed
-        weight = 1 if self._speed is None else 1 / SMOOTHING
-        self._speed = (self._speed or 0.0) * (1 - weight) + speed * weight
-        self._said_at, self._said = time.monotonic(), self.done
-        write_download(
-            self.folder, Download("working", self.done, self.total, self._speed)
-        )
-
-
-def fetch(source: str) -> None:
-    """Downloads the model of `source` and, if it is a pinned pickle, converts it.
+    For the process that holds the download's lock.
 
     Raises:
         TinysaeError: with what went wrong and what to do.
+        Stopped: somebody asked to stop.
     """
-    name, folder = checked_hub_name(source), download_dir(source)
-    reporter = Reporter(folder)
+    name, source = checked_hub_name(download.source), download.source
+    download.say("starting")
     with hub_errors(source):
-        try:
-            # A server that says nothing meanwhile is not waited for.
-            with quits_when_asked(folder, reporter.stopped):
-                found = plan(name, source)
-                snapshot = _download(name, found, reporter)
-        except Stopped:
-            reporter.stopped()
-            return
-        total = sum(found.sizes.values())
+        # A server that says nothing meanwhile is not waited for.
+        with quits_when_asked(download):
+            found = plan(name, source)
+            snapshot = _download(name, found, Bytes(Reporter(download), "downloading"))
         if found.pin is not None:
-            _convert(snapshot, name.repo_id, found.pin, folder, total)
-    write_download(folder, Download("done", total, total))
+            download.say("converting")
+            _convert(snapshot, name.repo_id, found.pin)
+    download.say("done")
 
 
-def _download(name: HubName, found: Plan, reporter: Reporter) -> Path:
+def _download(name: HubName, found: Plan, progress: Bytes) -> Path:
     """Brings what was planned into the hub's cache; the folder that has it there."""
     from huggingface_hub import hf_hub_url, snapshot_download
 
     repo, total = repo_dir(name.repo_id), sum(found.sizes.values())
     check_space(repo, total * (2 if found.pin else 1))
-    reporter.begin(total)
+    done = 0
     # Small ones first: whether they can be had says whether the rest can.
     for file in sorted(found.large, key=lambda file: found.sizes[file]):
         size, sha256 = found.sizes[file], found.large[file]
         blob = repo / "blobs" / sha256
-        if blob.exists():
-            reporter.add(size)
-            continue
-        url = hf_hub_url(name.repo_id, file, revision=found.commit)
-        fetch_blob(url, blob, size, sha256, reporter)
+        if not blob.exists():
+
+            def said(n: int, before: int = done) -> None:
+                progress(before + n, total)
+
+            url = hf_hub_url(name.repo_id, file, revision=found.commit)
+            fetch_blob(url, blob, size, sha256, Counting(said))
+        done += size
     revision = found.pin.revision if found.pin else name.revision
     wanted = sorted(found.sizes)
-    return Path(
+    snapshot = Path(
         snapshot_download(name.repo_id, revision=revision, allow_patterns=wanted)
     )
+    progress(total, total)
+    return snapshot
 
 
-def _convert(snapshot: Path, repo_id: str, pin: Pin, folder: Path, total: int) -> None:
-    write_download(folder, Download("converting", total, total))
+def _convert(snapshot: Path, repo_id: str, pin: Pin) -> None:
     with staged_folder(converted_dir(repo_id, pin.revision)) as stage:
         for path in snapshot.iterdir():
             if path.name != PICKLE and path.name in wanted_files([path.name]):
                 shutil.copyfile(path, stage / path.name)
         convert(snapshot / PICKLE, pin.sha256, stage / "model.safetensors")
-
-
-def main(source: str) -> int:
-    """Works on the download of `source`; its last word is in the status file."""
-    folder = download_dir(source)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        fetch(source)
-        return 0
-    except TinysaeError as error:
-        logger.exception("the download failed")
-        key, values = error.key, {k: str(v) for k, v in error.values.items()}
-    except Exception:
-        logger.exception("the download failed")
-        key, values = "error.unexpected", {}
-    last = written_download(folder)
-    write_download(folder, Download("failed", last.done, last.total, None, key, values))
-    return 1
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
-    sys.exit(main(sys.argv[1]))
