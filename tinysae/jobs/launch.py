@@ -18,7 +18,7 @@ from tinysae.jobs.job import Job
 CHECKOUT = Path(__file__).parents[2]
 # Environment variables that hold what gives access to something.
 _SECRET = re.compile(
-    r"(^|_)(TOKEN|(API|ACCESS)?KEY|SECRET|PASSWORD|PASSWD|CREDENTIAL)S?(_|$)", re.I
+    r"PASSWORD|PASSWD|SECRET|CREDENTIAL|(^|_)(TOKEN|(API|ACCESS)?KEY)S?(_|$)", re.I
 )
 # Named as one, but a switch.
 _NO_SECRETS = frozenset({"HF_HUB_DISABLE_IMPLICIT_TOKEN"})

@@ -7,7 +7,7 @@ from pathlib import Path
 from tinysae.config import TextChoice
 from tinysae.data.texts.local import Files
 from tinysae.errors import InputError, MissingError
-from tinysae.jobs.files import write_text
+from tinysae.jobs.files import make_folder, write_text
 from tinysae.jobs.home import home, home_error
 
 PREFIX = "pasted:"
@@ -41,7 +41,7 @@ def keep(text: str) -> str:
     sha256 = hashlib.sha256(content).hexdigest()
     file = _file(sha256)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         if not file.is_file():
             write_text(file, content.decode("utf-8"))
     except OSError as problem:
