@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tinysae.checked_numbers import is_number, whole
-from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.files import make_folder, read_json, write_json
 from tinysae.jobs.home import home, home_error
 from tinysae.lessons.lesson import MAX_STEPS
 
@@ -44,7 +44,7 @@ def write_progress(progress: dict[str, Progress]) -> None:
         for name, each in progress.items()
     }
     try:
-        home().mkdir(parents=True, exist_ok=True)
+        make_folder(home())
         write_json(home() / PROGRESS_NAME, {"format": FORMAT, "lessons": lessons})
     except OSError as problem:
         raise home_error(problem) from problem

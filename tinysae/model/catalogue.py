@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinysae.hub.cache import is_commit
-from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.files import make_folder, read_json, write_json
 from tinysae.jobs.home import home, home_error
 
 PINS_NAME = "model_pins.json"
@@ -148,7 +148,7 @@ def write_pin(repo_id: str, pin: Pin) -> None:
     """
     path = home() / PINS_NAME
     try:
-        home().mkdir(parents=True, exist_ok=True)
+        make_folder(home())
         written = {"revision": pin.revision, "sha256": pin.sha256}
         write_json(path, {**_pins(), repo_id: written})
     except OSError as problem:

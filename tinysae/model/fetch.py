@@ -1,35 +1,27 @@
-"""Downloads one model of the hub: `python -m tinysae.model.fetch SOURCE`.
+"""Downloads one model of the hub, in the process of its job (`model.downloads`).
 
-A process of its own, so that it outlives the page and can be stopped. What is fetched,
-and whether a pickle among it may be read, is decided here; `hub.repository` fetches.
+What is fetched, and whether a pickle among it may be read, is decided here;
+`hub.repository` fetches.
 """
 
 from __future__ import annotations
 
-import logging
 import shutil
-import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tinysae.errors import MissingError, TinysaeError
+from tinysae.errors import MissingError
 from tinysae.hub.cache import check_space, repo_dir
 from tinysae.hub.errors import hub_errors
 from tinysae.hub.names import MAIN, HubName
-from tinysae.hub.repository import Repository, ask
+from tinysae.hub.repository import Progress, Repository, ask
 from tinysae.jobs.files import staged_folder
-from tinysae.jobs.launch import quits_when_asked, stop_requested
+from tinysae.jobs.reporter import Bytes, Reporter
+from tinysae.jobs.work import quits_when_asked
 from tinysae.model.catalogue import CATALOGUE, Pin, pin_of
 from tinysae.model.convert import convert
-from tinysae.model.downloads import (
-    Download,
-    download_dir,
-    write_download,
-    written_download,
-)
+from tinysae.model.downloads import Download
 from tinysae.model.names import (
     PICKLE,
     checked_hub_name,
@@ -37,16 +29,6 @@ from tinysae.model.names import (
     has_safetensors,
     wanted_files,
 )
-
-logger = logging.getLogger(__name__)
-
-REPORT_EVERY_S = 0.25
-# Speed is averaged over about so many reports.
-SMOOTHING = 8
-
-
-class Stopped(Exception):
-    """Somebody asked for it."""
 
 
 class Plan(NamedTuple):
@@ -117,81 +99,34 @@ def _pin_in(repository: Repository) -> Pin | None:
     return Pin(repository.commit, pickle.sha256)
 
 
-@dataclass
-class Reporter:
-    """Writes down how far it is, a few times a second, and notices a stop."""
+def fetch(download: Download) -> None:
+    """Downloads a model and, if it is a pinned pickle, converts it.
 
-    folder: Path
-    total: int = 0
-    done: int = 0
-    _said_at: float = field(default_factory=time.monotonic)
-    _said: int = 0
-    _speed: float | None = None
-
-    def begin(self, total: int) -> None:
-        """Says what there is to download."""
-        self.total = total
-        write_download(self.folder, Download("working", 0, total))
-
-    def stopped(self) -> None:
-        """Says how far it came before somebody stopped it."""
-        # Nothing yet, perhaps, of what an earlier attempt knows of.
-        before = written_download(self.folder)
-        done, total = max(self.done, before.done), self.total or before.total
-        write_download(self.folder, Download("stopped", done, total))
-
-    def __call__(self, done: int, total: int) -> None:
-        """So many bytes are there.
-
-        Raises:
-            Stopped: somebody asked for it.
-        """
-        self.done, self.total = done, total
-        if stop_requested(self.folder):
-            raise Stopped
-        elapsed = time.monotonic() - self._said_at
-        if elapsed < REPORT_EVERY_S:
-            return
-        speed = (self.done - self._said) / elapsed
-        weight = 1 if self._speed is None else 1 / SMOOTHING
-        self._speed = (self._speed or 0.0) * (1 - weight) + speed * weight
-        self._said_at, self._said = time.monotonic(), self.done
-        write_download(
-            self.folder, Download("working", self.done, self.total, self._speed)
-        )
-
-
-def fetch(source: str) -> None:
-    """Downloads the model of `source` and, if it is a pinned pickle, converts it.
+    For the process that holds the download's lock.
 
     Raises:
         TinysaeError: with what went wrong and what to do.
+        Stopped: somebody asked to stop.
     """
-    name, folder = checked_hub_name(source), download_dir(source)
-    reporter = Reporter(folder)
+    name, source = checked_hub_name(download.source), download.source
+    download.say("starting")
     with hub_errors(source):
-        try:
-            # A server that says nothing meanwhile is not waited for.
-            with quits_when_asked(folder, reporter.stopped):
-                planned = plan(name, source)
-                paths = _download(planned, reporter)
-        except Stopped:
-            reporter.stopped()
-            return
+        # A server that says nothing meanwhile is not waited for.
+        with quits_when_asked(download):
+            planned = plan(name, source)
+            paths = _download(planned, Bytes(Reporter(download), "downloading"))
         if planned.pin is not None:
-            total = planned.n_bytes
-            write_download(folder, Download("converting", total, total))
+            download.say("converting")
             _convert(dict(zip(planned.files, paths, strict=True)), planned)
-    write_download(folder, Download("done", planned.n_bytes, planned.n_bytes))
+    download.say("done")
 
 
-def _download(planned: Plan, reporter: Reporter) -> list[Path]:
+def _download(planned: Plan, progress: Progress) -> list[Path]:
     """Brings what was planned into the hub's cache; where it is there."""
     if planned.pin:
         # What is made of it takes as much again.
         check_space(repo_dir(planned.repository.name.repo_id), 2 * planned.n_bytes)
-    reporter.begin(planned.n_bytes)
-    return planned.repository.fetch(planned.files, reporter)
+    return planned.repository.fetch(planned.files, progress)
 
 
 def _convert(paths: Mapping[str, Path], planned: Plan) -> None:
@@ -201,26 +136,3 @@ def _convert(paths: Mapping[str, Path], planned: Plan) -> None:
         for name in wanted_files(paths):
             shutil.copyfile(paths[name], stage / name)
         convert(paths[PICKLE], pin.sha256, stage / "model.safetensors")
-
-
-def main(source: str) -> int:
-    """Works on the download of `source`; its last word is in the status file."""
-    folder = download_dir(source)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        fetch(source)
-        return 0
-    except TinysaeError as error:
-        logger.exception("the download failed")
-        key, values = error.key, {k: str(v) for k, v in error.values.items()}
-    except Exception:
-        logger.exception("the download failed")
-        key, values = "error.unexpected", {}
-    last = written_download(folder)
-    write_download(folder, Download("failed", last.done, last.total, None, key, values))
-    return 1
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
-    sys.exit(main(sys.argv[1]))

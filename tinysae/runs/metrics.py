@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Generic, NamedTuple, NotRequired, Self, TypedDict, TypeVar, cast
 
 from tinysae.checked_numbers import is_number, whole
+from tinysae.jobs.files import open_private
 
 
 class StepMetrics(TypedDict):
@@ -83,7 +84,7 @@ class MetricsLog(Generic[Row]):
     def __init__(self, path: Path) -> None:
         # Unbuffered: one write a row, so that a reader sees it at once and a killed
         # worker loses none.
-        self._file = path.open("ab", buffering=0)
+        self._file = open_private(path, "ab", buffering=0)
         self._last_step = -1
         data = path.read_bytes()
         self._file.truncate(data.rfind(b"\n") + 1)

@@ -53,8 +53,13 @@ T = TypeVar("T")
 
 
 def opened(choice: TextChoice) -> "HubDataset | None":
+    return HubDataset(choice) if is_of_hub(choice) else None
+
+
+def is_of_hub(choice: TextChoice) -> bool:
+    """Whether reading it talks to the hub."""
     is_id = is_repo_id(choice.path) and not is_local_path(choice.path)
-    return HubDataset(choice) if is_id and choice.path != STORYBOOK else None
+    return is_id and choice.path != STORYBOOK
 
 
 class HubDataset(Text):

@@ -6,7 +6,7 @@ from pathlib import Path
 from tinysae.config import TextChoice
 from tinysae.data.texts.local import Files
 from tinysae.errors import InputError, MissingError
-from tinysae.jobs.files import sha256_of, write_text
+from tinysae.jobs.files import make_folder, sha256_of, write_text
 from tinysae.jobs.home import home, home_error
 
 PREFIX = "pasted:"
@@ -40,7 +40,7 @@ def keep(text: str) -> str:
     sha256 = sha256_of(content)
     file = _file(sha256)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         if not file.is_file():
             write_text(file, content.decode("utf-8"))
     except OSError as problem:
