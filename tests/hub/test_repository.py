@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from tests.hub.server import Hub
 from tinysae.errors import DamagedError, InputError, MissingError
@@ -20,8 +21,12 @@ BODY = bytes(range(256)) * 4000
 
 
 @pytest.fixture(autouse=True)
-def here(sees_hub: None, tiny_home: Path) -> None:  # noqa: ARG001
-    assert tiny_home.is_dir()
+def here(hub: Hub, sees_hub: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """The client was told its hub when it was imported: here it hears of another."""
+    known = constants.ENDPOINT
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(known, hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 def served(hub: Hub, kind: RepoKind = "model") -> Path:
