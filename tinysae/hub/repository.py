@@ -162,15 +162,16 @@ def ask_or_recall(name: HubName, kind: RepoKind = "model") -> Repository:
 
 def _recall(name: HubName, kind: RepoKind) -> Repository:
     folder = snapshot_dir(name, kind)
-    paths = [path for path in folder.rglob("*") if path.is_file()] if folder else []
-    files = [
-        RemoteFile(path.relative_to(folder).as_posix(), path.stat().st_size, None)
-        for path in paths
-        if folder is not None
-    ]
-    commit = folder.name if folder else name.revision
-    found = {file.path: file for file in files}
-    return Repository(name, kind, commit, found, is_online=False)
+    if folder is None:
+        return Repository(name, kind, name.revision, {}, is_online=False)
+    files = {
+        (at := path.relative_to(folder).as_posix()): RemoteFile(
+            at, path.stat().st_size, None
+        )
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    return Repository(name, kind, folder.name, files, is_online=False)
 
 
 def _is_whole(path: Path, file: RemoteFile) -> bool:

@@ -25,13 +25,17 @@ def download(addresses: Iterable[str], progress: Progress) -> None:
     from huggingface_hub.hf_file_system import HfFileSystemResolvedRepositoryPath
 
     system = HfFileSystem()
-    paths = defaultdict[HubName, list[str]](list)
+    paths = defaultdict[HubName, set[str]](set)
     for address in addresses:
         if address.startswith(f"{SCHEME}datasets/"):
             place = system.resolve_path(address)
             assert isinstance(place, HfFileSystemResolvedRepositoryPath)
-            paths[HubName(place.repo_id, place.revision)].append(place.path_in_repo)
-    repositories = [(ask(name, "dataset"), wanted) for name, wanted in paths.items()]
+            paths[HubName(place.repo_id, place.revision)].add(place.path_in_repo)
+    repositories = [
+        # One file may be in several splits.
+        (repository := ask(name, "dataset"), sorted(repository.files.keys() & wanted))
+        for name, wanted in paths.items()
+    ]
     done, total = 0, sum(repo.size(wanted) for repo, wanted in repositories)
     for repository, wanted in repositories:
 
