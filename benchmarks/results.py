@@ -117,8 +117,11 @@ def _meaning(node: Any) -> Any:
 
 def _is_docstring(node: Any) -> bool:
     """A string that nobody uses: a function's, a field's."""
-    is_constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return is_constant and isinstance(node.value.value, str)
+    match node:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+        case _:
+            return False
 
 
 def sources_of(script: Path) -> Sequence[str]:
