@@ -140,6 +140,7 @@ def test_a_smaller_run_does_not_take_the_whole_ones_place(
         return common.options(parser, free=["seed", "save"])[1]
 
     assert variant() == variant("--seed", "3", "--save", "--kills", "20") == ""
+    assert variant("--kills", "100") == ""
     assert variant("one", "two", "--kills", "0") == "one two --kills 0"
     for name in ("", variant("--kills", "5")):
         with common.measuring("some", ["app.py"], variant=name) as figures:
