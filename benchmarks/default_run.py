@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.common import measuring, print_last, timed
 from benchmarks.own_workers import ended, home_at, wait_for
-from tinysae.jobs.launch import start
 from tinysae.presets import PRESETS
+from tinysae.runs.store import start_run
 
 SOURCES = [
     "benchmarks/default_run.py",
@@ -49,7 +49,7 @@ def measured() -> dict[str, float]:
         tempfile.TemporaryDirectory(prefix="tinysae-default-") as name,
         home_at(Path(name)),
     ):
-        run = start(LOOK)
+        run = start_run(LOOK)
         took = timed(lambda: wait_for(lambda: ended(run), "the run", PATIENCE_S))
         found = run.evaluation()
         if run.status.state != "done" or found is None:

@@ -25,8 +25,8 @@ from benchmarks.own_workers import (
     worker_of,
 )
 from tinysae.config import TrainConfig
-from tinysae.jobs.launch import launch, request_stop, start
-from tinysae.runs.store import Run
+from tinysae.jobs.launch import launch
+from tinysae.runs.store import Run, start_run
 from tinysae.sae.load import load_sae
 
 CONFIG = TrainConfig(
@@ -153,7 +153,7 @@ def end_well(run: Run, reference: Curves, findings: Findings) -> None:
 
 def killed_runs(n: int, reference: Curves, rng: random.Random, out: Findings) -> None:
     while (left := n - out.kills.total()) > 0:
-        run = start(CONFIG)
+        run = start_run(CONFIG)
         try:
             for moment in moments(KILLS_A_RUN[:left], rng):
                 if not reach(run, moment, rng):
@@ -169,12 +169,12 @@ def killed_runs(n: int, reference: Curves, rng: random.Random, out: Findings) ->
 def stopped_run(n: int, reference: Curves, rng: random.Random, out: Findings) -> None:
     """Stops one run again and again: while it trains and once while it is measured."""
     places: list[Place] = ["evaluating", *repeat("training", n - 1)]
-    run = start(CONFIG)
+    run = start_run(CONFIG)
     for moment in moments(places, rng):
         if not reach(run, moment, rng):
             break
         started = time.monotonic()
-        request_stop(run)
+        run.request_stop()
         wait_for(lambda: ended(run), "the stop")
         out.stop_s.append(time.monotonic() - started)
         try:
@@ -221,7 +221,7 @@ def full_disk(
     """One run whose disk is full from a moment on, and which goes on once it is not;
     False if it found room after all."""
     ballast = folder / "ballast"
-    run = start(CONFIG)
+    run = start_run(CONFIG)
     (moment,) = moments([place], rng)
     try:
         reach(run, moment, rng)

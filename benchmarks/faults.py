@@ -53,9 +53,9 @@ from benchmarks.disturbances import (
 )
 from benchmarks.kept import Curves, Findings
 from benchmarks.own_workers import ended, home_at, wait_for, worker_of
-from tinysae.jobs.launch import start
 from tinysae.presets import PRESETS
 from tinysae.runs.metrics import read_metrics
+from tinysae.runs.store import start_run
 
 SOURCES = [
     "benchmarks/faults.py",
@@ -92,7 +92,7 @@ def measured(chosen: argparse.Namespace, rng: random.Random) -> dict[str, float]
     with tempfile.TemporaryDirectory(prefix="tinysae-faults-") as name:
         folder = Path(name)
         with home_at(folder / "home"):
-            run = start(CONFIG)
+            run = start_run(CONFIG)
             seconds = wait_for(lambda: ended(run), "the reference")
             if run.status.state != "done":
                 raise RuntimeError(run.log_path.read_text())
@@ -138,7 +138,7 @@ def measured(chosen: argparse.Namespace, rng: random.Random) -> dict[str, float]
 def first_point() -> float:
     """Seconds from the call to the first row, with the default preset."""
     started = time.monotonic()
-    run = start(LOOK)
+    run = start_run(LOOK)
     wait_for(lambda: read_metrics(run.metrics_path).rows, "the first row")
     seconds = time.monotonic() - started
     os.kill(worker_of(run), signal.SIGKILL)

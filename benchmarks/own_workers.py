@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tinysae.runs.store import Run, is_locked
+from tinysae.jobs.lock import is_locked
+from tinysae.runs.store import Run
 
 # For a machine that others use as well.
 PATIENCE_S = 300

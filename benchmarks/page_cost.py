@@ -44,10 +44,9 @@ from benchmarks.own_workers import (
     processes,
     wait_for,
 )
-from tinysae.jobs.launch import start
 from tinysae.presets import PRESETS
 from tinysae.runs.metrics import read_metrics
-from tinysae.runs.store import Run
+from tinysae.runs.store import Run, start_run
 
 SOURCES = [
     "benchmarks/page_cost.py",
@@ -154,7 +153,7 @@ def page_cost(browser: Browser, folder: Path) -> tuple[list[Window], list[Window
     try:
         with home_at(home):
             # As by default, but with more to learn than the windows last.
-            run = start(replace(LOOK, training_tokens=ENDLESS_TOKENS))
+            run = start_run(replace(LOOK, training_tokens=ENDLESS_TOKENS))
             wait_for(lambda: read_metrics(run.metrics_path).rows, "the first row")
             for _ in range(N_WINDOWS + 1):
                 # The first pair does not count: the server imports, the run has begun.

@@ -27,7 +27,8 @@ from tinysae.sae.architectures import build_training_sae
 from tinysae.sae.evaluate import evaluate
 from tinysae.sae.load import load_sae
 from tinysae.sae.train import SAETraining, TrainingBatches
-from tinysae.worker.life import CONTEXTS_AT_ONCE, EVALUATION_SEED
+from tinysae.worker.finish import CONTEXTS_AT_ONCE
+from tinysae.worker.held_out import EVALUATION_SEED
 
 EVAL_BATCHES = 8
 # As both call them.

@@ -56,7 +56,8 @@ from tinysae.library.shipped import STORYBOOK_SAE_DIR
 from tinysae.model.sources import load_model
 from tinysae.sae.evaluate import Evaluation
 from tinysae.sae.load import load_sae
-from tinysae.worker.life import evaluated
+from tinysae.worker.finish import evaluated
+from tinysae.worker.held_out import HeldOut
 
 SOURCES = [
     "benchmarks/storybook.py",
@@ -135,9 +136,8 @@ def sae_figures() -> tuple[dict[str, float], list[tuple[str, str]]]:
     config = TrainConfig.loads(
         (STORYBOOK_SAE_DIR / "config.json").read_text(encoding="utf-8")
     )
-    found = evaluated(
-        load_sae(STORYBOOK_SAE_DIR), load_model(config.model_name), config
-    )
+    model = load_model(config.model_name)
+    found = evaluated(load_sae(STORYBOOK_SAE_DIR), model, HeldOut.of(config))
     figures = {
         "sae_d_sae": found.d_sae,
         "sae_ce_recovered": round(found.ce_loss_score, 4),

@@ -58,11 +58,9 @@ from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics
 from tinysae.sae.evaluate import Evaluation
 from tinysae.sae.load import load_sae
 from tinysae.sae.train import SAETraining
-from tinysae.worker.life import (
-    LOOK_CONTEXTS,
-    LOOKS_PER_RUN,
-    evaluated,
-)
+from tinysae.worker.finish import evaluated
+from tinysae.worker.held_out import HeldOut
+from tinysae.worker.look import LOOK_CONTEXTS, LOOKS_PER_RUN
 
 SOURCES = [
     "benchmarks/training_quality.py",
@@ -154,7 +152,7 @@ def trainings(
         for who in kinds if turn % 2 == 0 else reversed(kinds):
             out = folder / f"{who}-{seed}"
             took = timed(partial(kinds[who], out))
-            found = evaluated(load_sae(out), model, config)
+            found = evaluated(load_sae(out), model, HeldOut.of(config))
             done[who] = Trained(*took, found)
             print(
                 f"{seed:>4}  {who:<7}  {found.ce_loss_score:>7.4f}  "
