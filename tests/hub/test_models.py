@@ -13,6 +13,7 @@ import torch
 from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
 from tests.hub.server import TOKEN, Hub
 from tinysae.errors import InputError, MissingError
+from tinysae.hub.cache import repo_dir
 from tinysae.jobs.status import JobStatus
 from tinysae.model.catalogue import Pin, pin_from, write_pin
 from tinysae.model.downloads import (
@@ -21,7 +22,7 @@ from tinysae.model.downloads import (
     stop_download,
     wait_for_download,
 )
-from tinysae.model.names import converted_dir, hub_name, repo_dir
+from tinysae.model.names import converted_dir, hub_name
 from tinysae.model.sources import is_at_hand, load_model
 
 SOURCE = "ada/tiny"

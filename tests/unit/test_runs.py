@@ -132,6 +132,22 @@ def test_a_status_with_wrong_types_is_still_a_status(run: Run) -> None:
     assert run.status.done == 0
 
 
+@pytest.mark.parametrize("number", ["1" * 400, "NaN", "Infinity", "-1"])
+def test_a_status_with_a_number_that_counts_nothing_is_still_a_status(
+    run: Run, number: str
+) -> None:
+    (run.path / "status.json").write_text(
+        f'{{"state":"done","done":{number},"total":{number}}}'
+    )
+    assert (run.status.state, run.status.done, run.status.total) == ("done", 0, 0)
+
+
+@pytest.mark.parametrize("number", ["1" * 400, "NaN", "Infinity"])
+def test_a_time_that_no_clock_shows_is_not_told(run: Run, number: str) -> None:
+    (run.path / "status.json").write_text(f'{{"state":"done","eta_s":{number}}}')
+    assert run.status.eta_s is None
+
+
 def test_metrics_are_read_from_where_reading_stopped(run: Run) -> None:
     with MetricsLog[StepMetrics](run.metrics_path) as log:
         log.append(ROW)
@@ -150,6 +166,15 @@ def test_a_torn_last_line_waits_and_a_damaged_line_is_passed_over(run: Run) -> N
     with run.metrics_path.open("a") as file:
         file.write(whole[20:] + "\n")
     assert len(read_metrics(run.metrics_path, part.offset).rows) == 1
+
+
+@pytest.mark.parametrize("value", ['"1"', "1" * 400, "null", "[[]]", "{}"])
+def test_a_row_with_something_else_than_figures_is_passed_over(
+    run: Run, value: str
+) -> None:
+    line = json.dumps({**ROW, "mse": None}).replace("null", value)
+    run.metrics_path.write_text(line + "\n" + json.dumps(ROW) + "\n")
+    assert read_metrics(run.metrics_path).rows == [ROW]
 
 
 def test_no_metrics_yet_are_no_rows(run: Run) -> None:

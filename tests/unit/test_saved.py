@@ -11,9 +11,9 @@ from tinysae import __main__
 from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.jobs.reporter import Reporter
 from tinysae.library.feature_source import feature_source, feature_sources
-from tinysae.library.registry import convert_folder
 from tinysae.library.saved import add_sae, saes_dir, saved_sae, saved_saes
 from tinysae.model.sources import STORYBOOK
+from tinysae.sae.from_saelens import convert_folder
 from tinysae.sae.load import load_sae
 from tinysae.worker import finish, life, load
 

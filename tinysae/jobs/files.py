@@ -2,6 +2,7 @@
 that nobody but their owner reads them: files of a home are 0600, its folders 0700.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -103,6 +104,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError(f"{path.name} is not a JSON object")
     return cast("dict[str, Any]", data)
+
+
+def sha256_of(content: Path | bytes) -> str:
+    """The SHA-256 of a file, or of bytes, in hexadecimal: what weights, texts and the
+    hub's files are known by."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from tinysae.checked_numbers import number
 from tinysae.jobs.files import open_private, read_json, write_json
 from tinysae.jobs.home import is_disk_full
 from tinysae.jobs.lock import is_locked
@@ -168,13 +169,13 @@ def _status(data: Mapping[str, Any]) -> JobStatus | None:
     if state not in get_args(State):
         return None
     values = data.get("error_values")
-    rates = [_number(data.get(key)) for key in ("rate", *_OLD_RATES)]
+    rates = [number(data.get(key)) for key in ("rate", *_OLD_RATES)]
     return JobStatus(
         cast("State", state),
-        done=int(_number(data.get("done")) or 0),
-        total=int(_number(data.get("total")) or 0),
+        done=int(number(data.get("done"), low=0) or 0),
+        total=int(number(data.get("total"), low=0) or 0),
         rate=next((rate for rate in rates if rate is not None), None),
-        eta_s=_number(data.get("eta_s")),
+        eta_s=number(data.get("eta_s")),
         error=str(data["error"]) if data.get("error") else None,
         error_values=cast("dict[str, Any]", values) if isinstance(values, dict) else {},
     )
@@ -187,8 +188,3 @@ def _boot_id() -> str | None:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return None
-
-
-def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None  # pyright: ignore[reportArgumentType]

@@ -4,7 +4,6 @@ A run's, the embedded one's, or those of an SAELens directory from elsewhere. Ad
 another kind: one more list in `feature_sources`, one more look in `feature_source`.
 """
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Literal
 from tinysae.errors import DamagedError
 from tinysae.features.index.format import INDEX_NAME
 from tinysae.features.index.reader import FeatureIndex, open_index
+from tinysae.jobs.files import sha256_of
 from tinysae.library.saved import AnySAE, is_saved_id, saved_sae, saved_saes
 from tinysae.library.shipped import (
     POST_FEATURES_DIR,
@@ -214,7 +214,6 @@ def _fingerprint(sae_dir: Path) -> str:
             index is.
     """
     try:
-        data = (sae_dir / WEIGHTS_NAME).read_bytes()
+        return sha256_of(sae_dir / WEIGHTS_NAME)
     except OSError as problem:
         raise DamagedError("sae_damaged", path=str(sae_dir)) from problem
-    return hashlib.sha256(data).hexdigest()

@@ -10,7 +10,6 @@ beside what every job has: the building of the index is one. The SAE's own folde
 only ever read.
 """
 
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tinysae.errors import InputError, MissingError, TinysaeError
-from tinysae.jobs.files import make_folder, read_json, write_json
+from tinysae.jobs.files import make_folder, read_json, sha256_of, write_json
 from tinysae.jobs.home import home, home_error
 from tinysae.jobs.job import Job
 from tinysae.jobs.status import STATUS_NAME, JobStatus, write_status
@@ -199,5 +198,4 @@ def _saved(folder: Path) -> SavedSAE:
 @lru_cache(maxsize=64)
 def _fingerprint(weights: Path, modified_ns: int, size: int) -> str:  # noqa: ARG001
     """sha256 of a file; read again only when it has changed."""
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(weights)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tinysae.errors import DamagedError, InputError, TinysaeError
-from tinysae.hub.repos import check_place, check_repo_id
+from tinysae.hub.names import check_place, check_repo_id
 from tinysae.jobs.files import copy_file, make_folder, read_json, write_text
 from tinysae.jobs.home import home_error
 from tinysae.library.archive import sae_files, write_zip

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from tinysae.errors import InputError, MissingError
-from tinysae.hub.repos import check_place, check_repo_id
+from tinysae.hub.names import check_place, check_repo_id
 from tinysae.hub.upload import upload_files
 from tinysae.jobs.files import read_json, staged_folder, write_json
 from tinysae.jobs.home import home, home_error

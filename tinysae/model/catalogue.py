@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tinysae.hub.cache import is_commit
 from tinysae.jobs.files import make_folder, read_json, write_json
 from tinysae.jobs.home import home, home_error
 
 PINS_NAME = "model_pins.json"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -160,7 +160,7 @@ def pin_from(found: object) -> Pin | None:
     if not isinstance(found, dict):
         return None
     revision, sha256 = str(found.get("revision")), str(found.get("sha256"))
-    is_whole = _COMMIT.fullmatch(revision) and _SHA256.fullmatch(sha256)
+    is_whole = is_commit(revision) and _SHA256.fullmatch(sha256)
     return Pin(revision, sha256) if is_whole else None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, NamedTuple, NotRequired, Self, TypedDict, TypeVar, cast
 
+from tinysae.checked_numbers import is_number, whole
 from tinysae.jobs.files import open_private
 
 
@@ -158,5 +159,15 @@ def _read(path: Path, offset: int, keys: frozenset[str]) -> tuple[list[object], 
         except ValueError:
             continue
         if isinstance(row, dict) and keys <= row.keys():
-            rows.append(cast("object", row))
+            row = cast("dict[str, object]", row)
+            if all(_fits(name, value) for name, value in row.items()):
+                rows.append(row)
     return rows, offset + len(whole)
+
+
+def _fits(name: str, value: object) -> bool:
+    """Whether a curve can show it; where it is NaN the curve has a gap."""
+    if name == "density":
+        counts = cast("list[object]", value) if isinstance(value, list) else [None]
+        return all(whole(count) is not None for count in counts)
+    return isinstance(value, float) or is_number(value)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tinysae.checked_numbers import typed_whole
 from tinysae.errors import DamagedError, InputError
 from tinysae.jobs.files import make_folder, open_private, read_json, write_json
 from tinysae.jobs.home import home, home_error
@@ -212,9 +213,9 @@ def _checked(data: Any, d_sae: int) -> dict[int, Note]:
 
 
 def _number(key: str, d_sae: int) -> int:
-    if not (key.isascii() and key.isdecimal() and len(key) < 10 and int(key) < d_sae):
+    if (feature := typed_whole(key, d_sae)) is None:
         raise ValueError(f"no feature {key[:20]}")
-    return int(key)
+    return feature
 
 
 def _note(data: Any) -> Note:
