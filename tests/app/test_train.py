@@ -276,7 +276,8 @@ def test_the_tutorial_is_shown_and_says_what_it_needs() -> None:
 def test_a_waiting_run_says_for_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [create_run(TrainConfig(name=name)) for name in ("first", "second", "third")]
     busy, oldest, newest = sorted(made, key=lambda each: each.id)
-    monkeypatch.setattr(turns, "list_runs", lambda: [newest, oldest, busy])
+    ids = [newest.id, oldest.id, busy.id]
+    monkeypatch.setattr(turns, "job_ids", lambda _: ids)
     with working(busy), working(oldest, "queued"), working(newest, "queued"):
         app = opened(run=newest.id)
         # The one that works, and the one that waits before it.

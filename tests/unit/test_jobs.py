@@ -75,7 +75,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
 
 
 def secrets_in(environment: dict[str, str]) -> set[str]:
-    return {name for name, value in environment.items() if "secret" in value}
+    return SECRETS.keys() & environment.keys()
 
 
 @pytest.mark.usefixtures("home")
@@ -111,10 +111,13 @@ def test_nobody_else_can_read_what_is_written_into_a_home(
     monkeypatch.setattr(load.os, "nice", lambda _: 0)
     for name in ("INDEX_TOKENS", "EVALUATION_TOKENS", "CONCEPT_TOKENS"):
         monkeypatch.setattr(finish, name, 1000)
-    monkeypatch.setattr(launch.subprocess, "Popen", lambda *_, **__: None)
     before = os.umask(0o022)
     try:
-        run = start_run(config_for(tiny_model_dir, n_checkpoints=2))
+        with monkeypatch.context() as patched:
+            patched.setattr(launch.subprocess, "Popen", lambda *_, **__: None)
+            run = start_run(config_for(tiny_model_dir, n_checkpoints=2))
+            start_download("ada/tiny")
+            launch.launch(fetch_from_hub("reader/mine"), "transfer")
         life.train(run)
         assert run.status.state == "done"
         assert {p.name for p in run.path.iterdir()} >= {
@@ -128,8 +131,6 @@ def test_nobody_else_can_read_what_is_written_into_a_home(
         saved = add_sae(str(folder), str(tiny_model_dir))
         life.index_saved(saved)
         assert saved.status.state == "done"
-        start_download("ada/tiny")
-        launch.launch(fetch_from_hub("reader/mine"), "transfer")
         notes = Notes(saved.fingerprint, 40)
         notes.keep(1, text="a note")
         pasted.keep("Once upon a time.")
