@@ -70,7 +70,7 @@ def test_what_is_here_is_not_asked_for_again(hub: Hub) -> None:
 def test_without_the_hub_there_is_what_the_cache_has(hub: Hub) -> None:
     served(hub)
     ask(NAME).fetch([LARGE], nothing)
-    hub.fault("ada/things", drop=True, times=1000)
+    hub.fault("/ada/", drop=True, times=1000)
     repository = ask_or_recall(NAME)
     assert not repository.is_online
     assert [*repository.files] == [LARGE]
