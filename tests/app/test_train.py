@@ -20,7 +20,7 @@ from tinysae.runs.store import (
     write_status,
 )
 from tinysae.sae.estimate import Speed
-from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
+from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.page import plain
 from tinysae.words import LANGUAGES, Language, text
@@ -339,7 +339,7 @@ def test_what_computes_the_steps_is_said_and_how_fast_it_is(
     reason: str, language: Language
 ) -> None:
     run = create_run(TrainConfig())
-    name = DENSE if reason and "numba" not in reason else "sparse (numba)"
+    name = DENSE if reason else SPARSE
     engine = EngineChoice(name, reason, "torch")
     write_made_with(run, {**engine.to_json(), DENSE_STEP: 0.25})
     with MetricsLog[StepMetrics](run.metrics_path) as log:

@@ -57,17 +57,13 @@ def dense(pairs: Pairs) -> np.ndarray:
     return acts
 
 
-@pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize("shared", [{}, {"b_dec": True}, {"rescale": True}])
 @pytest.mark.parametrize("architecture", ["standard", "jumprelu", "topk", "gated"])
 def test_pairs_are_the_dense_activations(
     architecture: str,
     shared: dict[str, bool],
-    plain: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if plain:
-        monkeypatch.setattr(encode, "numba_problem", lambda: "none to be had")
     monkeypatch.setattr(encode, "FEATURES", 32)
     monkeypatch.setattr(encode, "TOKENS", 128)
     sae, x = sae_of(architecture, **shared), inputs()

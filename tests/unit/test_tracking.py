@@ -26,8 +26,8 @@ from tinysae.runs import tracking
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run, create_run, open_run
 from tinysae.runs.tracking import WandbTracker, tracked, wandb_mode
-from tinysae.sae.step.pairs import SAELensStep
-from tinysae.sae.step_log import step_log
+from tinysae.sae.step.saelens import SAELensStep
+from tinysae.sae.tracker import step_log
 from tinysae.worker import life
 
 KEY = "0123456789abcdef0123456789abcdef01234567"

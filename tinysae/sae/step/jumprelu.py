@@ -1,131 +1,17 @@
-"""The architectures' losses and gradients as sums over pairs, one class each.
-
-Notation, for a batch of n tokens: x the scaled activations, z = x - b_dec (or x) what
-the encoder reads, p = z W_enc + b_enc the pre-activations, a the activations, r the
-residual x_hat - x with x_hat = a W_dec + b_dec, e = 2 r / n its gradient, |W_j| the
-norm of decoder row j. SAELens's `saes/*_sae.py` has the losses; its autograd gives the
-same gradients.
-"""
+"""A step of JumpReLU: a threshold per feature, learnt by estimated gradients."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinysae.sae.step.pairs import Forward, Pairs, SparseStep, fired, mean
-from tinysae.sae.step.topk import BatchTopKStep, MatryoshkaStep, TopKStep
+from tinysae.sae.step.kernels import sums
+from tinysae.sae.step.pairs import Pairs, count_per_feature
+from tinysae.sae.step.sparse import Forward, SparseStep, mean, over
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
-
-
-class StandardStep(SparseStep):
-    """a = relu(p); loss = E |r|^2 + c E sum_j a_j |W_j|, c the L1 coefficient.
-
-    For the pairs with p > 0 (at p = 0 torch's relu has no gradient either):
-    dp_ij = e_i . W_j + (c / n) |W_j|;
-    dW_dec_j = sum_i a_ij e_i + (c / n) (sum_i a_ij) W_j / |W_j|.
-    """
-
-    def _forward(self) -> Forward:
-        zero, one = np.zeros(self._d_sae, np.float32), np.ones(self._d_sae, np.float32)
-        pairs = self._encode(self._w["b_enc"], one, zero)
-        self._refuse_dense(pairs)
-        residual = self._w["b_dec"] - self._x
-        self._decode(pairs, self._w["W_dec"], residual)
-        squares, norms = self._row_squares(residual), self._norms()
-        sums = self._row_sums(pairs, [piece.value for piece in pairs])
-        l1 = float(sums.astype(np.float64) @ norms)
-        losses = {
-            "mse_loss": mean(squares),
-            "l1_loss": self._coefficient("l1") * l1 / len(residual),
-        }
-        rest = (pairs, residual, norms, sums)
-        return Forward(losses, fired(pairs), l1, squares, rest)
-
-    def _backward(self, found: Forward) -> None:
-        pairs, error, norms, sums = found.rest
-        error *= np.float32(2 / len(error))
-        rate = np.float32(self._coefficient("l1") / len(error))
-        lift, decay = rate * norms, rate * over(sums, norms)
-
-        def piece_of(piece: Pairs) -> None:
-            slopes = self._pull(piece, piece.value, error, decay[piece.rows])
-            self._push(piece, slopes, lift[piece.rows], self._g["b_enc"])
-
-        self._each(piece_of, pairs)
-        self._set_b_dec(error, self._g["b_enc"])
-
-
-class GatedStep(SparseStep):
-    """Gate g = z W_enc + b_gate, magnitude m = exp(r) z W_enc + b_mag;
-    a = [g > 0] relu(m), p = relu(g);
-    loss = E |r|^2 + c E sum_j p_j |W_j| + E |r'|^2, r' = p W_dec + b_dec - x.
-
-    For the pairs with g > 0, e' = 2 r' / n: dm = [m > 0] e . W_j,
-    dg = e' . W_j + (c / n) |W_j|, and both reach W_enc: exp(r_j) dm + dg.
-    SAELens computes the encoder's product three times for this.
-    """
-
-    def _forward(self) -> Forward:
-        zero, one = np.zeros(self._d_sae, np.float32), np.ones(self._d_sae, np.float32)
-        gates = self._encode(self._w["b_gate"], one, zero)
-        self._refuse_dense(gates)
-        acts = [piece._replace(value=self._magnitude(piece)) for piece in gates]
-        residual = self._w["b_dec"] - self._x
-        by_gate = residual.copy()
-        self._decode(acts, self._w["W_dec"], residual)
-        self._decode(gates, self._w["W_dec"], by_gate)
-        squares, norms = self._row_squares(residual), self._norms()
-        sums = self._row_sums(gates, [piece.value for piece in gates])
-        l1 = float(sums.astype(np.float64) @ norms)
-        losses = {
-            "mse_loss": mean(squares),
-            "l1_loss": self._coefficient("l1") * l1 / len(residual),
-            "auxiliary_reconstruction_loss": self._mean_square(by_gate),
-        }
-        active = [_count_per_feature(piece, piece.value != 0) for piece in acts]
-        rest = (gates, acts, residual, by_gate, norms, sums)
-        return Forward(losses, np.concatenate(active), l1, squares, rest)
-
-    def _magnitude(self, piece: Pairs) -> "Floats":
-        w, rows = self._w, piece.rows
-        product = piece.value - piece.each(w["b_gate"][rows])
-        product *= piece.each(np.exp(w["r_mag"][rows]))
-        product += piece.each(w["b_mag"][rows])
-        return np.maximum(product, 0)
-
-    def _backward(self, found: Forward) -> None:
-        gates, acts, error, by_gate, norms, sums = found.rest
-        rate = np.float32(2 / len(error))
-        error *= rate
-        by_gate *= rate
-        rate = np.float32(self._coefficient("l1") / len(error))
-        lift, decay = rate * norms, rate * over(sums, norms)
-        slopes = np.empty(self._d_sae, np.float32)
-        w, g = self._w, self._g
-
-        def piece_of(both: tuple[Pairs, Pairs]) -> None:
-            gate, act = both
-            rows = gate.rows
-            zero = np.zeros(len(norms[rows]), np.float32)
-            to_mag = self._pull(act, act.value, error, zero)
-            to_mag *= act.value != 0
-            from_error = g["W_dec"][rows].copy()
-            to_gate = self._pull(gate, gate.value, by_gate, decay[rows])
-            g["W_dec"][rows] += from_error
-            to_gate += gate.each(lift[rows])
-            self._kernels.row_sums(gate.first, to_mag, g["b_mag"][rows])
-            self._kernels.row_sums(gate.first, to_gate, g["b_gate"][rows])
-            to_mag *= gate.each(np.exp(w["r_mag"][rows]))
-            product = gate.value - gate.each(w["b_gate"][rows])
-            self._kernels.row_sums(gate.first, to_mag * product, g["r_mag"][rows])
-            self._push(gate, to_gate + to_mag, zero, slopes)
-
-        self._each(piece_of, zip(gates, acts, strict=True))
-        error += by_gate
-        self._set_b_dec(error, slopes)
 
 
 class JumpReLUStep(SparseStep):
@@ -151,7 +37,6 @@ class JumpReLUStep(SparseStep):
         # A little below the band's edge, which is for `_is_near` to say.
         floor = threshold - np.float32(0.51) * width
         pairs = self._encode(self._w["b_enc"], np.ones_like(floor), floor)
-        self._refuse_dense(pairs)
         acts = [
             np.where(piece.value <= piece.each(threshold[piece.rows]), 0, piece.value)
             for piece in pairs
@@ -159,21 +44,21 @@ class JumpReLUStep(SparseStep):
         active = [piece._replace(value=a) for piece, a in zip(pairs, acts, strict=True)]
         residual = self._w["b_dec"] - self._x
         self._decode(active, self._w["W_dec"], residual)
-        squares, norms = self._row_squares(residual), self._norms()
-        counts = np.concatenate([_count_per_feature(p, p.value != 0) for p in active])
+        squares, norms = self._workers.row_squares(residual), self._norms()
+        counts = np.concatenate([count_per_feature(p, p.value != 0) for p in active])
         losses = {"mse_loss": mean(squares)}
         losses["l0_loss"], slope = self._sparsity(active, norms)
         dead = np.zeros(0, np.int64)
         if self._cfg.pre_act_loss_coefficient is not None:
             dead = np.flatnonzero(self._trainer.dead_neurons.numpy())
             losses["pre_act_loss"] = self._pre_act(pairs, dead, norms)
-        sums = self._row_sums(active, acts)
-        l1 = float(sums.astype(np.float64) @ norms)
+        totals = self._row_sums(active, acts)
+        l1 = float(totals.astype(np.float64) @ norms)
         rest = (pairs, acts, residual, norms, slope, dead)
         return Forward(losses, counts, l1, squares, rest)
 
-    def _backward(self, found: Forward) -> None:
-        pairs, acts, error, norms, slope, dead = found.rest
+    def _backward(self, forward: Forward) -> None:
+        pairs, acts, error, norms, slope, dead = forward.rest
         error *= np.float32(2 / len(error))
         is_dead = np.zeros(self._d_sae, np.float32)
         is_dead[dead] = 1
@@ -193,12 +78,12 @@ class JumpReLUStep(SparseStep):
             to_pre = to_act * (act != 0)
             if self._cfg.jumprelu_ste_to_input:
                 to_pre += estimate
-            self._kernels.row_sums(piece.first, -estimate, self._g["threshold"][rows])
+            sums.row_sums(piece.first, -estimate, self._g["threshold"][rows])
             above = piece.value >= threshold
             to_pre += piece.each(is_dead[rows] * self._pull_up * norms[rows]) * above
             self._push(piece, to_pre, zero[rows], self._g["b_enc"])
 
-        self._each(piece_of, zip(pairs, acts, strict=True))
+        self._workers.each(piece_of, zip(pairs, acts, strict=True))
         self._lift_dead(dead, norms)
         self._set_b_dec(error, self._g["b_enc"])
 
@@ -271,7 +156,7 @@ class JumpReLUStep(SparseStep):
         above = [p.value >= p.each(w["threshold"][p.rows]) for p in pairs]
         excess = self._row_sums(pairs, over_t)[dead].astype(np.float64)
         n_above = np.concatenate(
-            [_count_per_feature(p, a) for p, a in zip(pairs, above, strict=True)]
+            [count_per_feature(p, a) for p, a in zip(pairs, above, strict=True)]
         )
         self._sum_inputs = self._inputs.sum(0, dtype=np.float64)
         pre = w["W_enc"][dead] @ self._sum_inputs + n * w["b_enc"][dead].astype(float)
@@ -290,27 +175,3 @@ class JumpReLUStep(SparseStep):
         g["W_enc"][dead] -= rate[:, None] * self._sum_inputs.astype(np.float32)
         g["b_enc"][dead] -= rate * len(self._x)
         g["threshold"][dead] += rate * self._n_below
-
-
-def over(a: "Floats", b: "Floats") -> "Floats":
-    """a / b; 0 where b is 0, as the gradient of a norm at 0."""
-    return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
-
-
-def _count_per_feature(
-    piece: Pairs, is_counted: "NDArray[np.bool_]"
-) -> "NDArray[np.int64]":
-    """Of each of the piece's features, how many pairs are counted."""
-    n = len(piece.first) - 1
-    owner = np.repeat(np.arange(n), piece.counts)
-    return np.bincount(owner[is_counted], minlength=n)
-
-
-STEPS: dict[str, type[SparseStep]] = {
-    "standard": StandardStep,
-    "topk": TopKStep,
-    "batchtopk": BatchTopKStep,
-    "matryoshka_batchtopk": MatryoshkaStep,
-    "jumprelu": JumpReLUStep,
-    "gated": GatedStep,
-}
