@@ -20,7 +20,6 @@ from tinysae.config import TrainConfig
 from tinysae.features.index.build import FeatureIndex, build_index
 from tinysae.jobs.files import write_json
 from tinysae.model.sources import LoadedModel, load_model
-from tinysae.runs.metrics import StepMetrics
 from tinysae.runs.store import (
     LOCK_NAME,
     Run,
@@ -30,6 +29,7 @@ from tinysae.runs.store import (
     write_status,
 )
 from tinysae.sae.load import load_sae
+from tinysae.sae.rows import StepMetrics
 
 HOOK_NAME = "blocks.0.hook_mlp_out"
 D_MODEL = 32

@@ -15,10 +15,8 @@ from sae_lens.saes.sae import TrainStepInput
 from sae_lens.training.sae_trainer import SAETrainer
 
 from tinysae.config import TrainConfig
-from tinysae.errors import TinysaeError
 from tinysae.model import blas
 from tinysae.model.sources import LoadedModel
-from tinysae.sae.encode import Encoder
 from tinysae.sae.step import topk as topk_module
 from tinysae.sae.step import workers
 from tinysae.sae.step.engine import (
@@ -26,8 +24,8 @@ from tinysae.sae.step.engine import (
     SPARSE,
     EngineChoice,
     choose_engine,
-    compiler_works,
     make_step,
+    numba_problem,
 )
 from tinysae.sae.step.kernels import finding, sums, trial
 from tinysae.sae.step.kernels.adam import adam
@@ -616,19 +614,15 @@ def no_compiler(
         monkeypatch.setitem(sys.modules, trial.__name__, None)
     else:
         monkeypatch.setattr(trial, "try_kernels", lambda: 1 / 0)
-    compiler_works.cache_clear()
+    numba_problem.cache_clear()
     yield
-    compiler_works.cache_clear()
+    numba_problem.cache_clear()
 
 
 @pytest.mark.usefixtures("no_compiler")
 def test_where_the_compiler_fails_saelens_trains_and_the_run_says_why() -> None:
     choice = choose_engine(trainer_of("standard"))
     assert choice == EngineChoice(DENSE, "numba_fails", "")
-    # What cannot do without compiled loops says so.
-    unread: Any = None
-    with pytest.raises(TinysaeError, match="numba"):
-        Encoder(unread)
 
 
 def test_a_run_goes_on_with_what_it_began_with(
@@ -702,10 +696,10 @@ def test_kernels_compile_where_no_cache_can_be_kept() -> None:
     program = (
         "from numba.core import caching\n"
         "caching.CacheImpl._locator_classes = []\n"
-        "from tinysae.sae.step.engine import compiler_works\n"
-        "print(compiler_works())"
+        "from tinysae.sae.step.engine import numba_problem\n"
+        "print(repr(numba_problem()))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "True"
+    assert done.stdout.strip() == "''"

@@ -1,6 +1,7 @@
 """Which features of an SAE are active, as pairs: the way every architecture encodes.
 
-`SAE.encode` is the definition, dense and in one line; `Encoder` finds the same pairs at
+Imports numba: where that does not work there is no other way to encode than
+`SAE.encode`, the definition, dense and in one line. `Encoder` finds the same pairs at
 little more than the price of the encoder's product (`sae.step.compress`). Values are
 equal but for the rounding of that product; where a pre-activation is within rounding of
 its threshold, either may call it active.
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinysae.model.blas import PRODUCTS, choose_product, one_thread
-from tinysae.sae.step.engine import require_compiler
+from tinysae.sae.step.compress import Compressor
 from tinysae.sae.step.pairs import Pairs
 
 if TYPE_CHECKING:
@@ -40,17 +41,10 @@ class Encoder:
     Args:
         sae: its weights are copied.
         product: a name of `tinysae.model.blas.PRODUCTS`; by default the fastest here.
-
-    Raises:
-        TinysaeError: numba does not work on this machine.
     """
 
     def __init__(self, sae: "SAE", product: str | None = None) -> None:
         import torch
-
-        require_compiler()
-        # Imports numba.
-        from tinysae.sae.step.compress import Compressor
 
         self._compressor = Compressor()
         self.d_sae = sae.d_sae
@@ -144,21 +138,6 @@ class Encoder:
         pairs = self._compressor.k_largest(product, self._bias, self._scale, self._k)
         pairs.token[:] += np.int32(t + token)
         return pairs
-
-
-def active_pairs(sae: "SAE", x: "Floats") -> Pairs:
-    """The active (feature, token) pairs of activations `x` [tokens, d_in], feature by
-    feature."""
-    with Encoder(sae) as encoder:
-        pieces = encoder.pairs(x)
-    owners = [np.repeat(np.arange(p.begin, p.end), p.counts) for p in pieces]
-    feature = np.concatenate(owners)
-    # Stable: a feature's tokens stay in their order.
-    order = np.argsort(feature, kind="stable")
-    first = np.zeros(sae.d_sae + 1, np.int64)
-    np.cumsum(np.bincount(feature, minlength=sae.d_sae), out=first[1:])
-    token = np.concatenate([p.token for p in pieces])[order]
-    return Pairs(0, first, token, np.concatenate([p.value for p in pieces])[order])
 
 
 def _array(tensor: object) -> "Floats":

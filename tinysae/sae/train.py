@@ -31,8 +31,8 @@ from tinysae.sae.save import runner_config, save_sae
 from tinysae.sae.step.engine import (
     EngineChoice,
     choose_engine,
-    compiler_works,
     make_step,
+    numba_problem,
 )
 from tinysae.sae.step.result import StepResult
 from tinysae.sae.step.saelens import dense_step_seconds
@@ -104,7 +104,7 @@ class SAETraining:
         self._engine_before = engine
         # Seconds, the first time on a machine: behind the measuring of the norm. No
         # daemon: a compiler that is cut off by the program's end takes it down.
-        self._compiling = threading.Thread(target=compiler_works)
+        self._compiling = threading.Thread(target=numba_problem)
         self._compiling.start()
 
     @cached_property

@@ -388,9 +388,9 @@ class _Build:
 
 def load_kernels() -> ModuleType:
     """The compiled loops, or those without numba."""
-    from tinysae.sae.step.engine import compiler_works
+    from tinysae.sae.step.engine import numba_problem
 
-    if not compiler_works():
+    if numba_problem():
         from tinysae.features.index import kernels_numpy
 
         return kernels_numpy

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinysae.errors import TinysaeError
 from tinysae.model.blas import choose_product
 
 if TYPE_CHECKING:
@@ -61,8 +60,8 @@ def choose_engine(trainer: Any, before: EngineChoice | None = None) -> EngineCho
         choice = EngineChoice(DENSE, reason, "")
     elif before is not None and before.name == DENSE:
         choice = before
-    elif not compiler_works():
-        choice = EngineChoice(DENSE, "numba_fails", "")
+    elif problem := numba_problem():
+        choice = EngineChoice(DENSE, problem, "")
     elif trainer.sae.cfg.architecture() not in _steps():
         choice = EngineChoice(DENSE, "architecture", "")
     else:
@@ -113,8 +112,9 @@ def _needs_saelens(trainer: Any) -> str:
 
 
 @cache
-def compiler_works() -> bool:
-    """Whether numba compiles here, and what it makes computes what it should.
+def numba_problem() -> str:
+    """One of `REASONS` if numba does not compile here, or what it makes computes
+    something else; empty when all is well.
 
     Takes some seconds the first time on a machine, while the kernels are compiled.
     """
@@ -125,15 +125,5 @@ def compiler_works() -> bool:
     except Exception:
         # Whatever the compiler stumbles over: SAELens can train without it.
         logger.warning("numba fails", exc_info=True)
-        return False
-    return True
-
-
-def require_compiler() -> None:
-    """For what cannot be done without compiled loops.
-
-    Raises:
-        TinysaeError: numba does not work on this machine.
-    """
-    if not compiler_works():
-        raise TinysaeError("numba_fails")
+        return "numba_fails"
+    return ""
