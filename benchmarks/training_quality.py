@@ -64,10 +64,11 @@ from tinysae.config import Architecture, TrainConfig, choices
 from tinysae.data.corpus import batched, token_chunks
 from tinysae.model.forward import activations
 from tinysae.model.sources import STORYBOOK_DIR, LoadedModel, load_model
-from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics
+from tinysae.runs.metrics import MetricsLog
 from tinysae.sae.architectures import build_training_sae
 from tinysae.sae.evaluate import Evaluation, evaluate
 from tinysae.sae.load import load_sae
+from tinysae.sae.rows import EvalMetrics, StepMetrics
 from tinysae.sae.train import SAETraining, TrainingBatches
 from tinysae.worker.life import (
     CONTEXTS_AT_ONCE,

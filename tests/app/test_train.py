@@ -10,7 +10,7 @@ from tests.builders import finished_run, step_row, working, write_model
 from tinysae.config import TrainConfig
 from tinysae.jobs import launch, turns
 from tinysae.runs import trash
-from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
+from tinysae.runs.metrics import MetricsLog, read_metrics
 from tinysae.runs.store import (
     Run,
     RunStatus,
@@ -20,6 +20,7 @@ from tinysae.runs.store import (
     write_status,
 )
 from tinysae.sae.estimate import Speed
+from tinysae.sae.rows import StepMetrics
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.page import plain

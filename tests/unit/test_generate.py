@@ -13,16 +13,15 @@ from tinysae.errors import InputError, SettingError
 from tinysae.model.forward import logits
 from tinysae.model.sources import LoadedModel
 from tinysae.model.text.generate import (
-    MAX_PROMPT_CHARACTERS,
     GenerateSettings,
     StopReason,
     Writing,
     generate_stream,
     next_token_probs,
-    prepare_prompt,
     sample_seed,
 )
 from tinysae.model.text.logprobs import token_stats
+from tinysae.model.text.prompt import MAX_PROMPT_CHARACTERS, prepare_prompt
 
 PROMPT = "Once upon a time"
 # Whatever the model ends with must not end the test.

@@ -24,7 +24,7 @@ from tinysae.runs.checkpoints import (
     clear_unfinished,
     new_checkpoint,
 )
-from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
+from tinysae.runs.metrics import MetricsLog, read_metrics
 from tinysae.runs.store import (
     LOCK_NAME,
     Run,
@@ -36,6 +36,7 @@ from tinysae.runs.store import (
     write_made_with,
     write_status,
 )
+from tinysae.sae.rows import StepMetrics
 
 ROW = step_row()
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysae.model.names import MAIN, hub_name
-from tinysae.model.text.generate import GenerateSettings, Prompt, sample_seed
+from tinysae.model.text.generate import GenerateSettings, sample_seed
+from tinysae.model.text.prompt import Prompt
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
