@@ -2,7 +2,7 @@
 
 Memory follows from the shapes. Time follows from three speeds that `measure` takes in
 two seconds: of a matrix product, of passing over memory, and of the model reading text.
-How often the sparse step (`tinysae.sae.step.pairs`) does each of them is fitted to its
+How often the sparse step (`tinysae.sae.step.sparse`) does each of them is fitted to its
 times on one core, from 256 x 1,024 to 1,024 x 8,192.
 """
 
@@ -25,8 +25,8 @@ PASS_SIZE = 1 << 24
 CONTEXTS, CONTEXT_SIZE = 16, 256
 # What a process has loaded before the first tensor (torch, transformers, SAELens).
 LIBRARIES_BYTES = 900_000_000
-# Activations of a batch that are alive at once in SAELens's step and its gradient,
-# which the sparse one falls back to.
+# Activations of a batch that are alive at once in SAELens's step and its gradient: more
+# than ours needs, which trains nearly always.
 STEP_COPIES = 6
 # Weights, gradient and Adam's two moments.
 WEIGHT_COPIES = 4

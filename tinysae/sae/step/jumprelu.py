@@ -97,16 +97,10 @@ class JumpReLUStep(SparseStep):
         n, mode = len(self._x), self._cfg.jumprelu_sparsity_loss_mode
         rate = self._coefficient("l0") / n
         if mode == "tanh":
-            total = sum(
-                float(
-                    np.tanh(
-                        self._tanh_input(piece.value, piece.each(norms[piece.rows]))
-                    )
-                    .astype(np.float64)
-                    .sum()
-                )
-                for piece in active
-            )
+            total = 0.0
+            for piece in active:
+                weighed = self._tanh_input(piece.value, piece.each(norms[piece.rows]))
+                total += float(np.tanh(weighed).astype(np.float64).sum())
             return rate * total, np.zeros(n, np.float32)
         l0 = np.zeros(n)
         for piece in active:
