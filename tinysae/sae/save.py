@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tinysae.config import TrainConfig
-from tinysae.sae.architectures import fold_activation_norm
+from tinysae.sae.architectures import fold_activation_norm, shared_settings
 from tinysae.sae.load import RUNNER_CFG_NAME, SPARSITY_NAME
 from tinysae.sae.look import firing_rates
 
@@ -63,34 +63,10 @@ def runner_config(config: TrainConfig, sae: Any) -> Any:
     """The same run as SAELens's own runner would be told it."""
     from sae_lens.config import LanguageModelSAERunnerConfig, LoggingConfig
 
+    shared = shared_settings(config, LanguageModelSAERunnerConfig)
     return LanguageModelSAERunnerConfig(
+        **{**shared, "device": str(sae.cfg.device), "lr_end": config.lr_end or None},
         sae=sae.cfg,
-        model_name=config.model_name,
-        hook_name=config.hook_name,
-        dataset_path=config.dataset_path,
-        is_dataset_tokenized=config.is_dataset_tokenized,
-        streaming=config.streaming,
-        context_size=config.context_size,
-        exclude_special_tokens=config.exclude_special_tokens,
-        n_batches_in_buffer=config.n_batches_in_buffer,
-        training_tokens=config.training_tokens,
-        store_batch_size_prompts=config.store_batch_size_prompts,
-        train_batch_size_tokens=config.train_batch_size_tokens,
-        adam_beta1=config.adam_beta1,
-        adam_beta2=config.adam_beta2,
-        lr=config.lr,
-        lr_scheduler_name=config.lr_scheduler_name,
-        lr_end=config.lr_end or None,
-        n_restart_cycles=config.n_restart_cycles,
-        lr_warm_up_steps=config.lr_warm_up_steps,
-        lr_decay_steps=config.lr_decay_steps,
-        dead_feature_window=config.dead_feature_window,
-        feature_sampling_window=config.feature_sampling_window,
-        n_batches_for_norm_estimate=config.n_batches_for_norm_estimate,
-        n_checkpoints=config.n_checkpoints,
-        seed=config.seed,
-        dtype=config.dtype,
-        device=str(sae.cfg.device),
         checkpoint_path=None,
         output_path=None,
         verbose=False,
