@@ -9,20 +9,13 @@ its threshold, either may call it active.
 
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinysae.model.blas import PRODUCTS, choose_product, one_thread
+from tinysae.sae.load import SAE
 from tinysae.sae.step.compress import Compressor
-from tinysae.sae.step.pairs import Pairs
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tinysae.sae.load import SAE
-
-    Floats = NDArray[np.float32]
+from tinysae.sae.step.pairs import Floats, Pairs
 
 # Features and tokens a task: a product of 2 MB, little enough to be gone through before
 # it leaves the cache. (Four times as much costs a tenth more.)
@@ -43,7 +36,7 @@ class Encoder:
         product: a name of `tinysae.model.blas.PRODUCTS`; by default the fastest here.
     """
 
-    def __init__(self, sae: "SAE", product: str | None = None) -> None:
+    def __init__(self, sae: SAE, product: str | None = None) -> None:
         import torch
 
         self._compressor = Compressor()
@@ -87,7 +80,7 @@ class Encoder:
     ) -> None:
         self.pool.shutdown(cancel_futures=True)
 
-    def pairs(self, x: "Floats", token: int = 0) -> list[Pairs]:
+    def pairs(self, x: Floats, token: int = 0) -> list[Pairs]:
         """The active pairs of `x` [tokens, d_in], in pieces of consecutive features.
 
         Pieces of the same features follow each other in the tokens' order; `token` is
@@ -105,10 +98,10 @@ class Encoder:
         with one_thread():
             return list(self.pool.map(lambda at: find(x, at[0], at[1], token), tiles))
 
-    def _inputs(self, x: "Floats") -> "Floats":
+    def _inputs(self, x: Floats) -> Floats:
         return x if self._b_dec is None else x - self._b_dec
 
-    def _tile(self, x: "Floats", t: int, j: int, token: int) -> Pairs:
+    def _tile(self, x: Floats, t: int, j: int, token: int) -> Pairs:
         """The pairs of `TOKENS` tokens and `FEATURES` features."""
         rows = slice(j, j + FEATURES)
         product = self._product(self._W[rows], self._inputs(x[t : t + TOKENS]))
@@ -130,7 +123,7 @@ class Encoder:
         first[1:] = np.concatenate([[0], before])[likely.first[1:]]
         return Pairs(likely.begin, first, likely.token[is_active], value[is_active])
 
-    def _row_tile(self, x: "Floats", t: int, _j: int, token: int) -> Pairs:
+    def _row_tile(self, x: Floats, t: int, _j: int, token: int) -> Pairs:
         """The k largest of some tokens."""
         assert self._k is not None
         inputs = self._inputs(x[t : t + _TOKENS_BY_ROW])
@@ -140,5 +133,5 @@ class Encoder:
         return pairs
 
 
-def _array(tensor: object) -> "Floats":
+def _array(tensor: object) -> Floats:
     return np.ascontiguousarray(tensor.detach().cpu().float().numpy())  # type: ignore[attr-defined]

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinysae.sae.step.kernels.adam import adam
+from tinysae.sae.step.pairs import Floats
 from tinysae.sae.step.workers import Workers
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
-
-    Floats = NDArray[np.float32]
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 # Numbers a task of the optimizer's.
@@ -25,7 +23,7 @@ _NUMBERS = 1 << 18
 _MAX_NORM, _NORM_EPSILON = 1.0, 1e-6
 
 
-def adopt(trainer: Any) -> "dict[str, Floats]":
+def adopt(trainer: Any) -> dict[str, Floats]:
     """The parameters' own memory by name, W_enc's as [d_sae, d_in].
 
     Lays out W_enc and its moments by feature, and makes moments if need be.
@@ -48,8 +46,8 @@ def adopt(trainer: Any) -> "dict[str, Floats]":
 
 def descend(
     trainer: Any,
-    weights: "dict[str, Floats]",
-    gradients: "dict[str, Floats]",
+    weights: dict[str, Floats],
+    gradients: dict[str, Floats],
     workers: Workers,
 ) -> None:
     """Clips the gradients' norm, then Adam: updates weights and moments in place."""
@@ -77,7 +75,7 @@ def descend(
 
 
 def _in_parts(
-    arrays: "list[Floats]", numbers: tuple[float, ...], workers: Workers
+    arrays: list[Floats], numbers: tuple[float, ...], workers: Workers
 ) -> None:
     def part(at: int) -> None:
         here = slice(at, at + _NUMBERS)
@@ -92,6 +90,6 @@ def _lay_out_by_feature(tensor: "Tensor") -> None:
         tensor.data = tensor.data.T.contiguous().T
 
 
-def _by_feature(name: str, tensor: "Tensor") -> "Floats":
+def _by_feature(name: str, tensor: "Tensor") -> Floats:
     """The tensor's own memory; W_enc's as [d_sae, d_in]."""
     return (tensor.T if name == "W_enc" else tensor).detach().numpy()

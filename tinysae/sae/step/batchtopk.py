@@ -1,17 +1,13 @@
 """A step of BatchTopK: the largest activations of a whole batch are kept."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysae.sae.step.kernels import finding
-from tinysae.sae.step.pairs import Pairs
+from tinysae.sae.step.pairs import Floats, Pairs
 from tinysae.sae.step.topk import TopKStep
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
 
 # The floor that spares most pairs, as a share of the last step's threshold.
 _PREFILTER = 0.8
@@ -31,10 +27,10 @@ class BatchTopKStep(TopKStep):
         # training may do without it.
         self._last = 0.0
 
-    def _select(self, dead: "NDArray[np.int64]", dead_acts: "Floats") -> list[Pairs]:
+    def _select(self, dead: NDArray[np.int64], dead_acts: Floats) -> list[Pairs]:
         bias = self._w["b_enc"]
 
-        def see(rows: slice, product: "Floats") -> None:
+        def see(rows: slice, product: Floats) -> None:
             a, b = np.searchsorted(dead, [rows.start, rows.stop])
             mine = dead[a:b]
             acts = product[mine - rows.start] + bias[mine, None]

@@ -1,17 +1,12 @@
 """From dense products to pairs."""
 
 from threading import local
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysae.sae.step.kernels import finding
-from tinysae.sae.step.pairs import Pairs
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
+from tinysae.sae.step.pairs import Floats, Pairs
 
 
 class Compressor:
@@ -23,10 +18,10 @@ class Compressor:
     def pairs_above(
         self,
         begin: int,
-        product: "Floats",
-        bias: "Floats",
-        scale: "Floats",
-        floor: "Floats",
+        product: Floats,
+        bias: Floats,
+        scale: Floats,
+        floor: Floats,
     ) -> Pairs:
         """The pairs of `product` [features, tokens] with v = (product + bias) * scale
         above the feature's floor, or NaN; the first of the features is `begin`."""
@@ -41,9 +36,7 @@ class Compressor:
         n_pairs = int(first[-1])
         return Pairs(begin, first, token[:n_pairs].copy(), value[:n_pairs].copy())
 
-    def k_largest(
-        self, product: "Floats", bias: "Floats", scale: "Floats", k: int
-    ) -> Pairs:
+    def k_largest(self, product: Floats, bias: Floats, scale: Floats, k: int) -> Pairs:
         """The pairs of `product` [tokens, features] with the k largest
         v = (product + bias) * scale of each token, if above 0."""
         n, n_features = product.shape
@@ -52,7 +45,7 @@ class Compressor:
         finding.topk_rows(product, bias, scale, k, 0.0, feature, value, count)
         return by_feature(feature, value, count, n_features)
 
-    def _room(self, least: int) -> "tuple[NDArray[np.int32], Floats]":
+    def _room(self, least: int) -> tuple[NDArray[np.int32], Floats]:
         """This thread's scratch arrays, of at least that many places."""
         mine = self._scratch
         if len(getattr(mine, "token", ())) < least:
@@ -62,9 +55,9 @@ class Compressor:
 
 
 def by_feature(
-    feature: "NDArray[np.int32]",
-    value: "Floats",
-    count: "NDArray[np.int64]",
+    feature: NDArray[np.int32],
+    value: Floats,
+    count: NDArray[np.int64],
     n_features: int,
 ) -> Pairs:
     """The pairs of tokens' rows: token t has `count[t]` of them, [tokens, room]."""

@@ -1,17 +1,10 @@
 """A step of the gated architecture (Rajamanoharan et al. 2024)."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from tinysae.sae.step.kernels import sums
-from tinysae.sae.step.pairs import Pairs, count_per_feature
+from tinysae.sae.step.pairs import Floats, Pairs, count_per_feature
 from tinysae.sae.step.sparse import Forward, SparseStep, mean, over
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
 
 
 class GatedStep(SparseStep):
@@ -44,7 +37,7 @@ class GatedStep(SparseStep):
         rest = (gates, acts, residual, by_gate, norms, totals)
         return Forward(losses, np.concatenate(active), l1, squares, rest)
 
-    def _magnitude(self, piece: Pairs) -> "Floats":
+    def _magnitude(self, piece: Pairs) -> Floats:
         w, rows = self._w, piece.rows
         product = piece.value - piece.each(w["b_gate"][rows])
         product *= piece.each(np.exp(w["r_mag"][rows]))

@@ -1,17 +1,11 @@
 """A step of JumpReLU: a threshold per feature, learnt by estimated gradients."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysae.sae.step.kernels import sums
-from tinysae.sae.step.pairs import Pairs, count_per_feature
+from tinysae.sae.step.pairs import Floats, Pairs, count_per_feature
 from tinysae.sae.step.sparse import Forward, SparseStep, mean, over
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
 
 
 class JumpReLUStep(SparseStep):
@@ -67,7 +61,7 @@ class JumpReLUStep(SparseStep):
         zero = np.zeros(self._d_sae, np.float32)
         width = np.float32(self._sae.bandwidth)
 
-        def piece_of(both: "tuple[Pairs, Floats]") -> None:
+        def piece_of(both: tuple[Pairs, Floats]) -> None:
             piece, act = both
             rows = piece.rows
             threshold = piece.each(self._w["threshold"][rows])
@@ -87,12 +81,12 @@ class JumpReLUStep(SparseStep):
         self._lift_dead(dead, norms)
         self._set_b_dec(error, self._g["b_enc"])
 
-    def _is_near(self, value: "Floats", threshold: "Floats") -> "NDArray[np.bool_]":
+    def _is_near(self, value: Floats, threshold: Floats) -> NDArray[np.bool_]:
         """SAELens's `rectangle`."""
         x = (value - threshold) / np.float32(self._sae.bandwidth)
         return (x > -0.5) & (x < 0.5)
 
-    def _sparsity(self, active: list[Pairs], norms: "Floats") -> "tuple[float, Floats]":
+    def _sparsity(self, active: list[Pairs], norms: Floats) -> tuple[float, Floats]:
         """The sparsity loss, and each token's slope of it in the count [tokens]."""
         n, mode = len(self._x), self._cfg.jumprelu_sparsity_loss_mode
         rate = self._coefficient("l0") / n
@@ -111,10 +105,10 @@ class JumpReLUStep(SparseStep):
         loss = rate * float((2 / target * (l0 - target) ** 2).sum())
         return loss, (rate * 4 / target * (l0 - target)).astype(np.float32)
 
-    def _tanh_input(self, act: "Floats", norms: "Floats") -> "Floats":
+    def _tanh_input(self, act: Floats, norms: Floats) -> Floats:
         return np.float32(self._cfg.jumprelu_tanh_scale) * act * norms
 
-    def _tanh_slope(self, act: "Floats", norms: "Floats") -> "Floats | float":
+    def _tanh_slope(self, act: Floats, norms: Floats) -> Floats | float:
         """The tanh loss's slope in each activation; inactive ones have it too."""
         if self._cfg.jumprelu_sparsity_loss_mode != "tanh":
             return 0.0
@@ -124,8 +118,8 @@ class JumpReLUStep(SparseStep):
         return rate * norms * (1 - np.tanh(self._tanh_input(act, norms)) ** 2)
 
     def _tanh_to_norms(
-        self, pairs: list[Pairs], acts: "list[Floats]", norms: "Floats"
-    ) -> "Floats":
+        self, pairs: list[Pairs], acts: list[Floats], norms: Floats
+    ) -> Floats:
         """The tanh loss's slope in each decoder norm [d_sae]."""
         if self._cfg.jumprelu_sparsity_loss_mode != "tanh":
             return np.zeros(self._d_sae, np.float32)
@@ -136,7 +130,7 @@ class JumpReLUStep(SparseStep):
         return over(self._row_sums(pairs, slopes), norms)
 
     def _pre_act(
-        self, pairs: list[Pairs], dead: "NDArray[np.int64]", norms: "Floats"
+        self, pairs: list[Pairs], dead: NDArray[np.int64], norms: Floats
     ) -> float:
         """The pre-activation loss; keeps what its gradients need.
 
@@ -160,7 +154,7 @@ class JumpReLUStep(SparseStep):
         self._n_below = n - n_above[dead]
         return float(self._pull_up * (shortfall @ norms[dead]))
 
-    def _lift_dead(self, dead: "NDArray[np.int64]", norms: "Floats") -> None:
+    def _lift_dead(self, dead: NDArray[np.int64], norms: Floats) -> None:
         """The pre-activation loss's gradients as if every token were below; `_backward`
         has taken back those above."""
         if not len(dead):

@@ -1,16 +1,11 @@
 """A step of Matryoshka BatchTopK: dictionaries nested in one another."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysae.sae.step.batchtopk import BatchTopKStep
+from tinysae.sae.step.pairs import Floats
 from tinysae.sae.step.topk import Revival
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
 
 
 class MatryoshkaStep(BatchTopKStep):
@@ -25,9 +20,9 @@ class MatryoshkaStep(BatchTopKStep):
 
     def _revive(
         self,
-        dead: "NDArray[np.int64]",
-        dead_acts: "Floats",
-        residuals: "list[Floats]",
+        dead: NDArray[np.int64],
+        dead_acts: Floats,
+        residuals: list[Floats],
     ) -> tuple[float, list[Revival]]:
         if not self._cfg.use_matryoshka_aux_loss:
             return super()._revive(dead, dead_acts, residuals)

@@ -1,14 +1,12 @@
 """The pairs of a batch: the (token, feature) where an activation is not zero."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 
 class Pairs(NamedTuple):
@@ -21,9 +19,9 @@ class Pairs(NamedTuple):
     """
 
     begin: int
-    first: "NDArray[np.int64]"
-    token: "NDArray[np.int32]"
-    value: "Floats"
+    first: NDArray[np.int64]
+    token: NDArray[np.int32]
+    value: Floats
 
     @property
     def end(self) -> int:
@@ -34,7 +32,7 @@ class Pairs(NamedTuple):
         return slice(self.begin, self.end)
 
     @property
-    def counts(self) -> "NDArray[np.int64]":
+    def counts(self) -> NDArray[np.int64]:
         """Pairs of each feature."""
         return np.diff(self.first)
 
@@ -43,7 +41,7 @@ class Pairs(NamedTuple):
         first = self.first[begin - self.begin : end - self.begin + 1]
         return self._replace(begin=begin, first=first)
 
-    def each(self, per_feature: "Floats") -> "Floats":
+    def each(self, per_feature: Floats) -> Floats:
         """A feature's number for each of its pairs; `per_feature` is [features]."""
         return np.repeat(per_feature, self.counts)
 
@@ -59,14 +57,12 @@ def split(pairs: Iterable[Pairs], edges: Iterable[int]) -> list[Pairs]:
     return pieces
 
 
-def fired(pairs: list[Pairs]) -> "NDArray[np.int64]":
+def fired(pairs: list[Pairs]) -> NDArray[np.int64]:
     """[d_sae]: each feature's number of pairs."""
     return np.concatenate([piece.counts for piece in pairs])
 
 
-def count_per_feature(
-    piece: Pairs, is_counted: "NDArray[np.bool_]"
-) -> "NDArray[np.int64]":
+def count_per_feature(piece: Pairs, is_counted: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Of each of the piece's features, how many pairs are counted."""
     n = len(piece.first) - 1
     owner = np.repeat(np.arange(n), piece.counts)

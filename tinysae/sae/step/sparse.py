@@ -25,20 +25,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysae.model.blas import PRODUCTS, one_thread
 from tinysae.sae.step.arrays import adopt, descend
 from tinysae.sae.step.compress import Compressor
 from tinysae.sae.step.kernels import sums
-from tinysae.sae.step.pairs import Pairs
+from tinysae.sae.step.pairs import Floats, Pairs
 from tinysae.sae.step.result import StepResult
 from tinysae.sae.step.workers import Workers, blocks
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
-
-    Floats = NDArray[np.float32]
 
 # Columns of the output a task, at least; and what they are a multiple of, so that no
 # two threads write to one line of the cache.
@@ -57,9 +55,9 @@ class Forward(NamedTuple):
     """
 
     losses: dict[str, float]
-    fired: "NDArray[np.int64]"
+    fired: NDArray[np.int64]
     l1: float
-    squared_error: "Floats"
+    squared_error: Floats
     rest: tuple[Any, ...]
 
 
@@ -137,7 +135,7 @@ class SparseStep:
         """Where the schedule of "l1" or "l0" is now."""
         return self._trainer.get_coefficients()[name]
 
-    def _count(self, fired: "NDArray[np.int64]") -> None:
+    def _count(self, fired: NDArray[np.int64]) -> None:
         """`SAETrainer`'s statistics of firing."""
         import torch
 
@@ -159,10 +157,10 @@ class SparseStep:
 
     def _encode(
         self,
-        bias: "Floats",
-        scale: "Floats",
-        floor: "Floats",
-        see: "Callable[[slice, Floats], None] | None" = None,
+        bias: Floats,
+        scale: Floats,
+        floor: Floats,
+        see: Callable[[slice, Floats], None] | None = None,
     ) -> list[Pairs]:
         """The pairs with v = (inputs W_enc + bias) * scale above the feature's floor.
 
@@ -179,7 +177,7 @@ class SparseStep:
 
         return self._workers.each(block, blocks(self._d_sae))
 
-    def _decode(self, pairs: list[Pairs], weights: "Floats", out: "Floats") -> None:
+    def _decode(self, pairs: list[Pairs], weights: Floats, out: Floats) -> None:
         """Adds every pair's value times its feature's row of `weights` to `out`."""
 
         def columns(part: slice) -> None:
@@ -191,22 +189,22 @@ class SparseStep:
         width = max(_COLUMNS, -(-width // _LINE) * _LINE)
         self._workers.each(columns, blocks(self._d_in, width))
 
-    def _row_sums(self, pairs: list[Pairs], values: "list[Floats]") -> "Floats":
+    def _row_sums(self, pairs: list[Pairs], values: list[Floats]) -> Floats:
         """[d_sae]: the sum of each feature's `values`, an array for each of `pairs`."""
         totals = np.zeros(self._d_sae, np.float32)
         for piece, value in zip(pairs, values, strict=True):
             sums.row_sums(piece.first, value, totals[piece.rows])
         return totals
 
-    def _norms(self) -> "Floats":
+    def _norms(self) -> Floats:
         """[d_sae]: the decoder rows' norms."""
         return np.sqrt(self._workers.row_squares(self._w["W_dec"]))
 
     # -- backward --------------------------------------------------------------------
 
     def _pull(
-        self, piece: Pairs, value: "Floats", error: "Floats", decay: "Floats"
-    ) -> "Floats":
+        self, piece: Pairs, value: Floats, error: Floats, decay: Floats
+    ) -> Floats:
         """W_dec's gradient for the piece's features; returns error . W_dec per pair.
 
         `decay` [features] times its own row is added to a row's gradient.
@@ -218,9 +216,7 @@ class SparseStep:
         )
         return pulled
 
-    def _push(
-        self, piece: Pairs, slopes: "Floats", lift: "Floats", bias: "Floats"
-    ) -> None:
+    def _push(self, piece: Pairs, slopes: Floats, lift: Floats, bias: Floats) -> None:
         """W_enc's gradient for the piece's features, from dLoss/dpre-activation of each
         pair (`slopes`, plus the feature's `lift`); their sums go to `bias` [d_sae]."""
         sums.push(
@@ -228,7 +224,7 @@ class SparseStep:
             *(self._g["W_enc"][piece.rows], bias[piece.rows]),
         )
 
-    def _set_b_dec(self, error: "Floats", slopes: "Floats") -> None:
+    def _set_b_dec(self, error: Floats, slopes: Floats) -> None:
         """b_dec's gradient: it is added to the output and, if so set, taken from the
         input. `slopes` [d_sae] sums dLoss/dpre-activation over the tokens; with them
         the product that SAELens pays for this gradient is that of a vector."""
@@ -238,11 +234,11 @@ class SparseStep:
         self._g["b_dec"][:] = gradient
 
 
-def mean(values: "Floats") -> float:
+def mean(values: Floats) -> float:
     """Of [tokens] float32, summed in float64."""
     return float(values.sum(dtype=np.float64)) / len(values)
 
 
-def over(a: "Floats", b: "Floats") -> "Floats":
+def over(a: Floats, b: Floats) -> Floats:
     """a / b; 0 where b is 0, as the gradient of a norm at 0."""
     return np.divide(a, b, out=np.zeros_like(a), where=b != 0)

@@ -1,20 +1,16 @@
 """A step of TopK: each token's k largest are kept, and dead features attempt the rest
 (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", A.2)."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysae.sae.step.compress import by_feature
 from tinysae.sae.step.kernels import finding, sums
-from tinysae.sae.step.pairs import Pairs, fired, split
+from tinysae.sae.step.pairs import Floats, Pairs, fired, split
 from tinysae.sae.step.sparse import Forward, SparseStep, mean
 from tinysae.sae.step.workers import FEATURES, blocks
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
 
 # Tokens a task where all of a token's features are needed at once.
 _TOKENS = 256
@@ -36,10 +32,10 @@ class Revival(NamedTuple):
         error: [tokens, d_in], the loss's gradient at their reconstruction.
     """
 
-    features: "NDArray[np.int64]"
-    acts: "Pairs | Floats"
-    is_kept: "NDArray[np.bool_] | None"
-    error: "Floats"
+    features: NDArray[np.int64]
+    acts: Pairs | Floats
+    is_kept: NDArray[np.bool_] | None
+    error: Floats
 
 
 class TopKStep(SparseStep):
@@ -91,7 +87,7 @@ class TopKStep(SparseStep):
             residual *= rate
             error = residual if error is None else np.add(error, residual, out=error)
 
-            def piece_of(piece: Pairs, error: "Floats" = error) -> None:
+            def piece_of(piece: Pairs, error: Floats = error) -> None:
                 slopes = self._pull(piece, piece.value, error, lift[piece.rows])
                 self._push(piece, slopes, lift[piece.rows], self._g["b_enc"])
 
@@ -108,7 +104,7 @@ class TopKStep(SparseStep):
     def _edges(self) -> list[int]:
         return [*self._levels(), *range(0, self._d_sae, FEATURES)]
 
-    def _select(self, dead: "NDArray[np.int64]", dead_acts: "Floats") -> list[Pairs]:
+    def _select(self, dead: NDArray[np.int64], dead_acts: Floats) -> list[Pairs]:
         """The pairs that are kept, values s; writes the dead features' s [n, dead]."""
         n, k = len(self._x), min(int(self._cfg.k), self._d_sae)
         bias, weights = self._w["b_enc"], self._w["W_enc"]
@@ -137,7 +133,7 @@ class TopKStep(SparseStep):
             piece.value[here] *= piece.each(inverse[piece.rows])
         return pairs
 
-    def _residuals(self, pairs: list[Pairs]) -> "list[Floats]":
+    def _residuals(self, pairs: list[Pairs]) -> list[Floats]:
         """x_hat - x of every level, the narrowest first."""
         residuals = [self._w["b_dec"] - self._x]
         begin = 0
@@ -151,9 +147,9 @@ class TopKStep(SparseStep):
 
     def _revive(
         self,
-        dead: "NDArray[np.int64]",
-        dead_acts: "Floats",
-        residuals: "list[Floats]",
+        dead: NDArray[np.int64],
+        dead_acts: Floats,
+        residuals: list[Floats],
     ) -> tuple[float, list[Revival]]:
         """The auxiliary loss, and what its gradients need."""
         if not len(dead):
@@ -162,7 +158,7 @@ class TopKStep(SparseStep):
         return loss, [revival]
 
     def _attempt(
-        self, dead: "NDArray[np.int64]", acts: "Floats", residual: "Floats"
+        self, dead: NDArray[np.int64], acts: Floats, residual: Floats
     ) -> tuple[float, Revival]:
         """One attempt by the features `dead`, whose s are `acts` [n, dead]."""
         n, most = acts.shape[0], self._d_in // 2
@@ -183,17 +179,15 @@ class TopKStep(SparseStep):
         error *= np.float32(2 * scale / n)
         return loss, Revival(dead, kept, is_kept, error)
 
-    def _dead_pairs(
-        self, acts: "Floats", most: int, dead: "NDArray[np.int64]"
-    ) -> Pairs:
+    def _dead_pairs(self, acts: Floats, most: int, dead: NDArray[np.int64]) -> Pairs:
         """The `most` largest of every token's `acts`, divided by the scale."""
         pairs = by_feature(*self._dead_rows(acts, most), len(dead))
         np.divide(pairs.value, pairs.each(self._scale[dead]), out=pairs.value)
         return pairs
 
     def _dead_dense(
-        self, acts: "Floats", most: int, dead: "NDArray[np.int64]"
-    ) -> "tuple[Floats, NDArray[np.bool_] | None]":
+        self, acts: Floats, most: int, dead: NDArray[np.int64]
+    ) -> tuple[Floats, NDArray[np.bool_] | None]:
         """The same as a matrix, and where they are in it; None for everywhere."""
         unscaled = acts / self._scale[dead]
         if len(dead) <= most:
@@ -205,8 +199,8 @@ class TopKStep(SparseStep):
         return unscaled, is_kept
 
     def _dead_rows(
-        self, acts: "Floats", k: int
-    ) -> "tuple[NDArray[np.int32], Floats, NDArray[np.int64]]":
+        self, acts: Floats, k: int
+    ) -> tuple[NDArray[np.int32], Floats, NDArray[np.int64]]:
         """Features and values [n, k] of the k largest of every token's `acts`."""
         n, d = acts.shape
         # Fewer than k are kept of a row with infinities; its loss is no number then.

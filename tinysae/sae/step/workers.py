@@ -2,16 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from tinysae.sae.step.kernels import sums
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
+from tinysae.sae.step.pairs import Floats
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,7 +35,7 @@ class Workers:
             return [work(piece) for piece in pieces]
         return list(self._pool.map(work, pieces))
 
-    def row_squares(self, matrix: "Floats") -> "Floats":
+    def row_squares(self, matrix: Floats) -> Floats:
         """|row|^2 of every row."""
         out = np.empty(len(matrix), np.float32)
         self.each(
