@@ -145,18 +145,6 @@ def test_text_ends_before_the_end_token(tiny_model: LoadedModel) -> None:
     assert text(stop_at_eos=True) == (on[:end], "eos")
 
 
-def test_stop_is_asked_before_every_token(tiny_model: LoadedModel) -> None:
-    asked: list[None] = []
-
-    def stop() -> bool:
-        asked.append(None)
-        return len(asked) > 5
-
-    stream = generate_stream(tiny_model, [], GenerateSettings(**ENDLESS), stop)
-    ids, reason = written(stream)
-    assert (len(ids), reason) == (5, "stopped")
-
-
 def test_probabilities_are_softmax_with_temperature() -> None:
     logits = torch.tensor([1.0, 3.0, 2.0, -1.0])
     for temperature in (0.5, 1.0, 2.0):

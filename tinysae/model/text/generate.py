@@ -156,7 +156,6 @@ def generate_stream(
     model: "LoadedModel",
     prompt_ids: Sequence[int],
     settings: GenerateSettings,
-    stop: Callable[[], bool] | None = None,
     around: Around | None = None,
 ) -> Generator[int, None, StopReason]:
     """Yields the ids the model writes after BOS and `prompt_ids`, one by one.
@@ -169,14 +168,13 @@ def generate_stream(
     Raises:
         InputError: when called, if the prompt does not fit the context.
     """
-    return _generate(model, model.to_input(prompt_ids), settings, stop, around)
+    return _generate(model, model.to_input(prompt_ids), settings, around)
 
 
 def _generate(
     model: "LoadedModel",
     tokens: "Tensor",
     settings: GenerateSettings,
-    stop: Callable[[], bool] | None,
     around: Around | None,
 ) -> Generator[int, None, StopReason]:
     import torch
@@ -191,8 +189,6 @@ def _generate(
     n_read = 0
     seen: list[int] = tokens[0].tolist()
     for _ in range(settings.max_new_tokens):
-        if stop is not None and stop():
-            return "stopped"
         n_before = n_read
         n_read += tokens.shape[1]
         if n_read == model.n_ctx:
