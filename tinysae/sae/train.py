@@ -1,8 +1,8 @@
 """Training an SAE: SAELens's trainer, driven so that it can be watched.
 
 `sae_lens.SAETrainer.fit` logs to wandb only and cannot be stopped without losing the
-weights. Here its steps are taken one by one, by `sae.step`: with SAELens's
-losses, on SAELens's objects, mostly without its dense products.
+weights. Here its steps are taken one by one, by `sae.step`: with SAELens's losses, on
+SAELens's objects, mostly without its dense products.
 """
 
 import logging
