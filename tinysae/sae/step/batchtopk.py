@@ -17,8 +17,8 @@ class BatchTopKStep(TopKStep):
     """As TopK, but the int(k n) largest relu(s) of the whole batch are kept.
 
     Only pairs above a floor somewhat below the last step's threshold are collected and
-    ranked; should there be too few of them, all are. Of equal values at the border the
-    lowest features' stay.
+    ranked; should there be too few of them, all are. Of equal values at the border
+    those of the lowest features stay.
     """
 
     def __init__(self, *arguments: Any) -> None:

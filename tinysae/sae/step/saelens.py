@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SAELensStep:
-    """SAELens's own step behind the same face: for whatever ours does not do."""
+    """SAELens's own step with the interface of ours."""
 
     def __init__(self, trainer: Any) -> None:
         self._trainer = trainer

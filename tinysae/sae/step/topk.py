@@ -16,8 +16,8 @@ from tinysae.sae.step.workers import FEATURES, blocks
 _TOKENS = 256
 # Features a task of the dead ones' gradients.
 _DEAD_FEATURES = FEATURES // 8
-# Dead features, over how many of them a token keeps, up to which dense products take
-# less time than sums over pairs: those run at a twentieth of a product's speed.
+# How many times as many dead features as a token keeps of them there may be for dense
+# products to be faster than sums over pairs, which run at a twentieth of their speed.
 _DENSE_REVIVAL = 16
 
 

@@ -13,7 +13,7 @@ from numba.extending import intrinsic as _intrinsic
 # Sums may be split over vector lanes and a product be fused with the sum that follows:
 # rounding only. Not "nnan" and "ninf": a NaN has to come through.
 SUMS = {"reassoc", "contract", "nsz"}
-# What it makes of a function has the arguments after the first.
+# The function that it makes takes the arguments after the first, the typing context.
 intrinsic: Any = _intrinsic
 
 
