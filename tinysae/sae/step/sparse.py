@@ -164,7 +164,7 @@ class SparseStep:
     ) -> list[Pairs]:
         """The pairs with v = (inputs W_enc + bias) * scale above the feature's floor.
 
-        `see` gets the dense product [features, tokens] of each block before it is dropped.
+        `see` gets each block's dense product [features, tokens] before it is dropped.
         """
 
         def block(rows: slice) -> Pairs:
