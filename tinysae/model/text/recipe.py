@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinysae.model.names import MAIN, hub_name
+from tinysae.hub.names import MAIN
+from tinysae.model.names import hub_name
 from tinysae.model.text.generate import GenerateSettings, sample_seed
 from tinysae.model.text.prompt import Prompt
 
