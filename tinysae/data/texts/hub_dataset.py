@@ -73,8 +73,10 @@ class HubDataset(Text):
         self._choice = choice
         self._builder = _patiently(choice, lambda: _builder(choice))
         self.revision = str(self._builder.hash or "")
-        split = (self._builder.info.splits or {}).get(choice.split)
-        self.n_rows = getattr(split, "num_examples", None) or None
+
+    def count_rows(self) -> int | None:
+        split = (self._builder.info.splits or {}).get(self._choice.split)
+        return getattr(split, "num_examples", None) or None
 
     def bring(self, progress: Progress) -> None:
         """Downloads the dataset's files, unless they are streamed or here already."""

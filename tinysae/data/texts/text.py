@@ -39,14 +39,12 @@ class Text:
     Attributes:
         n_bytes: how large its files are; None where that says little of its length.
         n_bytes_read: about how many of these the rows given so far took.
-        n_rows: how many rows it has; None where nothing says so.
         is_endless: it never ends, and is never read twice.
         n_unreadable: rows that were passed over, as they are met.
     """
 
     n_bytes: int | None = None
     n_bytes_read = 0
-    n_rows: int | None = None
     is_endless = False
     n_unreadable = 0
 
@@ -57,6 +55,10 @@ class Text:
         Raises:
             TinysaeError: it cannot be had.
         """
+
+    def count_rows(self) -> int | None:
+        """How many rows it says it has; None where nothing says so."""
+        return None
 
     def rows(self) -> Iterator[Document]:
         """Its documents, each time from the first on and in the same order.
