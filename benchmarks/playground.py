@@ -53,8 +53,9 @@ from benchmarks.common import measuring, print_last, row, spread, timed
 from benchmarks.printed_ranks import LISTED, RANKED, printed
 from tinysae.data.storybook import stories
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, LoadedModel, load_model
-from tinysae.model.text.generate import GenerateSettings, Writing, prepare_prompt
+from tinysae.model.text.generate import GenerateSettings, Writing
 from tinysae.model.text.logprobs import token_stats
+from tinysae.model.text.prompt import prepare_prompt
 from tinysae.model.text.ranks import answer_ranks
 from tinysae.model.text.suite import shipped_suite
 from tinysae.words import text

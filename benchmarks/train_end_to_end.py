@@ -202,7 +202,8 @@ def settings(name: str, model: str, what: str) -> TrainConfig:
 
 
 def train_ours(config: TrainConfig, stamps: Stamps) -> None:
-    from tinysae.runs.metrics import MetricsLog, StepMetrics
+    from tinysae.runs.metrics import MetricsLog
+    from tinysae.sae.rows import StepMetrics
     from tinysae.sae.train import SAETraining, TrainingBatches
 
     model = load_model(config.model_name)

@@ -12,7 +12,6 @@ such that the mean L0 is the one named; the learning rate is 1e-6, so that it st
 - gemm_share: the time of the encoder's product alone over that of the step;
 - threads2_over_1: wall time of our step on one thread over that on two, the shortest of
   25 each, since whatever else runs only adds to it: it wants a machine to itself;
-- torch_path: our step without numba;
 - loss_error: the worst relative difference to SAELens of any loss of any architecture
   over 200 steps of training at a learning rate of 3e-4. Beside it stands how far
   SAELens is from itself in float64: where rounding decides whether a feature is active,
@@ -51,7 +50,7 @@ from benchmarks.common import (  # noqa: E402
     rounded,
 )
 from tinysae.model.blas import PRODUCTS, one_thread  # noqa: E402
-from tinysae.sae.step.engine import EngineChoice, choose_engine, make_step  # noqa: E402
+from tinysae.sae.step.engine import choose_engine, make_step  # noqa: E402
 
 SOURCES = [
     "benchmarks/train_step.py",
@@ -148,11 +147,8 @@ def ready(row: str) -> tuple[SAETrainer[Any, Any], torch.Tensor]:
     return trainer, x
 
 
-def ours(trainer: SAETrainer[Any, Any], path: str = "") -> Any:
-    choice = choose_engine(trainer)
-    if path:
-        choice = EngineChoice(path, "", choice.product)
-    return make_step(trainer, choice)
+def ours(trainer: SAETrainer[Any, Any]) -> Any:
+    return make_step(trainer, choose_engine(trainer))
 
 
 def copied(trainer: SAETrainer[Any, Any]) -> SAETrainer[Any, Any]:
@@ -160,9 +156,9 @@ def copied(trainer: SAETrainer[Any, Any]) -> SAETrainer[Any, Any]:
     return copy.deepcopy(trainer)
 
 
-def ratio(row: str, path: str = "") -> float:
+def ratio(row: str) -> float:
     trainer, x = ready(row)
-    mine = ours(copied(trainer), path)
+    mine = ours(copied(trainer))
     repeats = REPEATS_LARGE if row == LARGEST else REPEATS
     stock, fast = (
         took.cpu
@@ -170,7 +166,7 @@ def ratio(row: str, path: str = "") -> float:
     )
     l0 = mine.step(x).l0()
     print(
-        f"{row:28} {path or choose_engine(trainer).name:16} L0 {l0:6.1f}   "
+        f"{row:28} {choose_engine(trainer).name:16} L0 {l0:6.1f}   "
         f"SAELens {stock * 1e3:8.1f} ms   ours {fast * 1e3:7.1f} ms   "
         f"{stock / fast:5.2f}x",
         flush=True,
@@ -295,9 +291,6 @@ def measured(names: list[str]) -> dict[str, float]:
         **{row: partial(ratio, row) for row in ROWS},
         "gemm_share_1024x16384_l64": lambda: gemm_share(LARGEST),
         "threads2_over_1": lambda: threads(LARGEST),
-        "torch_path_256x4096_l64": lambda: ratio(
-            "standard_256x4096_l64", "sparse (torch)"
-        ),
         "loss_error": lambda: max(loss_error(a) for a in ARCHITECTURES),
         "grad_error": lambda: max(grad_error(a) for a in ARCHITECTURES),
     }

@@ -54,9 +54,10 @@ from benchmarks.same_as_saelens import activations_gap, eval_gap, held_out, loss
 from tinysae.config import TrainConfig
 from tinysae.data.corpus import token_chunks
 from tinysae.model.sources import LoadedModel, load_model
-from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics
+from tinysae.runs.metrics import MetricsLog
 from tinysae.sae.evaluate import Evaluation
 from tinysae.sae.load import load_sae
+from tinysae.sae.rows import EvalMetrics, StepMetrics
 from tinysae.sae.train import SAETraining
 from tinysae.worker.finish import evaluated
 from tinysae.worker.held_out import HeldOut

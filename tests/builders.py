@@ -22,9 +22,9 @@ from tinysae.jobs.files import write_json
 from tinysae.jobs.lock import LOCK_NAME
 from tinysae.jobs.status import JobStatus, State, write_status
 from tinysae.model.sources import LoadedModel, load_model
-from tinysae.runs.metrics import StepMetrics
 from tinysae.runs.store import Run, create_run
 from tinysae.sae.load import load_sae
+from tinysae.sae.rows import StepMetrics
 
 HOOK_NAME = "blocks.0.hook_mlp_out"
 D_MODEL = 32

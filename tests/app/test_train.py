@@ -11,10 +11,11 @@ from tinysae.config import TrainConfig
 from tinysae.jobs import launch, turns
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.runs import trash
-from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
+from tinysae.runs.metrics import MetricsLog, read_metrics
 from tinysae.runs.store import Run, create_run, list_runs, write_made_with
 from tinysae.sae.estimate import Speed
-from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
+from tinysae.sae.rows import StepMetrics
+from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.page import plain
 from tinysae.words import LANGUAGES, Language, text
@@ -334,7 +335,7 @@ def test_what_computes_the_steps_is_said_and_how_fast_it_is(
     reason: str, language: Language
 ) -> None:
     run = create_run(TrainConfig())
-    name = DENSE if reason and "numba" not in reason else "sparse (numba)"
+    name = DENSE if reason else SPARSE
     engine = EngineChoice(name, reason, "torch")
     write_made_with(run, {**engine.to_json(), DENSE_STEP: 0.25})
     with MetricsLog[StepMetrics](run.metrics_path) as log:

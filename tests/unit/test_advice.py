@@ -5,7 +5,7 @@ import pytest
 from tests.builders import step_row
 from tinysae.config import Architecture, TrainConfig
 from tinysae.runs.advice import advice
-from tinysae.runs.metrics import StepMetrics
+from tinysae.sae.rows import StepMetrics
 
 STEPS = 100
 

@@ -18,7 +18,8 @@ from tinysae.features.why.attribution_table import (
     part_name,
     strongest,
 )
-from tinysae.model.circuit import frozen_norms, one_token
+from tinysae.model.circuit import frozen_norms
+from tinysae.model.text.typed_token import one_token
 from tinysae.sae.load import SAE, load_sae
 from tinysae.words import text
 

@@ -13,16 +13,15 @@ from tinysae.errors import InputError, SettingError
 from tinysae.model.forward import logits
 from tinysae.model.sources import LoadedModel
 from tinysae.model.text.generate import (
-    MAX_PROMPT_CHARACTERS,
     GenerateSettings,
     StopReason,
     Writing,
     generate_stream,
     next_token_probs,
-    prepare_prompt,
     sample_seed,
 )
 from tinysae.model.text.logprobs import token_stats
+from tinysae.model.text.prompt import MAX_PROMPT_CHARACTERS, prepare_prompt
 
 PROMPT = "Once upon a time"
 # Whatever the model ends with must not end the test.
@@ -144,18 +143,6 @@ def test_text_ends_before_the_end_token(tiny_model: LoadedModel) -> None:
     on, _ = text(stop_at_eos=False)
     end = on.index(tiny_model.bos_id)
     assert text(stop_at_eos=True) == (on[:end], "eos")
-
-
-def test_stop_is_asked_before_every_token(tiny_model: LoadedModel) -> None:
-    asked: list[None] = []
-
-    def stop() -> bool:
-        asked.append(None)
-        return len(asked) > 5
-
-    stream = generate_stream(tiny_model, [], GenerateSettings(**ENDLESS), stop)
-    ids, reason = written(stream)
-    assert (len(ids), reason) == (5, "stopped")
 
 
 def test_probabilities_are_softmax_with_temperature() -> None:

@@ -1,10 +1,9 @@
-"""The sparse step's kernels, with numba and without, against float64 and SAELens."""
+"""The sparse step and its compiled loops, against float64 and SAELens."""
 
 import copy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from types import ModuleType
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,22 +17,22 @@ from sae_lens.training.sae_trainer import SAETrainer
 from tinysae.config import TrainConfig
 from tinysae.model import blas
 from tinysae.model.sources import LoadedModel
-from tinysae.sae.step import engine, kernels, kernels_torch
-from tinysae.sae.step import pairs as step_module
-from tinysae.sae.step import topk as sparse_topk
+from tinysae.sae.step import topk as topk_module
+from tinysae.sae.step import workers
 from tinysae.sae.step.engine import (
     DENSE,
+    SPARSE,
     EngineChoice,
     choose_engine,
     make_step,
     numba_problem,
 )
+from tinysae.sae.step.kernels import finding, sums, trial
+from tinysae.sae.step.kernels.adam import adam
 from tinysae.sae.train import SAETraining
 
-PATHS = ("sparse (numba)", "sparse (torch)")
 # A trainer that was copied has this to say.
 pytestmark = pytest.mark.filterwarnings("ignore:Seems like `optimizer.step")
-BOTH = pytest.mark.parametrize("k", [kernels, kernels_torch], ids=PATHS)
 # Relative to the largest entry: float32 sums against float64 ones.
 ROUNDING = 1e-5
 
@@ -77,11 +76,10 @@ def assert_close(found: np.ndarray, exact: np.ndarray) -> None:
     np.testing.assert_allclose(found, exact, rtol=0, atol=ROUNDING * scale)
 
 
-@BOTH
 @pytest.mark.parametrize(("n", "n_features", "d_in"), SHAPES)
 @pytest.mark.parametrize("density", DENSITIES)
 def test_sums_over_pairs_are_dense_products(
-    k: ModuleType, n: int, n_features: int, d_in: int, density: float
+    n: int, n_features: int, d_in: int, density: float
 ) -> None:
     acts, first, token, value = case_of(n, n_features, density)
     x, w = normal(n, d_in), normal(n_features, d_in, seed=2)
@@ -90,48 +88,46 @@ def test_sums_over_pairs_are_dense_products(
 
     out = x.copy()
     half = d_in // 2
-    k.decode(first, token, value, w, out, 0, half)
-    k.decode(first, token, value, w, out, half, d_in)
+    sums.decode(first, token, value, w, out, 0, half)
+    sums.decode(first, token, value, w, out, half, d_in)
     assert_close(out, x + exact.T @ wide)
 
     pulled, gradient = np.full_like(value, np.nan), np.full_like(w, np.nan)
-    k.pull(first, token, value, x, w, per_row, pulled, gradient)
+    sums.pull(first, token, value, x, w, per_row, pulled, gradient)
     feature = np.repeat(np.arange(n_features), np.diff(first))
     assert_close(pulled, (wide @ x.T)[feature, token])
     assert_close(gradient, exact @ x + per_row[:, None] * wide)
 
     total = np.full(n_features, np.nan, np.float32)
-    k.push(first, token, value, per_row, x, gradient, total)
+    sums.push(first, token, value, per_row, x, gradient, total)
     lifted = exact + per_row[:, None] * (acts != 0)
     assert_close(gradient, lifted @ x)
     assert_close(total, lifted.sum(1))
 
-    k.row_sums(first, value, total)
+    sums.row_sums(first, value, total)
     assert_close(total, exact.sum(1))
-    k.row_squares(w, total)
+    sums.row_squares(w, total)
     assert_close(total, (wide**2).sum(1))
 
 
-@BOTH
-def test_pairs_may_begin_in_the_middle_of_their_arrays(k: ModuleType) -> None:
+def test_pairs_may_begin_in_the_middle_of_their_arrays() -> None:
     acts, first, token, value = case_of(50, 12, 0.3)
     x, w = normal(50, 8), normal(12, 8, seed=2)
     zero, part = np.zeros(5, np.float32), slice(4, 9)
     out = np.zeros_like(x)
-    k.decode(first[4:10], token, value, w[part], out, 0, 8)
+    sums.decode(first[4:10], token, value, w[part], out, 0, 8)
     assert_close(out, acts[part].T @ w[part])
     pulled, gradient = np.full_like(value, np.nan), np.empty((5, 8), np.float32)
-    k.pull(first[4:10], token, value, x, w[part], zero, pulled, gradient)
+    sums.pull(first[4:10], token, value, x, w[part], zero, pulled, gradient)
     assert np.isnan(pulled).sum() == len(value) - (first[9] - first[4])
-    k.push(first[4:10], token, value, zero, x, gradient, zero.copy())
+    sums.push(first[4:10], token, value, zero, x, gradient, zero.copy())
     assert_close(gradient, acts[part] @ x)
 
 
-@BOTH
 @pytest.mark.parametrize(("n", "n_features", "d_in"), SHAPES)
 @pytest.mark.parametrize("floor", [-np.inf, -0.5, 0.0, 1.0, 9.0])
 def test_compression_keeps_what_is_above_the_floor(
-    k: ModuleType, n: int, n_features: int, d_in: int, floor: float
+    n: int, n_features: int, d_in: int, floor: float
 ) -> None:
     product, bias = normal(n_features, n), normal(n_features, seed=d_in)
     scale = np.abs(normal(n_features, seed=4)) + np.float32(0.1)
@@ -142,7 +138,7 @@ def test_compression_keeps_what_is_above_the_floor(
         np.empty(2 * product.size, "f4"),
     )
     first = np.empty(n_features + 1, np.int64)
-    done = k.compress(product, bias, scale, floors, token, value, first)
+    done = finding.compress(product, bias, scale, floors, token, value, first)
     assert done == n_features
     feature, tokens = np.nonzero(values > floor)
     assert np.array_equal(np.repeat(np.arange(n_features), np.diff(first)), feature)
@@ -150,41 +146,40 @@ def test_compression_keeps_what_is_above_the_floor(
     assert np.array_equal(value[: first[-1]], values[feature, tokens])
 
 
-@BOTH
-def test_a_nan_is_no_zero(k: ModuleType) -> None:
+def test_a_nan_is_no_zero() -> None:
     product = np.full((2, 70), -1, np.float32)
     product[0, 3], product[1, 69] = np.nan, -np.float32(np.nan)
     zero, one = np.zeros(2, np.float32), np.ones(2, np.float32)
     token, value = np.empty(200, np.int32), np.empty(200, np.float32)
     first = np.empty(3, np.int64)
-    k.compress(product, zero, one, zero, token, value, first)
+    finding.compress(product, zero, one, zero, token, value, first)
     assert list(first) == [0, 1, 2]
     assert list(token[:2]) == [3, 69]
     assert np.isnan(value[:2]).all()
-    assert np.isnan(k.kth_largest(np.array([1, np.nan, 2], "f4"), 1)[0])
+    assert np.isnan(finding.kth_largest(np.array([1, np.nan, 2], "f4"), 1)[0])
 
 
 def test_compression_says_when_the_room_might_not_do() -> None:
     product = np.ones((5, 64), np.float32)
     zero, one = np.zeros(5, np.float32), np.ones(5, np.float32)
     token, value = np.empty(200, np.int32), np.empty(200, np.float32)
-    for k in (kernels, kernels_torch):
-        assert k.compress(product, zero, one, zero, token, value, np.empty(6, int)) < 5
+    assert (
+        finding.compress(product, zero, one, zero, token, value, np.empty(6, int)) < 5
+    )
 
 
-@BOTH
 @pytest.mark.parametrize(("n", "n_features", "d_in"), SHAPES)
 @pytest.mark.parametrize("bottom", [0.0, -np.inf])
 @pytest.mark.parametrize("most", [1, 3, 1000])
 def test_topk_is_torch_topk(
-    k: ModuleType, n: int, n_features: int, d_in: int, bottom: float, most: int
+    n: int, n_features: int, d_in: int, bottom: float, most: int
 ) -> None:
     most = min(most, n_features)
     product, bias = normal(n, n_features, seed=d_in), normal(n_features, seed=2)
     scale = np.abs(normal(n_features, seed=4))
     feature, value = np.empty((n, most), np.int32), np.empty((n, most), np.float32)
     count = np.empty(n, np.int64)
-    k.topk_rows(product, bias, scale, most, bottom, feature, value, count)
+    finding.topk_rows(product, bias, scale, most, bottom, feature, value, count)
     dense = np.full((n, n_features), -np.inf, np.float32)
     for t in range(n):
         dense[t, feature[t, : count[t]]] = value[t, : count[t]]
@@ -196,7 +191,7 @@ def test_topk_is_torch_topk(
 
     first = np.zeros(n_features + 1, np.int64)
     token, values_of = np.empty(count.sum(), np.int32), np.empty(count.sum(), "f4")
-    k.to_columns(feature, value, count, first, token, values_of)
+    finding.to_columns(feature, value, count, first, token, values_of)
     owner = np.repeat(np.arange(n_features), np.diff(first))
     expected = np.nonzero(np.isfinite(dense.T))
     assert np.array_equal(owner, expected[0])
@@ -209,38 +204,34 @@ def test_of_equal_values_the_lowest_features_stay() -> None:
     zero, one = np.zeros(6, np.float32), np.ones(6, np.float32)
     feature, value = np.zeros((2, 3), np.int32), np.zeros((2, 3), np.float32)
     count = np.zeros(2, np.int64)
-    kernels.topk_rows(product, zero, one, 3, 0.0, feature, value, count)
+    finding.topk_rows(product, zero, one, 3, 0.0, feature, value, count)
     assert list(count) == [3, 3]
     assert feature.tolist() == [[1, 2, 3], [0, 1, 2]]
 
 
-@BOTH
 @pytest.mark.parametrize("k_kept", [1, 7, 150, 299, 300])
 @pytest.mark.parametrize("has_ties", [False, True])
-def test_the_largest_of_a_batch_are_kept(
-    k: ModuleType, k_kept: int, has_ties: bool
-) -> None:
+def test_the_largest_of_a_batch_are_kept(k_kept: int, has_ties: bool) -> None:
     acts, first, token, value = case_of(60, 10, 1.0)
     value = np.abs(value[:300])
     token, first = token[:300].copy(), np.minimum(first, 300)
     if has_ties:
         value = np.ceil(value * 4).astype(np.float32)
-    kth, ties = k.kth_largest(value, k_kept)
+    kth, ties = finding.kth_largest(value, k_kept)
     ranked = np.sort(value)[::-1]
     assert kth == ranked[k_kept - 1]
     assert ties == (ranked[:k_kept] == kth).sum()
     expected = np.sort(np.argsort(-value, kind="stable")[:k_kept])
     values, tokens = value[expected], token[expected]
     counts = np.diff(np.searchsorted(expected, first))
-    n, left = k.keep_largest(first, token, value, kth, ties)
+    n, left = finding.keep_largest(first, token, value, kth, ties)
     assert (n, left) == (k_kept, 0)
     assert np.array_equal(np.diff(first), counts)
     assert np.array_equal(value[:n], values)
     assert np.array_equal(token[:n], tokens)
 
 
-@BOTH
-def test_adam_is_torch_adam_also_without_gradient(k: ModuleType) -> None:
+def test_adam_is_torch_adam_also_without_gradient() -> None:
     weight = torch.nn.Parameter(torch.from_numpy(normal(1000)))
     w, m, v = weight.detach().numpy().copy(), *np.zeros((2, 1000), np.float32)
     optimizer = torch.optim.Adam([weight], lr=0.01, betas=(0.9, 0.999))
@@ -249,7 +240,7 @@ def test_adam_is_torch_adam_also_without_gradient(k: ModuleType) -> None:
         weight.grad = torch.from_numpy(gradient * np.float32(0.5))
         optimizer.step()
         corrections = (0.01 / (1 - 0.9**step), 0.9, 0.999, (1 - 0.999**step) ** -0.5)
-        k.adam(w, m, v, gradient, 0.5, *corrections, 1e-8)
+        adam(w, m, v, gradient, 0.5, *corrections, 1e-8)
         assert_close(w, weight.detach().numpy())
     assert_close(v, optimizer.state[weight]["exp_avg_sq"].numpy())
 
@@ -295,7 +286,6 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     },
 }
 EVERY = pytest.mark.parametrize("name", ARCHITECTURES)
-ON_BOTH = pytest.mark.parametrize("path", PATHS)
 D_IN, D_SAE = 24, 96
 
 
@@ -347,8 +337,8 @@ def batch_of(seed: int = 0, n: int = 128, d_in: int = D_IN) -> torch.Tensor:
     return codes @ directions + 0.1 * torch.randn(n, d_in, generator=draw)
 
 
-def step_on(trainer: Any, path: str) -> Any:
-    return make_step(trainer, EngineChoice(path, "", "numpy"))
+def step_on(trainer: Any) -> Any:
+    return make_step(trainer, EngineChoice(SPARSE, "", "numpy"))
 
 
 def copied(trainer: Any) -> Any:
@@ -381,39 +371,33 @@ def exact_gradients(trainer: Any, x: torch.Tensor, dtype: torch.dtype) -> Any:
 
 
 @EVERY
-@ON_BOTH
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_gradients_are_those_of_saelens(
-    name: str, path: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kernels_torch, "DENSE_ABOVE", 1.0)
-    check_gradients(trainer_of(name), path, dtype)
+def test_gradients_are_those_of_saelens(name: str, dtype: torch.dtype) -> None:
+    check_gradients(trainer_of(name), dtype)
 
 
 @pytest.mark.parametrize(
     "name", [n for n in ARCHITECTURES if "topk" in n or "mat" in n]
 )
-@ON_BOTH
 @pytest.mark.parametrize(("every", "most_dense"), [(4, 0), (16, 16)])
 def test_dead_features_are_helped_in_every_way_of_computing_it(
     name: str,
-    path: str,
     every: int,
     most_dense: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sparse_topk, "_DENSE_REVIVAL", most_dense)
+    monkeypatch.setattr(topk_module, "_DENSE_REVIVAL", most_dense)
     trainer = trainer_of(name)
     trainer.n_forward_passes_since_fired[:] = 0
     trainer.n_forward_passes_since_fired[::every] = 10
     # Above, 24 dead features are more than the 12 that a token keeps; 6 are not.
-    check_gradients(trainer, path, torch.float64)
+    check_gradients(trainer, torch.float64)
 
 
-def check_gradients(trainer: Any, path: str, dtype: torch.dtype) -> None:
+def check_gradients(trainer: Any, dtype: torch.dtype) -> None:
     x = batch_of()
     output, exact = exact_gradients(trainer, x, dtype)
-    step = step_on(trainer, path)
+    step = step_on(trainer)
     found = step.step(x)
     # Ties aside: where rounding decides what is active, gradients differ by a token's.
     assert found.l0() == pytest.approx(
@@ -428,11 +412,10 @@ def check_gradients(trainer: Any, path: str, dtype: torch.dtype) -> None:
 
 
 @EVERY
-@ON_BOTH
-def test_training_stays_with_saelens(name: str, path: str) -> None:
+def test_training_stays_with_saelens(name: str) -> None:
     theirs = trainer_of(name, lr=3e-4)
     ours = copied(theirs)
-    step = step_on(ours, path)
+    step = step_on(ours)
     for i in range(30):
         output, found = theirs.step(batch_of(i)), step.step(batch_of(i))
         for loss, value in output.losses.items():
@@ -459,12 +442,10 @@ def test_training_stays_with_saelens(name: str, path: str) -> None:
 
 
 @EVERY
-@ON_BOTH
 def test_the_number_of_threads_changes_no_bit(
-    name: str, path: str, monkeypatch: pytest.MonkeyPatch
+    name: str,
 ) -> None:
     # SAELens's dense steps do depend on it.
-    monkeypatch.setattr(kernels_torch, "DENSE_ABOVE", 1.0)
     results = []
     # Several blocks, and fewer features in the last than there are threads. What is
     # fed to them is made by torch, whose bits do depend on the threads.
@@ -475,7 +456,7 @@ def test_the_number_of_threads_changes_no_bit(
     for n_threads in (1, 2, 5):
         torch.set_num_threads(n_threads)
         trainer = copied(before)
-        step = step_on(trainer, path)
+        step = step_on(trainer)
         losses = [step.step(batch).loss for batch in batches]
         assert torch.get_num_threads() == n_threads
         results.append((losses, trainer.sae.state_dict()))
@@ -485,7 +466,7 @@ def test_the_number_of_threads_changes_no_bit(
 
 
 def wide(name: str) -> dict[str, Any]:
-    d_sae = 2 * step_module.FEATURES + 3
+    d_sae = 2 * workers.FEATURES + 3
     more: dict[str, Any] = {"d_sae": d_sae}
     if "matryoshka" in name:
         more["matryoshka_widths"] = [8, 700, d_sae]
@@ -498,16 +479,15 @@ def test_fewer_features_than_threads_will_do(name: str) -> None:
     more = {"k": 1} if "topk" in name else {}
     trainer = trainer_of(name, d_sae=3, **more)
     theirs = copied(trainer)
-    found = step_on(trainer, PATHS[0]).step(batch_of(n=5))
+    found = step_on(trainer).step(batch_of(n=5))
     assert found.loss == pytest.approx(theirs.step(batch_of(n=5)).loss.item(), rel=1e-5)
 
 
 @EVERY
-@ON_BOTH
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("where", ["x", "W_enc", "W_dec"])
 def test_what_is_no_number_ends_as_a_loss_that_is_none(
-    name: str, path: str, bad: float, where: str
+    name: str, bad: float, where: str
 ) -> None:
     trainer, x = trainer_of(name), batch_of()
     if where == "x":
@@ -516,7 +496,7 @@ def test_what_is_no_number_ends_as_a_loss_that_is_none(
         weights = getattr(trainer.sae, where).data
         weights[(slice(None), 5) if where == "W_enc" else (5, slice(None))] = bad
     theirs = copied(trainer).step(x).loss.item()
-    found = step_on(trainer, path).step(x)
+    found = step_on(trainer).step(x)
     if np.isfinite(theirs):
         # A feature that no token has, in SAELens's eyes as in ours.
         assert found.loss == pytest.approx(theirs, rel=1e-5)
@@ -527,7 +507,7 @@ def test_what_is_no_number_ends_as_a_loss_that_is_none(
 def test_a_loss_that_is_no_number_leaves_the_weights_alone() -> None:
     trainer = trainer_of("standard")
     before = copied(trainer).sae.state_dict()
-    assert np.isnan(step_on(trainer, PATHS[0]).step(batch_of() * np.nan).loss)
+    assert np.isnan(step_on(trainer).step(batch_of() * np.nan).loss)
     assert all(torch.equal(trainer.sae.state_dict()[n], w) for n, w in before.items())
 
 
@@ -537,21 +517,20 @@ def test_any_layout_of_the_batch_will_do(name: str) -> None:
     plain, odd = trainer_of(name), trainer_of(name)
     strided = torch.cat([x, x], dim=1).T.contiguous().T[:, :D_IN]
     assert not strided.is_contiguous()
-    expected = step_on(plain, PATHS[0]).step(x).loss
-    assert step_on(odd, PATHS[0]).step(strided).loss == expected
+    expected = step_on(plain).step(x).loss
+    assert step_on(odd).step(strided).loss == expected
 
 
 @pytest.mark.parametrize(
     "name", ["standard", "topk", "batchtopk", "jumprelu, step, False"]
 )
-@ON_BOTH
-def test_features_that_never_fire_and_tokens_without_any(name: str, path: str) -> None:
+def test_features_that_never_fire_and_tokens_without_any(name: str) -> None:
     trainer, x = trainer_of(name), batch_of()
     trainer.sae.b_enc.data[:] = -3.0
     trainer.sae.b_enc.data[:4] = 0.0
     x[5:9] = trainer.sae.b_dec.data
     output, exact = exact_gradients(trainer, x, torch.float64)
-    step = step_on(trainer, path)
+    step = step_on(trainer)
     found = step.step(x)
     assert found.loss == pytest.approx(output.loss.item(), rel=1e-5)
     for parameter, gradient in gradients(step).items():
@@ -559,30 +538,19 @@ def test_features_that_never_fire_and_tokens_without_any(name: str, path: str) -
         assert error <= 1e-5 * exact[parameter].norm(), parameter
 
 
-@ON_BOTH
 @pytest.mark.parametrize("l0", [0, 1, 10, 48, 96])
-def test_every_density_gives_the_same_numbers(path: str, l0: int) -> None:
+def test_every_density_gives_the_same_numbers(l0: int) -> None:
     trainer, x = trainer_of("standard"), batch_of()
     pre = ((x - trainer.sae.b_dec) @ trainer.sae.W_enc).detach()
     trainer.sae.b_enc.data[:] = -pre.flatten().quantile(1 - l0 / 96) + (l0 == 96)
     if not l0:
         trainer.sae.b_enc.data[:] = -100
     theirs = copied(trainer)
-    found, output = step_on(trainer, path).step(x), theirs.step(x)
+    found, output = step_on(trainer).step(x), theirs.step(x)
     assert found.l0() == pytest.approx(l0, abs=2)
     assert found.loss == pytest.approx(output.loss.item(), rel=1e-5)
     for a, b in zip(theirs.sae.parameters(), trainer.sae.parameters(), strict=True):
         torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-5)
-
-
-def test_without_numba_dense_batches_are_left_to_saelens() -> None:
-    trainer = trainer_of("standard")
-    theirs, x = copied(trainer), batch_of()
-    found, output = step_on(trainer, PATHS[1]).step(x), theirs.step(x)
-    assert found.l0() > kernels_torch.DENSE_ABOVE * D_SAE
-    assert found.loss == pytest.approx(output.loss.item(), rel=1e-6)
-    assert trainer.n_training_samples == theirs.n_training_samples
-    assert torch.equal(trainer.act_freq_scores, theirs.act_freq_scores)
 
 
 # -- which engine --
@@ -590,7 +558,7 @@ def test_without_numba_dense_batches_are_left_to_saelens() -> None:
 
 def test_numba_is_the_engine_here() -> None:
     choice = choose_engine(trainer_of("standard"))
-    assert choice.name == "sparse (numba)", choice.reason
+    assert choice.name == SPARSE, choice.reason
     assert choice.reason == ""
     assert choice.product in blas.PRODUCTS
 
@@ -637,41 +605,57 @@ def test_timing_saelens_leaves_the_random_numbers_alone(
     training.close()
 
 
-def failing(**_: Any) -> ModuleType:
-    raise ImportError
-
-
-@pytest.mark.parametrize(
-    ("attribute", "fails", "reason"),
-    [
-        ("load_kernels", failing, "no_numba"),
-        ("warm_up", lambda _: 1 / 0, "numba_fails"),
-    ],
-)
-def test_without_numba_torch_does_it_and_the_run_says_why(
-    attribute: str,
-    fails: Callable[..., Any],
-    reason: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture(params=["missing", "broken"])
+def no_compiler(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    if request.param == "missing":
+        # What Python does with a module that is None: `import` fails.
+        monkeypatch.setitem(sys.modules, trial.__name__, None)
+    else:
+        monkeypatch.setattr(trial, "try_kernels", lambda: 1 / 0)
     numba_problem.cache_clear()
-    try:
-        with monkeypatch.context() as patch:
-            patch.setattr(engine, attribute, fails)
-            choice = choose_engine(trainer_of("standard"))
-    finally:
-        numba_problem.cache_clear()
-    assert choice.name == "sparse (torch)"
-    assert choice.reason == reason
+    yield
+    numba_problem.cache_clear()
 
 
-def test_a_run_goes_on_with_what_it_began_with() -> None:
-    before = EngineChoice("sparse (torch)", "no_numba", "torch")
+@pytest.mark.usefixtures("no_compiler")
+def test_where_the_compiler_fails_saelens_trains_and_the_run_says_why() -> None:
+    choice = choose_engine(trainer_of("standard"))
+    assert choice == EngineChoice(DENSE, "numba_fails", "")
+
+
+def test_a_run_goes_on_with_what_it_began_with(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = EngineChoice(SPARSE, "", "torch")
     made_with = {"device": "cpu", **before.to_json()}
     assert EngineChoice.from_json(made_with) == before
     assert choose_engine(trainer_of("topk"), before) == before
+    dense = EngineChoice(DENSE, "numba_fails", "")
+    assert choose_engine(trainer_of("topk"), dense) == dense
+    assert not caplog.records
     assert EngineChoice.from_json({"device": "cpu"}) is None
     assert EngineChoice.from_json({**made_with, "encoder_product": 3}) is None
+
+
+def test_a_step_that_is_no_more_is_replaced_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = EngineChoice("sparse (torch)", "no_numba", "torch")
+    choice = choose_engine(trainer_of("topk"), before)
+    assert choice == EngineChoice(SPARSE, "", "torch")
+    assert "sparse (torch)" in caplog.text
+    assert SPARSE in caplog.text
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_a_step_that_fails_by_now_is_replaced_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = EngineChoice("sparse (torch)", "no_numba", "torch")
+    assert choose_engine(trainer_of("topk"), before).reason == "numba_fails"
+    assert DENSE in caplog.text
 
 
 def test_a_product_that_is_not_there_is_replaced(

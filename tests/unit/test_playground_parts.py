@@ -16,13 +16,10 @@ from tinysae.model.attention import attention_pattern
 from tinysae.model.forward import logits
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
 from tinysae.model.text.compare import aligned
-from tinysae.model.text.generate import (
-    GenerateSettings,
-    generate_stream,
-    prepare_prompt,
-)
+from tinysae.model.text.generate import GenerateSettings, generate_stream
 from tinysae.model.text.heatmap_file import stats_csv, stats_html
 from tinysae.model.text.logprobs import token_stats
+from tinysae.model.text.prompt import prepare_prompt
 from tinysae.model.text.ranks import answer_ranks
 from tinysae.model.text.state import Colour
 from tinysae.ui.parts.tokens import circuitsvis_attention, circuitsvis_log_probs

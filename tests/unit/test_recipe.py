@@ -7,13 +7,9 @@ import pytest
 
 from tests.unit.test_ranks import RANKED, TUTORIAL, printed
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
-from tinysae.model.text.generate import (
-    GenerateSettings,
-    generate_stream,
-    prepare_prompt,
-    sample_seed,
-)
+from tinysae.model.text.generate import GenerateSettings, generate_stream, sample_seed
 from tinysae.model.text.logprobs import token_stats
+from tinysae.model.text.prompt import prepare_prompt
 from tinysae.model.text.ranks import answer_ranks
 from tinysae.model.text.recipe import generate_code, heatmap_code, ranks_code
 

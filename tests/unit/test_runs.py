@@ -29,7 +29,7 @@ from tinysae.runs.checkpoints import (
     checkpoints,
     new_checkpoint,
 )
-from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
+from tinysae.runs.metrics import MetricsLog, read_metrics
 from tinysae.runs.store import (
     Run,
     create_run,
@@ -39,6 +39,7 @@ from tinysae.runs.store import (
     start_run,
     write_made_with,
 )
+from tinysae.sae.rows import StepMetrics
 
 ROW = step_row()
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from tinysae.config import Architecture, TrainConfig
 from tinysae.errors import DamagedError, MissingError, SettingError, TinysaeError
 from tinysae.model import forward as forward_module
+from tinysae.sae import batches as batches_module
 from tinysae.sae import evaluate as evaluate_module
-from tinysae.sae import train as train_module
 from tinysae.sae.evaluate import DENSE_ABOVE, evaluate
 from tinysae.sae.load import load_sae
 from tinysae.sae.train import SAETraining
@@ -194,7 +194,7 @@ def test_a_loss_that_is_no_number_ends_training_with_a_sentence(
 ) -> None:
     infinite = torch.full((64, tiny_model.d_model), torch.nan)
     monkeypatch.setattr(
-        train_module, "shuffled", lambda *_, **__: itertools.repeat(infinite)
+        batches_module, "shuffled", lambda *_, **__: itertools.repeat(infinite)
     )
     training = SAETraining(small_config(normalize_activations="none"), tiny_model)
     with pytest.raises(TinysaeError, match="learning rate"):

@@ -21,12 +21,8 @@ from tinysae.features.why.steering import (
     steered,
     steering,
 )
-from tinysae.model.text.generate import (
-    GenerateSettings,
-    Writing,
-    generate_stream,
-    prepare_prompt,
-)
+from tinysae.model.text.generate import GenerateSettings, Writing, generate_stream
+from tinysae.model.text.prompt import prepare_prompt
 from tinysae.sae.load import SAE, load_sae
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ import pytest
 
 from tests.unit.test_kernels import (
     ARCHITECTURES,
-    PATHS,
     batch_of,
     copied,
     step_on,
@@ -26,8 +25,8 @@ from tinysae.runs import tracking
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run, create_run, open_run
 from tinysae.runs.tracking import WandbTracker, tracked, wandb_mode
-from tinysae.sae.step.pairs import SAELensStep
-from tinysae.sae.step_log import step_log
+from tinysae.sae.step.saelens import SAELensStep
+from tinysae.sae.tracker import step_log
 from tinysae.worker import finish, life, load
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -45,11 +44,11 @@ def _alone(tiny_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finish, "CONCEPT_TOKENS", 2048)
 
 
-@pytest.mark.parametrize("path", [*PATHS, "saelens"])
+@pytest.mark.parametrize("path", ["sparse", "saelens"])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_step_is_logged_as_saelens_logs_it(name: str, path: str) -> None:
     ours, theirs = (trainer_of(name) for _ in range(2))
-    step = SAELensStep(ours) if path == "saelens" else step_on(ours, path)
+    step = SAELensStep(ours) if path == "saelens" else step_on(ours)
     for seed in range(3):
         found = step_log(ours, step.step(batch_of(seed)))
         output = theirs.step(batch_of(seed))

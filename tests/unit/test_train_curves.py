@@ -5,13 +5,9 @@ import pytest
 
 from tests.builders import step_row
 from tinysae.config import TrainConfig
-from tinysae.runs.metrics import (
-    DENSITY_EDGES,
-    EvalMetrics,
-    MetricsLog,
-    StepMetrics,
-)
+from tinysae.runs.metrics import MetricsLog
 from tinysae.runs.store import Run, create_run
+from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
 from tinysae.ui.parts.job_words import duration, duration_range, rate_range
 from tinysae.ui.train.train_curves import Curves, curves, smoothed
 

@@ -22,7 +22,7 @@ from tinysae.runs.checkpoints import checkpoints, has_newest_sae
 from tinysae.runs.metrics import TIMES, read_evals, read_metrics
 from tinysae.runs.store import Run, create_run, open_run, start_run, write_made_with
 from tinysae.sae.load import load_sae
-from tinysae.sae.step.engine import DENSE_STEP, EngineChoice
+from tinysae.sae.step.engine import DENSE, DENSE_STEP, SPARSE, EngineChoice
 from tinysae.sae.train import SAETraining
 from tinysae.worker import life
 from tinysae.worker.keep import Keeper
@@ -192,12 +192,25 @@ def test_a_worker_that_still_loads_can_be_stopped(tiny_model_dir: Path) -> None:
 
 def test_a_resumed_run_keeps_the_engine_it_began_with(tiny_model_dir: Path) -> None:
     run = create_run(config_for(tiny_model_dir))
-    began = EngineChoice("sparse (torch)", "no_numba", "torch")
+    began = EngineChoice(DENSE, "numba_fails", "")
     write_made_with(run, began.to_json())
     launch.launch(run, "train")
     wait_for(lambda: ended(run), "the run")
     assert run.status.state == "done", run.log_path.read_text()
     assert EngineChoice.from_json(run.made_with()) == began
+
+
+def test_a_run_of_a_step_that_is_no_more_goes_on_and_its_log_says_with_what(
+    tiny_model_dir: Path,
+) -> None:
+    run = create_run(config_for(tiny_model_dir))
+    write_made_with(run, EngineChoice("sparse (torch)", "no_numba", "torch").to_json())
+    launch.launch(run, "train")
+    wait_for(lambda: ended(run), "the run")
+    assert run.status.state == "done", run.log_path.read_text()
+    engine = EngineChoice.from_json(run.made_with())
+    assert engine == EngineChoice(SPARSE, "", "torch")
+    assert "began with the step 'sparse (torch)'" in run.log_path.read_text()
 
 
 def test_a_run_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -84,9 +84,9 @@ def _attribute(options: argparse.Namespace) -> int:
         strongest,
     )
     from tinysae.jobs.files import write_text
-    from tinysae.model.circuit import one_token
-    from tinysae.model.text.generate import prepare_prompt
     from tinysae.model.text.logprobs import next_log_probs
+    from tinysae.model.text.prompt import prepare_prompt
+    from tinysae.model.text.typed_token import one_token
 
     _, sae, model = _loaded(options)
     prompt = prepare_prompt(model, options.prompt, 0)
@@ -125,7 +125,8 @@ def _attribute(options: argparse.Namespace) -> int:
 
 def _steer(options: argparse.Namespace) -> int:
     from tinysae.features.why.steering import Steer, SteeredStrip
-    from tinysae.model.text.generate import GenerateSettings, prompt_with_room
+    from tinysae.model.text.generate import GenerateSettings
+    from tinysae.model.text.prompt import prompt_with_room
 
     times = _numbers(options.times)
     source, sae, model = _loaded(options)

@@ -12,9 +12,9 @@ from tinysae.model.text.generate import (
     MAX_SAMPLES,
     GenerateSettings,
     generate_stream,
-    prepare_prompt,
     sample_seed,
 )
+from tinysae.model.text.prompt import prepare_prompt
 from tinysae.render.visible import visible
 
 if TYPE_CHECKING:

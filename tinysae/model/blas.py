@@ -94,13 +94,13 @@ def is_right(product: "Product") -> bool:
     try:
         # numpy's too: its other thread would spin for a tenth of a second after that.
         with one_thread():
-            found = product(a, b)
+            computed = product(a, b)
             exact = a.astype(np.float64) @ b.T.astype(np.float64)
     except Exception:
         # Whatever a build of torch lacks: another library is taken.
         logger.info("a product fails", exc_info=True)
         return False
-    return bool(np.abs(found - exact).max() <= _TOLERANCE * np.abs(exact).max())
+    return bool(np.abs(computed - exact).max() <= _TOLERANCE * np.abs(exact).max())
 
 
 @contextmanager

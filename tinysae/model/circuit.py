@@ -6,7 +6,7 @@ reads and not what is added to its output. `changing` changes both, which is wha
 "the residual stream" means and what TransformerLens's HookedTransformer does.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tinysae.model.sources import LoadedModel
-
-# What a reader may type for one token; the longest tokens are shorter by far.
-MAX_TOKEN_CHARACTERS = 80
 
 Change = Callable[["Tensor"], "Tensor"]
 """Activations [batch, pos, d] -> what takes their place."""
@@ -136,33 +133,3 @@ def frozen_norms(plain: "nn.Module") -> Iterator[None]:
                 continue
             stack.callback(handle.remove)
         yield
-
-
-def one_token(model: "LoadedModel", typed: str, log_probs: "Tensor") -> int:
-    """The token that `typed` means: with a space before it or as it is, whichever is
-    one token; of two the likelier one by `log_probs` [d_vocab].
-
-    Raises:
-        InputError: neither is one token.
-    """
-    readings = [typed] if typed.startswith(" ") else [f" {typed}", typed]
-    found = [ids[0] for text in readings if len(ids := model.encode(text)) == 1]
-    if not found:
-        pieces = " ".join(
-            f"“{piece}”"
-            for piece in model.token_texts(
-                model.encode(readings[0][:MAX_TOKEN_CHARACTERS])
-            )
-        )
-        raise InputError("why_not_one_token", typed=typed[:80], pieces=pieces)
-    return max(found, key=lambda token: float(log_probs[token]))
-
-
-def check_target(model: "LoadedModel", tokens: Sequence[int]) -> None:
-    """Refuses ids that are no tokens of `model`.
-
-    Raises:
-        InputError: naming the last one that is.
-    """
-    if any(not 0 <= token < model.d_vocab for token in tokens):
-        raise InputError("token_out_of_range", limit=model.d_vocab - 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tinysae.errors import InputError
 from tinysae.model.cores import cores_for
-from tinysae.model.hooks import HookPlace, Reached, reading, replacing
+from tinysae.model.hooks import HookPlace, Reached, hooked, reading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,10 +71,8 @@ def logits_with(
     place = _place(model, hook_name)
     if replacement is None:
         return logits(model, tokens)
-    with (
-        running(model, tokens.numel()),
-        replacing(model.plain, place, replacement.to(model.plain.device)),
-    ):
+    moved = replacement.to(model.plain.device)
+    with running(model, tokens.numel()), hooked(model.plain, place, lambda _: moved):
         return model.plain(tokens.to(model.plain.device), use_cache=False).logits
 
 

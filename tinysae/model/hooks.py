@@ -64,15 +64,6 @@ def reading(
 
 
 @contextmanager
-def replacing(
-    plain: "PreTrainedModel", place: HookPlace, replacement: "Tensor"
-) -> Iterator[None]:
-    """Puts `replacement` [batch, pos, d] where the activations at `place` were."""
-    with hooked(plain, place, lambda _: replacement):
-        yield
-
-
-@contextmanager
 def hooked(plain: "PreTrainedModel", place: HookPlace, change: Any) -> Iterator[None]:
     """`change` sees the activations at `place`; what it returns takes their place,
     unless it is None."""

@@ -151,9 +151,17 @@ class LoadedModel:
 
         if len(ids) + 1 > self.n_ctx:
             raise InputError("text_beyond_context", n=len(ids), limit=self.n_ctx - 1)
+        self.check_ids(ids)
+        return torch.tensor([[self.bos_id, *ids]], device=self.plain.device)
+
+    def check_ids(self, ids: Sequence[int]) -> None:
+        """Refuses what is no token of this model.
+
+        Raises:
+            InputError: an id that is not in the vocabulary; it names the last one.
+        """
         if any(not 0 <= token_id < self.d_vocab for token_id in ids):
             raise InputError("token_out_of_range", limit=self.d_vocab - 1)
-        return torch.tensor([[self.bos_id, *ids]], device=self.plain.device)
 
     @property
     def special_tokens(self) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tinysae.config import Architecture, TrainConfig
-from tinysae.runs.metrics import StepMetrics
+from tinysae.sae.rows import StepMetrics
 
 # A run whose auxiliary loss wakes them up has a third of them dead on its way.
 MANY_DEAD = 0.4

@@ -9,63 +9,14 @@ import json
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, NamedTuple, NotRequired, Self, TypedDict, TypeVar, cast
+from typing import Generic, NamedTuple, Self, TypeVar, cast
 
 from tinysae.checked_numbers import is_number, whole
 from tinysae.jobs.files import open_private
-
-
-class StepMetrics(TypedDict):
-    """What is logged of a training step.
-
-    mse: sum over d_in of the squared error, mean over tokens, in normalised units.
-    l1: standard and gated: the sparsity term with its coefficient; the others, which
-        have none: the sum of a token's activations times their decoders' norms, mean
-        over tokens.
-    l0: mean count of active features a token.
-    explained_variance: 1 - E||x - x_hat||^2 / Var(x), on the batch.
-    n_dead: features that have not fired for `dead_feature_window` steps.
-    coefficient: of the sparsity term, warm-up included; standard, gated and jumprelu.
-    seconds: of training so far, interruptions not counted.
-    step_seconds: of a step alone, without the making of its batch; the median since
-        the row before.
-    """
-
-    step: int
-    n_tokens: int
-    mse: float
-    l1: float
-    loss: float
-    l0: float
-    explained_variance: float
-    n_dead: int
-    lr: float
-    coefficient: NotRequired[float]
-    seconds: NotRequired[float]
-    step_seconds: NotRequired[float]
-
+from tinysae.sae.rows import EvalMetrics, StepMetrics
 
 # What two runs of the same settings do not share.
 TIMES = ("seconds", "step_seconds")
-
-
-class EvalMetrics(TypedDict):
-    """A look at held-out text while training goes on (`tinysae.sae.evaluate`).
-
-    density: how many features fire how often, as counts: first those that fired on no
-        token of the window, then for log10 of the rate in `DENSITY_EDGES`' bins.
-    """
-
-    step: int
-    n_tokens: int
-    ce_loss_score: float
-    explained_variance: float
-    l0: float
-    density: list[int]
-
-
-# log10 of the share of tokens on which a feature fires, in quarters of a decade.
-DENSITY_EDGES = [-6 + quarter / 4 for quarter in range(25)]
 
 Row = TypeVar("Row", StepMetrics, EvalMetrics)
 

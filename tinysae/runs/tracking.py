@@ -15,12 +15,13 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from tinysae.jobs.files import read_json, write_json
-from tinysae.runs.metrics import EvalMetrics
 from tinysae.runs.store import Run
+from tinysae.sae.rows import EvalMetrics
+from tinysae.sae.tracker import NullTracker, Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -32,33 +33,6 @@ MAX_WAITING = 2000
 # How long the end of a training waits for what is still to be sent.
 PATIENCE_S = 15.0
 Mode = Literal["online", "offline"]
-
-
-class Tracker(Protocol):
-    """Where curves go besides `metrics.jsonl`."""
-
-    def wants(self, step: int) -> bool:
-        """Whether this step is one that is logged."""
-        ...
-
-    def log(self, values: Mapping[str, Any], step: int) -> None: ...
-
-    def close(self) -> None:
-        """Waits a little for what is not sent yet; never raises."""
-        ...
-
-
-class NullTracker:
-    """Nowhere."""
-
-    def wants(self, step: int) -> bool:  # noqa: ARG002
-        return False
-
-    def log(self, values: Mapping[str, Any], step: int) -> None:
-        """Drops it."""
-
-    def close(self) -> None:
-        """There is nothing to wait for."""
 
 
 class _Point(NamedTuple):

@@ -1,28 +1,21 @@
 """Which features of an SAE are active, as pairs: the way every architecture encodes.
 
-`SAE.encode` is the definition, dense and in one line; `Encoder` finds the same pairs at
-little more than the price of the encoder's product (`sae.step.engine`). Values are
+Imports numba: where that does not work there is no other way to encode than
+`SAE.encode`, the definition, dense and in one line. `Encoder` finds the same pairs at
+little more than the price of the encoder's product (`sae.step.compress`). Values are
 equal but for the rounding of that product; where a pre-activation is within rounding of
 its threshold, either may call it active.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import local
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinysae.model.blas import PRODUCTS, choose_product, one_thread
-from tinysae.sae.step.engine import load_kernels, numba_problem
-from tinysae.sae.step.pairs import Pairs
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tinysae.sae.load import SAE
-
-    Floats = NDArray[np.float32]
+from tinysae.sae.load import SAE
+from tinysae.sae.step.compress import Compressor
+from tinysae.sae.step.pairs import Floats, Pairs
 
 # Features and tokens a task: a product of 2 MB, little enough to be gone through before
 # it leaves the cache. (Four times as much costs a tenth more.)
@@ -43,14 +36,13 @@ class Encoder:
         product: a name of `tinysae.model.blas.PRODUCTS`; by default the fastest here.
     """
 
-    def __init__(self, sae: "SAE", product: str | None = None) -> None:
+    def __init__(self, sae: SAE, product: str | None = None) -> None:
         import torch
 
+        self._compressor = Compressor()
         self.d_sae = sae.d_sae
         self.product_name = choose_product(product)
         self._product = PRODUCTS[self.product_name]
-        compiled = not numba_problem()
-        self._kernels = load_kernels(compiled)
         self._W = np.ascontiguousarray(sae.W_enc.detach().cpu().float().T.numpy())
         self._b_dec = _array(sae.b_dec) if sae.apply_b_dec_to_input else None
         zero, one = np.zeros(sae.d_sae, np.float32), np.ones(sae.d_sae, np.float32)
@@ -69,7 +61,6 @@ class Encoder:
                 self._scale = _array(sae.W_dec.norm(dim=-1))
             if sae.threshold is not None:
                 self._floor = np.maximum(_array(sae.threshold), 0)
-        self._scratch = local()
         self.n_threads = torch.get_num_threads()
         self.pool = ThreadPoolExecutor(
             self.n_threads,
@@ -89,7 +80,7 @@ class Encoder:
     ) -> None:
         self.pool.shutdown(cancel_futures=True)
 
-    def pairs(self, x: "Floats", token: int = 0) -> list[Pairs]:
+    def pairs(self, x: Floats, token: int = 0) -> list[Pairs]:
         """The active pairs of `x` [tokens, d_in], in pieces of consecutive features.
 
         Pieces of the same features follow each other in the tokens' order; `token` is
@@ -107,82 +98,40 @@ class Encoder:
         with one_thread():
             return list(self.pool.map(lambda at: find(x, at[0], at[1], token), tiles))
 
-    def _inputs(self, x: "Floats") -> "Floats":
+    def _inputs(self, x: Floats) -> Floats:
         return x if self._b_dec is None else x - self._b_dec
 
-    def _tile(self, x: "Floats", t: int, j: int, token: int) -> Pairs:
+    def _tile(self, x: Floats, t: int, j: int, token: int) -> Pairs:
         """The pairs of `TOKENS` tokens and `FEATURES` features."""
         rows = slice(j, j + FEATURES)
         product = self._product(self._W[rows], self._inputs(x[t : t + TOKENS]))
-        n_features, n = product.shape
-        first = np.empty(n_features + 1, np.int64)
-        tokens, values = self._room(product.size // 16 + n)
-        numbers = (self._bias[rows], self._scale[rows], self._floor[rows])
-        while True:
-            done = self._kernels.compress(product, *numbers, tokens, values, first)
-            if done == n_features:
-                break
-            tokens, values = self._room(min(2 * len(tokens), product.size + n))
-        n_pairs = int(first[-1])
-        found = Pairs(
-            j, first, tokens[:n_pairs] + np.int32(t + token), values[:n_pairs].copy()
+        pairs = self._compressor.pairs_above(
+            j, product, self._bias[rows], self._scale[rows], self._floor[rows]
         )
-        return found if self._gate is None else self._opened(found)
+        pairs.token[:] += np.int32(t + token)
+        return pairs if self._gate is None else self._opened(pairs)
 
-    def _opened(self, found: Pairs) -> Pairs:
+    def _opened(self, likely: Pairs) -> Pairs:
         """Of pairs that may be active in a gated SAE, with their products as values,
         those that are."""
         assert self._gate is not None
-        rows, product = found.rows, found.value
-        value = product * found.each(self._r[rows]) + found.each(self._b_mag[rows])
-        is_active = ~((value <= 0) | (product + found.each(self._gate[rows]) <= 0))
-        first = np.zeros_like(found.first)
+        rows, product = likely.rows, likely.value
+        value = product * likely.each(self._r[rows]) + likely.each(self._b_mag[rows])
+        is_active = ~((value <= 0) | (product + likely.each(self._gate[rows]) <= 0))
+        first = np.zeros_like(likely.first)
         np.cumsum(is_active, out=(before := np.empty(len(value), np.int64)))
-        first[1:] = np.concatenate([[0], before])[found.first[1:]]
-        return Pairs(found.begin, first, found.token[is_active], value[is_active])
+        first[1:] = np.concatenate([[0], before])[likely.first[1:]]
+        return Pairs(likely.begin, first, likely.token[is_active], value[is_active])
 
-    def _row_tile(self, x: "Floats", t: int, _j: int, token: int) -> Pairs:
+    def _row_tile(self, x: Floats, t: int, _j: int, token: int) -> Pairs:
         """The k largest of some tokens."""
         assert self._k is not None
         inputs = self._inputs(x[t : t + _TOKENS_BY_ROW])
         product = self._product(inputs, self._W)
-        n = len(product)
-        feature = np.empty((n, self._k), np.int32)
-        value = np.empty((n, self._k), np.float32)
-        count = np.empty(n, np.int64)
-        self._kernels.topk_rows(
-            product, self._bias, self._scale, self._k, 0.0, feature, value, count
-        )
-        first = np.zeros(self.d_sae + 1, np.int64)
-        tokens = np.empty(int(count.sum()), np.int32)
-        values = np.empty(len(tokens), np.float32)
-        self._kernels.to_columns(feature, value, count, first, tokens, values)
-        tokens += np.int32(t + token)
-        return Pairs(0, first, tokens, values)
-
-    def _room(self, least: int) -> "tuple[NDArray[np.int32], Floats]":
-        """This thread's scratch arrays, of at least that many places."""
-        mine = self._scratch
-        if len(getattr(mine, "token", ())) < least:
-            mine.token = np.empty(least, np.int32)
-            mine.value = np.empty(least, np.float32)
-        return mine.token, mine.value
+        pairs = self._compressor.k_largest(product, self._bias, self._scale, self._k)
+        pairs.token[:] += np.int32(t + token)
+        return pairs
 
 
-def active_pairs(sae: "SAE", x: "Floats") -> Pairs:
-    """The active (feature, token) pairs of activations `x` [tokens, d_in], feature by
-    feature."""
-    with Encoder(sae) as encoder:
-        pieces = encoder.pairs(x)
-    owners = [np.repeat(np.arange(p.begin, p.end), p.counts) for p in pieces]
-    feature = np.concatenate(owners)
-    # Stable: a feature's tokens stay in their order.
-    order = np.argsort(feature, kind="stable")
-    first = np.zeros(sae.d_sae + 1, np.int64)
-    np.cumsum(np.bincount(feature, minlength=sae.d_sae), out=first[1:])
-    token = np.concatenate([p.token for p in pieces])[order]
-    return Pairs(0, first, token, np.concatenate([p.value for p in pieces])[order])
-
-
-def _array(tensor: object) -> "Floats":
+def _array(tensor: object) -> Floats:
     return np.ascontiguousarray(tensor.detach().cpu().float().numpy())  # type: ignore[attr-defined]

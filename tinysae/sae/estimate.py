@@ -2,7 +2,7 @@
 
 Memory follows from the shapes. Time follows from three speeds that `measure` takes in
 two seconds: of a matrix product, of passing over memory, and of the model reading text.
-How often the sparse step (`tinysae.sae.step.pairs`) does each of them is fitted to its
+How often the sparse step (`tinysae.sae.step.sparse`) does each of them is fitted to its
 times on one core, from 256 x 1,024 to 1,024 x 8,192.
 """
 
@@ -25,8 +25,8 @@ PASS_SIZE = 1 << 24
 CONTEXTS, CONTEXT_SIZE = 16, 256
 # What a process has loaded before the first tensor (torch, transformers, SAELens).
 LIBRARIES_BYTES = 900_000_000
-# Activations of a batch that are alive at once in SAELens's step and its gradient,
-# which the sparse one falls back to.
+# Activations of a batch that are alive at once in SAELens's step and its gradient: more
+# than ours needs, which trains nearly always.
 STEP_COPIES = 6
 # Weights, gradient and Adam's two moments.
 WEIGHT_COPIES = 4
@@ -165,15 +165,18 @@ def _step_seconds(config: TrainConfig, speed: Speed, d_in: int) -> float:
 
 def memory_bytes(config: TrainConfig, d_in: int, n_parameters: int) -> int:
     """Memory that the run's worker takes at its peak."""
+    n_floats = n_parameters + sum(_floats(config, d_in).values())
+    return LIBRARIES_BYTES + FLOAT_BYTES * n_floats
+
+
+def _floats(config: TrainConfig, d_in: int) -> dict[str, int]:
+    """Numbers that are held because of a setting."""
     batch = config.train_batch_size_tokens
-    buffer = config.n_batches_in_buffer * batch * d_in
-    floats = (
-        n_parameters
-        + WEIGHT_COPIES * 2 * config.d_sae * d_in
-        + STEP_COPIES * batch * config.d_sae
-        + BLOCKS * buffer // 2
-    )
-    return LIBRARIES_BYTES + FLOAT_BYTES * floats
+    return {
+        "d_sae": WEIGHT_COPIES * 2 * config.d_sae * d_in,
+        "train_batch_size_tokens": STEP_COPIES * batch * config.d_sae,
+        "n_batches_in_buffer": BLOCKS * config.n_batches_in_buffer * batch * d_in // 2,
+    }
 
 
 def check_memory(config: TrainConfig, d_in: int, n_parameters: int) -> None:
@@ -183,20 +186,15 @@ def check_memory(config: TrainConfig, d_in: int, n_parameters: int) -> None:
         SettingError: it needs more memory than the machine has; the setting that asks
             for most of it is named.
     """
-    # Comes with SAELens; the machine's memory, not what is free just now.
     import psutil
 
     needed = memory_bytes(config, d_in, n_parameters)
+    # The machine's, not what is free just now.
     there = psutil.virtual_memory().total
     if needed <= there:
         return
-    batch = config.train_batch_size_tokens
-    shares = {
-        "d_sae": WEIGHT_COPIES * 2 * config.d_sae * d_in,
-        "train_batch_size_tokens": STEP_COPIES * batch * config.d_sae,
-        "n_batches_in_buffer": BLOCKS * config.n_batches_in_buffer * batch * d_in // 2,
-    }
-    field = max(shares, key=lambda name: shares[name])
+    floats = _floats(config, d_in)
+    field = max(floats, key=lambda name: floats[name])
     raise SettingError(
         "setting_memory",
         field=field,

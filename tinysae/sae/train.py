@@ -1,17 +1,15 @@
 """Training an SAE: SAELens's trainer, driven so that it can be watched.
 
 `sae_lens.SAETrainer.fit` logs to wandb only and cannot be stopped without losing the
-weights. Here its steps are taken one by one, by `sae.step.pairs`: with SAELens's
-losses, on SAELens's objects, mostly without its dense products.
+weights. Here its steps are taken one by one, by `sae.step`: with SAELens's losses, on
+SAELens's objects, mostly without its dense products.
 """
 
-import copy
-import json
 import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,28 +20,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.config import TrainConfig
-from tinysae.data.activations import activation_batches, shuffled
-from tinysae.data.corpus import batched, token_chunks
 from tinysae.errors import SettingError, TinysaeError
-from tinysae.runs.metrics import DENSITY_EDGES, EvalMetrics, StepMetrics
-from tinysae.runs.tracking import NullTracker, Tracker
-from tinysae.sae.architectures import build_training_sae, fold_activation_norm
+from tinysae.sae.architectures import build_training_sae
+from tinysae.sae.batches import TrainingBatches
+from tinysae.sae.device import resolve_device
 from tinysae.sae.divergence import DivergenceWatch
-from tinysae.sae.evaluate import evaluate
-from tinysae.sae.load import RUNNER_CFG_NAME, SPARSITY_NAME
+from tinysae.sae.look import look
+from tinysae.sae.rows import EvalMetrics, StepMetrics
+from tinysae.sae.save import runner_config, save_sae
 from tinysae.sae.step.engine import (
     EngineChoice,
     choose_engine,
     make_step,
     numba_problem,
 )
-from tinysae.sae.step.pairs import StepResult, dense_step_seconds
-from tinysae.sae.step_log import step_log
+from tinysae.sae.step.result import StepResult
+from tinysae.sae.step.saelens import dense_step_seconds
+from tinysae.sae.tracker import NullTracker, Tracker, step_log
 from tinysae.sae.training_state import load_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tinysae.model.sources import LoadedModel
 
 # Enough points for a smooth curve (a row costs a pass over the batch), but never rarer
@@ -91,7 +87,7 @@ class SAETraining:
         torch.manual_seed(config.seed)
         d_in = model.hook_widths[config.hook_name]
         self._sae = build_training_sae(config, d_in, device)
-        self._runner = _runner_config(config, self._sae)
+        self._runner = runner_config(config, self._sae)
         self.model = model
         self._batches = TrainingBatches(config, model)
         self._watch = DivergenceWatch()
@@ -247,42 +243,10 @@ class SAETraining:
         return True
 
     def look(self, contexts: Sequence[NDArray[np.int32]]) -> EvalMetrics:
-        """The SAE as it is now, on held-out `contexts`, each [context_size].
-
-        As in SAELens's own evaluations while training, batchtopk keeps the k largest of
-        this batch; once saved it has a threshold instead.
-        """
-        trainer = self._trainer
-        trainer.sae.eval()
-        found = evaluate(
-            _InTraining(trainer, self.config.hook_name),
-            self.model,
-            batched(contexts, self.config.store_batch_size_prompts),
-            n_ce_batches=len(contexts),
-        )
-        trainer.sae.train()
-        return {
-            "step": self.n_steps,
-            "n_tokens": trainer.n_training_samples,
-            "ce_loss_score": found.ce_loss_score,
-            "explained_variance": found.explained_variance,
-            "l0": found.l0,
-            "density": self._density(),
-        }
-
-    def _firing_rates(self) -> "Tensor":
-        """Share of tokens [d_sae] on which each feature fired in the current window."""
-        trainer = self._trainer
-        return trainer.act_freq_scores / max(1, trainer.n_frac_active_samples)
-
-    def _density(self) -> list[int]:
-        import torch
-
-        rates = self._firing_rates()
-        fired = rates[rates > 0].log10().clamp(DENSITY_EDGES[0], DENSITY_EDGES[-1])
-        edges = torch.tensor(DENSITY_EDGES)
-        counts = torch.histogram(fired.float().cpu(), edges).hist.int().tolist()
-        return [int((rates == 0).sum()), *counts]
+        """The SAE as it is now, on held-out `contexts`, each [context_size]."""
+        config = self.config
+        n_at_once = config.store_batch_size_prompts
+        return look(self._trainer, config.hook_name, self.model, contexts, n_at_once)
 
     def _raise_if_diverged(self, result: StepResult, step: int) -> None:
         mse = result.losses["mse_loss"]
@@ -320,168 +284,4 @@ class SAETraining:
         Raises:
             OSError: the folder cannot be written.
         """
-        from safetensors.torch import save_file
-
-        trainer = self._trainer
-        # Folding changes the weights: done on a copy, the training stays as it is.
-        trainer.sae, training = copy.deepcopy(trainer.sae), trainer.sae
-        try:
-            sae, scale = trainer.sae, trainer.activation_scaler.scaling_factor
-            # Ours lies in memory by feature, which safetensors does not write.
-            sae.W_enc.data = sae.W_enc.data.contiguous()
-            if scale is not None:
-                fold_activation_norm(sae, scale)
-            sae.cfg.normalize_activations = "none"
-            runner = self._runner.to_dict()
-            for name in _METADATA:
-                setattr(sae.cfg.metadata, name, runner[name])
-            trainer.set_final_sae_metadata()
-            sae.save_inference_model(folder)
-        finally:
-            trainer.sae = training
-        # log10 with SAELens's epsilon, so that its own tools read the file.
-        save_file(
-            {"sparsity": (self._firing_rates() + 1e-10).log10().cpu().contiguous()},
-            folder / SPARSITY_NAME,
-        )
-        (folder / RUNNER_CFG_NAME).write_text(json.dumps(runner))
-
-
-class _InTraining:
-    """The SAE in the middle of its training, as an evaluation sees an SAE."""
-
-    def __init__(self, trainer: Any, hook_name: str) -> None:
-        self._sae, self.hook_name = trainer.sae, hook_name
-        self._scale = trainer.activation_scaler.scaling_factor or 1.0
-        self.d_in, self.d_sae = trainer.sae.cfg.d_in, trainer.sae.cfg.d_sae
-
-    def encode(self, x: "Tensor") -> "Tensor":
-        return self._sae.encode(x * self._scale)
-
-    def decode(self, acts: "Tensor") -> "Tensor":
-        return self._sae.decode(acts) / self._scale
-
-
-def resolve_device(name: str) -> str:
-    """The torch device for a setting: auto is cuda if there, else mps, else cpu.
-
-    Raises:
-        SettingError: a device that this machine does not have.
-    """
-    import torch
-
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        return next(device for device, is_there in there.items() if is_there)
-    if not there[name]:
-        found = ", ".join(device for device, is_there in there.items() if is_there)
-        raise SettingError("setting_choice", field="device", value=name, choices=found)
-    return name
-
-
-class TrainingBatches:
-    """Shuffled batches of shape [train_batch_size_tokens, d_in], counted."""
-
-    def __init__(
-        self, config: TrainConfig, model: "LoadedModel", start: int = 0
-    ) -> None:
-        self.n_read = start
-        self._config, self._model = config, model
-        self._batches = shuffled(
-            self._parts_from,
-            rows_a_part=config.store_batch_size_prompts * config.context_size,
-            batch_size=config.train_batch_size_tokens,
-            n_batches_in_buffer=config.n_batches_in_buffer,
-            seed=config.seed,
-            start=start,
-        )
-
-    def __iter__(self) -> Iterator["Tensor"]:
-        return self
-
-    def __next__(self) -> "Tensor":
-        import torch
-
-        self.n_read += 1
-        # SAELens casts them only in some architectures: a gated SAE in bfloat16 fails.
-        return next(self._batches).to(getattr(torch, self._config.dtype))
-
-    def close(self) -> None:
-        """Stops the reading ahead; there are no more batches after this."""
-        self._batches.close()
-
-    def _parts_from(self, part: int) -> Iterator["Tensor"]:
-        config, model = self._config, self._model
-        contexts = token_chunks(
-            model,
-            config.text,
-            config.context_size,
-            seed=config.seed,
-            start=part * config.store_batch_size_prompts,
-        )
-        return activation_batches(
-            model,
-            contexts,
-            config.hook_name,
-            config.store_batch_size_prompts,
-            exclude_special_tokens=config.exclude_special_tokens,
-        )
-
-
-# What SAELens's runner copies from its config into the SAE's metadata.
-_METADATA = (
-    "dataset_path",
-    "hook_name",
-    "model_name",
-    "model_class_name",
-    "hook_head_index",
-    "context_size",
-    "seqpos_slice",
-    "prepend_bos",
-    "exclude_special_tokens",
-    "sequence_separator_token",
-    "disable_concat_sequences",
-)
-
-
-def _runner_config(config: TrainConfig, sae: Any) -> Any:
-    """The same run as SAELens's own runner would be told it."""
-    from sae_lens.config import LanguageModelSAERunnerConfig, LoggingConfig
-
-    return LanguageModelSAERunnerConfig(
-        sae=sae.cfg,
-        model_name=config.model_name,
-        hook_name=config.hook_name,
-        dataset_path=config.dataset_path,
-        is_dataset_tokenized=config.is_dataset_tokenized,
-        streaming=config.streaming,
-        context_size=config.context_size,
-        exclude_special_tokens=config.exclude_special_tokens,
-        n_batches_in_buffer=config.n_batches_in_buffer,
-        training_tokens=config.training_tokens,
-        store_batch_size_prompts=config.store_batch_size_prompts,
-        train_batch_size_tokens=config.train_batch_size_tokens,
-        adam_beta1=config.adam_beta1,
-        adam_beta2=config.adam_beta2,
-        lr=config.lr,
-        lr_scheduler_name=config.lr_scheduler_name,
-        lr_end=config.lr_end or None,
-        n_restart_cycles=config.n_restart_cycles,
-        lr_warm_up_steps=config.lr_warm_up_steps,
-        lr_decay_steps=config.lr_decay_steps,
-        dead_feature_window=config.dead_feature_window,
-        feature_sampling_window=config.feature_sampling_window,
-        n_batches_for_norm_estimate=config.n_batches_for_norm_estimate,
-        n_checkpoints=config.n_checkpoints,
-        seed=config.seed,
-        dtype=config.dtype,
-        device=str(sae.cfg.device),
-        checkpoint_path=None,
-        output_path=None,
-        verbose=False,
-        logger=LoggingConfig(log_to_wandb=False),
-    )
+        save_sae(self._trainer, self.runner_config, folder)

@@ -77,12 +77,12 @@ def load_checkpoint(trainer: Any, folder: Path) -> int:
 def _check(
     trainer: Any, numbers: dict[str, Any], tensors: "dict[str, Tensor]", folder: Path
 ) -> None:
-    def must_be(field: str, found: object, wanted: object) -> None:
-        if found != wanted:
+    def must_be(field: str, saved: object, wanted: object) -> None:
+        if saved != wanted:
             raise DamagedError(
                 "checkpoint_mismatch",
                 field=field,
-                found=str(found)[:80],
+                found=str(saved)[:80],
                 wanted=str(wanted),
                 path=str(folder),
             )

@@ -3,8 +3,9 @@
 import logging
 from typing import TYPE_CHECKING
 
-from tinysae.runs.metrics import EvalMetrics, MetricsLog
+from tinysae.runs.metrics import MetricsLog
 from tinysae.runs.tracking import eval_log
+from tinysae.sae.rows import EvalMetrics
 from tinysae.worker.held_out import EVALUATION_SEED, HeldOut
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from tinysae.errors import NetworkError
 from tinysae.jobs.files import staged_folder
 from tinysae.jobs.reporter import Reporter
-from tinysae.runs.metrics import EvalMetrics, MetricsLog, StepMetrics, read_metrics
+from tinysae.runs.metrics import MetricsLog, read_metrics
 from tinysae.runs.store import Run, write_made_with
+from tinysae.sae.rows import EvalMetrics, StepMetrics
 from tinysae.worker.keep import Keeper
 from tinysae.worker.live import Live
 from tinysae.worker.look import Looks

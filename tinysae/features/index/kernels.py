@@ -8,7 +8,7 @@ it is given, and gives the same bits whatever thread runs it.
 
 import numpy as np
 
-from tinysae.sae.step.kernels import compiled
+from tinysae.sae.step.kernels.jit import compiled
 
 _NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
 

@@ -10,7 +10,7 @@ activations feature by feature, strongest first.
 
 import numpy as np
 
-from tinysae.sae.step.kernels import compiled
+from tinysae.sae.step.kernels.jit import compiled
 
 
 @compiled()

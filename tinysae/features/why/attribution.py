@@ -27,13 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tinysae.errors import InputError
 from tinysae.features.index.at_token import check_same_model
-from tinysae.model.circuit import (
-    check_target,
-    d_head,
-    frozen_norms,
-    head_place,
-    n_heads,
-)
+from tinysae.model.circuit import d_head, frozen_norms, head_place, n_heads
 from tinysae.model.cores import cores_for
 from tinysae.model.hooks import HookPlace, hooked
 
@@ -159,7 +153,7 @@ def attribute(
 
     tokens = model.to_input(ids)
     wanted = [target] if other is None else [target, other]
-    check_target(model, wanted)
+    model.check_ids(wanted)
     if sae is not None:
         check_same_model(sae, model)
     plain: Any = model.plain

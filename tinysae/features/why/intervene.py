@@ -24,7 +24,6 @@ from tinysae.model.circuit import (
     Change,
     changing,
     changing_heads,
-    check_target,
     head_place,
     head_slice,
 )
@@ -227,7 +226,7 @@ def measure(
     if not at:
         return []
     check_same_model(sae, model)
-    check_target(model, [attribution.target])
+    model.check_ids([attribution.target])
     tokens = model.to_input(attribution.ids)
     steps = torch.stack(
         [(part.activation or 0.0) * direction(sae, part.number or 0) for part in at]

@@ -24,7 +24,8 @@ from tinysae.features.index.at_token import check_same_model
 from tinysae.features.why.intervene import Intervention, direction
 from tinysae.model.circuit import Change, changing
 from tinysae.model.forward import running
-from tinysae.model.text.generate import Around, GenerateSettings, Prompt, Writing
+from tinysae.model.text.generate import Around, GenerateSettings, Writing
+from tinysae.model.text.prompt import Prompt
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,23 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tinysae.checked_numbers import is_number_within
-from tinysae.errors import InputError, SettingError
+from tinysae.errors import SettingError
 from tinysae.model.forward import running
+from tinysae.model.text.prompt import Prompt
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tinysae.model.sources import LoadedModel
 
-# Longer than any context here by far, and short enough to be tokenized in a blink.
-MAX_PROMPT_CHARACTERS = 200_000
-
 # Why a text ended: at an end-of-text token, after `max_new_tokens`, because the
 # context is full, or because somebody pressed Stop.
 StopReason = Literal["eos", "length", "context", "stopped"]
-
-# Which part of a text that does not fit is read.
-Keep = Literal["end", "start"]
 
 MAX_SAMPLES = 10
 
@@ -98,85 +93,6 @@ class GenerateSettings:
             )
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """A text as the model reads it.
-
-    Attributes:
-        ids: what is read of the text, without BOS.
-        n_cut: how many tokens were left out because they do not fit.
-        special: special tokens typed in the text, which are read as plain text.
-        kept: which part of a text that does not fit is read: its end or its start.
-        has_surrogates: the text had halves of characters, which are read as U+FFFD.
-    """
-
-    ids: tuple[int, ...]
-    n_cut: int
-    special: tuple[str, ...]
-    kept: Keep = "end"
-    has_surrogates: bool = False
-
-
-def prepare_prompt(
-    model: "LoadedModel", text: str, max_new_tokens: int, keep: Keep = "end"
-) -> Prompt:
-    """`text` as ids that fit the context.
-
-    A text that fits is never cut. From one that does not, `keep` is kept, and room is
-    left for `max_new_tokens`, though for no more than half of the context.
-
-    Raises:
-        InputError: more than `MAX_PROMPT_CHARACTERS`.
-    """
-    ids = _checked_ids(model, text)
-    n_kept = len(ids)
-    if n_kept > model.n_ctx - 1:
-        n_kept = model.n_ctx - 1 - min(max_new_tokens, model.n_ctx // 2)
-    return _cut(model, text, ids, n_kept, keep)
-
-
-def prompt_with_room(model: "LoadedModel", text: str, n_room: int) -> Prompt:
-    """`text` as ids that leave room for `n_room` more; what does not fit is left out at
-    the start.
-
-    Raises:
-        InputError: more than `MAX_PROMPT_CHARACTERS`.
-    """
-    ids = _checked_ids(model, text)
-    n_kept = min(len(ids), max(model.n_ctx - 1 - n_room, 0))
-    return _cut(model, text, ids, n_kept, "end")
-
-
-def _checked_ids(model: "LoadedModel", text: str) -> list[int]:
-    if len(text) > MAX_PROMPT_CHARACTERS:
-        raise InputError(
-            "text_too_long", n=f"{len(text):,}", limit=f"{MAX_PROMPT_CHARACTERS:,}"
-        )
-    return model.encode(text)
-
-
-def _cut(
-    model: "LoadedModel", text: str, ids: list[int], n_kept: int, keep: Keep
-) -> Prompt:
-    special = tuple(token for token in model.special_tokens if token in text)
-    surrogates = any("\ud800" <= character <= "\udfff" for character in text)
-    n_cut = len(ids) - n_kept
-    if n_cut:
-        # Not in the middle of a character: its other bytes would be gone.
-        pieces = model.token_texts(ids)
-        if keep == "start":
-            while n_kept and not pieces[n_kept - 1]:
-                n_kept -= 1
-            kept = ids[:n_kept]
-        else:
-            while n_cut < len(ids) and not pieces[n_cut - 1]:
-                n_cut += 1
-            kept = ids[n_cut:]
-    else:
-        kept = ids
-    return Prompt(tuple(kept), len(ids) - len(kept), special, keep, surrogates)
-
-
 def sample_seed(seed: int, sample: int) -> int:
     """The seed of one of several samples; the first one's is `seed` itself."""
     if sample == 0:
@@ -240,7 +156,6 @@ def generate_stream(
     model: "LoadedModel",
     prompt_ids: Sequence[int],
     settings: GenerateSettings,
-    stop: Callable[[], bool] | None = None,
     around: Around | None = None,
 ) -> Generator[int, None, StopReason]:
     """Yields the ids the model writes after BOS and `prompt_ids`, one by one.
@@ -253,14 +168,13 @@ def generate_stream(
     Raises:
         InputError: when called, if the prompt does not fit the context.
     """
-    return _generate(model, model.to_input(prompt_ids), settings, stop, around)
+    return _generate(model, model.to_input(prompt_ids), settings, around)
 
 
 def _generate(
     model: "LoadedModel",
     tokens: "Tensor",
     settings: GenerateSettings,
-    stop: Callable[[], bool] | None,
     around: Around | None,
 ) -> Generator[int, None, StopReason]:
     import torch
@@ -275,8 +189,6 @@ def _generate(
     n_read = 0
     seen: list[int] = tokens[0].tolist()
     for _ in range(settings.max_new_tokens):
-        if stop is not None and stop():
-            return "stopped"
         n_before = n_read
         n_read += tokens.shape[1]
         if n_read == model.n_ctx:

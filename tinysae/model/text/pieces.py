@@ -101,20 +101,20 @@ def bytes_of_tokens(tokenizer: "Tokenizer", n_tokens: int) -> list[bytes] | None
         return None
     added = tokenizer.get_added_tokens_decoder()
     alphabet = _byte_of_character()
-    found = [b""] * n_tokens
+    token_bytes = [b""] * n_tokens
     for token, token_id in tokenizer.get_vocab().items():
         if token_id in added or token_id >= n_tokens:
             continue
         # Latin-1 is the bytes 0 to 255 as they are; what has no byte is left alone by
         # the table, and is no token of this kind.
         try:
-            found[token_id] = token.translate(alphabet).encode("latin-1")
+            token_bytes[token_id] = token.translate(alphabet).encode("latin-1")
         except UnicodeEncodeError:
-            found[token_id] = token.encode()
+            token_bytes[token_id] = token.encode()
     for token_id, token in added.items():
         if token_id < n_tokens:
-            found[token_id] = token.content.encode()
-    return found
+            token_bytes[token_id] = token.content.encode()
+    return token_bytes
 
 
 @cache

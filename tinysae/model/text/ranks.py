@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tinysae.errors import InputError
-from tinysae.model.text.generate import Prompt, prompt_with_room
+from tinysae.model.text.prompt import Prompt, prompt_with_room
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from tinysae.hub.names import MAIN
 from tinysae.model.names import hub_name
-from tinysae.model.text.generate import GenerateSettings, Prompt, sample_seed
+from tinysae.model.text.generate import GenerateSettings, sample_seed
+from tinysae.model.text.prompt import Prompt
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel

@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args
 from tinysae.errors import InputError
 from tinysae.model.names import hub_name
 from tinysae.model.sources import STORYBOOK, encodable
-from tinysae.model.text.generate import MAX_SAMPLES, GenerateSettings, Keep
+from tinysae.model.text.generate import MAX_SAMPLES, GenerateSettings
+from tinysae.model.text.prompt import Keep
 
 View = Literal["write", "ranks", "compare"]
 Colour = Literal["log_prob", "prob", "rank", "entropy", "surprise"]

@@ -80,8 +80,7 @@ def parse_csv(text: str) -> list[Row]:
     try:
         names = [name.strip().lower() for name in next(lines, [])]
         if any(names.count(column) != 1 for column in COLUMNS):
-            found = ", ".join(names)[:200]
-            raise InputError("suite_columns", columns=found)
+            raise InputError("suite_columns", columns=", ".join(names)[:200])
         places = [names.index(column) for column in COLUMNS]
         rows: list[Row] = []
         for cells in lines:

@@ -1,34 +1,27 @@
-"""TopK, BatchTopK and Matryoshka as sums over pairs; notation as in `sparse`."""
+"""A step of TopK: each token's k largest are kept, and dead features attempt the rest
+(Gao et al. 2024, "Scaling and evaluating sparse autoencoders", A.2)."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tinysae.sae.step.pairs import (
-    FEATURES,
-    Forward,
-    Pairs,
-    SparseStep,
-    fired,
-    mean,
-    split,
-)
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
+from tinysae.sae.step.compress import by_feature
+from tinysae.sae.step.kernels import finding, sums
+from tinysae.sae.step.pairs import Floats, Pairs, fired, split
+from tinysae.sae.step.sparse import Forward, SparseStep, mean
+from tinysae.sae.step.workers import FEATURES, blocks
 
 # Tokens a task where all of a token's features are needed at once.
 _TOKENS = 256
-# Dead features, over how many of them a token keeps, up to which dense products take
-# less time than sums over pairs: those run at a twentieth of a product's speed.
+# Features a task of the dead ones' gradients.
+_DEAD_FEATURES = FEATURES // 8
+# How many times as many dead features as a token keeps of them there may be for dense
+# products to be faster than sums over pairs, which run at a twentieth of their speed.
 _DENSE_REVIVAL = 16
-# The floor that spares BatchTopK most pairs, as a share of its last threshold.
-_PREFILTER = 0.8
 
 
-class _Revival(NamedTuple):
+class Revival(NamedTuple):
     """The dead features' attempt at one residual: the auxiliary loss, for gradients.
 
     Attributes:
@@ -39,10 +32,10 @@ class _Revival(NamedTuple):
         error: [tokens, d_in], the loss's gradient at their reconstruction.
     """
 
-    features: "NDArray[np.int64]"
-    acts: "Pairs | Floats"
-    is_kept: "NDArray[np.bool_] | None"
-    error: "Floats"
+    features: NDArray[np.int64]
+    acts: Pairs | Floats
+    is_kept: NDArray[np.bool_] | None
+    error: Floats
 
 
 class TopKStep(SparseStep):
@@ -68,20 +61,22 @@ class TopKStep(SparseStep):
         kept = self._select(dead, dead_acts)
         pairs = self._unscaled(split(kept, self._edges()))
         residuals = self._residuals(pairs)
-        squares = self._row_squares(residuals[-1])
+        squares = self._workers.row_squares(residuals[-1])
         losses = {"mse_loss": mean(squares)}
         losses["auxiliary_reconstruction_loss"], revivals = self._revive(
             dead, dead_acts, residuals
         )
         for width, residual in zip(self._levels(), residuals[:-1], strict=False):
-            losses[f"inner_mse_loss_{width}"] = self._mean_square(residual)
-        sums = self._row_sums(pairs, [piece.value for piece in pairs])
-        l1 = float(sums.astype(np.float64) @ norms)
+            losses[f"inner_mse_loss_{width}"] = mean(
+                self._workers.row_squares(residual)
+            )
+        totals = self._row_sums(pairs, [piece.value for piece in pairs])
+        l1 = float(totals.astype(np.float64) @ norms)
         rest = (pairs, residuals, revivals)
         return Forward(losses, fired(pairs), l1, squares, rest)
 
-    def _backward(self, found: Forward) -> None:
-        pairs, residuals, revivals = found.rest
+    def _backward(self, forward: Forward) -> None:
+        pairs, residuals, revivals = forward.rest
         lift = np.zeros(self._d_sae, np.float32)
         error, rate = None, np.float32(2 / len(self._x))
         levels = self._levels()
@@ -92,11 +87,11 @@ class TopKStep(SparseStep):
             residual *= rate
             error = residual if error is None else np.add(error, residual, out=error)
 
-            def piece_of(piece: Pairs, error: "Floats" = error) -> None:
+            def piece_of(piece: Pairs, error: Floats = error) -> None:
                 slopes = self._pull(piece, piece.value, error, lift[piece.rows])
                 self._push(piece, slopes, lift[piece.rows], self._g["b_enc"])
 
-            self._each(piece_of, [p for p in pairs if begin <= p.begin < end])
+            self._workers.each(piece_of, [p for p in pairs if begin <= p.begin < end])
         assert error is not None
         for revival in revivals:
             self._add_revival(revival)
@@ -109,7 +104,7 @@ class TopKStep(SparseStep):
     def _edges(self) -> list[int]:
         return [*self._levels(), *range(0, self._d_sae, FEATURES)]
 
-    def _select(self, dead: "NDArray[np.int64]", dead_acts: "Floats") -> list[Pairs]:
+    def _select(self, dead: NDArray[np.int64], dead_acts: Floats) -> list[Pairs]:
         """The pairs that are kept, values s; writes the dead features' s [n, dead]."""
         n, k = len(self._x), min(int(self._cfg.k), self._d_sae)
         bias, weights = self._w["b_enc"], self._w["W_enc"]
@@ -120,26 +115,13 @@ class TopKStep(SparseStep):
             here = slice(begin, begin + _TOKENS)
             product = self._product(self._inputs[here], weights)
             dead_acts[here] = (product[:, dead] + bias[dead]) * self._scale[dead]
-            self._kernels.topk_rows(
+            finding.topk_rows(
                 *(product, bias, self._scale, k, 0.0),
                 *(rows[0][here], rows[1][here], count[here]),
             )
 
-        self._each(tokens, range(0, n, _TOKENS))
-        return [self._by_feature(*rows, count, self._d_sae)]
-
-    def _by_feature(
-        self,
-        feature: "NDArray[np.int32]",
-        value: "Floats",
-        count: "NDArray[np.int64]",
-        n_features: int,
-    ) -> Pairs:
-        first = np.zeros(n_features + 1, np.int64)
-        token = np.empty(int(count.sum()), np.int32)
-        values = np.empty(len(token), np.float32)
-        self._kernels.to_columns(feature, value, count, first, token, values)
-        return Pairs(0, first, token, values)
+        self._workers.each(tokens, range(0, n, _TOKENS))
+        return [by_feature(*rows, count, self._d_sae)]
 
     def _unscaled(self, pairs: list[Pairs]) -> list[Pairs]:
         """The same pairs with p for s."""
@@ -151,7 +133,7 @@ class TopKStep(SparseStep):
             piece.value[here] *= piece.each(inverse[piece.rows])
         return pairs
 
-    def _residuals(self, pairs: list[Pairs]) -> "list[Floats]":
+    def _residuals(self, pairs: list[Pairs]) -> list[Floats]:
         """x_hat - x of every level, the narrowest first."""
         residuals = [self._w["b_dec"] - self._x]
         begin = 0
@@ -165,10 +147,10 @@ class TopKStep(SparseStep):
 
     def _revive(
         self,
-        dead: "NDArray[np.int64]",
-        dead_acts: "Floats",
-        residuals: "list[Floats]",
-    ) -> tuple[float, list[_Revival]]:
+        dead: NDArray[np.int64],
+        dead_acts: Floats,
+        residuals: list[Floats],
+    ) -> tuple[float, list[Revival]]:
         """The auxiliary loss, and what its gradients need."""
         if not len(dead):
             return 0.0, []
@@ -176,8 +158,8 @@ class TopKStep(SparseStep):
         return loss, [revival]
 
     def _attempt(
-        self, dead: "NDArray[np.int64]", acts: "Floats", residual: "Floats"
-    ) -> tuple[float, _Revival]:
+        self, dead: NDArray[np.int64], acts: Floats, residual: Floats
+    ) -> tuple[float, Revival]:
         """One attempt by the features `dead`, whose s are `acts` [n, dead]."""
         n, most = acts.shape[0], self._d_in // 2
         scale = self._cfg.aux_loss_coefficient * min(len(dead) / most, 1.0)
@@ -192,22 +174,20 @@ class TopKStep(SparseStep):
             def add(rows: slice) -> None:
                 error[rows] += kept[rows] @ weights
 
-            self._each(add, self._blocks(n, _TOKENS))
-        loss = scale * self._mean_square(error)
+            self._workers.each(add, blocks(n, _TOKENS))
+        loss = scale * mean(self._workers.row_squares(error))
         error *= np.float32(2 * scale / n)
-        return loss, _Revival(dead, kept, is_kept, error)
+        return loss, Revival(dead, kept, is_kept, error)
 
-    def _dead_pairs(
-        self, acts: "Floats", most: int, dead: "NDArray[np.int64]"
-    ) -> Pairs:
+    def _dead_pairs(self, acts: Floats, most: int, dead: NDArray[np.int64]) -> Pairs:
         """The `most` largest of every token's `acts`, divided by the scale."""
-        pairs = self._by_feature(*self._dead_rows(acts, most), len(dead))
+        pairs = by_feature(*self._dead_rows(acts, most), len(dead))
         np.divide(pairs.value, pairs.each(self._scale[dead]), out=pairs.value)
         return pairs
 
     def _dead_dense(
-        self, acts: "Floats", most: int, dead: "NDArray[np.int64]"
-    ) -> "tuple[Floats, NDArray[np.bool_] | None]":
+        self, acts: Floats, most: int, dead: NDArray[np.int64]
+    ) -> tuple[Floats, NDArray[np.bool_] | None]:
         """The same as a matrix, and where they are in it; None for everywhere."""
         unscaled = acts / self._scale[dead]
         if len(dead) <= most:
@@ -219,8 +199,8 @@ class TopKStep(SparseStep):
         return unscaled, is_kept
 
     def _dead_rows(
-        self, acts: "Floats", k: int
-    ) -> "tuple[NDArray[np.int32], Floats, NDArray[np.int64]]":
+        self, acts: Floats, k: int
+    ) -> tuple[NDArray[np.int32], Floats, NDArray[np.int64]]:
         """Features and values [n, k] of the k largest of every token's `acts`."""
         n, d = acts.shape
         # Fewer than k are kept of a row with infinities; its loss is no number then.
@@ -230,15 +210,15 @@ class TopKStep(SparseStep):
 
         def tokens(begin: int) -> None:
             here = slice(begin, begin + _TOKENS)
-            self._kernels.topk_rows(
+            finding.topk_rows(
                 *(acts[here], zero, one, k, -np.inf),
                 *(rows[0][here], rows[1][here], count[here]),
             )
 
-        self._each(tokens, range(0, n, _TOKENS))
+        self._workers.each(tokens, range(0, n, _TOKENS))
         return *rows, count
 
-    def _add_revival(self, revival: _Revival) -> None:
+    def _add_revival(self, revival: Revival) -> None:
         dead, acts, is_kept, error = revival
         weights = self._w["W_dec"][dead]
         to_dec, to_enc = np.empty_like(weights), np.empty_like(weights)
@@ -247,11 +227,11 @@ class TopKStep(SparseStep):
         def of_pairs(rows: slice) -> None:
             assert isinstance(acts, Pairs)
             part = acts.between(rows.start, rows.stop)
-            self._kernels.pull(
+            sums.pull(
                 *(*part[1:], error, weights[rows], zero[rows]),
                 *(slopes, to_dec[rows]),
             )
-            self._kernels.push(
+            sums.push(
                 *(part.first, part.token, slopes, zero[rows], self._inputs),
                 *(to_enc[rows], to_bias[rows]),
             )
@@ -267,102 +247,9 @@ class TopKStep(SparseStep):
 
         if isinstance(acts, Pairs):
             slopes = np.empty_like(acts.value)
-            self._each(of_pairs, self._blocks(len(dead), FEATURES // 8))
+            self._workers.each(of_pairs, blocks(len(dead), _DEAD_FEATURES))
         else:
-            self._each(of_matrix, self._blocks(len(dead), FEATURES // 8))
+            self._workers.each(of_matrix, blocks(len(dead), _DEAD_FEATURES))
         self._g["W_dec"][dead] += to_dec
         self._g["W_enc"][dead] += to_enc
         self._g["b_enc"][dead] += to_bias
-
-
-class BatchTopKStep(TopKStep):
-    """As TopK, but the int(k n) largest relu(s) of the whole batch are kept.
-
-    Only pairs above a floor somewhat below the last step's threshold are collected and
-    ranked; should there be too few of them, all are. Of equal values at the border the
-    lowest features' stay.
-    """
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        # A guess that costs time when it is wrong and changes no result: a resumed
-        # training may do without it.
-        self._last = 0.0
-
-    def _select(self, dead: "NDArray[np.int64]", dead_acts: "Floats") -> list[Pairs]:
-        bias = self._w["b_enc"]
-
-        def see(rows: slice, product: "Floats") -> None:
-            a, b = np.searchsorted(dead, [rows.start, rows.stop])
-            mine = dead[a:b]
-            acts = product[mine - rows.start] + bias[mine, None]
-            dead_acts[:, a:b] = (acts * self._scale[mine, None]).T
-
-        k = int(self._cfg.k * len(self._x))
-        for floor in (_PREFILTER * self._last, 0.0):
-            floors = np.full(self._d_sae, floor, np.float32)
-            pairs = self._encode(bias, self._scale, floors, see)
-            if sum(len(piece.token) for piece in pairs) >= k:
-                break
-        pairs = self._largest(pairs, k)
-        self._follow(pairs)
-        return pairs
-
-    def _largest(self, pairs: list[Pairs], k: int) -> list[Pairs]:
-        if sum(len(piece.token) for piece in pairs) <= k or not k:
-            return pairs if k else [_none(piece) for piece in pairs]
-        values = np.concatenate([piece.value for piece in pairs])
-        kth, ties = self._kernels.kth_largest(values, k)
-        kept: list[Pairs] = []
-        for begin, first, token, value in pairs:
-            n, ties = self._kernels.keep_largest(first, token, value, kth, ties)
-            kept.append(Pairs(begin, first, token[:n], value[:n]))
-        return kept
-
-    def _follow(self, pairs: list[Pairs]) -> None:
-        """`update_topk_threshold`: the moving average of the smallest kept value."""
-        import torch
-
-        smallest = min((p.value.min() for p in pairs if len(p.value)), default=None)
-        if smallest is None or not np.isfinite(smallest):
-            return
-        self._last, rate = float(smallest), self._cfg.topk_threshold_lr
-        least = torch.tensor(self._last, dtype=torch.double)
-        self._sae.topk_threshold = (1 - rate) * self._sae.topk_threshold + rate * least
-
-
-class MatryoshkaStep(BatchTopKStep):
-    """As BatchTopK, plus E |r|^2 of every narrower dictionary's reconstruction.
-
-    A feature's error is the sum of those of all dictionaries that have it. With
-    `use_matryoshka_aux_loss` dead features attempt the residual of their own level.
-    """
-
-    def _levels(self) -> list[int]:
-        return list(self._cfg.matryoshka_widths)
-
-    def _revive(
-        self,
-        dead: "NDArray[np.int64]",
-        dead_acts: "Floats",
-        residuals: "list[Floats]",
-    ) -> tuple[float, list[_Revival]]:
-        if not self._cfg.use_matryoshka_aux_loss:
-            return super()._revive(dead, dead_acts, residuals)
-        loss, revivals, begin = 0.0, [], 0
-        for end, residual in zip(self._levels(), residuals, strict=True):
-            a, b = np.searchsorted(dead, [begin, end])
-            begin = end
-            if a == b:
-                continue
-            acts = np.ascontiguousarray(dead_acts[:, a:b])
-            more, revival = self._attempt(dead[a:b], acts, residual)
-            loss += more
-            revivals.append(revival)
-        return loss, revivals
-
-
-def _none(piece: Pairs) -> Pairs:
-    return Pairs(
-        piece.begin, np.zeros_like(piece.first), piece.token[:0], piece.value[:0]
-    )

@@ -6,14 +6,9 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from tinysae.runs.metrics import (
-    DENSITY_EDGES,
-    EvalMetrics,
-    StepMetrics,
-    read_evals,
-    read_metrics,
-)
+from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run
+from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
 from tinysae.ui.parts.charts import Series, live_chart
 from tinysae.ui.shell.i18n import t
 

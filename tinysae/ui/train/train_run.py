@@ -13,7 +13,7 @@ from tinysae.jobs.turns import n_ahead
 from tinysae.runs import trash
 from tinysae.runs.advice import advice
 from tinysae.runs.store import Run
-from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
+from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
 from tinysae.ui.parts.job_words import (
     duration,
     duration_range,
@@ -28,11 +28,7 @@ from tinysae.ui.shell.page import plain
 from tinysae.ui.train.train_curves import Curves
 
 # An engine's name in a run's records -> its name in the words.
-_ENGINES = {
-    "sparse (numba)": "numba",
-    "sparse (torch)": "torch",
-    DENSE: "dense",
-}
+_ENGINES = {SPARSE: "sparse", DENSE: "dense"}
 LOG_LINES = 30
 # Of a log that somebody made long: what is read of its end.
 LOG_BYTES = 16_000

@@ -99,8 +99,8 @@ def ask() -> Question | None:
         source = _choose_source()
     sae = cache.loaded_sae(source)
     model = cache.loaded_model(source.model)
-    from tinysae.model.text.generate import prepare_prompt
     from tinysae.model.text.logprobs import next_log_probs
+    from tinysae.model.text.prompt import prepare_prompt
 
     prompt = prepare_prompt(model, text[:MAX_CHARACTERS], 0)
     ids = prompt.ids
@@ -168,7 +168,7 @@ def _choose_source() -> FeatureSource:
 
 
 def _token(model: LoadedModel, typed: str, log_probs: Tensor) -> int | None:
-    from tinysae.model.circuit import one_token
+    from tinysae.model.text.typed_token import one_token
 
     return one_token(model, typed, log_probs) if typed else None
 

@@ -19,7 +19,8 @@ from tinysae.features.why.steering import (
     SteeredStrip,
     steered,
 )
-from tinysae.model.text.generate import GenerateSettings, prompt_with_room
+from tinysae.model.text.generate import GenerateSettings
+from tinysae.model.text.prompt import prompt_with_room
 from tinysae.render.numbers import signed
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t

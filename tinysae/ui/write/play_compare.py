@@ -10,7 +10,7 @@ import streamlit as st
 from tinysae.model.catalogue import CATALOGUE
 from tinysae.model.sources import STORYBOOK, is_at_hand
 from tinysae.model.text.compare import aligned
-from tinysae.model.text.generate import prepare_prompt
+from tinysae.model.text.prompt import prepare_prompt
 from tinysae.render.numbers import signed
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell.cache import loaded_model

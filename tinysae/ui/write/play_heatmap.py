@@ -26,8 +26,9 @@ from tinysae.ui.write.play_features import show_features
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
-    from tinysae.model.text.generate import Prompt, Writing
+    from tinysae.model.text.generate import Writing
     from tinysae.model.text.logprobs import TokenStats
+    from tinysae.model.text.prompt import Prompt
 
 # On a card; the token that is clicked shows all ten.
 N_ON_CARD = 5

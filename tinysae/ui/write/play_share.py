@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from tinysae.errors import InputError
-from tinysae.model.text.generate import prepare_prompt
+from tinysae.model.text.prompt import prepare_prompt
 from tinysae.model.text.ranks import answers_in
 from tinysae.model.text.state import State, packed, unpacked
 from tinysae.ui.shell.i18n import language, link_parameters, t

@@ -13,11 +13,10 @@ from tinysae.model.text.generate import (
     BOUNDS,
     MAX_SAMPLES,
     GenerateSettings,
-    Keep,
     Writing,
-    prepare_prompt,
     sample_seed,
 )
+from tinysae.model.text.prompt import Keep, prepare_prompt
 from tinysae.ui.parts.as_typed import text_as_typed
 from tinysae.ui.parts.distribution import Candidate, distribution_chart
 from tinysae.ui.parts.tokens import StripToken, token_strip
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from tinysae.model.sources import LoadedModel
-    from tinysae.model.text.generate import Prompt
+    from tinysae.model.text.prompt import Prompt
     from tinysae.model.text.state import State
 
 SAMPLES = "playground.samples"

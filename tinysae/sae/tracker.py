@@ -1,9 +1,37 @@
-"""A training step as SAELens logs it: its names, its values."""
+"""Where a training's curves go besides its rows, and under which names."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from tinysae.sae.step.pairs import StepResult
+    from tinysae.sae.step.result import StepResult
+
+
+class Tracker(Protocol):
+    """Takes what SAELens would log."""
+
+    def wants(self, step: int) -> bool:
+        """Whether this step is one that is logged."""
+        ...
+
+    def log(self, values: Mapping[str, Any], step: int) -> None: ...
+
+    def close(self) -> None:
+        """Waits a little for what is not sent yet; never raises."""
+        ...
+
+
+class NullTracker:
+    """Nowhere."""
+
+    def wants(self, step: int) -> bool:  # noqa: ARG002
+        return False
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        """Drops it."""
+
+    def close(self) -> None:
+        """There is nothing to wait for."""
 
 
 def step_log(trainer: Any, result: "StepResult") -> dict[str, float]:

@@ -1,0 +1,50 @@
+"""The threads of a step, and what they compute in pieces."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from tinysae.sae.step.kernels import sums
+from tinysae.sae.step.pairs import Floats
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Features a task: its product with a batch of 4096 tokens is 8 MB, within reach of a
+# core's cache, and large enough for BLAS.
+FEATURES = 512
+
+
+class Workers:
+    """As many threads as torch has, with one of BLAS's each."""
+
+    def __init__(self) -> None:
+        import torch
+
+        self.n = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(
+            self.n, "sae", initializer=torch.set_num_threads, initargs=(1,)
+        )
+
+    def each(self, work: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
+        """`work` on every piece; results in the pieces' order."""
+        pieces = list(pieces)
+        if self.n == 1 or len(pieces) < 2:
+            return [work(piece) for piece in pieces]
+        return list(self._pool.map(work, pieces))
+
+    def row_squares(self, matrix: Floats) -> Floats:
+        """|row|^2 of every row."""
+        out = np.empty(len(matrix), np.float32)
+        self.each(
+            lambda rows: sums.row_squares(matrix[rows], out[rows]),
+            blocks(len(matrix)),
+        )
+        return out
+
+
+def blocks(n: int, size: int = FEATURES) -> list[slice]:
+    """0 ... n in slices of `size`."""
+    return [slice(i, min(n, i + size)) for i in range(0, n, size)]
