@@ -1,0 +1,91 @@
+"""One setting of a run: its group in the form, its bounds, its words and its check."""
+
+import math
+from dataclasses import field
+from typing import Any, Literal, NamedTuple, get_args
+
+from tinysae.errors import SettingError
+from tinysae.words import Language, text
+
+Group = Literal["data", "sae", "sparsity", "optimiser", "store", "monitoring"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+
+NAME_LIMIT = 80
+"""Characters of what people read as a name, and of what an error repeats."""
+PATH_LIMIT = 4096
+"""Characters of any other text."""
+
+
+class Setting(NamedTuple):
+    """What a field of `TrainConfig` may hold, and who reads it."""
+
+    group: Group
+    low: float | None = None
+    high: float | None = None
+    only_for: tuple[str, ...] = ()
+    """The architectures that read this setting; none named: all of them."""
+    only_when: tuple[str, tuple[str | bool, ...]] | None = None
+    """Another setting, and its values with which this one is read."""
+    name: str = ""
+    kind: Any = None
+    """The field's type: str, bool, int, float or a Literal of what is accepted."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The named alternatives; empty where there are none."""
+        return get_args(self.kind)
+
+    def label(self, language: Language) -> str:
+        """What the form calls it."""
+        return text(f"settings.{self.name}", language)
+
+    def help(self, language: Language) -> str:
+        """What it does, for the form, `train --help` and the documentation."""
+        return text(f"settings.{self.name}_help", language)
+
+    def checked(self, value: Any) -> Any:
+        """`value` as the field's type.
+
+        Raises:
+            SettingError: it is of another kind, or out of bounds.
+        """
+        if self.choices:
+            if value not in self.choices:
+                accepted = ", ".join(self.choices)
+                raise self._refused("setting_choice", value, choices=accepted)
+            return value
+        if self.kind is bool:
+            if not isinstance(value, bool):
+                raise self._refused("setting_choice", value, choices="true, false")
+            return value
+        if self.kind is str:
+            limit = NAME_LIMIT if self.name == "name" else PATH_LIMIT
+            if not isinstance(value, str) or len(value) > limit:
+                raise self._refused("setting_text", value, limit=limit)
+            return value
+        if not is_number_within(value, self.kind, self.low, self.high):
+            raise self._refused("setting_range", value, low=self.low, high=self.high)
+        return self.kind(value)
+
+    def _refused(self, key: str, value: Any, **values: object) -> SettingError:
+        return SettingError(key, field=self.name, value=value, **values)
+
+
+def setting(default: Any, *args: Any, **kwargs: Any) -> Any:
+    """A dataclass's field with a default and the arguments of its `Setting`."""
+    return field(default=default, metadata={"setting": Setting(*args, **kwargs)})
+
+
+def is_number_within(
+    value: Any, kind: type, low: float | None, high: float | None
+) -> bool:
+    """Whether `value` is a finite number of `kind` from `low` to `high`."""
+    # bool is an int in Python, and a forged NaN passes every comparison.
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and (kind is float or value == int(value))
+        and (low is None or value >= low)
+        and (high is None or value <= high)
+    )
