@@ -3,6 +3,9 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PY := .venv/bin/python
+# Most of what comes along is never imported, and compiling it is half of the set-up:
+# Python does it at the first import, unless it was told to write no bytecode.
+NO_COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
 # The first of these that is Python 3.11, 3.12 or 3.13 makes the environment.
 PYTHON := $(shell for p in $$PYTHON python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -59,7 +62,7 @@ lock: | .venv/bin/python ## pin what the requirements lack in constraints.txt (N
 	"$(PYTHON)" -m venv .venv || { echo "On Debian and Ubuntu: apt install python3-venv"; rm -rf .venv; exit 1; }
 
 $(RUN): | .venv/bin/python
-	$(PY) -m pip install -r requirements.txt
+	$(PY) -m pip install $(NO_COMPILE) -r requirements.txt
 	@rm -f .venv/.run-* && touch $@
 
 $(DEV): | .venv/bin/python
