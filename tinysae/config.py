@@ -14,40 +14,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple, cast, get_type_hints
+from typing import Any, NamedTuple, cast, get_type_hints
 
 from tinysae.errors import DamagedError, SettingError
-from tinysae.setting import NAME_LIMIT, Setting, setting
-
-Architecture = Literal[
-    "standard", "topk", "batchtopk", "jumprelu", "gated", "matryoshka_batchtopk"
-]
-# SAELens also has layer_norm and constant_norm_rescale, whose reconstruction needs
-# each token's own norm: a feature would have no direction of its own in the model.
-# Its covariance_whitening could be folded into saved weights, but takes two
-# d_in x d_in matrices to measure and to keep in every checkpoint, which is not built.
-Normalization = Literal["none", "expected_average_only_in"]
-SparsityLoss = Literal["step", "tanh", "quadratic"]
-Scheduler = Literal["constant", "cosineannealing", "cosineannealingwarmrestarts"]
-Dtype = Literal["float32", "bfloat16"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
+from tinysae.setting import (
+    COSINES,
+    JUMPRELU,
+    KEEPS_K,
+    KEEPS_K_A_BATCH,
+    MATRYOSHKA,
+    MAX_BATCH,
+    MAX_D_SAE,
+    MAX_SEED,
+    MAX_TOKENS,
+    NAME_LIMIT,
+    NORMALISED,
+    PENALISES_L1,
+    QUADRATIC,
+    TANH,
+    WITH_COSINE,
+    WITH_RESTARTS,
+    WITH_WANDB,
+    Architecture,
+    Device,
+    Dtype,
+    Normalization,
+    Scheduler,
+    Setting,
+    SparsityLoss,
+    setting,
+)
 
 FORMAT = 1
 MADE_WITH = "made_with"
-# Bounds that no sensible run on one machine passes: they catch a slipped zero.
-MAX_TOKENS = 100_000_000_000
-MAX_D_SAE = 1 << 20
-MAX_BATCH = 1 << 17
-# What a number input of a browser holds exactly.
-MAX_SEED = 2**53 - 1
-
-PENALISES_L1: tuple[Architecture, ...] = ("standard", "gated")
-KEEPS_K: tuple[Architecture, ...] = ("topk", "batchtopk", "matryoshka_batchtopk")
-KEEPS_K_A_BATCH: tuple[Architecture, ...] = ("batchtopk", "matryoshka_batchtopk")
-JUMPRELU: tuple[Architecture, ...] = ("jumprelu",)
-MATRYOSHKA: tuple[Architecture, ...] = ("matryoshka_batchtopk",)
-COSINES: tuple[Scheduler, ...] = ("cosineannealing", "cosineannealingwarmrestarts")
-WITH_WANDB = ("log_to_wandb", (True,))
 
 
 class TextChoice(NamedTuple):
@@ -90,11 +89,7 @@ class TrainConfig:
     dtype: Dtype = setting("float32", "sae")
     normalize_activations: Normalization = setting("expected_average_only_in", "sae")
     n_batches_for_norm_estimate: int = setting(
-        20,
-        "sae",
-        1,
-        100_000,
-        only_when=("normalize_activations", ("expected_average_only_in",)),
+        20, "sae", 1, 100_000, only_when=NORMALISED
     )
     apply_b_dec_to_input: bool = setting(False, "sae")
     decoder_init_norm: float = setting(0.1, "sae", 0.0, 1e3)
@@ -117,20 +112,10 @@ class TrainConfig:
     l0_coefficient: float = setting(0.5, "sparsity", 0.0, 1e6, only_for=JUMPRELU)
     l0_warm_up_steps: int = setting(0, "sparsity", 0, MAX_TOKENS, only_for=JUMPRELU)
     target_l0: float = setting(
-        24.0,
-        "sparsity",
-        1e-3,
-        float(MAX_D_SAE),
-        only_for=JUMPRELU,
-        only_when=("jumprelu_sparsity_loss_mode", ("quadratic",)),
+        24.0, "sparsity", 1e-3, float(MAX_D_SAE), only_for=JUMPRELU, only_when=QUADRATIC
     )
     jumprelu_tanh_scale: float = setting(
-        4.0,
-        "sparsity",
-        1e-6,
-        1e6,
-        only_for=JUMPRELU,
-        only_when=("jumprelu_sparsity_loss_mode", ("tanh",)),
+        4.0, "sparsity", 1e-6, 1e6, only_for=JUMPRELU, only_when=TANH
     )
     jumprelu_init_threshold: float = setting(
         0.1, "sparsity", 0.0, 1e3, only_for=JUMPRELU
@@ -143,16 +128,8 @@ class TrainConfig:
 
     lr: float = setting(2e-3, "optimiser", 1e-9, 1.0)
     lr_scheduler_name: Scheduler = setting("constant", "optimiser")
-    lr_end: float = setting(
-        0.0, "optimiser", 0.0, 1.0, only_when=("lr_scheduler_name", COSINES)
-    )
-    n_restart_cycles: int = setting(
-        1,
-        "optimiser",
-        1,
-        1000,
-        only_when=("lr_scheduler_name", ("cosineannealingwarmrestarts",)),
-    )
+    lr_end: float = setting(0.0, "optimiser", 0.0, 1.0, only_when=WITH_COSINE)
+    n_restart_cycles: int = setting(1, "optimiser", 1, 1000, only_when=WITH_RESTARTS)
     lr_warm_up_steps: int = setting(0, "optimiser", 0, MAX_TOKENS)
     lr_decay_steps: int = setting(0, "optimiser", 0, MAX_TOKENS)
     adam_beta1: float = setting(0.9, "optimiser", 0.0, 0.999999)

@@ -1,4 +1,4 @@
-"""One setting of a run: its group in the form, its bounds, its words and its check."""
+"""What a setting of a run may be: alternatives, bounds, its words and its check."""
 
 import math
 from dataclasses import field
@@ -6,6 +6,41 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from tinysae.errors import SettingError
 from tinysae.words import Language, text
+
+Architecture = Literal[
+    "standard", "topk", "batchtopk", "jumprelu", "gated", "matryoshka_batchtopk"
+]
+# SAELens also has layer_norm and constant_norm_rescale, whose reconstruction needs
+# each token's own norm: a feature would have no direction of its own in the model.
+# Its covariance_whitening could be folded into saved weights, but takes two
+# d_in x d_in matrices to measure and to keep in every checkpoint, which is not built.
+Normalization = Literal["none", "expected_average_only_in"]
+SparsityLoss = Literal["step", "tanh", "quadratic"]
+Scheduler = Literal["constant", "cosineannealing", "cosineannealingwarmrestarts"]
+Dtype = Literal["float32", "bfloat16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+# Bounds that no sensible run on one machine passes: they catch a slipped zero.
+MAX_TOKENS = 100_000_000_000
+MAX_D_SAE = 1 << 20
+MAX_BATCH = 1 << 17
+# What a number input of a browser holds exactly.
+MAX_SEED = 2**53 - 1
+
+PENALISES_L1: tuple[Architecture, ...] = ("standard", "gated")
+KEEPS_K: tuple[Architecture, ...] = ("topk", "batchtopk", "matryoshka_batchtopk")
+KEEPS_K_A_BATCH: tuple[Architecture, ...] = ("batchtopk", "matryoshka_batchtopk")
+JUMPRELU: tuple[Architecture, ...] = ("jumprelu",)
+MATRYOSHKA: tuple[Architecture, ...] = ("matryoshka_batchtopk",)
+COSINES: tuple[Scheduler, ...] = ("cosineannealing", "cosineannealingwarmrestarts")
+
+# When a setting is read: another one, and its values.
+NORMALISED = ("normalize_activations", ("expected_average_only_in",))
+QUADRATIC = ("jumprelu_sparsity_loss_mode", ("quadratic",))
+TANH = ("jumprelu_sparsity_loss_mode", ("tanh",))
+WITH_COSINE = ("lr_scheduler_name", COSINES)
+WITH_RESTARTS = ("lr_scheduler_name", ("cosineannealingwarmrestarts",))
+WITH_WANDB = ("log_to_wandb", (True,))
 
 Group = Literal["data", "sae", "sparsity", "optimiser", "store", "monitoring"]
 GROUPS: tuple[Group, ...] = get_args(Group)
