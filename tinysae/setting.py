@@ -1,9 +1,9 @@
 """What a setting of a run may be: alternatives, bounds, its words and its check."""
 
-import math
 from dataclasses import field
 from typing import Any, Literal, NamedTuple, get_args
 
+from tinysae.checked_numbers import is_number_within
 from tinysae.errors import SettingError
 from tinysae.words import Language, text
 
@@ -109,18 +109,3 @@ class Setting(NamedTuple):
 def setting(default: Any, *args: Any, **kwargs: Any) -> Any:
     """A dataclass's field with a default and the arguments of its `Setting`."""
     return field(default=default, metadata={"setting": Setting(*args, **kwargs)})
-
-
-def is_number_within(
-    value: Any, kind: type, low: float | None, high: float | None
-) -> bool:
-    """Whether `value` is a finite number of `kind` from `low` to `high`."""
-    # bool is an int in Python, and a forged NaN passes every comparison.
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and (kind is float or value == int(value))
-        and (low is None or value >= low)
-        and (high is None or value <= high)
-    )

@@ -10,9 +10,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinysae.checked_numbers import is_number_within
 from tinysae.errors import DamagedError
 from tinysae.jobs.files import read_json, write_json
-from tinysae.setting import is_number_within
 
 if TYPE_CHECKING:
     from torch import Tensor

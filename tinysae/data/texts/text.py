@@ -8,20 +8,19 @@ long for the size of their text are cut into pieces first, and each piece is a d
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import TypeVar
 
 import numpy as np
 
 from tinysae.errors import InputError
+from tinysae.hub.repository import Progress
 
 logger = logging.getLogger(__name__)
 
 Document = str | Sequence[int]
 """Text, or the token ids of a text."""
-Progress = Callable[[int, int], object]
-"""Hears how many bytes are there, of how many; what it raises ends it."""
 D = TypeVar("D", str, Sequence[int], Document)
 
 # One document in ten is kept apart: enough of a small text, little of a large one.

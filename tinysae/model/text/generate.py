@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tinysae.checked_numbers import is_number_within
 from tinysae.errors import InputError, SettingError
 from tinysae.model.forward import running
-from tinysae.setting import is_number_within
 
 if TYPE_CHECKING:
     from torch import Tensor
