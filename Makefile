@@ -3,9 +3,12 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PY := .venv/bin/python
-# The first of these that is Python 3.11 or 3.12 makes the environment.
-PYTHON := $(shell for p in $$PYTHON python3 python3.12 python3.11; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+# Most of what comes along is never imported, and compiling it is half of the set-up:
+# Python does it at the first import, unless it was told to write no bytecode.
+NO_COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
+# The first of these that is Python 3.11, 3.12 or 3.13 makes the environment.
+PYTHON := $(shell for p in $$PYTHON python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	2>/dev/null && echo "$$p" && break; done)
 
 # What is installed is named after what was asked for, so that a second run has
@@ -17,7 +20,7 @@ DEV := $(call stamp,dev,requirements.txt requirements-dev.txt constraints.txt)
 # A benchmark is a script that names what it measures.
 BENCHMARKS = $(basename $(notdir $(shell grep -l "^SOURCES = " benchmarks/*.py)))
 
-.PHONY: help app test test-real figures readme lint types unit format
+.PHONY: help app test test-real figures readme lint types unit format lock
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -58,12 +61,19 @@ format: $(DEV) ## put every file into the project's style
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
+lock: | .venv/bin/python ## pin what the requirements lack in constraints.txt (NEWEST=1: everything anew)
+	$(PY) -m pip install --quiet --upgrade --target build/lock uv==0.13.9
+	sed '/^-/d' requirements.txt requirements-dev.txt | build/lock/bin/uv pip compile \
+		--quiet --universal --python-version 3.11 --annotation-style line \
+		--custom-compile-command "make lock" $(if $(NEWEST),--upgrade) \
+		--output-file constraints.txt -
+
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "tinysae needs Python 3.11 or 3.12 (or PYTHON=/path/to/one)."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "tinysae needs Python 3.11, 3.12 or 3.13 (or PYTHON=/path/to/one)."; exit 1; }
 	"$(PYTHON)" -m venv .venv || { echo "On Debian and Ubuntu: apt install python3-venv"; rm -rf .venv; exit 1; }
 
 $(RUN): | .venv/bin/python
-	$(PY) -m pip install -r requirements.txt
+	$(PY) -m pip install $(NO_COMPILE) -r requirements.txt
 	@rm -f .venv/.run-* && touch $@
 
 $(DEV): | .venv/bin/python

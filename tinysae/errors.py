@@ -1,7 +1,7 @@
 """The only exceptions whose text a user sees.
 
-An error names a sentence of the catalogue (`tinysae/words/errors.json`) and the values
-in it, so that the page shows it in the reader's language and the command line in
+An error names a sentence of the catalogue (`tinysae/words/errors_*.json`) and the
+values in it, so that the page shows it in the reader's language and the command line in
 English. Anything else that is raised is a bug.
 """
 

@@ -1,8 +1,13 @@
-"""Starting points for a run: a quick look, a good one, and the tutorial's own."""
+"""Starting points for a run: a quick look, a good one, and the tutorial's own.
 
-from typing import Any, NamedTuple
+The tutorial is SAELens's "train a basic SAE", written for SAELens 3. Its options that
+are no settings here are listed too, for whoever follows it and meets their names.
+"""
+
+from typing import Any, Literal, NamedTuple
 
 from tinysae.config import TrainConfig
+from tinysae.words import Language, text
 
 # In tokens. "Look" ends within about two minutes on two cores.
 LOOK_TOKENS = 500_000
@@ -38,7 +43,7 @@ def _scheduled(tokens: int, batch: int = 2048) -> dict[str, Any]:
     }
 
 
-# "Train a basic SAE" of SAELens's tutorials, number for number, under today's names.
+# The tutorial number for number, under today's names.
 _TUTORIAL: dict[str, Any] = {
     "model_name": "tiny-stories-1L-21M",
     "hook_name": "blocks.0.hook_mlp_out",
@@ -75,4 +80,42 @@ PRESETS: tuple[Preset, ...] = (
     Preset("look", _scheduled(LOOK_TOKENS)),
     Preset("good", {**_scheduled(GOOD_TOKENS), "d_sae": 2048, "lr": 1e-3}),
     Preset("tutorial", _TUTORIAL),
+)
+
+Fate = Literal["renamed", "always", "gone", "here"]
+"""What became of an option: SAELens 6 gave it another name; does it always; has dropped
+it or reads it nowhere; or tinysae takes care of it by itself."""
+
+
+class Retired(NamedTuple):
+    """An option of the tutorial that has no setting of its name."""
+
+    name: str
+    tutorial: str
+    """The value the tutorial gives it, as Python writes it."""
+    fate: Fate
+    now: str | None = None
+    """The setting to use in its place (a field of `TrainConfig`)."""
+
+    def why(self, language: Language) -> str:
+        """What became of it, as one or two sentences."""
+        return text(f"retired.{self.name}", language)
+
+
+RETIRED: tuple[Retired, ...] = (
+    Retired("expansion_factor", "16", "renamed", "d_sae"),
+    Retired("decoder_heuristic_init", "True", "renamed", "decoder_init_norm"),
+    Retired("total_training_steps", "30_000", "renamed", "training_tokens"),
+    Retired("scale_sparsity_penalty_by_decoder_norm", "True", "always"),
+    Retired("init_encoder_as_decoder_transpose", "True", "always"),
+    Retired("b_dec_init_method", '"zeros"', "always"),
+    Retired("normalize_sae_decoder", "False", "gone"),
+    Retired("mse_loss_normalization", "None", "gone", "normalize_activations"),
+    Retired("use_ghost_grads", "False", "gone", "aux_loss_coefficient"),
+    Retired("noise_scale", "0.0", "gone"),
+    Retired("dead_feature_threshold", "1e-4", "gone", "dead_feature_window"),
+    Retired("hook_layer", "0", "gone", "hook_name"),
+    Retired("d_in", "1024", "here", "hook_name"),
+    Retired("eval_every_n_wandb_logs", "20", "here"),
+    Retired("checkpoint_path", '"checkpoints"', "here", "n_checkpoints"),
 )

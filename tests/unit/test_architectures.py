@@ -15,7 +15,7 @@ from sae_lens.training.optim import get_lr_scheduler
 
 from tests.unit.test_config import configs
 from tinysae.config import KEEPS_K, Architecture, TrainConfig, reads, settings
-from tinysae.retired import RETIRED
+from tinysae.presets import RETIRED
 from tinysae.sae.architectures import build_training_sae, fold_activation_norm
 from tinysae.sae.load import load_sae
 

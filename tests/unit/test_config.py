@@ -18,8 +18,7 @@ from tinysae.config import (
     settings,
 )
 from tinysae.errors import DamagedError, SettingError
-from tinysae.presets import PRESETS
-from tinysae.retired import RETIRED
+from tinysae.presets import PRESETS, RETIRED
 
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
@@ -363,6 +362,6 @@ def test_a_retired_option_is_no_setting_and_says_what_to_use() -> None:
     for option in RETIRED:
         assert option.name not in settings()
         assert option.now is None or option.now in settings()
-        assert option.text("en").endswith(".")
-        assert option.text("ko").endswith("요.")
+        assert option.why("en").endswith(".")
+        assert option.why("ko").endswith("요.")
     assert len({option.name for option in RETIRED}) == len(RETIRED)

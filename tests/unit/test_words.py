@@ -9,6 +9,8 @@ from string import Formatter
 
 import pytest
 
+from tinysae.config import settings
+from tinysae.presets import RETIRED
 from tinysae.words import LANGUAGES, catalogue, text
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,7 @@ WITHOUT_HANGUL = {
     "train.figure_l0": "a symbol",
     "train.unknown": "a sign, not a word",
     "saes.column_l0": "a symbol",
+    "settings.log_to_wandb": "a name",
 }
 # In ("t", "text", ...) the first argument is a whole key; an error's lacks `error.`.
 WHOLE_KEY = {"t", "text", "empty_state"}
@@ -41,6 +44,8 @@ ERRORS = {
     "DamagedError",
     "BusyError",
     "NetworkError",
+    # `TrainConfig`'s own way to raise a SettingError.
+    "_setting_error",
 }
 
 
@@ -137,6 +142,19 @@ def test_every_sentence_is_asked_for():
         )
     ]
     assert not unused
+
+
+def test_every_setting_has_a_label_and_a_help_and_no_word_is_left_over():
+    wanted = {f"settings.{name}{part}" for name in settings() for part in ("", "_help")}
+    assert keys_of("settings") == wanted
+
+
+def test_every_retired_option_has_its_sentence_and_none_is_left_over():
+    assert keys_of("retired") == {f"retired.{option.name}" for option in RETIRED}
+
+
+def keys_of(room: str) -> set[str]:
+    return {key for key in catalogue() if key.startswith(f"{room}.")}
 
 
 def test_a_key_starts_with_the_name_of_its_file():

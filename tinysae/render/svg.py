@@ -1,8 +1,8 @@
 """Small charts as SVG text, which a page and a saved file draw alike, with no script.
 
 Widths are percentages of the place a chart is in, heights are pixels: letters keep
-their size on a phone. Colours are those of `palette` and of the text around; whatever
-a token may hold is escaped.
+their size on a phone. Colours are those of `render/palette.py` and of the text around;
+whatever a token may hold is escaped.
 """
 
 import html

@@ -11,8 +11,7 @@ from functools import cache, cached_property, lru_cache
 from itertools import count
 from typing import Final, NamedTuple
 
-from tinysae.data.storybook.plot import Plot
-from tinysae.data.storybook.plots import PLOTS
+from tinysae.data.storybook.plots import PLOTS, Plot
 from tinysae.data.storybook.slots import slot_of
 from tinysae.data.storybook.templates import Template, render, slots_of
 from tinysae.data.storybook.words import (

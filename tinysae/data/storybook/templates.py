@@ -4,7 +4,8 @@
 ``[one|two|]`` for one of several wordings (an empty one makes it optional) and
 ``<name>`` for a wording shared by many plots. ``{N!}`` and ``{she!}`` also mark a cue:
 a place where the story's opening words tell that the protagonist comes next.
-Line breaks and runs of spaces are one space.
+Line breaks and runs of spaces are one space. Speech stands in “these marks”, which
+become straight ones.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, NamedTuple
 
+_STRAIGHT: Final = str.maketrans("“”", '""')
 _PIECES: Final = re.compile(r"[\[\]|]|\{[^{}]+\}|[^\[\]|{}<>]+")
 
 
@@ -62,7 +64,7 @@ def parse(source: str, macros: Mapping[str, str]) -> Template:
         if macro[1] not in macros:
             raise ValueError(f"unknown macro {macro[0]}")
         text = text[: macro.start()] + macros[macro[1]].strip() + text[macro.end() :]
-    text = re.sub(r"\s+", " ", text.strip())
+    text = re.sub(r"\s+", " ", text.strip()).translate(_STRAIGHT)
     text = re.sub(r"(?<=[\[|]) | (?=[|\]])", "", text)
     pieces = _PIECES.findall(text)
     if "".join(pieces) != text:

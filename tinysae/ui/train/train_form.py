@@ -7,17 +7,12 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from tinysae.config import (
-    GROUPS,
-    TrainConfig,
-    is_read,
-    settings,
-)
+from tinysae.config import TrainConfig, is_read, settings
 from tinysae.errors import TinysaeError
 from tinysae.model.sources import is_at_hand
-from tinysae.presets import PRESETS, Preset
-from tinysae.retired import RETIRED
+from tinysae.presets import PRESETS, RETIRED, Preset
 from tinysae.sae.estimate import Estimate, Speed, check_memory, estimate
+from tinysae.setting import GROUPS
 from tinysae.ui.parts.job_words import duration_range, gigabytes, rate_range
 from tinysae.ui.parts.model_chooser import choose_model
 from tinysae.ui.shell import cache
@@ -232,7 +227,7 @@ def _show_retired() -> None:
                 t("train.retired_value"): option.tutorial,
                 t("train.retired_fate"): t(f"train.retired_{option.fate}"),
                 t("train.retired_now"): option.now or "",
-                t("train.retired_why"): option.text(language()),
+                t("train.retired_why"): option.why(language()),
             }
             for option in RETIRED
         ]
