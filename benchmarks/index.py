@@ -360,7 +360,7 @@ def main(folder: Path, python: Path | None, sae_dir: Path | None) -> None:
     )
     took, peak = in_own_process(sae_dir, folder)
     figures |= {"million_tokens_s": took, "peak_memory_mb": peak}
-    from tinysae.features.index.build import open_index
+    from tinysae.features.index.reader import open_index
 
     index = open_index(folder / "million")
     opening, searching = asked(index, model, sae)

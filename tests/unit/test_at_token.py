@@ -8,7 +8,7 @@ import torch
 
 from tests.builders import write_sae
 from tinysae.errors import InputError
-from tinysae.features.index.at_token import active_features
+from tinysae.features.index.search import active_features
 from tinysae.sae.load import SAE, load_sae
 
 if TYPE_CHECKING:

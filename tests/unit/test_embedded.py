@@ -19,7 +19,7 @@ from tinysae.embedded.build import (
     shipped_config,
 )
 from tinysae.errors import DamagedError, TinysaeError
-from tinysae.features.index.build import open_index
+from tinysae.features.index.reader import open_index
 from tinysae.features.names.showcase import read_showcases, showcases
 from tinysae.jobs.files import read_json
 from tinysae.library import feature_source as sources

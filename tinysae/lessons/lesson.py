@@ -14,7 +14,7 @@ from string import Formatter
 from typing import Any, Final, Literal, TypeGuard, get_args
 
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
-from tinysae.features.names.sentences import concept_name
+from tinysae.features.names.labels import concept_name
 from tinysae.jobs.files import read_json
 from tinysae.jobs.home import home
 from tinysae.lessons.calls.registry import CALLS

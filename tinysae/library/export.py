@@ -13,9 +13,8 @@ from pathlib import Path
 from tinysae.errors import InputError
 from tinysae.features.index.reader import FeatureIndex
 from tinysae.features.index.records import Context, FeatureRecord, FiringToken
-from tinysae.features.names.labels import Label
+from tinysae.features.names.labels import Label, label_sentence
 from tinysae.features.names.notes import Note
-from tinysae.features.names.sentences import label_sentence
 from tinysae.jobs.files import write_text
 from tinysae.render import svg
 from tinysae.render.numbers import percent

@@ -423,7 +423,7 @@ def _keep_last_moment(run: Run, index: "FeatureIndex") -> None:
 def _index(run: Run, model: "LoadedModel", reporter: "Reporter") -> "FeatureIndex":
     """The index of the run's SAE, of held-out text, and its features' labels."""
     from tinysae.data.storybook import CONCEPTS
-    from tinysae.features.index.build import check_fit
+    from tinysae.features.fit import check_fit
     from tinysae.sae.load import load_sae
 
     sae = load_sae(run.sae_dir)

@@ -10,12 +10,13 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysae.features.index import kernels
 from tinysae.jobs.files import clear_hidden, read_json, staged_folder, write_json
 from tinysae.sae.step.pairs import Pairs
 
@@ -167,7 +168,7 @@ class PairStore:
         """[d_sae]: every feature's number of pairs."""
         return np.sum([np.diff(shard.first) for shard in self.shards], axis=0)
 
-    def band(self, begin: int, end: int, kernels: ModuleType) -> Band:
+    def band(self, begin: int, end: int) -> Band:
         """All pairs of some features."""
         firsts = [shard.first[begin : end + 1] for shard in self.shards]
         first = np.zeros(end - begin + 1, np.int64)
@@ -216,7 +217,6 @@ def assembled(
     d_sae: int,
     is_read: NDArray[np.bool_],
     kind: np.dtype,
-    kernels: ModuleType,
 ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.float32]]:
     """Tiles of pairs, in the tokens' order, as one shard: first, token, value.
 

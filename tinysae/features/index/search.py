@@ -1,6 +1,7 @@
 """Ways to find a feature: by a text, a token, its name or note, a concept.
 
-Only `by_text` needs the model and the SAE. Everything else is read from the index.
+Only `by_text` and `active_features` need the model and the SAE. Everything else is read
+from the index.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import InputError
-from tinysae.features.index.build import check_fit
+from tinysae.features.fit import check_fit, check_same_model
 from tinysae.features.index.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -115,6 +116,41 @@ def by_text(
         for feature in best
     ]
     return TextSearch(tokens, hits, len(active))
+
+
+class ActiveFeature(NamedTuple):
+    """A feature and its activation at the token."""
+
+    feature: int
+    activation: float
+
+
+def active_features(
+    sae: "SAE", model: "LoadedModel", ids: Sequence[int], position: int
+) -> list[ActiveFeature]:
+    """The features that are active at `ids[position]`, the strongest first.
+
+    `ids` are a text's tokens without BOS, which the model reads before them.
+
+    Raises:
+        InputError: the SAE is of another model, or does not fit this one.
+    """
+    import torch
+
+    from tinysae.model.forward import activations
+
+    check_same_model(sae, model)
+    # Nothing after a token changes what the model thinks at it.
+    tokens = model.to_input(ids[: position + 1])
+    with torch.inference_mode():
+        x = activations(model, tokens, sae.hook_name)[0, -1]
+        acts = sae.encode(x.float().cpu())
+        active = acts.nonzero().flatten()
+        order = acts[active].argsort(descending=True, stable=True)
+    return [
+        ActiveFeature(feature, float(acts[feature]))
+        for feature in active[order].tolist()
+    ]
 
 
 class Tokens(NamedTuple):

@@ -14,6 +14,8 @@ from typing import Any, Final, Literal, get_args
 from tinysae.errors import DamagedError
 from tinysae.features.names.concepts import FeatureScores, target_name
 from tinysae.jobs.files import read_json, write_json
+from tinysae.render.visible import visible
+from tinysae.words import Language, catalogue, text
 
 LabelKind = Literal["fires_on", "about_to", "tokens", "explained"]
 LABELS_NAME: Final = "labels.json"
@@ -67,6 +69,25 @@ def labels(
         else:
             found.append(Label(" ·".join(own[:N_TOKENS])[:MAX_TEXT], "tokens"))
     return found
+
+
+def concept_name(concept: str, language: Language) -> str:
+    """What a concept is called, else its own name as it is (untrusted text)."""
+    key = f"concepts.{concept}"
+    if key in catalogue():
+        return text(key, language)
+    return visible(concept.replace("_", " "))
+
+
+def label_sentence(label: Label, language: Language) -> str:
+    """What the label says of its feature, as plain untrusted text; a feature that
+    never fires may have nothing to be called by."""
+    what = visible(label.text)
+    if not what:
+        return ""
+    if label.concept is not None:
+        what = concept_name(label.concept, language)
+    return text(f"features.label_{label.kind}", language, what=what)
 
 
 def write_labels(folder: Path, labels: Sequence[Label]) -> None:

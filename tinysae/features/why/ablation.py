@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import InputError
-from tinysae.features.index.build import check_fit
+from tinysae.features.fit import check_fit
 from tinysae.features.why.intervene import direction
 
 if TYPE_CHECKING:

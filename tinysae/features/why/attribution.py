@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tinysae.errors import InputError
-from tinysae.features.index.at_token import check_same_model
+from tinysae.features.fit import check_same_model
 from tinysae.model.circuit import (
     check_target,
     d_head,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tinysae.errors import InputError
-from tinysae.features.index.at_token import check_same_model
+from tinysae.features.fit import check_same_model
 from tinysae.features.why.attribution import Attribution, Part, only_last
 from tinysae.model.circuit import (
     Change,

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tinysae.errors import InputError
-from tinysae.features.index.at_token import check_same_model
+from tinysae.features.fit import check_same_model
 from tinysae.features.why.intervene import Intervention, direction
 from tinysae.model.circuit import Change, changing
 from tinysae.model.forward import running

@@ -200,7 +200,7 @@ def feature_off(stage: Stage, *, text: str) -> Result:
     """
     import torch
 
-    from tinysae.features.index.at_token import active_features
+    from tinysae.features.index.search import active_features
     from tinysae.features.why.intervene import FeatureChange, direction, intervene
 
     model, sae = stage.model, sae_of(stage)

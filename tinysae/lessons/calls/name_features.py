@@ -292,7 +292,7 @@ def transplant(
 
 def _hook(model: "LoadedModel", sae: "SAE", ids: Sequence[int]) -> "Tensor":
     """Activations [1 + n, d_in] at the SAE's hook, BOS first."""
-    from tinysae.features.index.at_token import check_same_model
+    from tinysae.features.fit import check_same_model
     from tinysae.model.forward import activations
 
     check_same_model(sae, model)

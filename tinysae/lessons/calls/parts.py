@@ -109,7 +109,7 @@ def feature_parts(model: "LoadedModel", sae: "SAE", seed: int) -> Parts:
     Raises:
         InputError: from `check_same_model`.
     """
-    from tinysae.features.index.at_token import check_same_model
+    from tinysae.features.fit import check_same_model
     from tinysae.features.names.concepts import encoded, feature_pairs
 
     check_same_model(sae, model)

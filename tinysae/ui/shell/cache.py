@@ -308,7 +308,7 @@ def _label_texts(
     language: Language,
     _source: FeatureSource,
 ) -> Any:
-    from tinysae.features.names.sentences import label_sentence
+    from tinysae.features.names.labels import label_sentence
 
     return [label_sentence(label, language) for label in feature_labels(_source)]
 

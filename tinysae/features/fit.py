@@ -1,0 +1,39 @@
+"""Whether an SAE and a model belong together."""
+
+from typing import TYPE_CHECKING
+
+from tinysae.errors import InputError
+from tinysae.model.catalogue import same_model
+
+if TYPE_CHECKING:
+    from tinysae.model.sources import LoadedModel
+    from tinysae.sae.load import SAE
+
+
+def check_fit(sae: "SAE", model: "LoadedModel") -> None:
+    """Refuses an SAE of a hook that `model` has not, or not of that width.
+
+    Raises:
+        InputError: naming the hook.
+    """
+    width = model.hook_widths.get(sae.hook_name)
+    if width is None:
+        raise InputError("features_no_hook", hook=sae.hook_name[:200])
+    # Decoder directions are unembedded, so they must live where the logits are read.
+    if not sae.d_in == width == model.d_model:
+        raise InputError(
+            "features_width", d_in=sae.d_in, width=width, hook=sae.hook_name[:200]
+        )
+
+
+def check_same_model(sae: "SAE", model: "LoadedModel") -> None:
+    """Refuses an SAE that was trained on another model than `model`.
+
+    Raises:
+        InputError: it was; or it says it was not, and its shapes say otherwise.
+    """
+    if not same_model(sae.model_name, model.source):
+        raise InputError(
+            "features_other_model", sae=sae.model_name[:200], model=model.source[:200]
+        )
+    check_fit(sae, model)
