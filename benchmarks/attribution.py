@@ -64,7 +64,8 @@ from transformers import DynamicCache
 
 from tinysae.data.storybook import BOY_NAMES, CONCEPTS, GIRL_NAMES, Story, stories
 from tinysae.features.index.reader import open_index
-from tinysae.features.names.concepts import concept_tokens, read_concepts
+from tinysae.features.names.concept_tokens import concept_tokens
+from tinysae.features.names.concepts import read_concepts
 from tinysae.features.why.attribution import Attribution, Part, attribute
 from tinysae.features.why.intervene import (
     Effect,

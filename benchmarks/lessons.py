@@ -22,10 +22,11 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from tinysae.lessons.answers import check_claim, claims, result_of
 from tinysae.lessons.calls.registry import CALLS, asked
 from tinysae.lessons.calls.results import Stage
-from tinysae.lessons.lesson import FIRST, Bound, Step, load_lesson
-from tinysae.lessons.playing import check_claim, claims, found
+from tinysae.lessons.lesson import Bound, Step
+from tinysae.lessons.lesson_file import FIRST, load_lesson
 from tinysae.library.feature_source import embedded_source
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.sae.load import load_sae
@@ -71,7 +72,7 @@ def main() -> int:
 def first_ms(step: Step, stage: Stage) -> float:
     """The time of the step as it is opened."""
     start = time.perf_counter()
-    found(step, stage, {})
+    result_of(step, stage, {})
     return 1000 * (time.perf_counter() - start)
 
 

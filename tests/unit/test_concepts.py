@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 from tinysae.data.storybook import CONCEPTS
 from tinysae.errors import DamagedError
 from tinysae.features.names import concepts
-from tinysae.features.names.concepts import (
-    ConceptReport,
-    ConceptSearch,
+from tinysae.features.names.concept_search import ConceptSearch
+from tinysae.features.names.concept_tokens import (
     ConceptTokens,
     concept_tokens,
     feature_pairs,
+    target_name,
+)
+from tinysae.features.names.concepts import (
+    ConceptReport,
     read_concepts,
     score,
-    target_name,
     write_concepts,
 )
 from tinysae.features.names.f1_kernels import best_addition, best_singles

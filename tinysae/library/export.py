@@ -287,11 +287,11 @@ class _Document:
             + "".join(
                 f"<li>{self._link(feature)} {self._label(feature)} "
                 f'<span class="quiet">{value}</span></li>'
-                for feature, value in found
+                for feature, value in others
             )
             + "</ul>"
-            for key, found in (("neighbours", near), ("cofiring", together))
-            if found
+            for key, others in (("neighbours", near), ("cofiring", together))
+            if others
         )
 
     def _link(self, feature: int) -> str:

@@ -166,8 +166,8 @@ def feature_source(source_id: str) -> FeatureSource:
 
 def run_source(run: Run) -> FeatureSource:
     """The features of `run`: while it works those of a moment ago, if there are any."""
-    if run.status.is_working and (found := live_indexes(run)):
-        return _live(run, found[-1])
+    if run.status.is_working and (live := live_indexes(run)):
+        return _live(run, live[-1])
     readiness: Readiness = "ready"
     if not (run.features_dir / INDEX_NAME).is_file():
         if run.status.is_working:
@@ -188,20 +188,20 @@ def run_source(run: Run) -> FeatureSource:
 
 def vocabulary_dir(run: Run) -> Path | None:
     """Any index of `run`, to read its model's tokens with; None: there is none."""
-    folders = [*(found.features_dir for found in live_indexes(run)), run.features_dir]
+    folders = [*(live.features_dir for live in live_indexes(run)), run.features_dir]
     return next((f for f in reversed(folders) if (f / INDEX_NAME).is_file()), None)
 
 
-def _live(run: Run, found: LiveIndex) -> FeatureSource:
+def _live(run: Run, live: LiveIndex) -> FeatureSource:
     return FeatureSource(
         id=run.id,
         name=run.config.title,
         created_at=run.created_at,
-        sae_dir=found.sae_dir,
-        index_dir=found.features_dir,
+        sae_dir=live.sae_dir,
+        index_dir=live.features_dir,
         model=run.config.model_name,
         readiness="live",
-        step=found.step,
+        step=live.step,
     )
 
 

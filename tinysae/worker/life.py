@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tinysae.features.index.reader import FeatureIndex
-    from tinysae.features.names.concepts import ConceptReport, FeatureScores
+    from tinysae.features.names.concept_search import FeatureScores
+    from tinysae.features.names.concepts import ConceptReport
     from tinysae.library.saved import SavedSAE
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.evaluate import Evaluation
@@ -510,7 +511,7 @@ def concepts_read(
     progress: Callable[[int, int], object] | None = None,
 ) -> "tuple[ConceptReport, FeatureScores]":
     """What `sae` reads of the storybook's concepts, in held-out stories."""
-    from tinysae.features.names.concepts import concept_scores
+    from tinysae.features.names.concept_search import concept_scores
 
     return concept_scores(sae, model, *concept_contexts(model, config), progress)
 

@@ -68,18 +68,18 @@ def _of_rows(
             ahead = pool.submit(_by_token, following)
         list(pool.map(partial(add, shard, by_token), blocks))
 
-    found = CoFirings(
+    best = CoFirings(
         np.full((n_rows, n), -1, np.int32),
         np.zeros((n_rows, n), np.int64),
         np.zeros((n_rows, n), np.float32),
     )
 
-    def best(rows: slice) -> None:
+    def keep_best(rows: slice) -> None:
         at = begin + rows.start
-        kernels.partners(counts[rows], n_fired, at, *(a[rows] for a in found))
+        kernels.partners(counts[rows], n_fired, at, *(a[rows] for a in best))
 
-    list(pool.map(best, blocks))
-    return found
+    list(pool.map(keep_best, blocks))
+    return best
 
 
 class _ByToken(NamedTuple):

@@ -79,10 +79,10 @@ def watched(folder: Path, token: int, d_vocab: int) -> tuple[int | None, list[Mo
     """
     looks = [look for look in _looks(folder) if look.d_vocab == d_vocab]
     bests = ((look.d_sae, look.best(token)) for look in looks)
-    found = next((both for both in bests if both[1] is not None), None)
-    if found is None:
+    newest = next((both for both in bests if both[1] is not None), None)
+    if newest is None:
         return None, []
-    d_sae, feature = found
+    d_sae, feature = newest
     assert feature is not None
     moments: list[Moment] = []
     for look in looks:

@@ -110,9 +110,9 @@ def _extremes(rows: Floats, n: int) -> tuple[NDArray[Any], ...]:
     """Of every row: where the largest are, the largest; the same of the smallest."""
     import torch
 
-    found = torch.from_numpy(rows)
+    values = torch.from_numpy(rows)
     n = min(n, rows.shape[1])
-    up, down = found.topk(n), found.topk(n, largest=False)
+    up, down = values.topk(n), values.topk(n, largest=False)
     return (
         up.indices.int().numpy(),
         up.values.numpy(),

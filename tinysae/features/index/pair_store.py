@@ -69,10 +69,10 @@ class Shard:
         # Not memory-mapped: pages that were read would count as ours for good.
         count = int(self.first[end] - self.first[begin])
         offset = int(self.first[begin]) * kind.itemsize
-        found = np.fromfile(self._folder / name, kind, count, offset=offset)
-        if len(found) != count:
+        values = np.fromfile(self._folder / name, kind, count, offset=offset)
+        if len(values) != count:
             raise OSError(f"{self._folder / name} is too short")
-        return found
+        return values
 
 
 def token_type(context_size: int) -> np.dtype:

@@ -197,9 +197,9 @@ def _top(
     is_there = kept >= 0
 
     def taken(values: NDArray[Any], missing: int) -> NDArray[Any]:
-        found = np.full(kept.shape, missing, values.dtype)
-        found[is_there] = values[kept[is_there]]
-        return found
+        table = np.full(kept.shape, missing, values.dtype)
+        table[is_there] = values[kept[is_there]]
+        return table
 
     return TopTokens(
         taken(entries.token, -1),

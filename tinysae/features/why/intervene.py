@@ -19,7 +19,8 @@ import numpy as np
 
 from tinysae.errors import InputError
 from tinysae.features.fit import check_same_model
-from tinysae.features.why.attribution import Attribution, Part, only_last
+from tinysae.features.why.attribution import Attribution, Part
+from tinysae.features.why.gradients import only_last
 from tinysae.model.circuit import (
     Change,
     changing,

@@ -11,8 +11,8 @@ import numpy as np
 
 from tinysae.errors import InputError
 from tinysae.lessons.calls.cases import CHOOSING_SEED, name_cases, read_name
-from tinysae.lessons.calls.kept import kept_with_model
-from tinysae.lessons.calls.probs import points, probability, share
+from tinysae.lessons.calls.model_cache import kept_with_model
+from tinysae.lessons.calls.probabilities import points, probability, share
 from tinysae.lessons.calls.results import Bars, Result, Stage, Strip
 from tinysae.render.numbers import percent
 from tinysae.render.visible import visible
@@ -214,7 +214,7 @@ def _log_prob(
     token: int,
     changes: "Sequence[AnyChange]",
 ) -> float:
-    from tinysae.features.why.attribution import only_last
+    from tinysae.features.why.gradients import only_last
     from tinysae.features.why.intervene import applied
     from tinysae.model.forward import running
 

@@ -9,8 +9,13 @@ import numpy as np
 from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES
 from tinysae.errors import InputError
 from tinysae.lessons.calls.cases import read_name
-from tinysae.lessons.calls.parts import CHECKING_SEED, feature_parts
-from tinysae.lessons.calls.probs import next_probs_moved, points, probability, share
+from tinysae.lessons.calls.held_out import CHECKING_SEED, feature_parts
+from tinysae.lessons.calls.probabilities import (
+    next_probs_moved,
+    points,
+    probability,
+    share,
+)
 from tinysae.lessons.calls.results import (
     Bars,
     Result,
@@ -56,16 +61,16 @@ def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
     names = [model.encode(f" {each}")[0] for each in (*GIRL_NAMES, *BOY_NAMES)]
     of_names = {*names, token}
 
-    found = feature_parts(model, sae, CHECKING_SEED)
+    parts = feature_parts(model, sae, CHECKING_SEED)
     strongest = active[:N_STRONGEST]
-    on_names = float(np.mean([found.share_on(f, of_names) for f in strongest]))
+    on_names = float(np.mean([parts.share_on(f, of_names) for f in strongest]))
     every = sorted(of_names)
     instead = _acts_of(model, sae, ids[:at], every)[:, strongest]
     on_this = float((instead[every.index(token)] / instead.sum(0)).mean())
     elsewhere = [p for p, each in enumerate(ids) if each not in of_names]
     places = random.Random(0).sample(elsewhere, min(N_TOP, len(elsewhere)))
     others = [int(acts[place].argmax()) for place in places]
-    control = float(np.mean([found.share_on(f, of_names) for f in others]))
+    control = float(np.mean([parts.share_on(f, of_names) for f in others]))
     rows = [
         [
             str(feature),
@@ -196,8 +201,10 @@ def features_off(stage: Stage, *, template: str, name: str, other: str) -> Resul
     ids, token = read_name(model, template, name)
     _, stranger = read_name(model, template, other)
     last = len(ids)
-    found = attribute(model, ids, token, stranger, sae=sae)
-    here = [p for p in found.features if p.kind == "feature" and p.position == last]
+    attribution = attribute(model, ids, token, stranger, sae=sae)
+    here = [
+        p for p in attribution.features if p.kind == "feature" and p.position == last
+    ]
     here.sort(key=lambda part: -part.effect)
     chosen = here[: min(N_FEATURES_OFF, max(1, len(here) // 2))]
     rest = here[len(chosen) :]

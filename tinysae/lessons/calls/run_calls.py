@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tinysae.errors import InputError, MissingError
 from tinysae.lessons.calls.cases import read_name
-from tinysae.lessons.calls.kept import kept_with_model
+from tinysae.lessons.calls.model_cache import kept_with_model
 from tinysae.lessons.calls.results import Bars, Result, Stage, Table, sae_of
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible

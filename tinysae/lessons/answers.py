@@ -44,7 +44,7 @@ def answer(step: Step, result: Result, language: Language) -> str:
         ) from None
 
 
-def found(step: Step, stage: Stage, chosen: Mapping[str, object]) -> Result:
+def result_of(step: Step, stage: Stage, chosen: Mapping[str, object]) -> Result:
     """What the step's call says for what the reader chose.
 
     Raises:
