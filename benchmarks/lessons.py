@@ -22,7 +22,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tinysae.lessons.answers import check_claim, claims, result_of
+from tinysae.lessons.answers import check_claim, claims
 from tinysae.lessons.calls.registry import CALLS, asked
 from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.lesson import Bound, Step
@@ -72,7 +72,7 @@ def main() -> int:
 def first_ms(step: Step, stage: Stage) -> float:
     """The time of the step as it is opened."""
     start = time.perf_counter()
-    result_of(step, stage, {})
+    asked(step.call, stage, step.values({}))
     return 1000 * (time.perf_counter() - start)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.builders import write_sae
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
-from tinysae.lessons.answers import answer, check_claim, claims, own_claim, result_of
+from tinysae.lessons.answers import answer, check_claim, claims, own_claim
 from tinysae.lessons.calls.cases import CHECKING_SEED, CHOOSING_SEED, filled, name_cases
 from tinysae.lessons.calls.held_out import feature_parts
 from tinysae.lessons.calls.model_cache import kept_with_model
@@ -75,7 +75,7 @@ def test_every_step_answers_in_both_languages_with_the_words_its_call_gives(
     for lesson, number, step in STEPS:
         if CALLS[step.call].needs == "run":
             continue
-        result = result_of(step, stage, {})
+        result = asked(step.call, stage, step.values({}))
         for language in LANGUAGES:
             said = answer(step, result, language)
             assert "{" not in said, f"{lesson.id} {number}"

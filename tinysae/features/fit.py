@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def check_fit(sae: "SAE", model: "LoadedModel") -> None:
-    """Refuses an SAE of a hook that `model` has not, or not of that width.
+    """Refuses an SAE whose hook `model` does not have, or has at another width.
 
     Raises:
         InputError: naming the hook.
@@ -30,7 +30,7 @@ def check_same_model(sae: "SAE", model: "LoadedModel") -> None:
     """Refuses an SAE that was trained on another model than `model`.
 
     Raises:
-        InputError: it was; or it says it was not, and its shapes say otherwise.
+        InputError: it names another model, or its shapes are not this one's.
     """
     if not same_model(sae.model_name, model.source):
         raise InputError(

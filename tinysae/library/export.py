@@ -87,17 +87,8 @@ class _Document:
 
     def html(self) -> str:
         records = [self._index.feature(feature) for feature in self._features]
-        title = self._title()
-        return (
-            f'<!DOCTYPE html>\n<html lang="{self._options.language}"><head>'
-            '<meta charset="utf-8">'
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            '<meta name="referrer" content="no-referrer">'
-            f"<title>{title}</title><style>{css()}</style></head><body><main>"
-            f"<h1>{title}</h1>{self._about()}{self._contents(records)}"
-            f"{''.join(map(self._feature, records))}</main></body></html>\n"
-        )
+        parts = [self._about(), self._contents(records), *map(self._feature, records)]
+        return document(self._title(), "".join(parts), self._options.language)
 
     def _title(self) -> str:
         name = self._options.name
@@ -305,7 +296,25 @@ def _chips(texts: Iterable[str]) -> str:
     return "".join(f'<bdi class="chip">{each}</bdi>' for each in shown)
 
 
-def css() -> str:
+def document(title: str, body: str, language: Language) -> str:
+    """A file of its own: no script, and nothing that it may ask for.
+
+    Args:
+        title: its name and its first heading, escaped already.
+        body: what stands below, as HTML.
+        language: that it is in.
+    """
+    return (
+        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="referrer" content="no-referrer">'
+        f"<title>{title}</title><style>{_css()}</style></head><body><main>"
+        f"<h1>{title}</h1>{body}</main></body></html>\n"
+    )
+
+
+def _css() -> str:
     """The style of a saved file."""
     steps = zip(SEQUENTIAL.light, SEQUENTIAL.dark, strict=True)
     scale = "".join(

@@ -103,7 +103,7 @@ class FeatureSource:
             return open_index(self.index_dir, sae_fingerprint=fingerprint)
 
     def remedy(self) -> AbstractContextManager[None]:
-        """What goes wrong with this source's files inside is told with what helps."""
+        """Around reading its files: what goes wrong inside is told with what helps."""
         return embedded_remedy() if self.is_embedded else nullcontext()
 
 

@@ -57,8 +57,8 @@ _AHEAD = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How much an index keeps; memory: bytes that either of a band and the counts of
-    what fires together may take."""
+    """How much an index keeps. memory: bytes that the bands in work, or the counts of
+    what fires together, may take."""
 
     sampling: Sampling
     features_per_token: int
@@ -204,5 +204,5 @@ def _in_order(
 
 
 def _joined(parts: Sequence[N]) -> N:
-    """The arrays of named tuples, those of all parts one after the other."""
+    """One named tuple: each of its arrays is that of all parts, one after the other."""
     return type(parts[0])(*map(np.concatenate, zip(*parts, strict=True)))

@@ -164,7 +164,7 @@ def read_info(folder: Path) -> IndexInfo:
 
 @contextmanager
 def damage_in(file: str) -> Iterator[None]:
-    """Whatever goes wrong in reading `file` means that it is damaged.
+    """Anything that goes wrong while `file` is read means that it is damaged.
 
     Raises:
         DamagedError: something did.
@@ -230,7 +230,7 @@ def _vocabulary_table(data: IndexData) -> Any:
 
 
 def _lists(values: NDArray[Any], is_kept: NDArray[np.bool_] | None = None) -> Any:
-    """A list column of the rows of `values` [n, m], without those not kept."""
+    """A list column: the rows of `values` [n, m], without what is not kept."""
     import pyarrow as pa
 
     if is_kept is None:

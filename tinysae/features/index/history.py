@@ -72,7 +72,7 @@ def has_moments(folder: Path) -> bool:
 
 
 def watched(folder: Path, token: int, d_vocab: int) -> tuple[int | None, list[Moment]]:
-    """The feature that fires on `token` best in the newest look in which any does, and
+    """The feature that fires on `token` best, in the newest look in which any does; and
     what it was in every look, the newest first.
 
     d_vocab: how many tokens there are; files of another vocabulary are left out.

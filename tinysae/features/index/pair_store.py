@@ -62,7 +62,7 @@ class Shard:
         return self._read("token", token_type(self.tokens.shape[1]), begin, end)
 
     def value(self, begin: int, end: int) -> NDArray[np.float32]:
-        """Their activations."""
+        """Activations of the pairs of features `begin` to before `end`."""
         return self._read("value", np.dtype(np.float32), begin, end)
 
     def _read(self, name: str, kind: np.dtype, begin: int, end: int) -> NDArray[Any]:
@@ -76,7 +76,7 @@ class Shard:
 
 
 def token_type(context_size: int) -> np.dtype:
-    """What holds a token's place in a shard."""
+    """The integer type that holds a token's place in a shard."""
     return np.dtype(np.uint16 if context_size <= SHARD_TOKENS else np.int32)
 
 
@@ -150,7 +150,7 @@ class PairStore:
         self._written = self._writer.submit(self._write, number, arrays, shape)
 
     def wait(self) -> None:
-        """Until everything is written.
+        """Waits until everything is written.
 
         Raises:
             OSError: it could not be.
@@ -160,7 +160,7 @@ class PairStore:
             self._written = None
 
     def remove(self) -> None:
-        """Takes everything away."""
+        """Deletes everything."""
         self._writer.shutdown(wait=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 

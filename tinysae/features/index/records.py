@@ -132,7 +132,7 @@ class TokenFeature(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """The firsts of an index's lists, for all its features and tokens at once.
+    """The first entries of an index's lists, for all its features and tokens at once.
 
     best [d_vocab, m]: the features that fire on the token best, as `firing_on` has
     them, and best_share [d_vocab, m], the token's share of each one's mass.

@@ -103,7 +103,7 @@ class BandStatistics(NamedTuple):
     score: FloatArray
 
     def without_entries(self) -> "BandStatistics":
-        """All but what is by feature and token: the one part that is large."""
+        """The same without its entries, which are the one large part."""
         none = np.empty(0, np.int32)
         entries = Entries(none.astype(np.int64), none, none.astype(np.float64), none)
         return self._replace(entries=entries, score=self.score[:0].copy())
@@ -132,7 +132,7 @@ class FiringFeatures:
 
 
 def band_statistics(band: Band, corpus: Corpus, sampling: Sampling) -> BandStatistics:
-    """All of it; memory follows the number of the band's pairs."""
+    """Everything about a band; memory follows the number of its pairs."""
     totals, sample = _totals(band, sampling)
     entries = _token_sums(band, corpus)
     owner = np.repeat(np.arange(len(totals.sum)), np.diff(entries.first))

@@ -104,7 +104,7 @@ def hooked_values(
 
 @kept_with_model(4)
 def feature_parts(model: "LoadedModel", sae: "SAE", seed: int) -> Parts:
-    """The SAE's features.
+    """What the SAE's features fire on.
 
     Raises:
         InputError: from `check_same_model`.
@@ -119,7 +119,7 @@ def feature_parts(model: "LoadedModel", sae: "SAE", seed: int) -> Parts:
 
 @kept_with_model(2)
 def random_parts(model: "LoadedModel", hook_name: str, seed: int) -> Parts:
-    """Random directions, on above their mean."""
+    """What random directions fire on: whatever is above their mean."""
     from tinysae.features.names.concept_tokens import feature_pairs
 
     tokens, x = hooked_values(model, hook_name, seed)
@@ -142,7 +142,7 @@ def random_directions(d_in: int) -> "Tensor":
 
 @kept_with_model(2)
 def neuron_parts(model: "LoadedModel", seed: int) -> Parts:
-    """Neurons of the last layer's MLP, after its nonlinearity."""
+    """What the neurons of the last layer's MLP fire on, after its nonlinearity."""
     from tinysae.features.names.concept_tokens import feature_pairs
 
     contexts, tokens = held_out_tokens(model, seed)
@@ -152,7 +152,7 @@ def neuron_parts(model: "LoadedModel", seed: int) -> Parts:
 
 
 def neuron_place(model: "LoadedModel") -> "HookPlace":
-    """What the last layer's MLP has after its nonlinearity.
+    """Where the last layer's MLP is read: after its nonlinearity.
 
     Raises:
         InputError: this kind of model does not show it under a name we know.
@@ -188,7 +188,7 @@ def read_place(
 
 
 def n_neurons(model: "LoadedModel") -> int:
-    """Neurons of the last layer's MLP.
+    """How many neurons the last layer's MLP has.
 
     Raises:
         InputError: the model does not show them.

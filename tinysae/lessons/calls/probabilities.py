@@ -45,7 +45,7 @@ def next_probs_moved(
 
 
 def share(after: float, before: float) -> float:
-    """What is left of a probability."""
+    """What part of a probability is left."""
     return after / max(before, 1e-9)
 
 
