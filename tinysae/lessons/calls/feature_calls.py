@@ -25,7 +25,15 @@ from tinysae.lessons.calls.held_out import (
 )
 from tinysae.lessons.calls.model_cache import kept_with_model
 from tinysae.lessons.calls.probabilities import next_probs_moved
-from tinysae.lessons.calls.results import Bars, Result, Stage, Table, sae_of
+from tinysae.lessons.calls.results import (
+    Bars,
+    Result,
+    Stage,
+    Table,
+    named_bars,
+    percents,
+    sae_of,
+)
 from tinysae.render.numbers import percent
 from tinysae.render.visible import visible
 
@@ -71,29 +79,16 @@ def one_token(stage: Stage, *, text: str) -> Result:
     on_random = float((random > 0).float().mean())
     n_features = int((acts.activations[-1] > 0).sum())
     return Result(
-        {
-            "features_on": on_features,
-            "neurons_on": on_neurons,
-            "random_on": on_random,
-        },
+        {"features_on": on_features, "neurons_on": on_neurons, "random_on": on_random},
         {
             "token": visible(acts.tokens[-1]),
             "n_features": f"{n_features:,}",
             "d_sae": f"{sae.d_sae:,}",
             "n_neurons": f"{int((neurons > 0).sum()):,}",
             "d_mlp": f"{len(neurons):,}",
-            "features": percent(on_features),
-            "neurons": percent(on_neurons),
-            "control": percent(on_random),
+            **percents(features=on_features, neurons=on_neurons, control=on_random),
         },
-        [
-            Bars(
-                "on",
-                ["random", "neurons", "features"],
-                [on_random, on_neurons, on_features],
-                named=True,
-            )
-        ],
+        [named_bars("on", random=on_random, neurons=on_neurons, features=on_features)],
     )
 
 
@@ -180,14 +175,7 @@ def concept(stage: Stage, *, concept: str) -> Result:
             "feature": f"{feature:.2f}",
             "control": f"{random:.2f}",
         },
-        [
-            Bars(
-                "f1",
-                ["random", "neuron", "feature"],
-                [random, neuron, feature],
-                named=True,
-            )
-        ],
+        [named_bars("f1", random=random, neuron=neuron, feature=feature)],
     )
 
 
@@ -230,11 +218,7 @@ def feature_off(stage: Stage, *, text: str) -> Result:
     ]
     return Result(
         {"moved": moved, "moved_random": control},
-        {
-            "feature": str(best.feature),
-            "moved": percent(moved),
-            "control": percent(control),
-        },
+        {"feature": str(best.feature), **percents(moved=moved, control=control)},
         [Table("off", ["token", "with", "without"], rows)],
     )
 

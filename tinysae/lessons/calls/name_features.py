@@ -23,6 +23,8 @@ from tinysae.lessons.calls.results import (
     Strip,
     Table,
     index_of,
+    named_bars,
+    percents,
     sae_of,
 )
 from tinysae.render.numbers import percent
@@ -84,10 +86,8 @@ def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
         {
             "name": name,
             "feature": str(active[0]),
-            "names": percent(on_names),
-            "this": percent(on_this),
             "n_names": str(len(of_names)),
-            "even": percent(1 / len(of_names)),
+            **percents(names=on_names, this=on_this, even=1 / len(of_names)),
             "control": percent(control),
             "n": str(int((acts[at] > 0).sum())),
         },
@@ -177,17 +177,8 @@ def forget_there(stage: Stage, *, template: str, name: str) -> Result:
     _, here = probability(model, ids, token, off([last]), sae)
     return Result(
         {"kept": share(there, before), "kept_control": share(here, before)},
-        {
-            "name": name,
-            "before": percent(before),
-            "there": percent(there),
-            "here": percent(here),
-        },
-        [
-            Bars(
-                "forget", ["before", "there", "here"], [before, there, here], named=True
-            )
-        ],
+        {"name": name, **percents(before=before, there=there, here=here)},
+        [named_bars("forget", before=before, there=there, here=here)],
     )
 
 
@@ -220,17 +211,9 @@ def features_off(stage: Stage, *, template: str, name: str, other: str) -> Resul
         {
             "name": name,
             "n": str(len(chosen)),
-            "before": percent(before),
-            "after": percent(after),
-            "control": percent(control),
+            **percents(before=before, after=after, control=control),
         },
-        [
-            Bars(
-                "effects",
-                [str(part.number) for part in chosen],
-                [part.effect for part in chosen],
-            )
-        ],
+        [Bars("effects", [str(p.number) for p in chosen], [p.effect for p in chosen])],
     )
 
 
@@ -279,19 +262,18 @@ def transplant(
             "name": name,
             "other": other,
             "n": str(len(moved)),
-            "before": percent(before),
-            "after": percent(after),
-            "control": percent(control),
-            "error": percent(by_error),
-            "whole": percent(whole),
+            **percents(before=before, after=after, control=control),
+            **percents(error=by_error, whole=whole),
             "missing": points(whole - after),
         },
         [
-            Bars(
+            named_bars(
                 "transplant",
-                ["before", "random", "error", "features", "whole"],
-                [before, control, by_error, after, whole],
-                named=True,
+                before=before,
+                random=control,
+                error=by_error,
+                features=after,
+                whole=whole,
             )
         ],
     )
