@@ -16,7 +16,6 @@ from tinysae.data.packing import pack
 from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES, PET_NAMES, stories
 from tinysae.embedded.cards import write_model_card
 from tinysae.embedded.recipe import END, END_ID, VOCABULARY, Recipe
-from tinysae.model.sources import STORYBOOK_DIR
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -39,36 +38,20 @@ V_GAIN: Final = 0.3
 Progress = Callable[[dict[str, Any]], None]
 
 
-def rebuild(
-    out_dir: Path | None,
-    *,
-    tokens: int | None,
-    seed: int,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """`build`, for a command line: what is None is as for the shipped model."""
-    return build(
-        out_dir or STORYBOOK_DIR,
-        tokens=tokens or SHIPPED_TOKENS,
-        seed=seed,
-        progress=progress,
-    )
-
-
 def build(
     out_dir: Path,
     *,
-    tokens: int,
-    seed: int,
+    tokens: int | None = None,
+    seed: int = 0,
     progress: Progress | None = None,
     recipe: Recipe | None = None,
 ) -> dict[str, Any]:
-    """Train tokenizer and model from `seed` on `tokens` tokens and save them.
+    """Trains tokenizer and model from `seed` on `tokens` tokens and saves them.
 
     The same seed and number of torch threads give the same weights. `progress` gets
     ``{"phase": "tokenizer" | "training" | "evaluation", ...}``; while training also
     step, n_steps, tokens, loss (nats a token, mean since the last call) and tokens_s.
-    Returns what is saved as ``storybook.json``.
+    Returns what is saved as ``storybook.json``. The defaults are the shipped model's.
 
     Raises:
         ValueError: fewer tokens than one step takes.
@@ -77,6 +60,7 @@ def build(
 
     recipe = recipe or Recipe()
     report = progress or (lambda _: None)
+    tokens = tokens or SHIPPED_TOKENS
     n_steps = tokens // (recipe.batch * recipe.context)
     if n_steps < 1:
         need = recipe.batch * recipe.context

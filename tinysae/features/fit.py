@@ -1,11 +1,14 @@
-"""Whether an SAE and a model belong together."""
+"""Whether an SAE and a model belong together, and what the one reads of the other."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tinysae.errors import InputError
 from tinysae.model.catalogue import same_model
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
 
@@ -37,3 +40,15 @@ def check_same_model(sae: "SAE", model: "LoadedModel") -> None:
             "features_other_model", sae=sae.model_name[:200], model=model.source[:200]
         )
     check_fit(sae, model)
+
+
+def read_at_hook(sae: "SAE", model: "LoadedModel", ids: Sequence[int]) -> "Tensor":
+    """What `sae` reads of a text: activations [1 + n_tokens, d_in] at its hook, BOS
+    first, float32 and on the CPU.
+
+    Raises:
+        InputError: the text is beyond the model's context.
+    """
+    from tinysae.model.forward import activations
+
+    return activations(model, model.to_input(ids), sae.hook_name)[0].float().cpu()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import InputError
-from tinysae.features.fit import check_fit, check_same_model
+from tinysae.features.fit import check_fit, check_same_model, read_at_hook
 from tinysae.features.index.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -79,8 +79,6 @@ def feature_activations(sae: "SAE", model: "LoadedModel", text: str) -> TextActi
     """
     import torch
 
-    from tinysae.model.forward import activations
-
     check_fit(sae, model)
     if len(text) > MAX_TEXT_CHARACTERS:
         raise InputError("search_text_long", limit=f"{MAX_TEXT_CHARACTERS:,}")
@@ -88,8 +86,7 @@ def feature_activations(sae: "SAE", model: "LoadedModel", text: str) -> TextActi
     if not ids:
         raise InputError("search_nothing")
     with torch.inference_mode():
-        x = activations(model, model.to_input(ids), sae.hook_name)[0, 1:]
-        acts = sae.encode(x.float().cpu()).numpy()
+        acts = sae.encode(read_at_hook(sae, model, ids)[1:]).numpy()
     return TextActivations(model.token_texts(ids), acts)
 
 
@@ -137,14 +134,10 @@ def active_features(
     """
     import torch
 
-    from tinysae.model.forward import activations
-
     check_same_model(sae, model)
-    # Nothing after a token changes what the model thinks at it.
-    tokens = model.to_input(ids[: position + 1])
     with torch.inference_mode():
-        x = activations(model, tokens, sae.hook_name)[0, -1]
-        acts = sae.encode(x.float().cpu())
+        # Nothing after a token changes what the model thinks at it.
+        acts = sae.encode(read_at_hook(sae, model, ids[: position + 1])[-1])
         active = acts.nonzero().flatten()
         order = acts[active].argsort(descending=True, stable=True)
     return [

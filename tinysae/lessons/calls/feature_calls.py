@@ -64,16 +64,15 @@ def kinds(parts: Parts, part: int) -> float:
 def one_token(stage: Stage, *, text: str) -> Result:
     """How much is on at a text's last token: neurons, features; control: random
     directions, of which half are on."""
+    from tinysae.features.fit import read_at_hook
     from tinysae.features.index.search import feature_activations
-    from tinysae.model.forward import activations
 
     model, sae = stage.model, sae_of(stage)
     acts = feature_activations(sae, model, text)
     place = neuron_place(model)
     ids = model.encode(text)
     neurons = read_place(model, place, [[model.bos_id, *ids]])[0, -1]
-    x = activations(model, model.to_input(ids), sae.hook_name)[0, -1].float().cpu()
-    random = x @ random_directions(sae.d_in)
+    random = read_at_hook(sae, model, ids)[-1] @ random_directions(sae.d_in)
     on_neurons = float((neurons > 0).mean())
     on_features = float((acts.activations[-1] > 0).mean())
     on_random = float((random > 0).float().mean())

@@ -280,12 +280,11 @@ def transplant(
 
 
 def _hook(model: "LoadedModel", sae: "SAE", ids: Sequence[int]) -> "Tensor":
-    """Activations [1 + n, d_in] at the SAE's hook, BOS first."""
-    from tinysae.features.fit import check_same_model
-    from tinysae.model.forward import activations
+    """As `read_at_hook`, of an SAE that is the model's."""
+    from tinysae.features.fit import check_same_model, read_at_hook
 
     check_same_model(sae, model)
-    return activations(model, model.to_input(ids), sae.hook_name)[0].float().cpu()
+    return read_at_hook(sae, model, ids)
 
 
 def _hook_acts(model: "LoadedModel", sae: "SAE", ids: Sequence[int]) -> "Tensor":
