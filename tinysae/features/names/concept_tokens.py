@@ -84,11 +84,11 @@ def concept_tokens(
             offsets = list(zip([0, *ends], ends, strict=False))
             # A byte a character, so that offsets in bytes are offsets in the text.
             spans = word_spans(b"".join(pieces).decode("latin-1"))
-            for at, found in enumerate(token_concepts(spans, offsets), start):
-                labels[number, at, [names[name] for name in found]] = True
-            for at, found in enumerate(begun_concepts(spans, offsets), before):
+            for at, concepts in enumerate(token_concepts(spans, offsets), start):
+                labels[number, at, [names[name] for name in concepts]] = True
+            for at, concepts in enumerate(begun_concepts(spans, offsets), before):
                 if at > before:
-                    columns = [n_concepts + names[name] for name in found]
+                    columns = [n_concepts + names[name] for name in concepts]
                     labels[number, at, columns] = True
     kept = chunks != bos_id
     kept[:, -1] = False
