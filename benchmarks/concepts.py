@@ -38,6 +38,7 @@ from tinysae.data.storybook import CONCEPTS
 from tinysae.features.index.vocabulary import vocabulary_of
 from tinysae.features.names.concept_search import ConceptSearch
 from tinysae.features.names.concept_tokens import (
+    CONTEXTS_AT_ONCE,
     READINGS,
     ConceptTokens,
     FeaturePairs,
@@ -48,7 +49,6 @@ from tinysae.features.names.concept_tokens import (
     hooked,
 )
 from tinysae.features.names.concepts import (
-    CONTEXTS_AT_ONCE,
     FOUND_AT,
     ConceptReport,
     ConceptResult,

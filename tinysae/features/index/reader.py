@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import DamagedError, InputError
-from tinysae.features.index.contexts import ContextFile
+from tinysae.features.index.context_file import ContextFile
 from tinysae.features.index.format import (
     FEATURES_NAME,
     ROWS_A_GROUP,

@@ -126,7 +126,7 @@ def intervene(
 
 
 def before_and_after(
-    model: "LoadedModel", tokens: "Tensor", changed: AbstractContextManager[None]
+    model: "LoadedModel", tokens: "Tensor", changed: AbstractContextManager[object]
 ) -> Intervention:
     """Runs `tokens` [1, pos] as the model is, and once more inside `changed`."""
     import torch
