@@ -82,7 +82,7 @@ def build_index(
     from tinysae.features.index.contents import Options, index_data
     from tinysae.features.index.neighbours import layout_of
     from tinysae.features.index.pair_store import PairStore
-    from tinysae.features.index.reading import TextReader, made_from
+    from tinysae.features.index.reading import made_from, read_pairs
     from tinysae.features.index.statistics import Sampling
     from tinysae.sae.encode import Encoder
 
@@ -116,7 +116,7 @@ def build_index(
         key = made_from(sae, model, first, n_chunks, encoder.product_name)
         with PairStore(partial, key) as store:
             try:
-                TextReader(sae, model, encoder, store, memory).read(wanted, tell_read)
+                read_pairs(sae, model, encoder, store, wanted, memory, tell_read)
                 data = index_data(
                     sae, model, encoder, store, options, lambda: tell(_COMPUTING)
                 )

@@ -33,88 +33,86 @@ TOKENS_AT_ONCE, TOKENS_ENCODED = 1 << 13, 1 << 15
 _BYTES_IN_SHARD = 20
 
 
-class TextReader:
-    """Finds the active pairs of texts.
+def read_pairs(
+    sae: "SAE",
+    model: "LoadedModel",
+    encoder: "Encoder",
+    store: PairStore,
+    chunks: Iterator[NDArray[np.int32]],
+    memory: int,
+    tell: Callable[[int], None],
+) -> None:
+    """Fills `store` with the active pairs of all `chunks` [context_size].
 
     Args:
         sae: whose features.
         model: the model it reads.
         encoder: of `sae`.
-        store: where the pairs go, and where those of an earlier try may be.
+        store: goes on after what it has from an earlier try.
+        chunks: the whole text, what the store has included.
         memory: bytes that the pairs of a shard may take before they are written.
+        tell: hears after every batch how many chunks were read.
+
+    Raises:
+        DamagedError: an activation is not finite.
+        OSError: the store cannot be written.
     """
+    while n_kept := store.kept():
+        tokens = list(islice(chunks, n_kept))
+        if not (tokens and store.keep(np.stack(tokens))):
+            chunks = chain(tokens, chunks)
+            break
+        tell(n_kept)
+    pending: list[NDArray[np.int32]] = []
+    pieces: list[Pairs] = []
+    n_pending = 0
 
-    def __init__(
-        self,
-        sae: "SAE",
-        model: "LoadedModel",
-        encoder: "Encoder",
-        store: PairStore,
-        memory: int,
-    ) -> None:
-        self._sae, self._model, self._encoder = sae, model, encoder
-        self._store, self._memory = store, memory
-
-    def read(
-        self, chunks: Iterator[NDArray[np.int32]], tell: Callable[[int], None]
-    ) -> None:
-        """Fills the store with the pairs of all `chunks`; `tell` hears how many were
-        read after every batch.
-
-        Raises:
-            DamagedError: an activation is not finite.
-            OSError: the store cannot be written.
-        """
-        while n_kept := self._store.kept():
-            tokens = list(islice(chunks, n_kept))
-            if not (tokens and self._store.keep(np.stack(tokens))):
-                chunks = chain(tokens, chunks)
-                break
-            tell(n_kept)
-        pending: list[NDArray[np.int32]] = []
-        pieces: list[Pairs] = []
-        n_pending = 0
-        most_pairs = self._memory // _BYTES_IN_SHARD
-        for tokens in _batches(chunks):
-            n_pairs = sum(len(piece.token) for piece in pieces)
-            if n_pending and (
-                n_pending + tokens.size > SHARD_TOKENS or n_pairs > most_pairs
-            ):
-                self._flush(pending, pieces)
-                pending, pieces, n_pending = [], [], 0
-            pieces += self._active_pairs(tokens, n_pending)
-            pending.append(tokens)
-            n_pending += tokens.size
-            tell(len(tokens))
-        if pending:
-            self._flush(pending, pieces)
-        self._store.wait()
-
-    def _flush(self, pending: list[NDArray[np.int32]], pieces: "list[Pairs]") -> None:
+    def write() -> None:
         tokens = np.concatenate(pending)
-        is_read = tokens.ravel() != self._model.bos_id
+        is_read = tokens.ravel() != model.bos_id
         kind = token_type(tokens.shape[1])
-        self._store.append(tokens, *assembled(pieces, self._sae.d_sae, is_read, kind))
+        store.append(tokens, *assembled(pieces, sae.d_sae, is_read, kind))
 
-    def _active_pairs(self, tokens: NDArray[np.int32], offset: int) -> "list[Pairs]":
-        """The active pairs of chunks [n, context_size]; tokens count from `offset`."""
-        import torch
+    for tokens in _batches(chunks):
+        n_pairs = sum(len(piece.token) for piece in pieces)
+        is_full = n_pairs > memory // _BYTES_IN_SHARD
+        if n_pending and (is_full or n_pending + tokens.size > SHARD_TOKENS):
+            write()
+            pending, pieces, n_pending = [], [], 0
+        pieces += _active_pairs(sae, model, encoder, tokens, n_pending)
+        pending.append(tokens)
+        n_pending += tokens.size
+        tell(len(tokens))
+    if pending:
+        write()
+    store.wait()
 
-        from tinysae.model import forward
 
-        n = max(1, TOKENS_AT_ONCE // tokens.shape[1])
-        x = np.empty((tokens.size, self._sae.d_in), np.float32)
-        parts = np.split(x, range(n * tokens.shape[1], len(x), n * tokens.shape[1]))
-        for part, some in zip(parts, torch.from_numpy(tokens).split(n), strict=True):
-            acts = forward.activations(self._model, some.long(), self._sae.hook_name)
-            torch.from_numpy(part).copy_(acts.flatten(0, 1))
-        # Before the SAE: -inf would only look like what is not active.
-        if not all(self._encoder.pool.map(_is_finite, parts)):
-            raise DamagedError("features_not_finite")
-        pieces = self._encoder.pairs(x, offset)
-        if not all(_is_finite(piece.value) for piece in pieces):
-            raise DamagedError("features_not_finite")
-        return pieces
+def _active_pairs(
+    sae: "SAE",
+    model: "LoadedModel",
+    encoder: "Encoder",
+    tokens: NDArray[np.int32],
+    offset: int,
+) -> "list[Pairs]":
+    """The active pairs of chunks [n, context_size]; tokens count from `offset`."""
+    import torch
+
+    from tinysae.model import forward
+
+    n = max(1, TOKENS_AT_ONCE // tokens.shape[1])
+    x = np.empty((tokens.size, sae.d_in), np.float32)
+    parts = np.split(x, range(n * tokens.shape[1], len(x), n * tokens.shape[1]))
+    for part, some in zip(parts, torch.from_numpy(tokens).split(n), strict=True):
+        acts = forward.activations(model, some.long(), sae.hook_name)
+        torch.from_numpy(part).copy_(acts.flatten(0, 1))
+    # Before the SAE: -inf would only look like what is not active.
+    if not all(encoder.pool.map(_is_finite, parts)):
+        raise DamagedError("features_not_finite")
+    pieces = encoder.pairs(x, offset)
+    if not all(_is_finite(piece.value) for piece in pieces):
+        raise DamagedError("features_not_finite")
+    return pieces
 
 
 def made_from(
