@@ -228,7 +228,7 @@ def _check_kind(fields: _Fields, field: str, value: object, kind: type) -> None:
     and not the other way about."""
     fits = isinstance(value, str) if kind is str else is_number(value)
     if kind is int:
-        fits = isinstance(value, int) and not isinstance(value, bool)
+        fits = isinstance(value, int) and is_number(value)
     if not fits:
         said = {str: _TEXT, int: "0, 1, 2, ..."}
         raise fields.wrong(field, said.get(kind, "0.5"))
