@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeGuard
 
+from tinysae.checked_numbers import is_number_within
 from tinysae.errors import InputError
 from tinysae.features.names.labels import concept_name
 from tinysae.words import Language
@@ -122,9 +123,4 @@ class Lesson:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and abs(value) <= MAX_NUMBER
-    )
+    return is_number_within(value, float, -MAX_NUMBER, MAX_NUMBER)

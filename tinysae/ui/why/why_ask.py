@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from tinysae.checked_numbers import typed_whole
 from tinysae.errors import InputError
 from tinysae.library.feature_source import (
     FeatureSource,
@@ -181,6 +182,6 @@ def linked_feature(sae: SAE) -> int | None:
     linked = st.query_params.get("feature")
     if not linked:
         return None
-    if linked.isdecimal() and len(linked) < 10 and int(linked) < sae.d_sae:
-        return int(linked)
+    if (feature := typed_whole(linked, sae.d_sae)) is not None:
+        return feature
     raise InputError("features_unknown", feature=linked[:40], last=sae.d_sae - 1)
