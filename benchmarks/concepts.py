@@ -36,22 +36,24 @@ from tinysae.config import TrainConfig
 from tinysae.data.corpus import batched
 from tinysae.data.storybook import CONCEPTS
 from tinysae.features.index.vocabulary import vocabulary_of
-from tinysae.features.names.concepts import (
+from tinysae.features.names.concept_search import ConceptSearch
+from tinysae.features.names.concept_tokens import (
     CONTEXTS_AT_ONCE,
-    FOUND_AT,
     READINGS,
-    ConceptReport,
-    ConceptResult,
-    ConceptSearch,
     ConceptTokens,
-    Detector,
     FeaturePairs,
-    Score,
     concept_tokens,
     counted_targets,
     encoded,
     feature_pairs,
     hooked,
+)
+from tinysae.features.names.concepts import (
+    FOUND_AT,
+    ConceptReport,
+    ConceptResult,
+    Detector,
+    Score,
     score,
 )
 from tinysae.library.shipped import STORYBOOK_SAE_DIR

@@ -23,10 +23,11 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.common import measuring, print_last, timed
+from tinysae.lessons.answers import check_claim, claims
 from tinysae.lessons.calls.registry import CALLS, asked
 from tinysae.lessons.calls.results import Stage
-from tinysae.lessons.lesson import FIRST, Bound, Step, load_lesson
-from tinysae.lessons.playing import check_claim, claims, found
+from tinysae.lessons.lesson import Bound, Step
+from tinysae.lessons.lesson_file import FIRST, load_lesson
 from tinysae.library.feature_source import embedded_source
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.sae.load import load_sae
@@ -85,7 +86,7 @@ def measured() -> dict[str, float]:
 
 def first_ms(step: Step, stage: Stage) -> float:
     """The time of the step as it is opened."""
-    return 1000 * timed(lambda: found(step, stage, {})).wall
+    return 1000 * timed(lambda: asked(step.call, stage, step.values({}))).wall
 
 
 def step_ms(call: str, stage: Stage) -> float:

@@ -44,13 +44,12 @@ from tinysae.data.storybook import (
     Story,
     stories,
 )
+from tinysae.embedded.cards import write_model_card
+from tinysae.embedded.recipe import END_ID, Recipe
 from tinysae.embedded.train_model import (
-    END_ID,
-    Recipe,
     contexts,
     held_out_contexts,
     mean_loss,
-    save_facts,
 )
 from tinysae.library.shipped import STORYBOOK_SAE_DIR
 from tinysae.model.sources import load_model
@@ -124,7 +123,7 @@ def measured(save: bool) -> dict[str, float]:
     if save:
         facts = json.loads((FOLDER / "storybook.json").read_text(encoding="utf-8"))
         facts |= {"figures": figures, "samples": written[:N_CARD_SAMPLES]}
-        save_facts(FOLDER, facts)
+        write_model_card(FOLDER, facts)
     return figures | sae
 
 

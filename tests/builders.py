@@ -60,7 +60,7 @@ def write_sae(
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(d_sae, d_in, generator=generator)
     b_enc = torch.full((d_sae,), -20.0)
-    b_enc[0], b_enc[1] = -1e6, 10.0
+    b_enc[0], b_enc[1:2] = -1e6, 10.0
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
         {

@@ -225,9 +225,9 @@ def _storybook(options: argparse.Namespace) -> int:
         embedded.build_features(out, post=True)
         return 0
     if options.only not in ("sae", "post"):
-        from tinysae.embedded.train_model import rebuild
+        from tinysae.embedded.train_model import build
 
-        rebuild(out / "storybook", tokens=options.tokens, seed=options.seed)
+        build(out / "storybook", tokens=options.tokens, seed=options.seed)
     if options.only != "model":
         log_to_stderr()
         for post in (True,) if options.only == "post" else (False, True):

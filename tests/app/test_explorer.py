@@ -11,7 +11,7 @@ from tests.app.test_features import address, errors, literal, sentences
 from tests.builders import HOSTILE, finished_run, write_model, write_sae
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
-from tinysae.features.index.build import FeatureIndex, open_index
+from tinysae.features.index.reader import FeatureIndex, open_index
 from tinysae.features.names.concepts import (
     ConceptReport,
     ConceptResult,

@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 from tests.builders import HOSTILE, finished_run, write_model
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
-from tinysae.features.index.build import open_index
 from tinysae.features.index.format import FORMAT
+from tinysae.features.index.reader import open_index
 from tinysae.features.names.showcase import read_showcases
 from tinysae.jobs.lock import LOCK_NAME
 from tinysae.jobs.status import JobStatus, write_status

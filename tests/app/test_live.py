@@ -11,8 +11,8 @@ from tests.app.test_features import address, errors, literal, press, sentences
 from tests.builders import HOSTILE, index_run, working, write_model, write_sae
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
-from tinysae.features.index.build import open_index
 from tinysae.features.index.history import keep_moment
+from tinysae.features.index.reader import open_index
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library.saved import saved_saes
 from tinysae.render.visible import visible

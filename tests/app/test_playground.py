@@ -15,8 +15,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.builders import finished_run, write_model
-from tinysae.features.index.at_token import active_features
-from tinysae.features.index.build import open_index
+from tinysae.features.index.reader import open_index
+from tinysae.features.index.search import active_features
 from tinysae.library.shipped import (
     STORYBOOK_FEATURES_DIR,
     STORYBOOK_SAE,

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Server, visit
 from tests.builders import HOSTILE, finished_run, write_model
 from tinysae.data.storybook import LEXICON, stories
-from tinysae.features.index.build import open_index
+from tinysae.features.index.reader import open_index
 from tinysae.features.index.search import find_tokens
 from tinysae.features.names.labels import Label
 from tinysae.features.names.notes import Note, Notes

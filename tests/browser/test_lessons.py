@@ -13,9 +13,10 @@ from tests.browser.conftest import Server, start_server, visit
 from tests.browser.test_accessibility import violations
 from tests.browser.test_main_job import LOCALES
 from tinysae.config import TrainConfig
+from tinysae.lessons.answers import claims
 from tinysae.lessons.calls.registry import CALLS
-from tinysae.lessons.lesson import FIRST, Lesson, load_lesson
-from tinysae.lessons.playing import claims
+from tinysae.lessons.lesson import Lesson
+from tinysae.lessons.lesson_file import FIRST, load_lesson
 from tinysae.lessons.progress import PROGRESS_NAME
 from tinysae.runs.store import Run, start_run
 from tinysae.words import LANGUAGES, Language, text

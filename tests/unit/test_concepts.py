@@ -8,16 +8,18 @@ from numpy.typing import NDArray
 
 from tinysae.data.storybook import CONCEPTS
 from tinysae.errors import DamagedError
-from tinysae.features.names import concepts
-from tinysae.features.names.concepts import (
-    ConceptReport,
-    ConceptSearch,
+from tinysae.features.names.concept_search import ConceptSearch, FeatureScores
+from tinysae.features.names.concept_tokens import (
+    MIN_EXAMPLES,
     ConceptTokens,
     concept_tokens,
     feature_pairs,
+    target_name,
+)
+from tinysae.features.names.concepts import (
+    ConceptReport,
     read_concepts,
     score,
-    target_name,
     write_concepts,
 )
 from tinysae.features.names.f1_kernels import best_addition, best_singles
@@ -163,7 +165,7 @@ def test_features_that_split_a_concept_are_found_together() -> None:
 def test_a_concept_with_few_examples_does_not_count() -> None:
     (choosing, a), (reporting, b) = split_in_three(0), split_in_three(1)
     few = reporting.labels.copy()
-    few[np.flatnonzero(few[:, ANIMAL])[concepts.MIN_EXAMPLES - 1 :], ANIMAL] = False
+    few[np.flatnonzero(few[:, ANIMAL])[MIN_EXAMPLES - 1 :], ANIMAL] = False
     search = ConceptSearch(
         choosing,
         feature_pairs([a], 5),
@@ -193,7 +195,7 @@ def test_reports_and_labels_are_read_as_written(tmp_path: Path) -> None:
 
 
 def test_a_feature_that_reads_a_concept_is_called_by_it() -> None:
-    scores = concepts.FeatureScores(
+    scores = FeatureScores(
         np.asarray([N_CONCEPTS + ANIMAL, ANIMAL]),
         *(np.asarray([value, 0.4]) for value in (0.9, 0.8, 0.85)),
     )

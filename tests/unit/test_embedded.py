@@ -13,13 +13,12 @@ from tests.builders import finished_run, write_model
 from tinysae.config import TrainConfig
 from tinysae.embedded.build import (
     build_sae,
-    post_card,
     post_config,
-    sae_card,
     shipped_config,
 )
+from tinysae.embedded.cards import post_card, sae_card
 from tinysae.errors import DamagedError, TinysaeError
-from tinysae.features.index.build import open_index
+from tinysae.features.index.reader import open_index
 from tinysae.features.names.showcase import read_showcases, showcases
 from tinysae.jobs.files import read_json
 from tinysae.jobs.job import JOB_ID, new_job_id

@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,21 +15,19 @@ import torch
 from numpy.typing import NDArray
 
 from tests.builders import HOSTILE, token_chunks, write_model, write_sae
+from tests.unit.index_kernels_in_numpy import stand_in
 from tests.unit.tiny_model import BOS
-from tinysae.errors import DamagedError, InputError, MissingError
-from tinysae.features.index import build as index_module
-from tinysae.features.index import kernels_numpy
-from tinysae.features.index.build import (
-    FeatureIndex,
-    build_index,
-    open_index,
-)
+from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
+from tinysae.features.index import contents, reading
+from tinysae.features.index.build import build_index
+from tinysae.features.index.reader import FeatureIndex, open_index
 from tinysae.features.index.records import LogitKind
 from tinysae.features.index.statistics import LEAST_FIRED
 from tinysae.features.index.vocabulary import Vocabulary, vocabulary_of
 from tinysae.model.forward import activations
 from tinysae.model.sources import LoadedModel, load_model
 from tinysae.sae.load import SAE, load_sae
+from tinysae.sae.step import engine
 
 N_CHUNKS, CONTEXT_SIZE = 60, 16
 N_TOKENS = N_CHUNKS * CONTEXT_SIZE
@@ -343,10 +341,10 @@ def test_the_same_inputs_give_the_same_bytes(built: Built, tmp_path: Path) -> No
     assert files_of(tmp_path / "again") == files_of(built.folder)
 
 
-def test_the_index_is_the_same_without_numba(
+def test_the_index_is_the_one_that_numpy_computes(
     built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_module, "load_kernels", lambda: kernels_numpy)
+    stand_in(monkeypatch)
     rebuild(built, tmp_path / "plain")
     assert files_of(tmp_path / "plain") == files_of(built.folder)
 
@@ -354,10 +352,10 @@ def test_the_index_is_the_same_without_numba(
 def test_figures_do_not_depend_on_how_the_corpus_is_cut(
     built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_module, "TOKENS_AT_ONCE", 3 * CONTEXT_SIZE)
-    monkeypatch.setattr(index_module, "TOKENS_ENCODED", 7 * CONTEXT_SIZE)
-    monkeypatch.setattr(index_module, "SHARD_TOKENS", 20 * CONTEXT_SIZE)
-    monkeypatch.setattr(index_module, "_PAIRS_IN_BAND", 300)
+    monkeypatch.setattr(reading, "TOKENS_AT_ONCE", 3 * CONTEXT_SIZE)
+    monkeypatch.setattr(reading, "TOKENS_ENCODED", 7 * CONTEXT_SIZE)
+    monkeypatch.setattr(reading, "SHARD_TOKENS", 20 * CONTEXT_SIZE)
+    monkeypatch.setattr(contents, "_PAIRS_IN_BAND", 300)
     index = rebuild(built, tmp_path / "cut")
     for feature in range(built.sae.d_sae):
         whole, cut = built.index.feature(feature), index.feature(feature)
@@ -459,7 +457,7 @@ def test_a_rebuild_does_not_change_an_open_index(built: Built, tmp_path: Path) -
 def test_an_index_is_read_without_torch(built: Built) -> None:
     program = (
         "import sys; from pathlib import Path;"
-        "from tinysae.features.index.build import open_index;"
+        "from tinysae.features.index.reader import open_index;"
         f"open_index(Path({str(built.folder)!r})).feature(5);"
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
@@ -589,6 +587,20 @@ def test_activations_that_are_not_finite_are_refused(
     sae = dataclasses.replace(built.sae, b_enc=torch.full((40,), torch.inf))
     with pytest.raises(DamagedError, match="not finite"):
         build_index(sae, built.model, built.chunks, tmp_path / "x", n_tokens=10)
+
+
+def test_where_numba_fails_an_index_says_so_before_anything_is_read(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unread() -> Iterator[NDArray[np.int32]]:
+        raise AssertionError
+        yield
+
+    monkeypatch.setattr(engine, "numba_problem", lambda: "numba_fails")
+    with pytest.raises(TinysaeError, match="numba does not work") as problem:
+        build_index(built.sae, built.model, unread(), tmp_path / "x", n_tokens=10)
+    assert "numba가 작동하지 않아요" in problem.value.in_language("ko")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_corpus_without_tokens_is_refused(built: Built, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from tests.builders import index_run, working, write_model, write_sae
 from tinysae.config import TrainConfig
 from tinysae.errors import DamagedError
 from tinysae.features.index import history
-from tinysae.features.index.build import open_index
 from tinysae.features.index.history import watched
+from tinysae.features.index.reader import open_index
 from tinysae.features.names.labels import read_labels
 from tinysae.jobs.reporter import Reporter
 from tinysae.jobs.status import State

@@ -13,6 +13,7 @@ from tinysae.errors import InputError
 from tinysae.features.index.search import (
     MAX_TEXT_CHARACTERS,
     NameHit,
+    active_features,
     by_concept,
     by_text,
     by_words,
@@ -20,9 +21,8 @@ from tinysae.features.index.search import (
     find_tokens,
 )
 from tinysae.features.index.vocabulary import Vocabulary
-from tinysae.features.names.labels import Label
+from tinysae.features.names.labels import Label, concept_name, label_sentence
 from tinysae.features.names.notes import Note
-from tinysae.features.names.sentences import concept_name, label_sentence
 from tinysae.sae.load import SAE, load_sae
 from tinysae.words import LANGUAGES, Language, catalogue
 
@@ -177,3 +177,43 @@ def test_every_concept_of_the_stories_has_a_name(language: Language) -> None:
         assert name in said
     # Somebody else's concept is called what it calls itself.
     assert concept_name("<b>_x", language) == "<b> x"
+
+
+def sae_with(folder: Path, model: "LoadedModel", **metadata: str) -> SAE:
+    own = {"hook_name": HOOK, "model_name": model.source}
+    return load_sae(write_sae(folder, metadata={**own, **metadata}))
+
+
+@pytest.mark.parametrize("position", [0, 3, -1])
+def test_the_features_at_one_token_are_what_the_bridge_and_the_sae_say(
+    tiny_model: "LoadedModel", tmp_path: Path, position: int
+) -> None:
+    sae = sae_with(tmp_path, tiny_model)
+    ids = tiny_model.encode(TEXT)
+    position %= len(ids)
+    found = active_features(sae, tiny_model, ids, position)
+    with torch.no_grad():
+        _, cache = tiny_model.bridge.run_with_cache(tiny_model.to_input(ids))
+        acts = sae.encode(cache[sae.hook_name])[0, position + 1]
+    assert {each.feature for each in found} == set(acts.nonzero().flatten().tolist())
+    for each in found:
+        assert each.activation == pytest.approx(float(acts[each.feature]), rel=1e-3)
+    values = [each.activation for each in found]
+    assert values == sorted(values, reverse=True)
+    assert found
+
+
+def test_at_one_token_an_sae_of_another_model_is_refused(
+    tiny_model: "LoadedModel", tmp_path: Path
+) -> None:
+    sae = sae_with(tmp_path, tiny_model, model_name="storybook")
+    with pytest.raises(InputError, match="another model"):
+        active_features(sae, tiny_model, [5], 0)
+
+
+def test_at_one_token_an_sae_of_a_hook_that_is_not_there_is_refused(
+    tiny_model: "LoadedModel", tmp_path: Path
+) -> None:
+    sae = sae_with(tmp_path, tiny_model, hook_name="blocks.9.hook_mlp_out")
+    with pytest.raises(InputError, match=r"blocks\.9"):
+        active_features(sae, tiny_model, [5], 0)

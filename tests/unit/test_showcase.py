@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tinysae.errors import DamagedError, MissingError
-from tinysae.features.index.build import open_index
+from tinysae.features.index.reader import open_index
 from tinysae.features.index.records import (
     Context,
     FeatureRecord,

@@ -391,7 +391,8 @@ def test_the_shipped_model_knows_more_than_pairs_of_words() -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from benchmarks.storybook import ngram_losses
-    from tinysae.embedded.train_model import Recipe, held_out_contexts, mean_loss
+    from tinysae.embedded.recipe import Recipe
+    from tinysae.embedded.train_model import held_out_contexts, mean_loss
 
     model = AutoModelForCausalLM.from_pretrained(SHIPPED)
     tokenizer = AutoTokenizer.from_pretrained(SHIPPED).backend_tokenizer

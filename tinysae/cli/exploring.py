@@ -127,7 +127,7 @@ def _by_name(
 def _print_rows(
     index: "FeatureIndex", labels: "list[Label]", rows: Iterable[tuple[int, str]]
 ) -> None:
-    from tinysae.features.names.sentences import label_sentence
+    from tinysae.features.names.labels import label_sentence
 
     n = 0
     for feature, what in rows:

@@ -1,21 +1,21 @@
-"""The embedded model, rebuilt from a seed: its tokenizer, its training, its card.
+"""The embedded model, rebuilt from a seed: its tokenizer and its training.
 
 The result is an ordinary Hugging Face folder, loaded like any other model.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tinysae.data.packing import pack
 from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES, PET_NAMES, stories
-from tinysae.model.sources import STORYBOOK_DIR
+from tinysae.embedded.cards import write_model_card
+from tinysae.embedded.recipe import END, END_ID, VOCABULARY, Recipe
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from transformers import GPTNeoForCausalLM, PreTrainedModel
 
-END: Final = "<|endoftext|>"
-"""The only special token: it starts every context and stands between stories."""
-END_ID: Final = 0
-VOCABULARY: Final = 2048
 TOKENIZER_STORIES: Final = 8_000
 """Enough that every name is frequent; more changes no merge that matters."""
 TOKENIZER_SEED_OFFSET: Final = 1_000_003
@@ -42,66 +38,20 @@ V_GAIN: Final = 0.3
 Progress = Callable[[dict[str, Any]], None]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How the storybook is trained; the defaults are the shipped model's.
-
-    Attributes:
-        d_model: width of the residual stream; the MLP is four times as wide.
-        n_heads: attention heads.
-        context: tokens a context.
-        batch: contexts a step. Few, for many steps: at the same tokens, 4 was ahead
-            of 8 and 16.
-        learning_rate: reached after `warm_up_steps`, kept, and taken down to nothing
-            over the last `decay` share of the steps.
-        weight_decay: of the matrices only.
-        copying: how strongly attention copies what it sees before training; see
-            `new_model`.
-        bfloat16: whether products are taken in bfloat16 (weights stay float32).
-    """
-
-    d_model: int = 256
-    n_heads: int = 8
-    context: int = 256
-    batch: int = 4
-    learning_rate: float = 2e-3
-    warm_up_steps: int = 50
-    decay: float = 0.3
-    weight_decay: float = 0.01
-    copying: float = 0.2
-    bfloat16: bool = True
-
-
-def rebuild(
-    out_dir: Path | None,
-    *,
-    tokens: int | None,
-    seed: int,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """`build`, for a command line: what is None is as for the shipped model."""
-    return build(
-        out_dir or STORYBOOK_DIR,
-        tokens=tokens or SHIPPED_TOKENS,
-        seed=seed,
-        progress=progress,
-    )
-
-
 def build(
     out_dir: Path,
     *,
-    tokens: int,
-    seed: int,
+    tokens: int | None = None,
+    seed: int = 0,
     progress: Progress | None = None,
     recipe: Recipe | None = None,
 ) -> dict[str, Any]:
-    """Train tokenizer and model from `seed` on `tokens` tokens and save them.
+    """Trains tokenizer and model from `seed` on `tokens` tokens and saves them.
 
     The same seed and number of torch threads give the same weights. `progress` gets
     ``{"phase": "tokenizer" | "training" | "evaluation", ...}``; while training also
     step, n_steps, tokens, loss (nats a token, mean since the last call) and tokens_s.
-    Returns what is saved as ``storybook.json``.
+    Returns what is saved as ``storybook.json``. The defaults are the shipped model's.
 
     Raises:
         ValueError: fewer tokens than one step takes.
@@ -110,6 +60,7 @@ def build(
 
     recipe = recipe or Recipe()
     report = progress or (lambda _: None)
+    tokens = tokens or SHIPPED_TOKENS
     n_steps = tokens // (recipe.batch * recipe.context)
     if n_steps < 1:
         need = recipe.batch * recipe.context
@@ -327,56 +278,4 @@ def _save(
         model_max_length=model.config.max_position_embeddings,
         clean_up_tokenization_spaces=False,
     ).save_pretrained(out_dir)
-    save_facts(out_dir, facts)
-
-
-def save_facts(out_dir: Path, facts: dict[str, Any]) -> None:
-    """Write ``storybook.json`` and the card that says the same in words.
-
-    `facts` may also hold what `benchmarks/storybook.py` measured: "figures" and
-    "samples".
-    """
-    text = json.dumps(facts, indent=2, ensure_ascii=False)
-    (out_dir / "storybook.json").write_text(text + "\n", encoding="utf-8")
-    (out_dir / "README.md").write_text(_card(facts), encoding="utf-8")
-
-
-def _card(facts: dict[str, Any]) -> str:
-    recipe = facts["recipe"]
-    lines = [
-        "---",
-        "license: mit",
-        "language: en",
-        "pipeline_tag: text-generation",
-        "---",
-        "",
-        "# storybook",
-        "",
-        "A one-layer GPT-Neo that tells simple children's stories, made for looking",
-        "inside: small enough to train, and to take apart, on a laptop. It has the",
-        "architecture of roneneldan/TinyStories-1Layer-21M and saw no text but that of",
-        "`tinysae.data.storybook`, a generator with 42 plots; it knows nothing of the",
-        "world and writes nothing but such stories.",
-        "",
-        f"- d_model {recipe['d_model']}, {recipe['n_heads']} heads, MLP"
-        f" {4 * recipe['d_model']}, context {recipe['context']}, tied embeddings",
-        f"- byte-level BPE of {VOCABULARY:,} tokens: any text can be written; every"
-        ' " Name" of the stories is one token',
-        f"- `{END}` starts every text and stands between stories",
-        f"- trained on {facts['tokens']:,} tokens in {facts['minutes']} minutes on"
-        f" {facts['threads']} shared CPU threads, seed {facts['seed']}",
-        f"- held-out loss {facts['losses']['held_out']:.3f} nats a token, on stories"
-        " whose protagonist, second character and main thing never meet in training",
-        f"- rebuilt by `python -m tinysae storybook` with tokens {facts['tokens']} and"
-        f" seed {facts['seed']}",
-        "",
-    ]
-    if "figures" in facts:
-        lines += ["## Figures", "", "Measured by `benchmarks/storybook.py`.", ""]
-        lines += ["| figure | value |", "|---|---|"]
-        lines += [f"| {name} | {value} |" for name, value in facts["figures"].items()]
-        lines += [""]
-    if "samples" in facts:
-        lines += ["## Samples", "", "Temperature 0.8, not chosen.", ""]
-        lines += [f"> {' '.join(text.split())}\n" for text in facts["samples"]]
-    return "\n".join(lines).rstrip() + "\n"
+    write_model_card(out_dir, facts)

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from tinysae.lessons.calls.results import Bars, Result, Strip, Table, View
 from tinysae.lessons.lesson import Lesson, Step
-from tinysae.library.export import css
+from tinysae.library.export import document
 from tinysae.render import svg
-from tinysae.render.csp import FILE_POLICY, policy_tag
 from tinysae.render.palette import SEQUENTIAL
 from tinysae.words import Language, text
 
@@ -40,15 +39,8 @@ def handout(
     steps = "".join(
         _step(number, entry, language) for number, entry in enumerate(entries, 1)
     )
-    return (
-        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
-        f"{policy_tag(FILE_POLICY)}"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="referrer" content="no-referrer">'
-        f"<title>{title}</title><style>{css()}</style></head><body><main>"
-        f"<h1>{title}</h1><p>{html.escape(lesson.lead[language])}</p>"
-        f'<p class="quiet">{about}</p>{steps}</main></body></html>\n'
-    )
+    lead = f'<p>{html.escape(lesson.lead[language])}</p><p class="quiet">{about}</p>'
+    return document(title, lead + steps, language)
 
 
 def _t(key: str, language: Language, /, **values: object) -> str:

@@ -31,7 +31,7 @@ def read_progress() -> dict[str, Progress]:
 
 
 def write_progress(progress: dict[str, Progress]) -> None:
-    """Keeps it.
+    """Writes down how far the reader is in every lesson.
 
     Raises:
         TinysaeError: the home folder cannot be written.

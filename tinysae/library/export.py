@@ -13,9 +13,8 @@ from pathlib import Path
 from tinysae.errors import InputError
 from tinysae.features.index.reader import FeatureIndex
 from tinysae.features.index.records import Context, FeatureRecord, FiringToken
-from tinysae.features.names.labels import Label
+from tinysae.features.names.labels import Label, label_sentence
 from tinysae.features.names.notes import Note
-from tinysae.features.names.sentences import label_sentence
 from tinysae.jobs.files import write_text
 from tinysae.render import svg
 from tinysae.render.csp import FILE_POLICY, policy_tag
@@ -85,17 +84,8 @@ class _Document:
 
     def html(self) -> str:
         records = [self._index.feature(feature) for feature in self._features]
-        title = self._title()
-        return (
-            f'<!DOCTYPE html>\n<html lang="{self._options.language}"><head>'
-            '<meta charset="utf-8">'
-            f"{policy_tag(FILE_POLICY)}"
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            '<meta name="referrer" content="no-referrer">'
-            f"<title>{title}</title><style>{css()}</style></head><body><main>"
-            f"<h1>{title}</h1>{self._about()}{self._contents(records)}"
-            f"{''.join(map(self._feature, records))}</main></body></html>\n"
-        )
+        parts = [self._about(), self._contents(records), *map(self._feature, records)]
+        return document(self._title(), "".join(parts), self._options.language)
 
     def _title(self) -> str:
         name = self._options.name
@@ -285,11 +275,11 @@ class _Document:
             + "".join(
                 f"<li>{self._link(feature)} {self._label(feature)} "
                 f'<span class="quiet">{value}</span></li>'
-                for feature, value in found
+                for feature, value in others
             )
             + "</ul>"
-            for key, found in (("neighbours", near), ("cofiring", together))
-            if found
+            for key, others in (("neighbours", near), ("cofiring", together))
+            if others
         )
 
     def _link(self, feature: int) -> str:
@@ -303,7 +293,25 @@ def _chips(texts: Iterable[str]) -> str:
     return "".join(f'<bdi class="chip">{each}</bdi>' for each in shown)
 
 
-def css() -> str:
+def document(title: str, body: str, language: Language) -> str:
+    """A file of its own: no script, and nothing that it may ask for.
+
+    Args:
+        title: its name and its first heading, escaped already.
+        body: what stands below, as HTML.
+        language: that it is in.
+    """
+    return (
+        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
+        f"{policy_tag(FILE_POLICY)}"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="referrer" content="no-referrer">'
+        f"<title>{title}</title><style>{_css()}</style></head><body><main>"
+        f"<h1>{title}</h1>{body}</main></body></html>\n"
+    )
+
+
+def _css() -> str:
     """The style of a saved file."""
     steps = zip(SEQUENTIAL.light, SEQUENTIAL.dark, strict=True)
     scale = "".join(

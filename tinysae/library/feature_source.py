@@ -103,7 +103,7 @@ class FeatureSource:
             return open_index(self.index_dir, sae_fingerprint=fingerprint)
 
     def remedy(self) -> AbstractContextManager[None]:
-        """What goes wrong with this source's files inside is told with what helps."""
+        """Around reading its files: what goes wrong inside is told with what helps."""
         return embedded_remedy() if self.is_embedded else nullcontext()
 
 
@@ -167,8 +167,8 @@ def feature_source(source_id: str) -> FeatureSource:
 def run_source(run: AnySAE) -> FeatureSource:
     """The features of `run`: while it works those of a moment ago, if there are any."""
     is_working = run.status.is_working
-    if isinstance(run, Run) and is_working and (found := live_indexes(run)):
-        return _live(run, found[-1])
+    if isinstance(run, Run) and is_working and (live := live_indexes(run)):
+        return _live(run, live[-1])
     readiness: Readiness = "ready"
     if not (run.features_dir / INDEX_NAME).is_file():
         if is_working:
@@ -189,20 +189,20 @@ def run_source(run: AnySAE) -> FeatureSource:
 
 def vocabulary_dir(run: Run) -> Path | None:
     """Any index of `run`, to read its model's tokens with; None: there is none."""
-    folders = [*(found.features_dir for found in live_indexes(run)), run.features_dir]
+    folders = [*(live.features_dir for live in live_indexes(run)), run.features_dir]
     return next((f for f in reversed(folders) if (f / INDEX_NAME).is_file()), None)
 
 
-def _live(run: Run, found: LiveIndex) -> FeatureSource:
+def _live(run: Run, live: LiveIndex) -> FeatureSource:
     return FeatureSource(
         id=run.id,
         name=run.title,
         created_at=run.created_at,
-        sae_dir=found.sae_dir,
-        index_dir=found.features_dir,
+        sae_dir=live.sae_dir,
+        index_dir=live.features_dir,
         model=run.model_name,
         readiness="live",
-        step=found.step,
+        step=live.step,
     )
 
 

@@ -22,7 +22,7 @@ POST_FEATURES_DIR = ASSETS / "storybook-post-features"
 
 @contextmanager
 def embedded_remedy() -> Iterator[None]:
-    """Whatever is missing or damaged inside is told with how to get it back: what
+    """What turns out missing or damaged inside is told with how to get it back: what
     helps for a run does not help for what came with tinysae.
 
     Raises:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tinysae.features.index.reader import FeatureIndex
-    from tinysae.features.names.concepts import ConceptReport, FeatureScores
+    from tinysae.features.names.concept_search import FeatureScores
+    from tinysae.features.names.concepts import ConceptReport
     from tinysae.library.saved import AnySAE
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.evaluate import Evaluation
@@ -102,7 +103,7 @@ def index_features(
 ) -> "FeatureIndex":
     """The index of the job's SAE, of held-out text, and its features' names."""
     from tinysae.data.storybook import CONCEPTS
-    from tinysae.features.index.build import check_fit
+    from tinysae.features.fit import check_fit
     from tinysae.sae.load import load_sae
 
     sae = load_sae(job.sae_dir)
@@ -190,7 +191,7 @@ def concepts_read(
     progress: Callable[[int, int], object] | None = None,
 ) -> "tuple[ConceptReport, FeatureScores]":
     """What `sae` reads of the storybook's concepts, in held-out stories."""
-    from tinysae.features.names.concepts import concept_scores
+    from tinysae.features.names.concept_search import concept_scores
 
     return concept_scores(sae, model, *concept_contexts(model, held_out), progress)
 

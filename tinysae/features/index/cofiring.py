@@ -3,12 +3,12 @@
 from concurrent.futures import Executor
 from functools import partial
 from itertools import zip_longest
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysae.features.index import kernels
 from tinysae.features.index.pair_store import PairStore, Shard
 
 # Features a task: their rows of counts are 1 MB for 4096 features.
@@ -31,7 +31,6 @@ def cofiring(
     store: PairStore,
     n: int,
     memory: int,
-    kernels: ModuleType,
     pool: Executor,
 ) -> CoFirings:
     """Exact counts of all pairs of features, in rows that fit into `memory` bytes; each
@@ -39,9 +38,7 @@ def cofiring(
     n_fired = store.n_fired()
     at_once = max(_ROWS, memory // (4 * len(n_fired)) // _ROWS * _ROWS)
     parts = [
-        _of_rows(
-            store, n_fired, begin, min(at_once, len(n_fired) - begin), n, kernels, pool
-        )
+        _of_rows(store, n_fired, begin, min(at_once, len(n_fired) - begin), n, pool)
         for begin in range(0, len(n_fired), at_once)
     ]
     return CoFirings(*map(np.concatenate, zip(*parts, strict=True)))
@@ -53,7 +50,6 @@ def _of_rows(
     begin: int,
     n_rows: int,
     n: int,
-    kernels: ModuleType,
     pool: Executor,
 ) -> CoFirings:
     """Those of `n_rows` features from `begin` on."""
@@ -65,25 +61,25 @@ def _of_rows(
         at = begin + rows.start
         kernels.together(shard.first, token, at, start, feature, counts[rows])
 
-    ahead = pool.submit(_by_token, store.shards[0], kernels)
+    ahead = pool.submit(_by_token, store.shards[0])
     for shard, following in zip_longest(store.shards, store.shards[1:]):
         by_token = ahead.result()
         if following is not None:
-            ahead = pool.submit(_by_token, following, kernels)
+            ahead = pool.submit(_by_token, following)
         list(pool.map(partial(add, shard, by_token), blocks))
 
-    found = CoFirings(
+    best = CoFirings(
         np.full((n_rows, n), -1, np.int32),
         np.zeros((n_rows, n), np.int64),
         np.zeros((n_rows, n), np.float32),
     )
 
-    def best(rows: slice) -> None:
+    def keep_best(rows: slice) -> None:
         at = begin + rows.start
-        kernels.partners(counts[rows], n_fired, at, *(a[rows] for a in found))
+        kernels.partners(counts[rows], n_fired, at, *(a[rows] for a in best))
 
-    list(pool.map(best, blocks))
-    return found
+    list(pool.map(keep_best, blocks))
+    return best
 
 
 class _ByToken(NamedTuple):
@@ -94,7 +90,7 @@ class _ByToken(NamedTuple):
     feature: NDArray[Any]
 
 
-def _by_token(shard: Shard, kernels: ModuleType) -> _ByToken:
+def _by_token(shard: Shard) -> _ByToken:
     d_sae = len(shard.first) - 1
     token = shard.token(0, d_sae)
     feature = np.empty(len(token), np.uint16 if d_sae <= 1 << 16 else np.int32)

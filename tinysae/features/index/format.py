@@ -12,24 +12,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import DamagedError, MissingError
-from tinysae.features.index.cofiring import CoFirings
-from tinysae.features.index.logits import ExtremeLogits, TokenFeatures
-from tinysae.features.index.neighbours import Neighbours
 from tinysae.features.index.records import LogitKind
-from tinysae.features.index.statistics import (
-    Contexts,
-    FiringFeatures,
-    TopTokens,
-    Totals,
-)
 from tinysae.features.index.vocabulary import Vocabulary
 from tinysae.jobs.files import read_json, staged_folder, write_json
+
+if TYPE_CHECKING:
+    # What computes them imports the compiler, which a reader does not need.
+    from tinysae.features.index.cofiring import CoFirings
+    from tinysae.features.index.logits import ExtremeLogits, TokenFeatures
+    from tinysae.features.index.neighbours import Neighbours
+    from tinysae.features.index.statistics import (
+        Contexts,
+        FiringFeatures,
+        TopTokens,
+        Totals,
+    )
 
 FORMAT = 2
 INDEX_NAME = "index.json"
@@ -78,16 +81,16 @@ class IndexData:
     token_counts [d_vocab] how often each occurs in them, layout [d_sae, 2]."""
 
     info: IndexInfo
-    totals: Totals
-    by_mass: TopTokens
-    by_precision: TopTokens
-    logits: Mapping[LogitKind, ExtremeLogits]
-    neighbours: Neighbours
-    cofiring: CoFirings
+    totals: "Totals"
+    by_mass: "TopTokens"
+    by_precision: "TopTokens"
+    logits: "Mapping[LogitKind, ExtremeLogits]"
+    neighbours: "Neighbours"
+    cofiring: "CoFirings"
     layout: NDArray[np.float32]
-    token_logits: Mapping[LogitKind, TokenFeatures]
-    firing: FiringFeatures
-    contexts: Contexts
+    token_logits: "Mapping[LogitKind, TokenFeatures]"
+    firing: "FiringFeatures"
+    contexts: "Contexts"
     chunks: NDArray[np.int32]
     token_counts: NDArray[np.int64]
     vocabulary: Vocabulary
@@ -161,7 +164,7 @@ def read_info(folder: Path) -> IndexInfo:
 
 @contextmanager
 def damage_in(file: str) -> Iterator[None]:
-    """Whatever goes wrong in reading `file` means that it is damaged.
+    """Anything that goes wrong while `file` is read means that it is damaged.
 
     Raises:
         DamagedError: something did.
@@ -227,7 +230,7 @@ def _vocabulary_table(data: IndexData) -> Any:
 
 
 def _lists(values: NDArray[Any], is_kept: NDArray[np.bool_] | None = None) -> Any:
-    """A list column of the rows of `values` [n, m], without those not kept."""
+    """A list column: the rows of `values` [n, m], without what is not kept."""
     import pyarrow as pa
 
     if is_kept is None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from tinysae.errors import DamagedError
 from tinysae.features.index.format import damage_in
 from tinysae.features.index.reader import FeatureIndex
+from tinysae.features.index.tensor_file import TensorFile
 from tinysae.jobs.files import make_folder
 from tinysae.runs.checkpoints import DIGITS
 
@@ -72,17 +73,17 @@ def has_moments(folder: Path) -> bool:
 
 
 def watched(folder: Path, token: int, d_vocab: int) -> tuple[int | None, list[Moment]]:
-    """The feature that fires on `token` best in the newest look in which any does, and
+    """The feature that fires on `token` best, in the newest look in which any does; and
     what it was in every look, the newest first.
 
     d_vocab: how many tokens there are; files of another vocabulary are left out.
     """
     looks = [look for look in _looks(folder) if look.d_vocab == d_vocab]
     bests = ((look.d_sae, look.best(token)) for look in looks)
-    found = next((both for both in bests if both[1] is not None), None)
-    if found is None:
+    newest = next((both for both in bests if both[1] is not None), None)
+    if newest is None:
         return None, []
-    d_sae, feature = found
+    d_sae, feature = newest
     assert feature is not None
     moments: list[Moment] = []
     for look in looks:
@@ -100,13 +101,11 @@ class _Look:
     """
 
     def __init__(self, step: int, path: Path) -> None:
-        from safetensors import safe_open
-
         self._step, self._name = step, path.name
         with damage_in(path.name):
-            self._file = safe_open(path, framework="numpy")
-            self.d_vocab, _ = self._slice("best").get_shape()
-            self.d_sae, _ = self._slice("tokens").get_shape()
+            self._file = TensorFile(path)
+            self.d_vocab, _ = self._file.shape("best")
+            self.d_sae, _ = self._file.shape("tokens")
             by_token = [self.d_vocab, N_FEATURES]
             by_feature = [self.d_sae, N_TOKENS]
             for name, shape, kind in (
@@ -116,8 +115,7 @@ class _Look:
                 ("mass_share", by_feature, "F32"),
                 ("promoted", by_feature, "I32"),
             ):
-                found = self._slice(name)
-                if (found.get_shape(), found.get_dtype()) != (shape, kind):
+                if self._file.shape(name) != shape or self._file.type_of(name) != kind:
                     raise ValueError(name)
 
     def best(self, token: int) -> int | None:
@@ -152,16 +150,13 @@ class _Look:
         return share
 
     def _row(self, name: str, row: int) -> list[Any]:
-        return self._slice(name)[row : row + 1][0].tolist()
+        return self._file.row(name, row).tolist()
 
     def _checked(self, tokens: list[int]) -> list[int]:
         """Without the places that hold none."""
         if max(tokens) >= self.d_vocab:
             raise ValueError("a token that is not there")
         return [token for token in tokens if token >= 0]
-
-    def _slice(self, name: str) -> Any:
-        return self._file.get_slice(name)
 
 
 def _looks(folder: Path) -> Iterator[_Look]:

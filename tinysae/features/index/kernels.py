@@ -1,4 +1,4 @@
-"""The inner loops of the index, compiled by numba; `kernels_numpy` has them without.
+"""The inner loops of the index, compiled by numba.
 
 A *band* is some consecutive features with all their pairs: those of feature j (counted
 from the band's first) are `first[j]:first[j + 1]` in `position`, the tokens' places in

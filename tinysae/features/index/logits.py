@@ -13,18 +13,19 @@ centred over the vocabulary: adding a constant to all logits changes no probabil
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tinysae.features.index import kernels
+from tinysae.features.index.records import N_LOGIT_BINS, logit_edges
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tinysae.model.blas import Product
 
-N_BINS = 50
 # Rows of a product that is looked through at once.
 _ROWS = 256
 
@@ -35,8 +36,8 @@ class ExtremeLogits(NamedTuple):
     """The tokens a feature pushes up most and down most, the extreme one first.
 
     promoted, suppressed [d_sae, n]: token ids; with their logits.
-    low, high [d_sae]: the smallest and the largest logit; counts [d_sae, N_BINS]: all
-    of them in equal bins between those two (`bin_edges`).
+    low, high [d_sae]: the smallest and the largest logit; counts [d_sae, N_LOGIT_BINS]:
+    all of them in equal bins between those two (`logit_edges`).
     """
 
     promoted: NDArray[np.int32]
@@ -70,19 +71,11 @@ def folded(W_dec: "Tensor", norm_weight: "Tensor", *, centred: bool) -> "Tensor"
     return W_dec * norm_weight
 
 
-def bin_edges(low: Floats, high: Floats) -> NDArray[np.float64]:
-    """[n, N_BINS + 1]; as in `np.histogram`, bins of width where all are equal."""
-    half = 0.5 * (low == high)
-    begin, end = low.astype(np.float64) - half, high.astype(np.float64) + half
-    return np.linspace(begin, end, N_BINS + 1, axis=-1)
-
-
 def extreme_logits(
     directions: Floats,
     W_U: Floats,
     n: int,
     product: "Product",
-    kernels: ModuleType,
     pool: Executor,
 ) -> ExtremeLogits:
     """The `n` largest and smallest logits of every direction, and how all are spread.
@@ -94,8 +87,8 @@ def extreme_logits(
         logits = product(directions[begin : begin + _ROWS], W_U)
         promoted, promoted_logit, suppressed, suppressed_logit = _extremes(logits, n)
         low, high = suppressed_logit[:, 0], promoted_logit[:, 0]
-        counts = np.zeros((len(logits), N_BINS), np.int32)
-        kernels.row_histograms(logits, bin_edges(low, high), counts)
+        counts = np.zeros((len(logits), N_LOGIT_BINS), np.int32)
+        kernels.row_histograms(logits, logit_edges(low, high), counts)
         top = (promoted, promoted_logit, suppressed, suppressed_logit)
         return (*top, low, high, counts)
 
@@ -117,9 +110,9 @@ def _extremes(rows: Floats, n: int) -> tuple[NDArray[Any], ...]:
     """Of every row: where the largest are, the largest; the same of the smallest."""
     import torch
 
-    found = torch.from_numpy(rows)
+    values = torch.from_numpy(rows)
     n = min(n, rows.shape[1])
-    up, down = found.topk(n), found.topk(n, largest=False)
+    up, down = values.topk(n), values.topk(n, largest=False)
     return (
         up.indices.int().numpy(),
         up.values.numpy(),

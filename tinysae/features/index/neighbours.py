@@ -96,5 +96,5 @@ def layout(W_dec: Floats, near: Neighbours, kind: Layout, seed: int) -> Floats:
 
 
 def layout_of(d_sae: int, wanted: Layout) -> Layout:
-    """How the map of that many features is made."""
+    """How the map of `d_sae` features is made."""
     return wanted if d_sae >= UMAP_FROM else "pca"

@@ -10,12 +10,13 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysae.features.index import kernels
 from tinysae.jobs.files import clear_hidden, read_json, staged_folder, write_json
 from tinysae.sae.step.pairs import Pairs
 
@@ -61,21 +62,21 @@ class Shard:
         return self._read("token", token_type(self.tokens.shape[1]), begin, end)
 
     def value(self, begin: int, end: int) -> NDArray[np.float32]:
-        """Their activations."""
+        """Activations of the pairs of features `begin` to before `end`."""
         return self._read("value", np.dtype(np.float32), begin, end)
 
     def _read(self, name: str, kind: np.dtype, begin: int, end: int) -> NDArray[Any]:
         # Not memory-mapped: pages that were read would count as ours for good.
         count = int(self.first[end] - self.first[begin])
         offset = int(self.first[begin]) * kind.itemsize
-        found = np.fromfile(self._folder / name, kind, count, offset=offset)
-        if len(found) != count:
+        values = np.fromfile(self._folder / name, kind, count, offset=offset)
+        if len(values) != count:
             raise OSError(f"{self._folder / name} is too short")
-        return found
+        return values
 
 
 def token_type(context_size: int) -> np.dtype:
-    """What holds a token's place in a shard."""
+    """The integer type that holds a token's place in a shard."""
     return np.dtype(np.uint16 if context_size <= SHARD_TOKENS else np.int32)
 
 
@@ -149,7 +150,7 @@ class PairStore:
         self._written = self._writer.submit(self._write, number, arrays, shape)
 
     def wait(self) -> None:
-        """Until everything is written.
+        """Waits until everything is written.
 
         Raises:
             OSError: it could not be.
@@ -159,7 +160,7 @@ class PairStore:
             self._written = None
 
     def remove(self) -> None:
-        """Takes everything away."""
+        """Deletes everything."""
         self._writer.shutdown(wait=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -167,7 +168,7 @@ class PairStore:
         """[d_sae]: every feature's number of pairs."""
         return np.sum([np.diff(shard.first) for shard in self.shards], axis=0)
 
-    def band(self, begin: int, end: int, kernels: ModuleType) -> Band:
+    def band(self, begin: int, end: int) -> Band:
         """All pairs of some features."""
         firsts = [shard.first[begin : end + 1] for shard in self.shards]
         first = np.zeros(end - begin + 1, np.int64)
@@ -216,7 +217,6 @@ def assembled(
     d_sae: int,
     is_read: NDArray[np.bool_],
     kind: np.dtype,
-    kernels: ModuleType,
 ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.float32]]:
     """Tiles of pairs, in the tokens' order, as one shard: first, token, value.
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import DamagedError, InputError
+from tinysae.features.index.context_file import ContextFile
 from tinysae.features.index.format import (
-    CONTEXTS_NAME,
     FEATURES_NAME,
     ROWS_A_GROUP,
     TOKENS_NAME,
@@ -19,11 +19,8 @@ from tinysae.features.index.format import (
     damage_in,
     read_info,
 )
-from tinysae.features.index.logits import bin_edges
 from tinysae.features.index.records import (
-    BinContexts,
     CoFiring,
-    Context,
     FeatureRecord,
     FeatureScore,
     FiringToken,
@@ -33,8 +30,9 @@ from tinysae.features.index.records import (
     Neighbour,
     TokenFeature,
     TokenLogit,
+    logit_edges,
 )
-from tinysae.features.index.statistics import N_BINS, N_GROUPS
+from tinysae.features.index.tensor_file import TensorFile
 from tinysae.features.index.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -63,7 +61,6 @@ class FeatureIndex:
 
     def __init__(self, folder: Path, info: IndexInfo) -> None:
         import pyarrow.parquet as pq
-        from safetensors import safe_open
 
         self.info = info
         # Files stay open, so that a rebuild does not change them under a reader.
@@ -83,17 +80,12 @@ class FeatureIndex:
                 raise ValueError("another number of tokens")
             self.vocabulary = Vocabulary(table["bytes"].to_pylist())
             self._token_counts = table["count"].to_numpy()
-        with damage_in(CONTEXTS_NAME):
-            self._contexts = safe_open(folder / CONTEXTS_NAME, framework="numpy")
-            shape = self._contexts.get_slice("tokens").get_shape()
-            if shape != [info.n_chunks, info.context_size]:
-                raise ValueError("another corpus")
+        self._contexts = ContextFile(folder, info, self.vocabulary)
         with damage_in(TOKENS_NAME):
-            self._tokens = safe_open(folder / TOKENS_NAME, framework="numpy")
-            shape = self._tokens.get_slice("firing").get_shape()
-            if shape != [info.d_vocab, info.features_per_token]:
+            self._tokens = TensorFile(folder / TOKENS_NAME)
+            if self._tokens.shape("firing") != [info.d_vocab, info.features_per_token]:
                 raise ValueError("another vocabulary")
-        # Neither reader promises that threads may share it.
+        # pyarrow does not promise that threads may share a reader.
         self._lock = Lock()
 
     def table(self) -> "pd.DataFrame":
@@ -143,9 +135,9 @@ class FeatureIndex:
         """
         row = self._row(feature)
         kinds = self._kinds
-        with damage_in(CONTEXTS_NAME):
-            contexts = list(self._contexts_of(feature))
-        n_strongest = self.info.contexts_per_feature
+        contexts, bin_contexts = self._contexts.of(
+            feature, row["bin_width"], row["bin_counts"]
+        )
         with damage_in(FEATURES_NAME):
             return FeatureRecord(
                 feature=feature,
@@ -157,8 +149,8 @@ class FeatureIndex:
                 tokens=list(self._firing_tokens(row, "")),
                 promoted={k: self._logits(row, f"{k}_promoted") for k in kinds},
                 suppressed={k: self._logits(row, f"{k}_suppressed") for k in kinds},
-                contexts=[c for c in contexts[:n_strongest] if c is not None],
-                bin_contexts=list(self._bins(row, contexts[n_strongest:])),
+                contexts=contexts,
+                bin_contexts=bin_contexts,
                 neighbours=_rows(Neighbour, row, "neighbours", "neighbour_cosines"),
                 cofiring=_rows(
                     CoFiring, row, "cofiring", "cofiring_n_both", "cofiring_jaccard"
@@ -182,10 +174,10 @@ class FeatureIndex:
         Raises:
             DamagedError: what was read cannot be right.
         """
-        with damage_in(TOKENS_NAME), self._lock:
+        with damage_in(TOKENS_NAME):
             names = ("firing", "firing_mass_share", "firing_n_fired")
             best, share, n_fired = (
-                _columns(self._tokens.get_slice(name)[:, :n_features], n_features)
+                _columns(self._tokens.columns(name, n_features), n_features)
                 for name in names
             )
             best = np.where(n_fired > 0, best.astype(np.int32), -1).astype(np.int32)
@@ -253,9 +245,8 @@ class FeatureIndex:
         last = self.info.d_vocab - 1
         if not 0 <= token <= last:
             raise InputError("features_unknown_token", token=token, last=last)
-        with damage_in(TOKENS_NAME), self._lock:
-            read = self._tokens.get_slice
-            return [read(name)[token : token + 1][0].tolist() for name in names]
+        with damage_in(TOKENS_NAME):
+            return [self._tokens.row(name, token).tolist() for name in names]
 
     def _checked(self, feature: int) -> int:
         if not 0 <= feature < self.info.d_sae:
@@ -297,54 +288,6 @@ class FeatureIndex:
                 n_fired=n_fired,
             )
 
-    def _bins(
-        self, row: dict[str, Any], contexts: list[Context | None]
-    ) -> Iterator[BinContexts]:
-        """Groups of bins with their share of `contexts`, the strongest group first."""
-        counts = np.asarray(row["bin_counts"], np.int64).reshape(N_GROUPS, -1).sum(1)
-        width, n = row["bin_width"] * (N_BINS // N_GROUPS), self.info.contexts_per_bin
-        for group in reversed(np.flatnonzero(counts).tolist()):
-            own = contexts[group * n : (group + 1) * n]
-            yield BinContexts(
-                low=group * width,
-                high=(group + 1) * width,
-                n_fired=int(counts[group]),
-                contexts=[context for context in own if context is not None],
-            )
-
-    def _contexts_of(self, feature: int) -> Iterator[Context | None]:
-        """The strongest ones, then those of each group of bins; None: no further."""
-        context_size = self.info.context_size
-        k = self.info.contexts_per_feature + N_GROUPS * self.info.contexts_per_bin
-        with self._lock:
-            read = self._contexts.get_slice
-            chunk = read("chunk")[feature : feature + 1][0]
-            position = read("position")[feature : feature + 1][0]
-            n_active = read("n_active")[feature : feature + 1][0].tolist()
-            active = slice(*read("offset")[feature : feature + 2].tolist())
-            active_position = read("active_position")[active]
-            active_value = read("active_value")[active]
-            kept = {c for c, n in zip(chunk.tolist(), n_active, strict=True) if n}
-            rows = {c: read("tokens")[c : c + 1][0] for c in kept}
-        if len(chunk) != k or sum(n_active) != len(active_value):
-            raise ValueError("another number of contexts")
-        ends = np.cumsum(n_active).tolist()
-        texts = {c: self.vocabulary.texts(row.tolist()) for c, row in rows.items()}
-        for rank, number in enumerate(chunk.tolist()):
-            if not n_active[rank]:
-                yield None
-                continue
-            own = slice(ends[rank] - n_active[rank], ends[rank])
-            activations = np.zeros(context_size, dtype=np.float32)
-            activations[active_position[own]] = active_value[own]
-            yield Context(
-                chunk=number,
-                position=int(position[rank]),
-                tokens=rows[number].astype(np.int64),
-                texts=texts[number],
-                activations=activations,
-            )
-
 
 def _rows(kind: type[Any], row: dict[str, Any], *columns: str) -> list[Any]:
     """Records of the columns' lists, an entry each."""
@@ -374,4 +317,4 @@ def _histogram(bin_width: float, counts: list[int]) -> Histogram:
 def _logit_histogram(row: dict[str, Any], kind: LogitKind) -> Histogram:
     low, high = (np.float32(row[f"{kind}_{end}"]) for end in ("low", "high"))
     counts = np.asarray(row[f"{kind}_counts"], dtype=np.int64)
-    return Histogram(bin_edges(np.array([low]), np.array([high]))[0], counts)
+    return Histogram(logit_edges(np.array([low]), np.array([high]))[0], counts)

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 
 LogitKind = Literal["raw", "folded"]
 
+# Bins of a histogram of activations, and the groups of them that contexts are drawn
+# from; bins of a histogram of logits.
+N_BINS, N_GROUPS = 64, 8
+N_LOGIT_BINS = 50
+
 
 class TokenLogit(NamedTuple):
     """A token and how far one unit of the feature's activation moves its logit."""
@@ -43,6 +48,16 @@ class Histogram(NamedTuple):
 
     edges: NDArray[np.float64]
     counts: NDArray[np.int64]
+
+
+def logit_edges(
+    low: NDArray[np.float32], high: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The edges of equal bins from `low` [n] to `high` [n]: [n, N_LOGIT_BINS + 1]; bins
+    of width where all logits are equal, as in `np.histogram`."""
+    half = 0.5 * (low == high)
+    begin, end = low.astype(np.float64) - half, high.astype(np.float64) + half
+    return np.linspace(begin, end, N_LOGIT_BINS + 1, axis=-1)
 
 
 class Context(NamedTuple):
@@ -117,7 +132,7 @@ class TokenFeature(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """The firsts of an index's lists, for all its features and tokens at once.
+    """The first entries of an index's lists, for all its features and tokens at once.
 
     best [d_vocab, m]: the features that fire on the token best, as `firing_on` has
     them, and best_share [d_vocab, m], the token's share of each one's mass.

@@ -1,6 +1,7 @@
 """Ways to find a feature: by a text, a token, its name or note, a concept.
 
-Only `by_text` needs the model and the SAE. Everything else is read from the index.
+Only `by_text` and `active_features` need the model and the SAE. Everything else is read
+from the index.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import InputError
-from tinysae.features.index.build import check_fit
+from tinysae.features.fit import check_fit, check_same_model, read_at_hook
 from tinysae.features.index.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -78,8 +79,6 @@ def feature_activations(sae: "SAE", model: "LoadedModel", text: str) -> TextActi
     """
     import torch
 
-    from tinysae.model.forward import activations
-
     check_fit(sae, model)
     if len(text) > MAX_TEXT_CHARACTERS:
         raise InputError("search_text_long", limit=f"{MAX_TEXT_CHARACTERS:,}")
@@ -87,8 +86,7 @@ def feature_activations(sae: "SAE", model: "LoadedModel", text: str) -> TextActi
     if not ids:
         raise InputError("search_nothing")
     with torch.inference_mode():
-        x = activations(model, model.to_input(ids), sae.hook_name)[0, 1:]
-        acts = sae.encode(x.float().cpu()).numpy()
+        acts = sae.encode(read_at_hook(sae, model, ids)[1:]).numpy()
     return TextActivations(model.token_texts(ids), acts)
 
 
@@ -115,6 +113,37 @@ def by_text(
         for feature in best
     ]
     return TextSearch(tokens, hits, len(active))
+
+
+class ActiveFeature(NamedTuple):
+    """A feature and its activation at the token."""
+
+    feature: int
+    activation: float
+
+
+def active_features(
+    sae: "SAE", model: "LoadedModel", ids: Sequence[int], position: int
+) -> list[ActiveFeature]:
+    """The features that are active at `ids[position]`, the strongest first.
+
+    `ids` are a text's tokens without BOS, which the model reads before them.
+
+    Raises:
+        InputError: the SAE is of another model, or does not fit this one.
+    """
+    import torch
+
+    check_same_model(sae, model)
+    with torch.inference_mode():
+        # Nothing after a token changes what the model thinks at it.
+        acts = sae.encode(read_at_hook(sae, model, ids[: position + 1])[-1])
+        active = acts.nonzero().flatten()
+        order = acts[active].argsort(descending=True, stable=True)
+    return [
+        ActiveFeature(feature, float(acts[feature]))
+        for feature in active[order].tolist()
+    ]
 
 
 class Tokens(NamedTuple):

@@ -5,20 +5,18 @@ batches, shards and bands leaves no trace but in the last bits of the activation
 """
 
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysae.features.index import kernels
 from tinysae.features.index.pair_store import Band
+from tinysae.features.index.records import N_BINS, N_GROUPS
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
 
-# Bins of a histogram, and how many of them a group of contexts is drawn from.
-N_BINS = 64
-N_GROUPS = 8
 # A token on which a feature fired less often says nothing about precision.
 LEAST_FIRED = 5
 
@@ -105,7 +103,7 @@ class BandStatistics(NamedTuple):
     score: FloatArray
 
     def without_entries(self) -> "BandStatistics":
-        """All but what is by feature and token: the one part that is large."""
+        """The same without its entries, which are the one large part."""
         none = np.empty(0, np.int32)
         entries = Entries(none.astype(np.int64), none, none.astype(np.float64), none)
         return self._replace(entries=entries, score=self.score[:0].copy())
@@ -124,7 +122,7 @@ class FiringFeatures:
         self.mass = np.zeros((d_vocab, n), np.float64)
         self.n_fired = np.zeros((d_vocab, n), np.int64)
 
-    def add(self, band: BandStatistics, kernels: ModuleType) -> None:
+    def add(self, band: BandStatistics) -> None:
         """Takes the next band's sums."""
         first, token, mass, n_fired = band.entries
         kernels.keep_best(
@@ -133,12 +131,10 @@ class FiringFeatures:
         )
 
 
-def band_statistics(
-    band: Band, corpus: Corpus, sampling: Sampling, kernels: ModuleType
-) -> BandStatistics:
-    """All of it; memory follows the number of the band's pairs."""
-    totals, sample = _totals(band, sampling, kernels)
-    entries = _token_sums(band, corpus, kernels)
+def band_statistics(band: Band, corpus: Corpus, sampling: Sampling) -> BandStatistics:
+    """Everything about a band; memory follows the number of its pairs."""
+    totals, sample = _totals(band, sampling)
+    entries = _token_sums(band, corpus)
     owner = np.repeat(np.arange(len(totals.sum)), np.diff(entries.first))
     precision = entries.n_fired / corpus.counts[entries.token]
     score = (precision * entries.mass / totals.sum[owner]).astype(np.float32)
@@ -149,17 +145,15 @@ def band_statistics(
     return BandStatistics(
         begin=band.begin,
         totals=totals,
-        by_mass=_top(entries, entries.mass, entries.mass, sampling.tokens, kernels),
-        by_precision=_top(entries, often, entries.mass, sampling.tokens, kernels),
-        contexts=_contexts(band, places, corpus.context_size, kernels),
+        by_mass=_top(entries, entries.mass, entries.mass, sampling.tokens),
+        by_precision=_top(entries, often, entries.mass, sampling.tokens),
+        contexts=_contexts(band, places, corpus.context_size),
         entries=entries,
         score=score,
     )
 
 
-def _totals(
-    band: Band, sampling: Sampling, kernels: ModuleType
-) -> tuple[Totals, IntArray]:
+def _totals(band: Band, sampling: Sampling) -> tuple[Totals, IntArray]:
     """Also the places of a sample of every group of bins [n, N_GROUPS, k]; -1: none.
 
     Bins are the power of two wide with which the maximum falls into the upper half of
@@ -181,7 +175,7 @@ def _totals(
     return Totals(np.diff(band.first), total, largest, width, counts), sample
 
 
-def _token_sums(band: Band, corpus: Corpus, kernels: ModuleType) -> Entries:
+def _token_sums(band: Band, corpus: Corpus) -> Entries:
     n_pairs = len(band.value)
     first = np.zeros(len(band.first), np.int64)
     token, n_fired = np.empty(n_pairs, np.int32), np.empty(n_pairs, np.int32)
@@ -197,16 +191,15 @@ def _top(
     score: NDArray[np.float64],
     weight: NDArray[np.float64],
     n: int,
-    kernels: ModuleType,
 ) -> TopTokens:
     kept = np.full((len(entries.first) - 1, n), -1, np.int64)
     kernels.largest(entries.first, score, weight, entries.token, kept)
     is_there = kept >= 0
 
     def taken(values: NDArray[Any], missing: int) -> NDArray[Any]:
-        found = np.full(kept.shape, missing, values.dtype)
-        found[is_there] = values[kept[is_there]]
-        return found
+        table = np.full(kept.shape, missing, values.dtype)
+        table[is_there] = values[kept[is_there]]
+        return table
 
     return TopTokens(
         taken(entries.token, -1),
@@ -215,9 +208,7 @@ def _top(
     )
 
 
-def _contexts(
-    band: Band, places: IntArray, context_size: int, kernels: ModuleType
-) -> Contexts:
+def _contexts(band: Band, places: IntArray, context_size: int) -> Contexts:
     begin, end = np.empty_like(places), np.empty_like(places)
     kernels.ranges(band.first, band.position, context_size, places, begin, end)
     at = np.zeros(places.shape, np.int64)

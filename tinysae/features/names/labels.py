@@ -9,12 +9,17 @@ never fires. Labels by tokens say so (`kind`), and have no score.
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from tinysae.checked_numbers import is_number
 from tinysae.errors import DamagedError
-from tinysae.features.names.concepts import FeatureScores, target_name
+from tinysae.features.names.concept_tokens import target_name
 from tinysae.jobs.files import read_json, write_json
+from tinysae.render.visible import visible
+from tinysae.words import Language, catalogue, text
+
+if TYPE_CHECKING:
+    from tinysae.features.names.concept_search import FeatureScores
 
 LabelKind = Literal["fires_on", "about_to", "tokens", "explained"]
 LABELS_NAME: Final = "labels.json"
@@ -43,7 +48,7 @@ class Label:
 
 
 def labels(
-    tokens: Iterable[Sequence[str]], scores: FeatureScores | None
+    tokens: Iterable[Sequence[str]], scores: "FeatureScores | None"
 ) -> list[Label]:
     """Every feature's label: by concept where one is read well enough.
 
@@ -51,11 +56,11 @@ def labels(
         tokens: for each feature, the tokens it fires on, largest mass first.
         scores: what each reads; None for a text whose concepts nobody knows.
     """
-    found: list[Label] = []
+    named: list[Label] = []
     for feature, own in enumerate(tokens):
         if scores is not None and scores.f1[feature] >= MIN_F1:
             concept, reading = target_name(int(scores.target[feature]))
-            found.append(
+            named.append(
                 Label(
                     concept,
                     reading,
@@ -66,8 +71,27 @@ def labels(
                 )
             )
         else:
-            found.append(Label(" ·".join(own[:N_TOKENS])[:MAX_TEXT], "tokens"))
-    return found
+            named.append(Label(" ·".join(own[:N_TOKENS])[:MAX_TEXT], "tokens"))
+    return named
+
+
+def concept_name(concept: str, language: Language) -> str:
+    """What a concept is called, else its own name as it is (untrusted text)."""
+    key = f"concepts.{concept}"
+    if key in catalogue():
+        return text(key, language)
+    return visible(concept.replace("_", " "))
+
+
+def label_sentence(label: Label, language: Language) -> str:
+    """What the label says of its feature, as plain untrusted text; a feature that
+    never fires may have nothing to be called by."""
+    what = visible(label.text)
+    if not what:
+        return ""
+    if label.concept is not None:
+        what = concept_name(label.concept, language)
+    return text(f"features.label_{label.kind}", language, what=what)
 
 
 def write_labels(folder: Path, labels: Sequence[Label]) -> None:

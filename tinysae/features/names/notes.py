@@ -205,8 +205,8 @@ def _checked(data: Any, d_sae: int) -> dict[int, Note]:
         ValueError: it is not what `Notes` writes.
     """
     match data:
-        case {"kind": str(kind), "format": int(found), "notes": dict(notes)} if (
-            kind == KIND and found == FORMAT and len(notes) <= MAX_NOTES
+        case {"kind": str(kind), "format": int(version), "notes": dict(notes)} if (
+            kind == KIND and version == FORMAT and len(notes) <= MAX_NOTES
         ):
             return {_number(f, d_sae): _note(note) for f, note in notes.items()}
     raise ValueError("not notes")

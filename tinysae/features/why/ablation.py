@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import InputError
-from tinysae.features.index.build import check_fit
-from tinysae.features.why.intervene import direction
+from tinysae.features.fit import check_fit
+from tinysae.features.why.intervene import before_and_after, direction
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -74,7 +74,7 @@ def ablate(
     import torch
 
     from tinysae.model.circuit import changing
-    from tinysae.model.forward import activations, logits, running
+    from tinysae.model.forward import activations
 
     check_fit(sae, model)
     row = direction(sae, feature)
@@ -85,13 +85,8 @@ def ablate(
         x = activations(model, ids, sae.hook_name).float().cpu()
         acts = sae.encode(x)[..., feature] * (ids.cpu() != model.bos_id)
         without = (x - acts[..., None] * row).to(ids.device)
-        on = logits(model, ids).float().log_softmax(-1)[0].cpu()
-        with (
-            running(model, ids.numel()),
-            changing(model, sae.hook_name, lambda _: without),
-        ):
-            off = model.plain(ids, use_cache=False).logits
-        off = off.float().log_softmax(-1)[0].cpu()
+        off_there = changing(model, sae.hook_name, lambda _: without)
+        on, off = before_and_after(model, ids, off_there)
         change = torch.full((len(tokens),), torch.nan)
         actual = ids[0, 1:, None].cpu()
         change[1:] = (off[:-1] - on[:-1]).gather(1, actual)[:, 0]

@@ -21,15 +21,13 @@ automated circuit discovery"): a first-order estimate, exact where nothing follo
 """
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tinysae.errors import InputError
-from tinysae.features.index.at_token import check_same_model
+from tinysae.features.fit import check_same_model
+from tinysae.features.why.gradients import Gradients, Seen, gradients_of
 from tinysae.model.circuit import d_head, frozen_norms, head_place, n_heads
 from tinysae.model.cores import cores_for
-from tinysae.model.hooks import HookPlace, hooked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,21 +111,6 @@ class Attribution:
         return self.logit - sum(part.direct for part in parts)
 
 
-class _Seen(NamedTuple):
-    """What one forward showed, tensors [1, pos, d] with gradients.
-
-    pre and post [layer] are the residual streams, attn [layer] what attention added,
-    heads [layer] the heads side by side, hook the SAE's activations; logits [d_vocab].
-    """
-
-    pre: "list[Tensor]"
-    attn: "list[Tensor]"
-    heads: "list[Tensor]"
-    post: "list[Tensor]"
-    hook: "Tensor | None"
-    logits: "Tensor"
-
-
 def attribute(
     model: "LoadedModel",
     ids: Sequence[int],
@@ -160,22 +143,8 @@ def attribute(
     # Forwards and backwards: thrice the products of a forward.
     cores = cores_for(3 * model.n_parameters * tokens.numel())
     with model.lock, cores, torch.enable_grad(), frozen_norms(plain):
-        seen = _run(model, tokens, sae.hook_name if sae else None)
-        logit = seen.logits[target]
-        if other is not None:
-            logit = logit - seen.logits[other]
-        sources = [*seen.pre[:1], *seen.heads, *seen.attn, *seen.post]
-        if seen.hook is not None:
-            sources.append(seen.hook)
-        grads = [grad[0] for grad in torch.autograd.grad(logit, sources)]
-        n = model.n_layers
-        gradients = _Gradients(
-            v=grads[3 * n][-1],
-            pre=grads[0],
-            heads=grads[1 : 1 + n],
-            attn=grads[1 + n : 1 + 2 * n],
-            post=grads[1 + 2 * n : 1 + 3 * n],
-            hook=grads[-1] if seen.hook is not None else None,
+        logit, seen, gradients = gradients_of(
+            model, tokens, wanted, sae.hook_name if sae else None
         )
         components = _components(model, tokens, seen, gradients)
         bias = _final_bias(model, wanted)
@@ -204,69 +173,8 @@ def is_last(model: "LoadedModel", hook_name: str) -> bool:
     return layer == model.n_layers - 1 and name in ("hook_resid_post", "hook_mlp_out")
 
 
-class _Gradients(NamedTuple):
-    """Of the logit, by each tensor of `_Seen`, [pos, d]; v [d_model] is that of the
-    last residual stream at the position asked about."""
-
-    v: "Tensor"
-    pre: "Tensor"
-    heads: "Sequence[Tensor]"
-    attn: "Sequence[Tensor]"
-    post: "Sequence[Tensor]"
-    hook: "Tensor | None"
-
-
-def _run(model: "LoadedModel", tokens: "Tensor", hook_name: str | None) -> _Seen:
-    """One forward with everything kept, its gradients beginning at the embeddings."""
-    found: dict[str, Tensor] = {}
-
-    def keep(name: str) -> Any:
-        def read(x: "Tensor") -> "Tensor":
-            # The embeddings are where gradients begin, whatever the weights allow.
-            found[name] = x if x.requires_grad else x.detach().requires_grad_()
-            return found[name]
-
-        return read
-
-    places: dict[str, HookPlace] = {}
-    layers = range(model.n_layers)
-    for layer in layers:
-        for name in ("hook_resid_pre", "hook_attn_out", "hook_resid_post"):
-            hook = f"blocks.{layer}.{name}"
-            if hook not in model.hooks:
-                raise InputError("why_unsupported", hook=hook)
-            places[hook] = model.hooks[hook]
-        places[f"blocks.{layer}.heads"] = head_place(model, layer)
-    if hook_name is not None:
-        places[hook_name] = model.hooks[hook_name]
-    with ExitStack() as stack:
-        for name, place in places.items():
-            stack.enter_context(hooked(model.plain, place, keep(name)))
-        logits = model.plain(tokens, use_cache=False, **only_last(model)).logits
-
-    def all_of(name: str) -> "list[Tensor]":
-        return [found[f"blocks.{layer}.{name}"] for layer in layers]
-
-    return _Seen(
-        all_of("hook_resid_pre"),
-        all_of("hook_attn_out"),
-        all_of("heads"),
-        all_of("hook_resid_post"),
-        None if hook_name is None else found[hook_name],
-        logits[0, -1].float(),
-    )
-
-
-def only_last(model: "LoadedModel") -> dict[str, int]:
-    """The argument by which a forward computes the last position's logits alone."""
-    import inspect
-
-    has = "logits_to_keep" in inspect.signature(model.plain.forward).parameters
-    return {"logits_to_keep": 1} if has else {}
-
-
 def _components(
-    model: "LoadedModel", tokens: "Tensor", seen: _Seen, grads: _Gradients
+    model: "LoadedModel", tokens: "Tensor", seen: Seen, grads: Gradients
 ) -> list[Part]:
     """What the model's own parts add, in the order in which they are added."""
     import torch
@@ -327,7 +235,7 @@ def _final_bias(model: "LoadedModel", wanted: Sequence[int]) -> float:
     return float(logits[wanted[0]] - (logits[wanted[1]] if len(wanted) > 1 else 0))
 
 
-def _features(sae: "SAE", seen: _Seen, grads: _Gradients) -> list[Part]:
+def _features(sae: "SAE", seen: Seen, grads: Gradients) -> list[Part]:
     """The active features, largest effect first, then the SAE's bias and its error.
 
     Features at tokens before the position are parts only where they reach it.

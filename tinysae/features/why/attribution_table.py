@@ -35,7 +35,7 @@ def strongest(
     return sorted(order[:n], key=lambda part: -size(part)), order[n:]
 
 
-def attribution_csv(found: Attribution) -> str:
+def attribution_csv(attribution: Attribution) -> str:
     """A row a part; within a view the column "direct" sums to the logit.
 
     Rounded to what float32 holds. "remainder" is what the parts leave of the logit.
@@ -43,7 +43,8 @@ def attribution_csv(found: Attribution) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for view, parts in (("model", found.components), ("features", found.features)):
+    views = {"model": attribution.components, "features": attribution.features}
+    for view, parts in views.items():
         if not parts:
             continue
         for part in parts:
@@ -54,7 +55,7 @@ def attribution_csv(found: Attribution) -> str:
                     *(f"{part.direct:.7g}", f"{part.effect:.7g}"),
                 ]
             )
-        left = f"{found.remainder(parts):.3g}"
+        left = f"{attribution.remainder(parts):.3g}"
         writer.writerow([view, "remainder", "", "", "", "", left, ""])
     return out.getvalue()
 
@@ -64,7 +65,7 @@ def _cell(value: float | None) -> str:
 
 
 def attribution_code(
-    model: "LoadedModel", found: Attribution, sae_dir: "Path | None"
+    model: "LoadedModel", attribution: Attribution, sae_dir: "Path | None"
 ) -> str:
     """Prints the same parts; run it from the folder that tinysae is in."""
     with_sae = sae_dir is not None
@@ -78,13 +79,13 @@ def attribution_code(
         else "from tinysae.features.why.attribution import attribute\n"
         "from tinysae.model.sources import load_model\n"
     )
-    tokens = f"{found.target}" if found.other is None else (
-        f"{found.target}, {found.other}"
+    tokens = f"{attribution.target}" if attribution.other is None else (
+        f"{attribution.target}, {attribution.other}"
     )  # fmt: skip
     return (
         f"{imports}\n"
         f"model = load_model({model.source!r})\n{load}"
-        f"ids = {list(found.ids)}\n"
+        f"ids = {list(attribution.ids)}\n"
         f"found = attribute(model, ids, {tokens}{', sae=sae' if with_sae else ''})\n"
         f"print(found.logit)\n"
         f"for part in found.{'features' if with_sae else 'components'}:\n"

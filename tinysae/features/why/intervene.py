@@ -11,15 +11,16 @@ output projection: 0 is zero ablation. BOS is left as it is unless it is asked f
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tinysae.errors import InputError
-from tinysae.features.index.at_token import check_same_model
-from tinysae.features.why.attribution import Attribution, Part, only_last
+from tinysae.features.fit import check_same_model
+from tinysae.features.why.attribution import Attribution, Part
+from tinysae.features.why.gradients import only_last
 from tinysae.model.circuit import (
     Change,
     changing,
@@ -118,13 +119,20 @@ def intervene(
         InputError: no such feature, head or position, features without an SAE, an SAE
             of another model, or a text beyond the context.
     """
-    import torch
-
     tokens = model.to_input(ids)
     _check(model, changes, sae, tokens.shape[1])
+    return before_and_after(model, tokens, applied(model, changes, sae))
+
+
+def before_and_after(
+    model: "LoadedModel", tokens: "Tensor", changed: AbstractContextManager[object]
+) -> Intervention:
+    """Runs `tokens` [1, pos] as the model is, and once more inside `changed`."""
+    import torch
+
     with running(model, 2 * tokens.numel()):
         before = model.plain(tokens, use_cache=False).logits[0]
-        with applied(model, changes, sae):
+        with changed:
             after = model.plain(tokens, use_cache=False).logits[0]
     with torch.inference_mode():
         return Intervention(*(x.float().log_softmax(-1).cpu() for x in (before, after)))

@@ -20,10 +20,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tinysae.errors import InputError
-from tinysae.features.index.at_token import check_same_model
-from tinysae.features.why.intervene import Intervention, direction
+from tinysae.features.fit import check_same_model
+from tinysae.features.why.intervene import (
+    Intervention,
+    before_and_after,
+    direction,
+)
 from tinysae.model.circuit import Change, changing
-from tinysae.model.forward import running
 from tinysae.model.text.generate import Around, GenerateSettings, Writing
 from tinysae.model.text.prompt import Prompt
 
@@ -194,16 +197,8 @@ def steered(
     Raises:
         InputError: as `steering`, or a text beyond the context.
     """
-    import torch
-
-    tokens = model.to_input(ids)
     around = steering(model, sae, steers)
-    with running(model, 2 * tokens.numel()):
-        before = model.plain(tokens, use_cache=False).logits[0]
-        with around(0):
-            after = model.plain(tokens, use_cache=False).logits[0]
-    with torch.inference_mode():
-        return Intervention(*(x.float().log_softmax(-1).cpu() for x in (before, after)))
+    return before_and_after(model, model.to_input(ids), around(0))
 
 
 def loss_on(

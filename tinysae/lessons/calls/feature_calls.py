@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from tinysae.data.storybook import CONCEPTS
 from tinysae.errors import InputError, MissingError
-from tinysae.lessons.calls.kept import kept_with_model
-from tinysae.lessons.calls.parts import (
+from tinysae.lessons.calls.held_out import (
     CHECKING_SEED,
     CHOOSING_SEED,
     Parts,
@@ -24,13 +23,22 @@ from tinysae.lessons.calls.parts import (
     read_place,
     values_of,
 )
-from tinysae.lessons.calls.probs import next_probs_moved
-from tinysae.lessons.calls.results import Bars, Result, Stage, Table, sae_of
+from tinysae.lessons.calls.model_cache import kept_with_model
+from tinysae.lessons.calls.probabilities import next_probs_moved
+from tinysae.lessons.calls.results import (
+    Bars,
+    Result,
+    Stage,
+    Table,
+    named_bars,
+    percents,
+    sae_of,
+)
 from tinysae.render.numbers import percent
 from tinysae.render.visible import visible
 
 if TYPE_CHECKING:
-    from tinysae.features.names.concepts import FeaturePairs
+    from tinysae.features.names.concept_tokens import FeaturePairs
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
 
@@ -45,10 +53,10 @@ MIN_EXAMPLES: Final = 10
 """Of a concept, where its readers are chosen."""
 
 
-def kinds(found: Parts, part: int) -> float:
+def kinds(parts: Parts, part: int) -> float:
     """How many kinds of token the part's activation is spread over: e to the entropy of
     the shares."""
-    share = found.masses(part)
+    share = parts.masses(part)
     share = share[share > 0] / share.sum()
     return float(np.exp(-(share * np.log(share)).sum()))
 
@@ -56,65 +64,51 @@ def kinds(found: Parts, part: int) -> float:
 def one_token(stage: Stage, *, text: str) -> Result:
     """How much is on at a text's last token: neurons, features; control: random
     directions, of which half are on."""
+    from tinysae.features.fit import read_at_hook
     from tinysae.features.index.search import feature_activations
-    from tinysae.model.forward import activations
 
     model, sae = stage.model, sae_of(stage)
     acts = feature_activations(sae, model, text)
     place = neuron_place(model)
     ids = model.encode(text)
     neurons = read_place(model, place, [[model.bos_id, *ids]])[0, -1]
-    x = activations(model, model.to_input(ids), sae.hook_name)[0, -1].float().cpu()
-    random = x @ random_directions(sae.d_in)
+    random = read_at_hook(sae, model, ids)[-1] @ random_directions(sae.d_in)
     on_neurons = float((neurons > 0).mean())
     on_features = float((acts.activations[-1] > 0).mean())
     on_random = float((random > 0).float().mean())
     n_features = int((acts.activations[-1] > 0).sum())
     return Result(
-        {
-            "features_on": on_features,
-            "neurons_on": on_neurons,
-            "random_on": on_random,
-        },
+        {"features_on": on_features, "neurons_on": on_neurons, "random_on": on_random},
         {
             "token": visible(acts.tokens[-1]),
             "n_features": f"{n_features:,}",
             "d_sae": f"{sae.d_sae:,}",
             "n_neurons": f"{int((neurons > 0).sum()):,}",
             "d_mlp": f"{len(neurons):,}",
-            "features": percent(on_features),
-            "neurons": percent(on_neurons),
-            "control": percent(on_random),
+            **percents(features=on_features, neurons=on_neurons, control=on_random),
         },
-        [
-            Bars(
-                "on",
-                ["random", "neurons", "features"],
-                [on_random, on_neurons, on_features],
-                named=True,
-            )
-        ],
+        [named_bars("on", random=on_random, neurons=on_neurons, features=on_features)],
     )
 
 
 def neuron(stage: Stage, *, number: int) -> Result:
     """The kinds of token a neuron is on for; control: of the typical feature."""
-    found = neuron_parts(stage.model, CHECKING_SEED)
+    parts = neuron_parts(stage.model, CHECKING_SEED)
     typical = _typical_kinds(stage.model, sae_of(stage), CHECKING_SEED)[1]
-    return _spread(stage, found, number, typical)
+    return _spread(stage, parts, number, typical)
 
 
 def feature(stage: Stage, *, number: int) -> Result:
     """The kinds of token a feature is on for; control: of the typical neuron."""
-    found = feature_parts(stage.model, sae_of(stage), CHECKING_SEED)
+    parts = feature_parts(stage.model, sae_of(stage), CHECKING_SEED)
     typical = _typical_kinds(stage.model, sae_of(stage), CHECKING_SEED)[0]
-    return _spread(stage, found, number, typical)
+    return _spread(stage, parts, number, typical)
 
 
 def lively(stage: Stage, n: int) -> list[int]:
     """`n` features that fire `N_LIVELY` times or more on the stories, by chance."""
-    found = feature_parts(stage.model, sae_of(stage), CHECKING_SEED)
-    live = np.flatnonzero(np.diff(found.pairs.first) >= N_LIVELY)
+    parts = feature_parts(stage.model, sae_of(stage), CHECKING_SEED)
+    live = np.flatnonzero(np.diff(parts.pairs.first) >= N_LIVELY)
     rng = np.random.default_rng(0)
     return rng.permutation(live)[:n].tolist()
 
@@ -123,25 +117,25 @@ def lively(stage: Stage, n: int) -> list[int]:
 def _typical_kinds(model: "LoadedModel", sae: "SAE", seed: int) -> tuple[float, float]:
     """The median of `kinds` over neurons and over features that are on often."""
     medians = []
-    for found in (neuron_parts(model, seed), feature_parts(model, sae, seed)):
-        live = np.flatnonzero(np.diff(found.pairs.first) >= N_LIVELY)
+    for parts in (neuron_parts(model, seed), feature_parts(model, sae, seed)):
+        live = np.flatnonzero(np.diff(parts.pairs.first) >= N_LIVELY)
         chosen = np.random.default_rng(0).permutation(live)[:N_TYPICAL]
         if not len(chosen):
             raise InputError("lesson_nothing_active")
-        spread = [kinds(found, part) for part in chosen]
+        spread = [kinds(parts, part) for part in chosen]
         medians.append(float(np.median(spread)))
     return medians[0], medians[1]
 
 
-def _spread(stage: Stage, found: Parts, number: int, typical: float) -> Result:
-    n_parts = len(found.pairs.first) - 1
+def _spread(stage: Stage, parts: Parts, number: int, typical: float) -> Result:
+    n_parts = len(parts.pairs.first) - 1
     if not 0 <= number < n_parts:
         raise InputError("features_unknown", feature=number, last=n_parts - 1)
-    own = found.masses(number)
-    n_fired = int(found.pairs.first[number + 1] - found.pairs.first[number])
+    own = parts.masses(number)
+    n_fired = int(parts.pairs.first[number + 1] - parts.pairs.first[number])
     if not own.any():
         raise MissingError("lesson_silent", number=number)
-    spread = kinds(found, number)
+    spread = kinds(parts, number)
     top = np.argsort(-own)[:N_SHOWN]
     # A part that is seldom on has fewer.
     top = top[own[top] > 0]
@@ -153,7 +147,7 @@ def _spread(stage: Stage, found: Parts, number: int, typical: float) -> Result:
             "kinds": f"{spread:.0f}",
             "control": f"{typical:.0f}",
             "chance": f"{_random_kinds(stage, n_fired, number):.0f}",
-            "density": percent(n_fired / len(found.tokens.tokens)),
+            "density": percent(n_fired / len(parts.tokens.tokens)),
             "tokens": ", ".join(f"“{text}”" for text in texts[:4]),
         },
         [Bars("mass", texts, (own / own.sum())[top].tolist())],
@@ -180,14 +174,7 @@ def concept(stage: Stage, *, concept: str) -> Result:
             "feature": f"{feature:.2f}",
             "control": f"{random:.2f}",
         },
-        [
-            Bars(
-                "f1",
-                ["random", "neuron", "feature"],
-                [random, neuron, feature],
-                named=True,
-            )
-        ],
+        [named_bars("f1", random=random, neuron=neuron, feature=feature)],
     )
 
 
@@ -200,7 +187,7 @@ def feature_off(stage: Stage, *, text: str) -> Result:
     """
     import torch
 
-    from tinysae.features.index.at_token import active_features
+    from tinysae.features.index.search import active_features
     from tinysae.features.why.intervene import FeatureChange, direction, intervene
 
     model, sae = stage.model, sae_of(stage)
@@ -210,8 +197,8 @@ def feature_off(stage: Stage, *, text: str) -> Result:
         raise InputError("lesson_nothing_active")
     best = active[0]
     change = FeatureChange(best.feature, 0.0, (len(ids),))
-    found = intervene(model, ids, [change], sae=sae)
-    before, after = found.before[-1].exp(), found.after[-1].exp()
+    effect = intervene(model, ids, [change], sae=sae)
+    before, after = effect.before[-1].exp(), effect.after[-1].exp()
     length = best.activation * float(direction(sae, best.feature).norm())
     generator = torch.Generator().manual_seed(best.feature)
     pushes = torch.randn(N_PUSHES, sae.d_in, generator=generator)
@@ -230,11 +217,7 @@ def feature_off(stage: Stage, *, text: str) -> Result:
     ]
     return Result(
         {"moved": moved, "moved_random": control},
-        {
-            "feature": str(best.feature),
-            "moved": percent(moved),
-            "control": percent(control),
-        },
+        {"feature": str(best.feature), **percents(moved=moved, control=control)},
         [Table("off", ["token", "with", "without"], rows)],
     )
 

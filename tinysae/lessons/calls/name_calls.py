@@ -11,10 +11,9 @@ import numpy as np
 
 from tinysae.errors import InputError
 from tinysae.lessons.calls.cases import CHOOSING_SEED, name_cases, read_name
-from tinysae.lessons.calls.kept import kept_with_model
-from tinysae.lessons.calls.probs import points, probability, share
-from tinysae.lessons.calls.results import Bars, Result, Stage, Strip
-from tinysae.render.numbers import percent
+from tinysae.lessons.calls.model_cache import kept_with_model
+from tinysae.lessons.calls.probabilities import points, probability, share
+from tinysae.lessons.calls.results import Bars, Result, Stage, Strip, percents
 from tinysae.render.visible import visible
 
 if TYPE_CHECKING:
@@ -50,8 +49,7 @@ def name_rank(stage: Stage, *, template: str, name: str, other: str) -> Result:
             "name": name,
             "other": other,
             "rank": f"{rank:,}",
-            "prob": percent(float(probs[token])),
-            "stranger": percent(float(probs[stranger])),
+            **percents(prob=float(probs[token]), stranger=float(probs[stranger])),
         },
         [
             Strip("story", model.token_texts(ids), [None] * len(ids), 0.0),
@@ -74,8 +72,7 @@ def name_swap(stage: Stage, *, template: str, name: str, other: str) -> Result:
         {
             "name": name,
             "other": other,
-            "new": percent(float(probs[new])),
-            "old": percent(float(probs[token])),
+            **percents(new=float(probs[new]), old=float(probs[token])),
         },
         [
             Strip("story", model.token_texts(ids), [None] * len(ids), 0.0),
@@ -104,8 +101,7 @@ def where_sure(stage: Stage, *, template: str, name: str) -> Result:
         {"gain": later - own[0], "other_gain": control},
         {
             "name": name,
-            "first": percent(own[0]),
-            "later": percent(later),
+            **percents(first=own[0], later=later),
             "gain": points(later - own[0]),
             "other_gain": points(control),
         },
@@ -136,9 +132,7 @@ def heads_off(stage: Stage, *, template: str, name: str) -> Result:
             "name": name,
             "heads": ", ".join(map(_head, best)),
             "others": ", ".join(map(_head, least)),
-            "before": percent(before),
-            "off": percent(off),
-            "control": percent(control),
+            **percents(before=before, off=off, control=control),
         },
         [Bars("heads", [_head(h) for h in single], list(single.values()))],
     )
@@ -168,9 +162,9 @@ def attention(stage: Stage, *, template: str, name: str) -> Result:
         {
             "name": name,
             "heads": ", ".join(map(_head, best)),
-            "on_name": percent(on_name),
-            "control": percent(on_name_control),
-            "places": percent(len(at) / len(ids)),
+            **percents(
+                on_name=on_name, control=on_name_control, places=len(at) / len(ids)
+            ),
         },
         [Strip("attention", model.token_texts(ids), own.tolist(), float(own.max()))],
     )
@@ -214,7 +208,7 @@ def _log_prob(
     token: int,
     changes: "Sequence[AnyChange]",
 ) -> float:
-    from tinysae.features.why.attribution import only_last
+    from tinysae.features.why.gradients import only_last
     from tinysae.features.why.intervene import applied
     from tinysae.model.forward import running
 

@@ -9,8 +9,13 @@ import numpy as np
 from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES
 from tinysae.errors import InputError
 from tinysae.lessons.calls.cases import read_name
-from tinysae.lessons.calls.parts import CHECKING_SEED, feature_parts
-from tinysae.lessons.calls.probs import next_probs_moved, points, probability, share
+from tinysae.lessons.calls.held_out import CHECKING_SEED, feature_parts
+from tinysae.lessons.calls.probabilities import (
+    next_probs_moved,
+    points,
+    probability,
+    share,
+)
 from tinysae.lessons.calls.results import (
     Bars,
     Result,
@@ -18,6 +23,8 @@ from tinysae.lessons.calls.results import (
     Strip,
     Table,
     index_of,
+    named_bars,
+    percents,
     sae_of,
 )
 from tinysae.render.numbers import percent
@@ -56,16 +63,16 @@ def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
     names = [model.encode(f" {each}")[0] for each in (*GIRL_NAMES, *BOY_NAMES)]
     of_names = {*names, token}
 
-    found = feature_parts(model, sae, CHECKING_SEED)
+    parts = feature_parts(model, sae, CHECKING_SEED)
     strongest = active[:N_STRONGEST]
-    on_names = float(np.mean([found.share_on(f, of_names) for f in strongest]))
+    on_names = float(np.mean([parts.share_on(f, of_names) for f in strongest]))
     every = sorted(of_names)
     instead = _acts_of(model, sae, ids[:at], every)[:, strongest]
     on_this = float((instead[every.index(token)] / instead.sum(0)).mean())
     elsewhere = [p for p, each in enumerate(ids) if each not in of_names]
     places = random.Random(0).sample(elsewhere, min(N_TOP, len(elsewhere)))
     others = [int(acts[place].argmax()) for place in places]
-    control = float(np.mean([found.share_on(f, of_names) for f in others]))
+    control = float(np.mean([parts.share_on(f, of_names) for f in others]))
     rows = [
         [
             str(feature),
@@ -79,10 +86,8 @@ def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
         {
             "name": name,
             "feature": str(active[0]),
-            "names": percent(on_names),
-            "this": percent(on_this),
             "n_names": str(len(of_names)),
-            "even": percent(1 / len(of_names)),
+            **percents(names=on_names, this=on_this, even=1 / len(of_names)),
             "control": percent(control),
             "n": str(int((acts[at] > 0).sum())),
         },
@@ -172,17 +177,8 @@ def forget_there(stage: Stage, *, template: str, name: str) -> Result:
     _, here = probability(model, ids, token, off([last]), sae)
     return Result(
         {"kept": share(there, before), "kept_control": share(here, before)},
-        {
-            "name": name,
-            "before": percent(before),
-            "there": percent(there),
-            "here": percent(here),
-        },
-        [
-            Bars(
-                "forget", ["before", "there", "here"], [before, there, here], named=True
-            )
-        ],
+        {"name": name, **percents(before=before, there=there, here=here)},
+        [named_bars("forget", before=before, there=there, here=here)],
     )
 
 
@@ -196,8 +192,10 @@ def features_off(stage: Stage, *, template: str, name: str, other: str) -> Resul
     ids, token = read_name(model, template, name)
     _, stranger = read_name(model, template, other)
     last = len(ids)
-    found = attribute(model, ids, token, stranger, sae=sae)
-    here = [p for p in found.features if p.kind == "feature" and p.position == last]
+    attribution = attribute(model, ids, token, stranger, sae=sae)
+    here = [
+        p for p in attribution.features if p.kind == "feature" and p.position == last
+    ]
     here.sort(key=lambda part: -part.effect)
     chosen = here[: min(N_FEATURES_OFF, max(1, len(here) // 2))]
     rest = here[len(chosen) :]
@@ -213,17 +211,9 @@ def features_off(stage: Stage, *, template: str, name: str, other: str) -> Resul
         {
             "name": name,
             "n": str(len(chosen)),
-            "before": percent(before),
-            "after": percent(after),
-            "control": percent(control),
+            **percents(before=before, after=after, control=control),
         },
-        [
-            Bars(
-                "effects",
-                [str(part.number) for part in chosen],
-                [part.effect for part in chosen],
-            )
-        ],
+        [Bars("effects", [str(p.number) for p in chosen], [p.effect for p in chosen])],
     )
 
 
@@ -272,31 +262,29 @@ def transplant(
             "name": name,
             "other": other,
             "n": str(len(moved)),
-            "before": percent(before),
-            "after": percent(after),
-            "control": percent(control),
-            "error": percent(by_error),
-            "whole": percent(whole),
+            **percents(before=before, after=after, control=control),
+            **percents(error=by_error, whole=whole),
             "missing": points(whole - after),
         },
         [
-            Bars(
+            named_bars(
                 "transplant",
-                ["before", "random", "error", "features", "whole"],
-                [before, control, by_error, after, whole],
-                named=True,
+                before=before,
+                random=control,
+                error=by_error,
+                features=after,
+                whole=whole,
             )
         ],
     )
 
 
 def _hook(model: "LoadedModel", sae: "SAE", ids: Sequence[int]) -> "Tensor":
-    """Activations [1 + n, d_in] at the SAE's hook, BOS first."""
-    from tinysae.features.index.at_token import check_same_model
-    from tinysae.model.forward import activations
+    """As `read_at_hook`, of an SAE that is the model's."""
+    from tinysae.features.fit import check_same_model, read_at_hook
 
     check_same_model(sae, model)
-    return activations(model, model.to_input(ids), sae.hook_name)[0].float().cpu()
+    return read_at_hook(sae, model, ids)
 
 
 def _hook_acts(model: "LoadedModel", sae: "SAE", ids: Sequence[int]) -> "Tensor":

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal, NamedTuple
 from tinysae.errors import InputError
 from tinysae.lessons.calls import (
     feature_calls,
+    held_out,
     name_calls,
     name_features,
-    parts,
     run_calls,
 )
 from tinysae.lessons.calls.cases import CHECKING_SEED, filled, name_cases
@@ -83,7 +83,7 @@ def _beginnings(stage: Stage, n: int) -> list[dict[str, Any]]:
 
 
 def _neurons(stage: Stage, n: int) -> list[dict[str, Any]]:
-    d_mlp = parts.n_neurons(stage.model)
+    d_mlp = held_out.n_neurons(stage.model)
     return [{"number": i} for i in random.Random(0).sample(range(d_mlp), min(n, d_mlp))]
 
 
@@ -92,7 +92,7 @@ def _features(stage: Stage, n: int) -> list[dict[str, Any]]:
 
 
 def _concepts(stage: Stage, n: int) -> list[dict[str, Any]]:
-    return [{"concept": name} for name in parts.common_concepts(stage.model, n)]
+    return [{"concept": name} for name in held_out.common_concepts(stage.model, n)]
 
 
 def _seeds(_: Stage, n: int) -> list[dict[str, Any]]:

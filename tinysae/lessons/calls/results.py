@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinysae.errors import InputError
+from tinysae.render.numbers import percent
 
 if TYPE_CHECKING:
     from tinysae.features.index.reader import FeatureIndex
@@ -40,6 +41,11 @@ class Bars(NamedTuple):
     named: bool = False
 
 
+def named_bars(title: str, **values: float) -> Bars:
+    """Bars whose labels are `lessons.bar_*`."""
+    return Bars(title, list(values), list(values.values()), named=True)
+
+
 class Table(NamedTuple):
     """Rows of texts under columns named `lessons.column_*`, or by a feature, "#12"."""
 
@@ -62,6 +68,11 @@ class Result:
     figures: dict[str, float]
     words: dict[str, str]
     views: list[View] = field(default_factory=list)
+
+
+def percents(**shares: float) -> dict[str, str]:
+    """Words of a `Result` that are shares."""
+    return {name: percent(share) for name, share in shares.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tinysae.errors import InputError, MissingError
 from tinysae.lessons.calls.cases import read_name
-from tinysae.lessons.calls.kept import kept_with_model
-from tinysae.lessons.calls.results import Bars, Result, Stage, Table, sae_of
+from tinysae.lessons.calls.model_cache import kept_with_model
+from tinysae.lessons.calls.results import Bars, Result, Stage, Table, named_bars, sae_of
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
 
@@ -55,6 +55,7 @@ def samples(stage: Stage, *, template: str, name: str, other: str) -> Result:
         texts.append(model.decode(list(generate_stream(model, ids, settings))))
     said = sum(name in text for text in texts)
     control = sum(other in text for text in texts)
+    rows = [[str(number), text] for number, text in enumerate(texts, 1)]
     return Result(
         {"said": said / N_SAMPLES, "said_other": control / N_SAMPLES},
         {
@@ -64,13 +65,7 @@ def samples(stage: Stage, *, template: str, name: str, other: str) -> Result:
             "n": str(N_SAMPLES),
             "control": str(control),
         },
-        [
-            Table(
-                "samples",
-                ["number", "text"],
-                [[str(number), text] for number, text in enumerate(texts, 1)],
-            )
-        ],
+        [Table("samples", ["number", "text"], rows)],
     )
 
 
@@ -167,11 +162,8 @@ def went_well(stage: Stage) -> Result:
             "d_sae": f"{sae.d_sae:,}",
         },
         [
-            Bars(
-                "recovered",
-                ["own", "shuffled"],
-                [own.ce_loss_score, shuffled.ce_loss_score],
-                named=True,
+            named_bars(
+                "recovered", own=own.ce_loss_score, shuffled=shuffled.ce_loss_score
             )
         ],
     )

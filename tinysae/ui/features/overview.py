@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tinysae.checked_numbers import whole
 from tinysae.features.index.search import by_concept, concepts_of
 from tinysae.features.names.concepts import FOUND_AT
+from tinysae.features.names.labels import concept_name
 from tinysae.features.names.notes import Note
-from tinysae.features.names.sentences import concept_name
 from tinysae.render import svg
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible

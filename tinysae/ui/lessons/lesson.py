@@ -12,10 +12,11 @@ import streamlit as st
 
 from tinysae.checked_numbers import typed_whole
 from tinysae.errors import MissingError, TinysaeError
+from tinysae.lessons.answers import answer, own_claim
 from tinysae.lessons.calls.registry import CALLS, asked
 from tinysae.lessons.calls.results import Stage
-from tinysae.lessons.lesson import Input, Lesson, Step, load_lesson
-from tinysae.lessons.playing import answer, own_claim
+from tinysae.lessons.lesson import Input, Lesson, Step
+from tinysae.lessons.lesson_file import load_lesson
 from tinysae.lessons.progress import Progress, read_progress, write_progress
 from tinysae.library.shipped import STORYBOOK_SAE
 from tinysae.ui.lessons.lesson_claim import show_claim

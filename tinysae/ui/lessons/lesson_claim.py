@@ -3,9 +3,9 @@
 import streamlit as st
 
 from tinysae.errors import TinysaeError
+from tinysae.lessons.answers import Checked, check_claim
 from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.lesson import Bound, Step
-from tinysae.lessons.playing import Checked, check_claim
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain

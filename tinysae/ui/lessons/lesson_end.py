@@ -3,9 +3,9 @@
 import streamlit as st
 
 from tinysae.errors import TinysaeError
+from tinysae.lessons.answers import answer, claims
 from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.handout import Entry, handout
-from tinysae.lessons.playing import answer, claims
 from tinysae.lessons.progress import Progress, read_progress
 from tinysae.ui.lessons.lesson import Place, show_moves
 from tinysae.ui.lessons.lesson_claim import (

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tinysae.errors import TinysaeError
-from tinysae.lessons.lesson import lesson_ids, load_lesson
+from tinysae.lessons.lesson_file import lesson_ids, load_lesson
 from tinysae.lessons.progress import Progress, read_progress
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, page_link, plain

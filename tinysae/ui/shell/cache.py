@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from tinysae.features.index.vocabulary import Vocabulary
     from tinysae.features.names.concepts import ConceptReport
     from tinysae.features.names.labels import Label
+    from tinysae.lessons.answers import Checked
     from tinysae.lessons.calls.results import Result, Stage
     from tinysae.lessons.lesson import Step
-    from tinysae.lessons.playing import Checked
     from tinysae.library.feature_source import FeatureSource
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.estimate import Speed
@@ -308,7 +308,7 @@ def _label_texts(
     language: Language,
     _source: FeatureSource,
 ) -> Any:
-    from tinysae.features.names.sentences import label_sentence
+    from tinysae.features.names.labels import label_sentence
 
     return [label_sentence(label, language) for label in feature_labels(_source)]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from tinysae.errors import InputError
-from tinysae.features.names.sentences import concept_name
+from tinysae.features.names.labels import concept_name
 from tinysae.features.why.steering import (
     MAX_FEATURES,
     MAX_STRENGTH,

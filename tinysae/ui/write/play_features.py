@@ -32,7 +32,7 @@ def show_features(model: LoadedModel, ids: list[int], position: int | None) -> N
     if position is None:
         note(t("playground.features_none_chosen"))
         return
-    from tinysae.features.index.at_token import active_features
+    from tinysae.features.index.search import active_features
 
     source = _feature_source()
     with source.remedy():

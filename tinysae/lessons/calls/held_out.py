@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from tinysae.data.storybook import CONCEPTS
 from tinysae.errors import InputError
-from tinysae.lessons.calls.kept import kept_with_model
+from tinysae.lessons.calls.model_cache import kept_with_model
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tinysae.features.names.concepts import ConceptTokens, FeaturePairs
+    from tinysae.features.names.concept_tokens import ConceptTokens, FeaturePairs
     from tinysae.model.hooks import HookPlace
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
@@ -82,7 +82,7 @@ def held_out_tokens(
     from tinysae.data.corpus import token_chunks
     from tinysae.data.texts.storybook import STORYBOOK
     from tinysae.features.index.vocabulary import vocabulary_of
-    from tinysae.features.names.concepts import concept_tokens
+    from tinysae.features.names.concept_tokens import concept_tokens
 
     size = min(CONTEXT, model.n_ctx)
     chunks = token_chunks(model, TextChoice(STORYBOOK), size, seed=seed, held_out=True)
@@ -96,7 +96,7 @@ def hooked_values(
     model: "LoadedModel", hook_name: str, seed: int
 ) -> "tuple[ConceptTokens, Tensor]":
     """The tokens, and the activations [n_tokens, d_in] at a hook."""
-    from tinysae.features.names.concepts import hooked
+    from tinysae.features.names.concept_tokens import hooked
 
     contexts, tokens = held_out_tokens(model, seed)
     return tokens, hooked(model, contexts, tokens.rows, hook_name).float()
@@ -104,13 +104,13 @@ def hooked_values(
 
 @kept_with_model(4)
 def feature_parts(model: "LoadedModel", sae: "SAE", seed: int) -> Parts:
-    """The SAE's features.
+    """What the SAE's features fire on.
 
     Raises:
         InputError: from `check_same_model`.
     """
-    from tinysae.features.index.at_token import check_same_model
-    from tinysae.features.names.concepts import encoded, feature_pairs
+    from tinysae.features.fit import check_same_model
+    from tinysae.features.names.concept_tokens import encoded, feature_pairs
 
     check_same_model(sae, model)
     tokens, x = hooked_values(model, sae.hook_name, seed)
@@ -119,8 +119,8 @@ def feature_parts(model: "LoadedModel", sae: "SAE", seed: int) -> Parts:
 
 @kept_with_model(2)
 def random_parts(model: "LoadedModel", hook_name: str, seed: int) -> Parts:
-    """Random directions, on above their mean."""
-    from tinysae.features.names.concepts import feature_pairs
+    """What random directions fire on: whatever is above their mean."""
+    from tinysae.features.names.concept_tokens import feature_pairs
 
     tokens, x = hooked_values(model, hook_name, seed)
     values = centred(x) @ random_directions(x.shape[1])
@@ -142,8 +142,8 @@ def random_directions(d_in: int) -> "Tensor":
 
 @kept_with_model(2)
 def neuron_parts(model: "LoadedModel", seed: int) -> Parts:
-    """Neurons of the last layer's MLP, after its nonlinearity."""
-    from tinysae.features.names.concepts import feature_pairs
+    """What the neurons of the last layer's MLP fire on, after its nonlinearity."""
+    from tinysae.features.names.concept_tokens import feature_pairs
 
     contexts, tokens = held_out_tokens(model, seed)
     acts = read_place(model, neuron_place(model), contexts.tolist())
@@ -152,7 +152,7 @@ def neuron_parts(model: "LoadedModel", seed: int) -> Parts:
 
 
 def neuron_place(model: "LoadedModel") -> "HookPlace":
-    """What the last layer's MLP has after its nonlinearity.
+    """Where the last layer's MLP is read: after its nonlinearity.
 
     Raises:
         InputError: this kind of model does not show it under a name we know.
@@ -188,7 +188,7 @@ def read_place(
 
 
 def n_neurons(model: "LoadedModel") -> int:
-    """Neurons of the last layer's MLP.
+    """How many neurons the last layer's MLP has.
 
     Raises:
         InputError: the model does not show them.
@@ -198,7 +198,7 @@ def n_neurons(model: "LoadedModel") -> int:
 
 def common_concepts(model: "LoadedModel", n: int) -> list[str]:
     """`n` concepts with examples enough in both sets of stories, by chance."""
-    from tinysae.features.names.concepts import counted_targets
+    from tinysae.features.names.concept_tokens import counted_targets
 
     texts = [held_out_tokens(model, seed)[1] for seed in (CHOOSING_SEED, CHECKING_SEED)]
     names = tuple(CONCEPTS)

@@ -1,6 +1,6 @@
 """Answers of a lesson's steps, and whether what it claims holds for a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,15 +42,6 @@ def answer(step: Step, result: Result, language: Language) -> str:
             word=str(problem).strip("'\"")[:60],
             choices=", ".join(result.words),
         ) from None
-
-
-def found(step: Step, stage: Stage, chosen: Mapping[str, object]) -> Result:
-    """What the step's call says for what the reader chose.
-
-    Raises:
-        TinysaeError: it cannot be asked of this model, SAE or run.
-    """
-    return asked(step.call, stage, step.values(chosen))
 
 
 def own_claim(step: Step, result: Result) -> bool | None:

@@ -21,8 +21,8 @@ def probability(
     """The token's probability after the text, before the changes and after."""
     from tinysae.features.why.intervene import intervene
 
-    found = intervene(model, ids, changes, sae=sae)
-    return float(found.before[-1, token].exp()), float(found.after[-1, token].exp())
+    effect = intervene(model, ids, changes, sae=sae)
+    return float(effect.before[-1, token].exp()), float(effect.after[-1, token].exp())
 
 
 def next_probs_moved(
@@ -45,7 +45,7 @@ def next_probs_moved(
 
 
 def share(after: float, before: float) -> float:
-    """What is left of a probability."""
+    """What part of a probability is left."""
     return after / max(before, 1e-9)
 
 

@@ -20,7 +20,7 @@ def kept_with_model(maxsize: int) -> Callable[[Function[M, P, R]], Function[M, P
         results = WeakKeyDictionary[Any, Callable[..., R]]()
 
         @wraps(function)
-        def found(model: M, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        def with_cache(model: M, /, *args: P.args, **kwargs: P.kwargs) -> R:
             if model not in results:
                 # It is there for as long as somebody can ask.
                 own = cast("Callable[[], M]", ref(model))
@@ -29,6 +29,6 @@ def kept_with_model(maxsize: int) -> Callable[[Function[M, P, R]], Function[M, P
                 )
             return results[model](*args, **kwargs)
 
-        return found
+        return with_cache
 
     return kept
