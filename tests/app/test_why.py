@@ -19,7 +19,7 @@ from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.model.text.logprobs import next_log_probs
 from tinysae.render.numbers import percent, signed
 from tinysae.sae.load import load_sae
-from tinysae.ui.why.why_steer import parse_features
+from tinysae.ui.why.steer import parse_features
 from tinysae.words import LANGUAGES, Language, text
 
 PATIENCE_S = 120

@@ -7,8 +7,7 @@ from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.handout import Entry, handout
 from tinysae.lessons.playing import answer, claims
 from tinysae.lessons.progress import Progress, read_progress
-from tinysae.ui.lessons.lesson import Place, show_moves
-from tinysae.ui.lessons.lesson_claim import (
+from tinysae.ui.lessons.claim import (
     checked,
     checked_sentence,
     claim_title,
@@ -16,7 +15,8 @@ from tinysae.ui.lessons.lesson_claim import (
     show_refused,
     verdict,
 )
-from tinysae.ui.lessons.lesson_stage import choose_source, stage_of
+from tinysae.ui.lessons.stage import choose_source, stage_of
+from tinysae.ui.lessons.step import Place, show_moves
 from tinysae.ui.parts.sae_names import source_label
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t

@@ -17,17 +17,17 @@ from tinysae.lessons.lesson import Input, Lesson, Step, load_lesson
 from tinysae.lessons.playing import answer, own_claim
 from tinysae.lessons.progress import Progress, read_progress, write_progress
 from tinysae.library.shipped import STORYBOOK_SAE
-from tinysae.ui.lessons.lesson_claim import show_claim
-from tinysae.ui.lessons.lesson_run import show_offer, show_training
-from tinysae.ui.lessons.lesson_stage import (
+from tinysae.ui.lessons.claim import show_claim
+from tinysae.ui.lessons.presenting import PARAMETER, is_presenting, present
+from tinysae.ui.lessons.stage import (
     choose,
     choose_source,
     go,
     has_own_run,
     stage_of,
 )
-from tinysae.ui.lessons.lesson_views import show_views
-from tinysae.ui.lessons.presenting import PARAMETER, is_presenting, present
+from tinysae.ui.lessons.training import show_offer, show_training
+from tinysae.ui.lessons.views import show_views
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import WAY_BACK, Page, note, page_link, plain, shown_errors

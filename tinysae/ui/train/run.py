@@ -24,7 +24,7 @@ from tinysae.ui.parts.job_words import (
 )
 from tinysae.ui.shell.i18n import recorded, t
 from tinysae.ui.shell.page import plain
-from tinysae.ui.train.train_curves import Curves
+from tinysae.ui.train.curves import Curves
 
 # An engine's name in a run's records -> its name in the words.
 _ENGINES = {
