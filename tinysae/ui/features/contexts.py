@@ -240,9 +240,8 @@ def show_own_text(record: "FeatureRecord", explored: Explored) -> None:
     if not typed:
         return
     with shown_errors():
-        found = cache.text_activations(
-            explored.source, explored.index.info.model, typed
-        )
+        model = cache.loaded_model(explored.index.info.model)
+        found = cache.text_activations(explored.source, model, typed)
         own = found.activations[:, record.feature]
         if not own.any():
             st.info(t("features.own_text_none"))
