@@ -47,6 +47,7 @@ def choose_model(state: State) -> State:
         # What another model wrote is not this one's.
         for key in (writing.SAMPLES, suite.RUN):
             st.session_state.pop(key, None)
+        state = replace(state, is_written=False)
     return replace(state, model=source)
 
 
@@ -81,8 +82,13 @@ def show_write(state: State) -> None:
         writing.show_next_token(model, prompt, state.settings)
     with talk:
         samples = writing.show_samples(buttons, model, prompt, state)
-    state = replace(state, colour=heatmap.choose_colour(state.colour))
+    state = replace(
+        state,
+        colour=heatmap.choose_colour(state.colour),
+        is_written=writing.are_of(samples, prompt, state),
+    )
     address.keep_state(state)
+    address.show_in_address(state)
     heatmap.show_heatmap(model, prompt, samples, state.colour)
     export.show_share(model, state, samples)
 
@@ -90,6 +96,7 @@ def show_write(state: State) -> None:
 def show_ranks(state: State) -> None:
     state = ranks.choose_answers(state)
     address.keep_state(state)
+    address.show_in_address(state)
     model = loaded_model(state.model)
     ranks.show_ranks(model, state)
     export.show_share(model, state, [])
@@ -98,6 +105,7 @@ def show_ranks(state: State) -> None:
 def show_compare(state: State) -> None:
     state = compare.choose_texts(state)
     address.keep_state(state)
+    address.show_in_address(state)
     model = loaded_model(state.model)
     with shown_errors():
         compare.show_comparison(model, state)

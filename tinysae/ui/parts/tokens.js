@@ -137,8 +137,10 @@ function draw(root, strip, select) {
     const index = indexOf(event);
     if (index < 0) return;
     moveTo(index);
-    show(index);
     choose(index);
+    // What is opened by the click says it all; the card would lie upon it.
+    if (strip.selectable) hide();
+    else show(index);
   };
   list.onkeydown = (event) => {
     const moves = {

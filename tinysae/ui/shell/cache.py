@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
 
@@ -71,10 +71,8 @@ _KEYS: dict[str | type, Callable[[Any], object]] = {
 def _shared(most: int) -> Callable[[_F], _F]:
     """What a function gives is shared by all sessions, so do not change it: the last
     `most` answers."""
-    return cast(
-        "Callable[[_F], _F]",
-        st.cache_resource(show_spinner=False, max_entries=most, hash_funcs=_KEYS),
-    )
+    cached: Any = st.cache_resource
+    return cached(show_spinner=False, max_entries=most, hash_funcs=_KEYS)
 
 
 @dataclass(frozen=True)

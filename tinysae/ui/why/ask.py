@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from tinysae.errors import InputError
+from tinysae.errors import InputError, TinysaeError
 from tinysae.library.feature_source import (
     FeatureSource,
     feature_source,
@@ -126,7 +126,9 @@ def ask() -> Question | None:
 def _read_link() -> None:
     """What the link says fills in the fields, once a visit; without one, the example
     does."""
-    linked = {name: st.query_params.get(name) for name in LINKED}
+    linked = {name: st.query_params.get(name) for name in (*LINKED, "feature")}
+    if linked["feature"]:
+        linked["run"] = st.query_params.get("run")
     # Widgets' own keys are gone after a change of page.
     is_new = "why.prompt" not in st.session_state
     if any(linked.values()) and (is_new or st.session_state.get(_READ) != linked):
@@ -134,10 +136,27 @@ def _read_link() -> None:
         for name, key in LINKED.items():
             st.session_state[key] = (linked[name] or "")[:MAX_CHARACTERS]
         if not linked["text"]:
-            st.session_state["why.prompt"] = t("why.prompt_example")
+            st.session_state["why.prompt"] = _linked_example()
     first = {"why.prompt": t("why.prompt_example"), "why.target": "", "why.other": ""}
     for key, value in first.items():
         st.session_state[key] = st.session_state.get(key, value)
+
+
+def _linked_example() -> str:
+    """The linked feature's strongest text, up to where it is strongest; the page's
+    example where there is none."""
+    feature = st.query_params.get("feature", "")
+    try:
+        source = feature_source(st.query_params.get("run") or STORYBOOK_POST)
+        index = cache.feature_index(source)
+        if is_feature(feature, index.info.d_sae):
+            context = index.feature(int(feature)).contexts[0]
+            return "".join(context.texts[: context.position + 1])[-MAX_CHARACTERS:]
+    except (TinysaeError, IndexError):
+        # A feature that never fires has no text; what is wrong with its SAE is said
+        # where the SAE is opened.
+        pass
+    return t("why.prompt_example")
 
 
 def _choose_source() -> FeatureSource:
@@ -181,6 +200,11 @@ def linked_feature(sae: SAE) -> int | None:
     linked = st.query_params.get("feature")
     if not linked:
         return None
-    if linked.isdecimal() and len(linked) < 10 and int(linked) < sae.d_sae:
+    if is_feature(linked, sae.d_sae):
         return int(linked)
     raise InputError("features_unknown", feature=linked[:40], last=sae.d_sae - 1)
+
+
+def is_feature(linked: str, d_sae: int) -> bool:
+    """Whether a link's text is the number of one of an SAE's features."""
+    return linked.isdecimal() and len(linked) < 10 and int(linked) < d_sae

@@ -1,5 +1,6 @@
 """What the reader chose, kept over a change of page and in the page's address."""
 
+from collections import deque
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -11,7 +12,9 @@ from tinysae.ui.shell.page import plain
 
 # What outlives a change of page: the widgets' own keys do not.
 STATE = "playground.state"
-_READ = "playground.link_read"
+# The links that this session has opened or put into its address, the newest last.
+_OWN = "playground.own_links"
+MOST_OWN = 100
 PARAMETER = "play"
 
 
@@ -21,8 +24,10 @@ def opened_state() -> State:
     A link that cannot be read is said to be so, and everything else stays as it is.
     """
     linked = st.query_params.get(PARAMETER)
-    if linked and st.session_state.get(_READ) != linked:
-        st.session_state[_READ] = linked
+    own = st.session_state.setdefault(_OWN, deque(maxlen=MOST_OWN))
+    # The address may lag behind what was chosen since.
+    if linked and linked not in own:
+        own.append(linked)
         try:
             st.session_state[STATE] = unpacked(linked)
         except InputError as problem:
@@ -36,6 +41,37 @@ def opened_state() -> State:
 def keep_state(state: State) -> None:
     """Remember `state` for when the reader comes back to this page."""
     st.session_state[STATE] = state
+
+
+def show_in_address(state: State) -> None:
+    """Put `state` into the address, so that a reload finds it again; one that is too
+    long for a link is not there.
+
+    Not by `st.query_params`: each letter would be a step of its own for Back.
+    """
+    try:
+        link = packed(state)
+    except InputError:
+        link = ""
+    own = st.session_state.setdefault(_OWN, deque(maxlen=MOST_OWN))
+    if link not in own:
+        own.append(link)
+    st.html(
+        _SCRIPT.format(parameter=PARAMETER, link=link), unsafe_allow_javascript=True
+    )
+
+
+# A link has letters, digits, "-" and "_" only.
+_SCRIPT = """
+<script>
+  if (location.pathname.endsWith("/playground")) {{
+    const address = new URL(location.href);
+    if ("{link}") address.searchParams.set("{parameter}", "{link}");
+    else address.searchParams.delete("{parameter}");
+    history.replaceState(history.state, "", address);
+  }}
+</script>
+"""
 
 
 def link_to(state: State) -> str:
