@@ -12,8 +12,10 @@ from streamlit.testing.v1 import AppTest
 from tests.builders import finished_run, write_model
 from tests.conftest import OpenPage
 from tinysae.errors import InputError
+from tinysae.features.index.at_token import active_features
 from tinysae.features.why.attribution import attribute
 from tinysae.features.why.intervene import FeatureChange, intervene
+from tinysae.library.feature_source import feature_source
 from tinysae.library.shipped import POST_SAE_DIR, STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.model.text.logprobs import next_log_probs
@@ -227,3 +229,24 @@ def test_features_are_numbers_with_commas(typed: str, wanted: list[int]) -> None
 def test_what_is_no_list_of_features_is_a_sentence(typed: str) -> None:
     with pytest.raises(InputError):
         parse_features(typed, 10)
+
+
+def test_a_link_of_a_feature_asks_about_the_text_that_it_is_strongest_in(
+    opened: Any,
+) -> None:
+    index = feature_source(STORYBOOK_POST).open()
+    feature = 7
+    context = index.feature(feature).contexts[0]
+    page = opened(run=STORYBOOK_POST, feature=str(feature), view="whatif")
+    asked = page.text_area(key="why.prompt").value
+    assert asked == "".join(context.texts[: context.position + 1])
+    model, sae = load_model(STORYBOOK), load_sae(POST_SAE_DIR)
+    active = active_features(sae, model, model.encode(asked), context.position)
+    assert feature in [each.feature for each in active]
+
+
+@pytest.mark.parametrize("feature", ["999999", "x"])
+def test_a_link_of_no_feature_asks_about_the_example(opened: Any, feature: str) -> None:
+    page = opened(run=STORYBOOK_POST, feature=feature)
+    asked = page.text_area(key="why.prompt").value
+    assert asked == text("why.prompt_example", "en")

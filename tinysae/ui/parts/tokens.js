@@ -127,6 +127,8 @@ function draw(root, strip, select) {
     if (!strip.selectable) return;
     spans.forEach((span, i) => (span.ariaSelected = String(i === index)));
     select([strip.fingerprint, index]);
+    // What is opened by it says all of this; the card would lie upon it.
+    hide();
   }
   const indexOf = (event) => spans.indexOf(event.target);
   list.addEventListener("focusin", (event) => show(indexOf(event)));
@@ -137,10 +139,8 @@ function draw(root, strip, select) {
     const index = indexOf(event);
     if (index < 0) return;
     moveTo(index);
+    show(index);
     choose(index);
-    // What is opened by the click says it all; the card would lie upon it.
-    if (strip.selectable) hide();
-    else show(index);
   };
   list.onkeydown = (event) => {
     const moves = {

@@ -28,6 +28,6 @@ function arrive(place) {
     main().scrollTop = top;
     requestAnimationFrame(scroll);
   })();
-  const close = "[data-testid=stSidebar][aria-expanded=true] [data-testid=stSidebarCollapseButton] button";
+  const close = "[data-testid=stSidebarCollapseButton] button[aria-expanded=true]";
   if (innerWidth <= PHONE_PX) document.querySelector(close)?.click();
 }

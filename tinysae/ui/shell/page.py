@@ -101,8 +101,11 @@ def page_setup(page: Page) -> None:
         _show_way_back()
 
 
-# Where a page goes on from its top: another lesson, step or feature.
-_PLACES = ("lesson", "step", "run", "feature")
+# What of its address makes another place of a page, which is read from its top.
+_PLACES: dict[Page, tuple[str, ...]] = {
+    "lessons": ("lesson", "step"),
+    "features": ("feature",),
+}
 _ADDRESS = "shell.address"
 # What the page itself keeps in its address (`ui.write.address`), which is no way to it.
 _OWN = "play"
@@ -141,7 +144,7 @@ def _show_way_back() -> None:
 
 
 def _script(page: Page) -> str:
-    place = [page, *(st.query_params.get(name) for name in _PLACES)]
+    place = [page, *(st.query_params.get(name) for name in _PLACES.get(page, ()))]
     # As text of a script, nothing in it may end the script.
     said = json.dumps(place).replace("<", "\\u003c")
     # Screen readers and the choice of Korean letter shapes go by the document's
