@@ -22,6 +22,7 @@ from tinysae.ui.shell.page import note
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tinysae.features.index.records import Context
     from tinysae.features.why.attribution import Attribution
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
@@ -150,13 +151,22 @@ def _linked_example() -> str:
         source = feature_source(st.query_params.get("run") or STORYBOOK_POST)
         index = cache.feature_index(source)
         if is_feature(feature, index.info.d_sae):
-            context = index.feature(int(feature)).contexts[0]
-            return "".join(context.texts[: context.position + 1])[-MAX_CHARACTERS:]
-    except (TinysaeError, IndexError):
-        # A feature that never fires has no text; what is wrong with its SAE is said
-        # where the SAE is opened.
+            texts = map(own_text, index.feature(int(feature)).contexts)
+            return next(filter(None, texts), t("why.prompt_example"))
+    except TinysaeError:
+        # What is wrong with the SAE is said where it is opened.
         pass
     return t("why.prompt_example")
+
+
+def own_text(context: Context) -> str:
+    """Of a context the text in which the feature is strongest, up to there; nothing
+    when it is strongest between two texts."""
+    end = context.position + 1
+    # A context begins with BOS, which also stands between its texts.
+    is_bos = context.tokens[:end] == context.tokens[0]
+    start = int(is_bos.nonzero()[0][-1]) + 1
+    return "".join(context.texts[start:end])[-MAX_CHARACTERS:]
 
 
 def _choose_source() -> FeatureSource:
