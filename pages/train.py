@@ -65,25 +65,9 @@ def linked_run(runs: list[Run]) -> Run | None:
     return runs[0] if runs else None
 
 
-def choose_run(run: Run, runs: list[Run], labels: dict[str, str]) -> None:
-    """The list of runs, with `run` chosen; another choice becomes the page's link."""
-    ids = [run.id for run in runs]
-    choice = st.selectbox(
-        t("train.choose_run"),
-        ids,
-        index=ids.index(run.id),
-        format_func=labels.__getitem__,
-        # Keyed by the link: another link is another choice, not this one's memory.
-        key=f"train_choice_{run.id}",
-    )
-    if choice != run.id:
-        st.query_params["run"] = choice
-        st.rerun()
-
-
 def show_run(run: Run, runs: list[Run]) -> None:
     labels = {each.id: run_label(each) for each in runs}
-    choose_run(run, runs, labels)
+    run_view.choose_run(run, runs, labels)
     status = run.status
     is_working = status.is_working
     if not is_working:

@@ -1,4 +1,4 @@
-"""Ways through the pages: the address goes along, and what is new is seen from its top."""
+"""Ways through the pages: the address goes along, and each place begins at its top."""
 
 import re
 

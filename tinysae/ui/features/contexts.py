@@ -117,10 +117,6 @@ def _strip_label(rank: int, context: "Context") -> str:
     return t("features.strip", rank=rank + 1, value=value)
 
 
-def _context_tokens(context: "Context", max_act: float) -> list[StripToken]:
-    return strip_tokens(context.texts, context.activations, max_act, context.position)
-
-
 def strip_tokens(
     texts: Sequence[str],
     activations: NDArray[np.float32],

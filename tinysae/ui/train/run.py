@@ -38,6 +38,22 @@ LOG_BYTES = 16_000
 _UNDO = "train_deleted"
 
 
+def choose_run(run: Run, runs: list[Run], labels: dict[str, str]) -> None:
+    """The list of runs, with `run` chosen; another choice becomes the page's link."""
+    ids = [run.id for run in runs]
+    choice = st.selectbox(
+        t("train.choose_run"),
+        ids,
+        index=ids.index(run.id),
+        format_func=labels.__getitem__,
+        # Keyed by the link: another link is another choice, not this one's memory.
+        key=f"train_choice_{run.id}",
+    )
+    if choice != run.id:
+        st.query_params["run"] = choice
+        st.rerun()
+
+
 def show_progress(run: Run, status: RunStatus) -> None:
     """How far a working run is, and the button that stops it."""
     left, right = st.columns([5, 1], vertical_alignment="center")
