@@ -59,7 +59,8 @@ from tinysae.model.forward import running
 from tinysae.model.hooks import HookPlace, Reached, reading
 from tinysae.model.sources import LoadedModel, load_model
 from tinysae.sae.load import load_sae
-from tinysae.worker.life import concept_contexts
+from tinysae.worker.finish import concept_contexts
+from tinysae.worker.held_out import HeldOut
 
 MLP_OUT = "blocks.0.hook_mlp_out"
 # Enough for the probe's loss to stand still; a smaller batch or more rounds change the
@@ -86,7 +87,7 @@ def figures() -> dict[str, float]:
     token_bytes = vocabulary_of(model).token_bytes
     choosing, reporting = (
         Stories(chunks, concept_tokens(chunks, token_bytes, model.bos_id))
-        for chunks in concept_contexts(model, config)
+        for chunks in concept_contexts(model, HeldOut.of(config))
     )
     xs = [
         hooked(model, chunks, tokens.rows, sae.hook_name)

@@ -58,10 +58,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser.conftest import Server, launch_chromium, start_server, visit
 from tests.browser.test_main_job import LOADED_MS, expect_curves
 from tinysae.config import TrainConfig
-from tinysae.jobs.launch import launch, request_stop, start
+from tinysae.jobs.launch import launch
+from tinysae.jobs.lock import is_locked
 from tinysae.presets import PRESETS
 from tinysae.runs.metrics import TIMES, read_metrics
-from tinysae.runs.store import Run, is_locked
+from tinysae.runs.store import Run, start_run
 from tinysae.sae.load import load_sae
 
 CONFIG = TrainConfig(
@@ -364,7 +365,7 @@ def end_well(run: Run, reference: Curves, findings: Findings) -> None:
 
 def killed_runs(n: int, reference: Curves, rng: random.Random, out: Findings) -> None:
     while (left := n - out.kills.total()) > 0:
-        run = start(CONFIG)
+        run = start_run(CONFIG)
         try:
             for moment in moments(KILLS_A_RUN[:left], rng):
                 if not reach(run, moment, rng):
@@ -380,12 +381,12 @@ def killed_runs(n: int, reference: Curves, rng: random.Random, out: Findings) ->
 def stopped_run(n: int, reference: Curves, rng: random.Random, out: Findings) -> None:
     """Stops one run again and again: while it trains and once while it is measured."""
     places: list[Place] = ["evaluating", *repeat("training", n - 1)]
-    run = start(CONFIG)
+    run = start_run(CONFIG)
     for moment in moments(places, rng):
         if not reach(run, moment, rng):
             break
         started = time.monotonic()
-        request_stop(run)
+        run.request_stop()
         wait_for(lambda: ended(run), "the stop")
         out.stop_s.append(time.monotonic() - started)
         try:
@@ -432,7 +433,7 @@ def full_disk(
     """One run whose disk is full from a moment on, and which goes on once it is not;
     False if it found room after all."""
     ballast = folder / "ballast"
-    run = start(CONFIG)
+    run = start_run(CONFIG)
     (moment,) = moments([place], rng)
     try:
         reach(run, moment, rng)
@@ -469,7 +470,7 @@ def full_disk(
 def first_point() -> float:
     """Seconds from the call to the first row, with the default preset."""
     started = time.monotonic()
-    run = start(LOOK)
+    run = start_run(LOOK)
     wait_for(lambda: read_metrics(run.metrics_path).rows, "the first row")
     seconds = time.monotonic() - started
     os.kill(worker_of(run), signal.SIGKILL)
@@ -527,7 +528,7 @@ def page_cost(browser: Browser, folder: Path) -> tuple[list[Window], list[Window
     try:
         with home_at(home):
             # As by default, but with more to learn than the windows last.
-            run = start(replace(LOOK, training_tokens=ENDLESS_TOKENS))
+            run = start_run(replace(LOOK, training_tokens=ENDLESS_TOKENS))
             wait_for(lambda: read_metrics(run.metrics_path).rows, "the first row")
             for _ in range(N_WINDOWS + 1):
                 # The first pair does not count: the server imports, the run has begun.
@@ -592,7 +593,7 @@ def main() -> int:
     ):
         folder = Path(name)
         with home_at(folder / "home"):
-            run = start(CONFIG)
+            run = start_run(CONFIG)
             seconds = wait_for(lambda: ended(run), "the reference")
             if run.status.state != "done":
                 raise RuntimeError(run.log_path.read_text())

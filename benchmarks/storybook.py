@@ -54,7 +54,8 @@ from tinysae.embedded.train_model import (
 from tinysae.library.shipped import STORYBOOK_SAE_DIR
 from tinysae.model.sources import load_model
 from tinysae.sae.load import load_sae
-from tinysae.worker.life import evaluated
+from tinysae.worker.finish import evaluated
+from tinysae.worker.held_out import HeldOut
 
 ASSETS = Path(__file__).resolve().parents[1] / "tinysae" / "embedded" / "assets"
 FOLDER = ASSETS / "storybook"
@@ -120,9 +121,8 @@ def sae_figures() -> tuple[dict[str, float], list[tuple[str, str]]]:
     config = TrainConfig.loads(
         (STORYBOOK_SAE_DIR / "config.json").read_text(encoding="utf-8")
     )
-    found = evaluated(
-        load_sae(STORYBOOK_SAE_DIR), load_model(config.model_name), config
-    )
+    model = load_model(config.model_name)
+    found = evaluated(load_sae(STORYBOOK_SAE_DIR), model, HeldOut.of(config))
     figures = {
         "sae_d_sae": found.d_sae,
         "sae_ce_recovered": round(found.ce_loss_score, 4),

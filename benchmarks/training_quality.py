@@ -69,13 +69,9 @@ from tinysae.sae.architectures import build_training_sae
 from tinysae.sae.evaluate import Evaluation, evaluate
 from tinysae.sae.load import load_sae
 from tinysae.sae.train import SAETraining, TrainingBatches
-from tinysae.worker.life import (
-    CONTEXTS_AT_ONCE,
-    EVALUATION_SEED,
-    LOOK_CONTEXTS,
-    LOOKS_PER_RUN,
-    evaluated,
-)
+from tinysae.worker.finish import CONTEXTS_AT_ONCE, evaluated
+from tinysae.worker.held_out import EVALUATION_SEED, HeldOut
+from tinysae.worker.look import LOOK_CONTEXTS, LOOKS_PER_RUN
 
 SEEDS = (0, 1, 2)
 N_THREADS = os.cpu_count() or 1
@@ -198,7 +194,7 @@ def trainings(
         for who in kinds if turn % 2 == 0 else reversed(kinds):
             out = folder / f"{who}-{seed}"
             wall_s, cpu_s = timed(partial(kinds[who], out))
-            found = evaluated(load_sae(out), model, config)
+            found = evaluated(load_sae(out), model, HeldOut.of(config))
             done[who] = Trained(wall_s, cpu_s, found)
             print(
                 f"{seed:>4}  {who:<7}  {found.ce_loss_score:>7.4f}  "

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from tinysae.config import TrainConfig
-from tinysae.jobs.launch import start
-from tinysae.runs.store import Run, list_runs, open_run
+from tinysae.runs.store import Run, list_runs, open_run, start_run
 from tinysae.sae.estimate import Estimate
 from tinysae.ui.features import live as live_features
 from tinysae.ui.parts.job_words import run_label
@@ -37,7 +36,7 @@ def main() -> None:
     else:
         st.markdown(t("train.intro"))
     with shown_errors():
-        show_form(start_run)
+        show_form(start)
     if not is_live:
         st.divider()
         with shown_errors():
@@ -49,9 +48,9 @@ def main() -> None:
         run_view.show_trash()
 
 
-def start_run(config: TrainConfig, guess: Estimate | None) -> None:
+def start(config: TrainConfig, guess: Estimate | None) -> None:
     """Starts it, and shows it instead of the one that was shown."""
-    st.query_params["run"] = start(config, guess and guess.to_json()).id
+    st.query_params["run"] = start_run(config, guess and guess.to_json()).id
     st.session_state.pop("train_another", None)
     st.rerun()
 

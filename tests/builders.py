@@ -19,16 +19,11 @@ from tests.unit.tiny_model import build_tiny_model
 from tinysae.config import TrainConfig
 from tinysae.features.index.build import FeatureIndex, build_index
 from tinysae.jobs.files import write_json
+from tinysae.jobs.lock import LOCK_NAME
+from tinysae.jobs.status import JobStatus, State, write_status
 from tinysae.model.sources import LoadedModel, load_model
 from tinysae.runs.metrics import StepMetrics
-from tinysae.runs.store import (
-    LOCK_NAME,
-    Run,
-    RunStatus,
-    State,
-    create_run,
-    write_status,
-)
+from tinysae.runs.store import Run, create_run
 from tinysae.sae.load import load_sae
 
 HOOK_NAME = "blocks.0.hook_mlp_out"
@@ -123,7 +118,7 @@ def finished_run(
     )
     if with_features:
         index_run(run)
-    write_status(run.path, RunStatus("done"))
+    write_status(run.path, JobStatus("done"))
     return run
 
 
@@ -147,7 +142,7 @@ def step_row(**changes: Any) -> StepMetrics:
 @contextmanager
 def working(run: Run, state: State = "training") -> Generator[None]:
     """As if a worker held the run."""
-    write_status(run.path, RunStatus(state))
+    write_status(run.path, JobStatus(state))
     with (run.path / LOCK_NAME).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -12,19 +12,12 @@ from tinysae.cli import exploring as explore
 from tinysae.cli import writing as playing
 from tinysae.cli.progress_bar import progress_bar
 from tinysae.config import TrainConfig, choices, settings
-from tinysae.errors import BusyError, InputError, TinysaeError
-from tinysae.jobs.launch import enqueue, take_lock
+from tinysae.errors import InputError, TinysaeError
+from tinysae.jobs.job import Job
 from tinysae.jobs.turns import wait_for_turn
+from tinysae.jobs.work import log_to_stderr, outcome
 from tinysae.presets import PRESETS
-from tinysae.runs.store import (
-    LOCK_NAME,
-    Run,
-    RunStatus,
-    create_run,
-    list_runs,
-    open_run,
-    write_status,
-)
+from tinysae.runs.store import create_run, list_runs, open_run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_lock(parser: argparse.ArgumentParser) -> None:
-    # Passed by `jobs.launch`: the run's lock, taken by the parent.
+    # Passed by `jobs.launch`: the job's lock, taken by the parent.
     parser.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
 
 
@@ -131,7 +124,7 @@ def _train(options: argparse.Namespace) -> int:
     else:
         preset = next((p.changes for p in PRESETS if p.key == options.preset), {})
         run = create_run(TrainConfig(**{**preset, **changes}))
-    life.log_to_stderr()
+    log_to_stderr()
     return _worked(run, options.lock_fd, life.train)
 
 
@@ -139,7 +132,7 @@ def _index(options: argparse.Namespace) -> int:
     from tinysae.library.saved import add_sae, is_saved_id, saved_sae
     from tinysae.worker import life
 
-    life.log_to_stderr()
+    log_to_stderr()
     if explore.is_folder(options.run):
         saved = add_sae(options.run, options.model)
     elif is_saved_id(options.run):
@@ -154,22 +147,22 @@ def _resume(options: argparse.Namespace) -> int:
 
     run = open_run(options.run)
     if run.status.state == "done":
-        raise InputError("run_is_done", name=run.config.title)
-    life.log_to_stderr()
+        raise InputError("run_is_done", name=run.title)
+    log_to_stderr()
     return _worked(run, options.lock_fd, life.train)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from tinysae.worker import life
+    from tinysae.worker import finish
 
     run = open_run(options.run)
     # None: no bar where no terminal is.
     with tqdm(
-        total=life.EVALUATION_TOKENS, desc="evaluating", unit=" tokens", disable=None
+        total=finish.EVALUATION_TOKENS, desc="evaluating", unit=" tokens", disable=None
     ) as bar:
-        figures = life.evaluate_again(run, bar.update)
+        figures = finish.evaluate_again(run, bar.update)
     sys.stdout.write(f"{json.dumps(figures, indent=1)}\n")
     return 0
 
@@ -185,28 +178,24 @@ def _explain(options: argparse.Namespace) -> int:
     return 0
 
 
-def _worked(run: Run, lock_fd: int | None, work: Any) -> int:
-    """Does `work` under the run's lock; 0 when it ended as it should."""
-    from tinysae.worker import life
-
+def _worked(job: Job, lock_fd: int | None, work: Any) -> int:
+    """Does `work` under the job's lock; 0 when it ended as it should."""
     with ExitStack() as stack:
         if lock_fd is None:
-            lock = stack.enter_context((run.path / LOCK_NAME).open("ab"))
-            if not take_lock(lock.fileno()):
-                raise BusyError("run_has_worker", name=run.config.title)
-        with life.outcome(run):
-            _say(str(run.path))
+            stack.enter_context(job.locked())
+        with outcome(job):
+            _say(str(job.path))
             # Who started this process has done it already.
             if lock_fd is None:
-                enqueue(run)
-            if turn := wait_for_turn(run):
+                job.enqueue()
+            if turn := wait_for_turn(job):
                 stack.enter_context(turn)
                 if sys.stderr.isatty():
-                    stack.enter_context(progress_bar(run))
-                work(run)
+                    stack.enter_context(progress_bar(job))
+                work(job)
             else:
-                write_status(run.path, RunStatus("stopped"))
-        status = run.status
+                job.say("stopped")
+        status = job.status
     _say(status.state)
     return 0 if status.state in ("done", "stopped") else 1
 
@@ -221,7 +210,7 @@ def _runs(_: argparse.Namespace) -> int:
     for run in list_runs():
         status = run.status
         sys.stdout.write(
-            f"{run.id}  {status.state:<12} {status.share:>4.0%}  {run.config.title}\n"
+            f"{run.id}  {status.state:<12} {status.share:>4.0%}  {run.title}\n"
         )
     return 0
 
@@ -229,7 +218,6 @@ def _runs(_: argparse.Namespace) -> int:
 def _storybook(options: argparse.Namespace) -> int:
     from tinysae.embedded import build as embedded
     from tinysae.library.shipped import ASSETS
-    from tinysae.worker import life
 
     out = options.out or ASSETS
     if options.only == "features":
@@ -241,7 +229,7 @@ def _storybook(options: argparse.Namespace) -> int:
 
         rebuild(out / "storybook", tokens=options.tokens, seed=options.seed)
     if options.only != "model":
-        life.log_to_stderr()
+        log_to_stderr()
         for post in (True,) if options.only == "post" else (False, True):
             figures = embedded.build_sae(
                 out, tokens=options.sae_tokens, seed=options.seed, post=post

@@ -8,7 +8,6 @@ No torch and no streamlit: the form must paint before either is loaded.
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -16,6 +15,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast, get_args, get_type_hints
 
+from tinysae.checked_numbers import is_number_within
 from tinysae.errors import DamagedError, SettingError
 from tinysae.words import Language
 
@@ -1114,21 +1114,6 @@ def choices(name: str) -> tuple[str, ...]:
 def _kinds() -> Mapping[str, Any]:
     # Resolved once: every page reads the config of every run.
     return get_type_hints(TrainConfig)
-
-
-def is_number_within(
-    value: Any, kind: type, low: float | None, high: float | None
-) -> bool:
-    """Whether `value` is a finite number of `kind` from `low` to `high`."""
-    # bool is an int in Python, and a forged NaN passes every comparison.
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and (kind is float or value == int(value))
-        and (low is None or value >= low)
-        and (high is None or value <= high)
-    )
 
 
 def reads(architecture: str, name: str) -> bool:

@@ -14,10 +14,12 @@ from tinysae.config import TrainConfig
 from tinysae.features.index.build import open_index
 from tinysae.features.index.format import FORMAT
 from tinysae.features.names.showcase import read_showcases
+from tinysae.jobs.lock import LOCK_NAME
+from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library import feature_source as sources
 from tinysae.library.shipped import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
 from tinysae.render.visible import visible
-from tinysae.runs.store import LOCK_NAME, Run, RunStatus, create_run, write_status
+from tinysae.runs.store import Run, create_run
 from tinysae.ui.features import one_feature
 from tinysae.words import LANGUAGES, Language, text
 
@@ -330,7 +332,7 @@ def test_a_run_without_features_says_why(
     opened: OpenPage, language: Language, run: Run
 ) -> None:
     unfinished = create_run(TrainConfig(name="**early**"))
-    write_status(unfinished.path, RunStatus("stopped"))
+    write_status(unfinished.path, JobStatus("stopped"))
     app = opened(language, run=unfinished.id)
     assert not errors(app)
     why = text("features.why_no_sae", language, name="**early**")
@@ -347,7 +349,7 @@ def test_a_run_in_training_is_waited_for(
     opened: OpenPage, language: Language, run: Run
 ) -> None:
     working = create_run(TrainConfig(name="busy"))
-    write_status(working.path, RunStatus("training"))
+    write_status(working.path, JobStatus("training"))
     # As its worker would, for as long as it works.
     with (working.path / LOCK_NAME).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -14,8 +14,9 @@ from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.errors import MissingError
 from tinysae.features.names.showcase import Showcase, read_showcases, write_showcases
+from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library.shipped import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
-from tinysae.runs.store import RunStatus, create_run, write_status
+from tinysae.runs.store import create_run
 from tinysae.ui.home import showcase
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.page import PAGES, ROOT, plain
@@ -60,7 +61,7 @@ def test_a_run_is_listed_with_its_state_and_a_hostile_name_is_literal(
 ):
     name = "<img src=x onerror=alert(1)> **b**"
     run = create_run(TrainConfig(name=name))
-    write_status(run.path, RunStatus("done"))
+    write_status(run.path, JobStatus("done"))
     assert run.path.is_relative_to(tiny_home)
     page = open_page()
     shown = words(page)

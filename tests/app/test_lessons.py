@@ -10,7 +10,8 @@ from tests.app.test_features import literal
 from tests.builders import working
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
-from tinysae.runs.store import Run, RunStatus, State, create_run, write_status
+from tinysae.jobs.status import JobStatus, State, write_status
+from tinysae.runs.store import Run, create_run
 from tinysae.ui.lessons import asked
 from tinysae.ui.shell import cache
 from tinysae.words import LANGUAGES, Language, text
@@ -57,7 +58,7 @@ def test_without_a_training_the_step_says_where_to_start_one(
 @pytest.mark.parametrize("state", ["stopped", "interrupted", "failed"])
 def test_how_a_training_ended_is_said(open_page: OpenPage, run: Run, state: State):
     error = "error.worker_failed" if state == "failed" else None
-    write_status(run.path, RunStatus(state, error=error))
+    write_status(run.path, JobStatus(state, error=error))
     page = open_page(LESSONS, lesson="train", step="2")
     assert not page.exception
     assert text(f"lessons.run_{state}", "en") in said(page)

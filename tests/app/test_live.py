@@ -13,11 +13,12 @@ from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.features.index.build import open_index
 from tinysae.features.index.history import keep_moment
+from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library.saved import saved_saes
 from tinysae.render.visible import visible
 from tinysae.runs.checkpoints import new_checkpoint
 from tinysae.runs.live import live_index_requested, live_indexes, new_live_index
-from tinysae.runs.store import Run, RunStatus, create_run, write_status
+from tinysae.runs.store import Run, create_run
 from tinysae.words import LANGUAGES, Language, text
 
 TRAIN, FEATURES = "pages/train.py", "pages/features.py"
@@ -141,7 +142,7 @@ def test_a_stop_leads_back_to_the_training_page(
 ) -> None:
     look(run, made, 1200)
     shutil.copytree(made / "sae", run.sae_dir)
-    write_status(run.path, RunStatus("stopped"))
+    write_status(run.path, JobStatus("stopped"))
     app = open_page(FEATURES, run=run.id)
     assert not errors(app)
     why = text("features.why_no_index", "en", name="busy", id=run.id)
@@ -181,7 +182,7 @@ def test_what_was_watched_stays_when_the_run_is_over(
     shutil.copytree(made / "sae", run.sae_dir)
     shutil.copytree(made / "features", run.features_dir)
     shutil.rmtree(run.live_dir)
-    write_status(run.path, RunStatus("done"))
+    write_status(run.path, JobStatus("done"))
     app = open_page(TRAIN, run=run.id)
     app.text_input(key="train_watched").set_value(HOSTILE[1]).run()
     assert not errors(app)
@@ -197,7 +198,7 @@ def test_a_kept_checkpoint_opens_like_an_sae_from_elsewhere(
     for step in (50, 1500):
         with new_checkpoint(run, step) as stage:
             shutil.copytree(made / "sae", stage / "sae")
-    write_status(run.path, RunStatus("stopped"))
+    write_status(run.path, JobStatus("stopped"))
     app = open_page(TRAIN, language=language, run=run.id)
     choice = app.selectbox(key=f"train_kept_{run.id}")
     assert choice.options == ["50", "1,500"]
@@ -205,8 +206,8 @@ def test_a_kept_checkpoint_opens_like_an_sae_from_elsewhere(
     press(app, "train.kept_open", language)
     assert not errors(app)
     (saved,) = saved_saes()
-    assert saved.name == "busy @ 1,500"
-    assert saved.config.model_name == str(made / "model")
+    assert saved.title == "busy @ 1,500"
+    assert saved.model_name == str(made / "model")
     assert address(app)[0] == saved.id
     assert text("features.collect", language) in labels(app)
 

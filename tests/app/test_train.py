@@ -9,16 +9,10 @@ from streamlit.testing.v1 import AppTest
 from tests.builders import finished_run, step_row, working, write_model
 from tinysae.config import TrainConfig
 from tinysae.jobs import launch, turns
+from tinysae.jobs.status import JobStatus, write_status
 from tinysae.runs import trash
 from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
-from tinysae.runs.store import (
-    Run,
-    RunStatus,
-    create_run,
-    list_runs,
-    write_made_with,
-    write_status,
-)
+from tinysae.runs.store import Run, create_run, list_runs, write_made_with
 from tinysae.sae.estimate import Speed
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
 from tinysae.ui.shell import cache
@@ -171,7 +165,7 @@ def test_a_failed_run_says_why(language: Language) -> None:
     run = create_run(TrainConfig())
     write_status(
         run.path,
-        RunStatus(
+        JobStatus(
             "failed",
             error="error.diverged",
             error_values={"step": 3, "lr": 1, "better": 0.2},
@@ -183,7 +177,7 @@ def test_a_failed_run_says_why(language: Language) -> None:
 
 def test_a_failure_of_another_version_is_still_a_sentence() -> None:
     run = create_run(TrainConfig())
-    write_status(run.path, RunStatus("failed", error="error.from_the_future"))
+    write_status(run.path, JobStatus("failed", error="error.from_the_future"))
     assert "log" in shown(opened(run=run.id))
 
 
@@ -194,7 +188,7 @@ def test_an_interrupted_run_keeps_its_torn_curve() -> None:
         log.append(row)
     with run.metrics_path.open("a") as file:
         file.write(json.dumps(row)[:30])
-    write_status(run.path, RunStatus("training", done=64, total=100))
+    write_status(run.path, JobStatus("training", done=64, total=100))
     app = opened(run=run.id)
     assert text("train.interrupted_killed", "en")[:40] in shown(app)
     assert len(read_metrics(run.metrics_path).rows) == 1
@@ -217,7 +211,7 @@ def test_a_stopped_run_offers_its_index(
     hostile_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = finished_run(hostile_model_dir, with_features=False)
-    write_status(run.path, RunStatus("stopped"))
+    write_status(run.path, JobStatus("stopped"))
     app = opened(run=run.id)
     commands: list[str] = []
     monkeypatch.setattr(launch, "launch", lambda _, command: commands.append(command))
@@ -231,7 +225,7 @@ def test_an_interrupted_run_can_be_resumed(
     language: Language, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = create_run(TrainConfig())
-    write_status(run.path, RunStatus("training", done=64, total=100))
+    write_status(run.path, JobStatus("training", done=64, total=100))
     commands: list[str] = []
     monkeypatch.setattr(launch, "launch", lambda _, command: commands.append(command))
     app = opened(language, run=run.id)
@@ -327,7 +321,7 @@ def test_advice_is_shown_with_the_setting_to_change() -> None:
     run = create_run(config)
     with MetricsLog[StepMetrics](run.metrics_path) as log:
         log.append(step_row(step=40, n_dead=900))
-    write_status(run.path, RunStatus("stopped"))
+    write_status(run.path, JobStatus("stopped"))
     app = opened(run=run.id)
     assert "88%" in app.warning[0].value.replace("\\", "")
     assert "l1_coefficient" in app.warning[0].value.replace("\\", "")
@@ -344,7 +338,7 @@ def test_what_computes_the_steps_is_said_and_how_fast_it_is(
     write_made_with(run, {**engine.to_json(), DENSE_STEP: 0.25})
     with MetricsLog[StepMetrics](run.metrics_path) as log:
         log.append(step_row(step=1, step_seconds=0.02))
-    write_status(run.path, RunStatus("stopped"))
+    write_status(run.path, JobStatus("stopped"))
     found = shown(opened(language, run=run.id))
     assert ("12.5" in found) == (name != DENSE)
     if reason:
@@ -357,7 +351,7 @@ def test_what_computes_the_steps_is_said_and_how_fast_it_is(
 def test_an_engine_that_is_none_is_not_shown(made_with: dict[str, Any]) -> None:
     run = create_run(TrainConfig())
     write_made_with(run, {"encoder_product": "", DENSE_STEP: "<b>", **made_with})
-    write_status(run.path, RunStatus("stopped"))
+    write_status(run.path, JobStatus("stopped"))
     assert "<b>" not in shown(opened(run=run.id))
 
 

@@ -12,12 +12,11 @@ from tests.browser.conftest import Server, start_server, visit
 from tests.browser.test_accessibility import violations
 from tests.browser.test_main_job import LOCALES, button
 from tinysae.config import TrainConfig
-from tinysae.jobs import launch
 from tinysae.lessons.calls.registry import CALLS
 from tinysae.lessons.lesson import FIRST, Lesson, load_lesson
 from tinysae.lessons.playing import claims
 from tinysae.lessons.progress import PROGRESS_NAME
-from tinysae.runs.store import Run
+from tinysae.runs.store import Run, start_run
 from tinysae.words import LANGUAGES, Language, text
 
 LOADED_MS = 90_000
@@ -122,7 +121,7 @@ def press_next(page: Page, lesson: Lesson, number: int, language: Language) -> N
 def training(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A training of its own process that goes on until somebody stops it."""
     monkeypatch.setenv("TINYSAE_HOME", str(server.home))
-    run = launch.start(
+    run = start_run(
         TrainConfig(
             name=NAME,
             training_tokens=10**9,
@@ -132,7 +131,7 @@ def training(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         )
     )
     yield run
-    launch.request_stop(run)
+    run.request_stop()
 
 
 def test_a_lesson_goes_along_with_a_training_that_works(

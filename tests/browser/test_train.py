@@ -11,10 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Server, visit
 from tests.browser.test_main_job import LOADED_MS, button, expect_still, wait_for_rows
 from tinysae.config import TrainConfig
-from tinysae.jobs import launch
 from tinysae.runs.live import request_live_index
 from tinysae.runs.metrics import read_metrics
-from tinysae.runs.store import Run
+from tinysae.runs.store import Run, start_run
 from tinysae.words import text
 
 LIVE_LINK = re.compile(
@@ -28,7 +27,7 @@ ESTIMATE = text("train.estimate", "en", time="", rate="", memory="").partition("
 def run(server: Server, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run that would go on for hours, on the server's home."""
     monkeypatch.setenv("TINYSAE_HOME", str(server.home))
-    return launch.start(
+    return start_run(
         TrainConfig(
             name="<b>long</b>",
             model_name=str(tiny_model_dir),

@@ -16,7 +16,7 @@ from tinysae.model.catalogue import Pin, write_pin
 from tinysae.model.downloads import wait_for_download
 from tinysae.model.sources import is_at_hand
 from tinysae.runs.store import create_run
-from tinysae.worker import life
+from tinysae.worker import finish, life, load, look
 
 SOURCE = "tiny-stories-1L-21M"
 
@@ -37,10 +37,10 @@ def test_tutorial_model_is_downloaded_played_with_trained_on_and_explored(
 ) -> None:
     # 50,257 logits a token: as few as there can be.
     for name in ("EVALUATION_TOKENS", "INDEX_TOKENS", "CONCEPT_TOKENS"):
-        monkeypatch.setattr(life, name, 2048)
-    monkeypatch.setattr(life.os, "nice", lambda _: 0)
-    monkeypatch.setattr(life, "LOOKS_PER_RUN", 1)
-    monkeypatch.setattr(life, "LOOK_CONTEXTS", 1)
+        monkeypatch.setattr(finish, name, 2048)
+    monkeypatch.setattr(load.os, "nice", lambda _: 0)
+    monkeypatch.setattr(look, "LOOKS_PER_RUN", 1)
+    monkeypatch.setattr(look, "LOOK_CONTEXTS", 1)
     page = open_page("pages/playground.py")
     page.selectbox(key="_model").set_value(SOURCE).run()
     assert not page.exception

@@ -13,15 +13,16 @@ import torch
 from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
 from tests.hub.server import TOKEN, Hub
 from tinysae.errors import InputError, MissingError
+from tinysae.hub.cache import repo_dir
+from tinysae.jobs.status import JobStatus
 from tinysae.model.catalogue import Pin, pin_from, write_pin
 from tinysae.model.downloads import (
-    Download,
-    download_state,
+    download_of,
     start_download,
     stop_download,
     wait_for_download,
 )
-from tinysae.model.names import converted_dir, hub_name, repo_dir
+from tinysae.model.names import converted_dir, hub_name
 from tinysae.model.sources import is_at_hand, load_model
 
 SOURCE = "ada/tiny"
@@ -51,7 +52,7 @@ def tutorial_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tutorial_model(tmp_path_factory.mktemp("tutorial"))
 
 
-def downloaded(source: str = SOURCE) -> Download:
+def downloaded(source: str = SOURCE) -> JobStatus:
     start_download(source)
     return wait_for_download(source)
 
@@ -180,7 +181,7 @@ def test_only_a_pinned_pickle_is_read(hub: Hub, tutorial_dir: Path) -> None:
     pickle = (folder / "pytorch_model.bin").read_bytes()
     commit = hub.commit(TUTORIAL_MODEL)
     # What a page's button would trust is what is there now.
-    offered = pin_from(download_state(source).error_values)
+    offered = pin_from(download_of(source).status.error_values)
     assert offered == Pin(commit, hashlib.sha256(pickle).hexdigest())
     write_pin(TUTORIAL_MODEL, Pin(commit, "0" * 64))
     assert refusal(source) == "error.pickle_refused"
@@ -246,13 +247,13 @@ def test_what_is_no_name_of_the_hub_is_refused(source: str) -> None:
 
 def test_killed_download_is_interrupted_and_damage_is_none(tiny_home: Path) -> None:
     with pytest.raises(InputError):
-        download_state("no name")
-    assert download_state(SOURCE) == Download()
+        download_of("no name")
+    assert download_of(SOURCE).status.state == "new"
     start_download(SOURCE)
     wait_for_download(SOURCE)
     (folder,) = (tiny_home / "downloads").iterdir()
     status = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(json.dumps({**status, "state": "working"}))
-    assert download_state(SOURCE).state == "interrupted"
+    (folder / "status.json").write_text(json.dumps({**status, "state": "downloading"}))
+    assert download_of(SOURCE).status.state == "interrupted"
     (folder / "status.json").write_text('{"state": "flying"}')
-    assert download_state(SOURCE).state == "none"
+    assert download_of(SOURCE).status.state == "new"

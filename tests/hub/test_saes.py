@@ -15,9 +15,10 @@ from tests.hub.conftest import CHILD_S, ROOT
 from tests.hub.server import TOKEN, Hub
 from tests.unit.test_worker import wait_for
 from tinysae.jobs import launch
+from tinysae.jobs.lock import is_locked
 from tinysae.library.saved import saved_sae
 from tinysae.library.transfers import COMMAND, fetch_from_hub, forget, transfers
-from tinysae.runs.store import Run, is_locked
+from tinysae.runs.store import Run
 
 ANOTHER_TOKEN = "hf_somebody_elses_token"
 WEIGHTS = "sae_weights.safetensors"
@@ -286,7 +287,7 @@ def test_a_transfer_that_a_page_started_stops_at_once_and_goes_on(
     # How much came is written down a few times a second: not what came since.
     wait_for(lambda: transfer.status.state == "downloading", "the download")
     # The server says nothing meanwhile: whoever stops it does not wait for that.
-    launch.request_stop(transfer)
+    transfer.request_stop()
     wait_for(lambda: not is_locked(transfer.path), "the stop")
     assert transfer.status.state == "stopped"
     fault.go_on.set()

@@ -14,10 +14,10 @@ from tests.unit.test_worker import wait_for
 from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.texts import hub_dataset as hub_texts
 from tinysae.errors import NetworkError
-from tinysae.jobs import launch
-from tinysae.model.names import repo_dir
+from tinysae.hub.cache import repo_dir
+from tinysae.jobs.lock import is_locked
 from tinysae.model.sources import load_model
-from tinysae.runs.store import is_locked
+from tinysae.runs.store import start_run
 
 READ = """
 import json, sys
@@ -125,11 +125,13 @@ def resolved(host, *arguments, **named):
 socket.getaddrinfo = resolved
 from tests.unit.test_worker import wait_for
 from tinysae.config import TextChoice, TrainConfig
+from tinysae.data import preview as looks
 from tinysae.data.preview import preview
-from tinysae.model.names import repo_dir
 from tinysae.model.sources import load_model
-from tinysae.jobs import launch
-from tinysae.runs.store import is_locked
+# The name of this process's own viewer is not known to another.
+looks.beginning_apart = lambda choice, *most: looks.beginning(
+    looks.open_text(choice), *most
+)
 model = load_model(sys.argv[1])
 found = preview(model, TextChoice("ada/text", streaming=False), 32)
 print(json.dumps([found.rows[0], found.n_tokens, found.is_counted]))
@@ -236,11 +238,11 @@ weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
 kept = {k: v.contiguous() for k, v in weights.items() if k != "lm_head.weight"}
 save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
 from dataclasses import replace
-from tinysae.worker import life
+from tinysae.worker import finish, life, look
 from tinysae.presets import PRESETS
 from tinysae.runs.store import create_run
-life.EVALUATION_TOKENS = life.INDEX_TOKENS = 4096
-life.LOOK_CONTEXTS = 1
+finish.EVALUATION_TOKENS = finish.INDEX_TOKENS = 4096
+look.LOOK_CONTEXTS = 1
 config = replace(
     PRESETS[-1].config, model_name=str(folder), context_size=128, d_sae=64,
     training_tokens=4096, train_batch_size_tokens=512, n_batches_in_buffer=4,
@@ -273,7 +275,7 @@ def test_a_run_downloads_its_dataset_first_and_can_be_stopped_meanwhile(
     parquet(hub, "ada/text", n_rows=6000)
     # The server says nothing in the middle, and is not waited for.
     fault = hub.fault("/cdn/dataset/ada/text", pause_after=1_000_000)
-    run = launch.start(
+    run = start_run(
         TrainConfig(
             model_name=str(tiny_model_dir),
             dataset_path="ada/text",
@@ -282,7 +284,7 @@ def test_a_run_downloads_its_dataset_first_and_can_be_stopped_meanwhile(
     )
     assert fault.reached.wait(CHILD_S)
     wait_for(lambda: run.status.state == "downloading", "the download")
-    launch.request_stop(run)
+    run.request_stop()
     wait_for(lambda: not is_locked(run.path), "the stop")
     fault.go_on.set()
     assert run.status.state == "stopped", run.log_path.read_text()

@@ -13,9 +13,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tests.unit.tiny_model import CORPUS, save_model
 from tinysae.errors import DamagedError, MissingError
+from tinysae.hub.names import HubName
 from tinysae.model.catalogue import CATALOGUE, entry_of, pin_of, same_model
 from tinysae.model.folder import count_parameters
-from tinysae.model.names import HubName, hub_name
+from tinysae.model.names import hub_name
 from tinysae.model.sources import STORYBOOK_DIR, load_model
 
 SMOLLM = "HuggingFaceTB/SmolLM2-135M"

@@ -119,6 +119,8 @@ def test_a_config_of_an_earlier_version_is_read() -> None:
         ("lr", math.nan),
         ("lr", math.inf),
         ("lr", 1e9),
+        ("lr", 10**400),
+        ("seed", 10**400),
         ("lr", "0.1"),
         ("d_sae", 0),
         ("d_sae", -5),

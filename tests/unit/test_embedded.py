@@ -22,6 +22,8 @@ from tinysae.errors import DamagedError, TinysaeError
 from tinysae.features.index.build import open_index
 from tinysae.features.names.showcase import read_showcases, showcases
 from tinysae.jobs.files import read_json
+from tinysae.jobs.job import JOB_ID, new_job_id
+from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library import feature_source as sources
 from tinysae.library.feature_source import (
     default_source,
@@ -39,7 +41,7 @@ from tinysae.library.shipped import (
     STORYBOOK_SAE,
     STORYBOOK_SAE_DIR,
 )
-from tinysae.runs.store import RUN_ID, RunStatus, create_run, new_run_id, write_status
+from tinysae.runs.store import create_run
 
 SMALL: dict[str, Any] = {
     "d_sae": 32,
@@ -103,8 +105,8 @@ def test_what_home_shows_is_what_the_rule_chooses() -> None:
 
 def test_no_run_has_the_embedded_saes_name() -> None:
     # A run's id begins with a date, and only such a one is ever made.
-    assert RUN_ID.fullmatch(new_run_id())
-    assert new_run_id()[:8].isdigit()
+    assert JOB_ID.fullmatch(new_job_id())
+    assert new_job_id()[:8].isdigit()
     assert not STORYBOOK_SAE[:1].isdigit()
 
 
@@ -116,7 +118,7 @@ def test_the_newest_finished_run_comes_before_the_embedded_sae(
     assert default_source(feature_sources()) == feature_source(STORYBOOK_SAE)
     run = finished_run(write_model(tiny_home / "model"))
     unfinished = create_run(TrainConfig())
-    write_status(unfinished.path, RunStatus("stopped"))
+    write_status(unfinished.path, JobStatus("stopped"))
     found = feature_sources()
     embedded = {STORYBOOK_SAE, STORYBOOK_POST}
     assert {source.id for source in found} == {run.id, unfinished.id, *embedded}

@@ -172,6 +172,8 @@ def test_a_missing_translation_is_named_with_its_step(field: str):
         (lambda d: d["steps"][0]["inputs"][0].update(default="Zoe"), ["default"]),
         (lambda d: d["steps"][9]["inputs"][0].update(low=5), ["step 10", "low"]),
         (lambda d: d["steps"][0]["claim"].update(at_least="x"), ["step 1", "claim"]),
+        (lambda d: d["steps"][0]["claim"].update(at_least=10**400), ["claim"]),
+        (lambda d: d["steps"][9]["inputs"][0].update(low=-(10**400)), ["low"]),
         (lambda d: d["steps"][0].pop("control"), ["step 1"]),
         (lambda d: d["steps"][0].update(page="/etc"), ["step 1", "page"]),
         (
@@ -185,7 +187,7 @@ def test_what_is_wrong_with_a_step_is_said(change: Any, words: list[str]):
     assert all(word in said for word in words), said
 
 
-@pytest.mark.parametrize("number", ["7", 7.5, True])
+@pytest.mark.parametrize("number", ["7", 7.5, True, 10**400])
 def test_a_whole_number_is_no_text_and_no_fraction(number: object):
     data = raw("features")
     (step,) = (s for s in data["steps"] if s["call"] == "neuron")

@@ -13,8 +13,8 @@ from tinysae.features.index import history
 from tinysae.features.index.build import open_index
 from tinysae.features.index.history import watched
 from tinysae.features.names.labels import read_labels
-from tinysae.jobs import launch
 from tinysae.jobs.reporter import Reporter
+from tinysae.jobs.status import State
 from tinysae.library.feature_source import feature_source, vocabulary_dir
 from tinysae.model.sources import load_model
 from tinysae.runs.live import (
@@ -24,8 +24,9 @@ from tinysae.runs.live import (
     request_live_index,
 )
 from tinysae.runs.metrics import TIMES, read_metrics
-from tinysae.runs.store import Run, State, create_run
-from tinysae.worker import life
+from tinysae.runs.store import Run, create_run
+from tinysae.worker import finish, life, live
+from tinysae.worker.live import Live
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -37,10 +38,10 @@ NEVER = float("inf")
 @pytest.fixture(autouse=True)
 def _small(tiny_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tiny_home.is_dir()
-    monkeypatch.setattr(life, "LIVE_TOKENS", 500)
-    monkeypatch.setattr(life, "LEAST_LIVE_TOKENS", 100)
+    monkeypatch.setattr(live, "LIVE_TOKENS", 500)
+    monkeypatch.setattr(live, "LEAST_LIVE_TOKENS", 100)
     for name in ("INDEX_TOKENS", "EVALUATION_TOKENS", "CONCEPT_TOKENS"):
-        monkeypatch.setattr(life, name, 1000)
+        monkeypatch.setattr(finish, name, 1000)
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +52,14 @@ def hostile_model(tmp_path_factory: pytest.TempPathFactory) -> "LoadedModel":
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """An index after every step."""
-    monkeypatch.setattr(life, "LIVE_EVERY_S", -1.0)
-    monkeypatch.setattr(life, "LIVE_SHARE", NEVER)
+    monkeypatch.setattr(live, "LIVE_EVERY_S", -1.0)
+    monkeypatch.setattr(live, "LIVE_SHARE", NEVER)
 
 
 @pytest.fixture
 def never(monkeypatch: pytest.MonkeyPatch) -> None:
     """No index that nobody asked for."""
-    monkeypatch.setattr(life, "LIVE_EVERY_S", NEVER)
+    monkeypatch.setattr(live, "LIVE_EVERY_S", NEVER)
 
 
 def new_run(model: "LoadedModel", **changes: Any) -> Run:
@@ -96,8 +97,8 @@ def undisturbed(
 ) -> tuple[list[dict[str, Any]], bytes]:
     run = new_run(model, **changes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(life, "LIVE_EVERY_S", NEVER)
-        assert life._trained(run, model, Reporter(run))
+        patch.setattr(live, "LIVE_EVERY_S", NEVER)
+        assert life.trained(run, model, Reporter(run))
     assert not live_indexes(run)
     return outcome(run)
 
@@ -109,9 +110,9 @@ def test_indexes_on_the_way_change_no_number_of_the_training(
 ) -> None:
     expected = undisturbed(tiny_model, architecture=architecture)
     run = new_run(tiny_model, architecture=architecture)
-    assert not life._trained(run, tiny_model, StopsAfter(run))
+    assert not life.trained(run, tiny_model, StopsAfter(run))
     assert [found.step for found in live_indexes(run)] == [CUT - 1, CUT]
-    assert life._trained(run, tiny_model, Reporter(run))
+    assert life.trained(run, tiny_model, Reporter(run))
     assert outcome(run) == expected
     assert [found.step for found in live_indexes(run)] == [STEPS - 1, STEPS]
 
@@ -120,7 +121,7 @@ def test_indexes_on_the_way_change_no_number_of_the_training(
 def test_who_asks_gets_an_index_of_that_moment_once(tiny_model: "LoadedModel") -> None:
     run = new_run(tiny_model)
     request_live_index(run)
-    life._trained(run, tiny_model, Reporter(run))
+    life.trained(run, tiny_model, Reporter(run))
     (found,) = live_indexes(run)
     assert found.step == 1
     assert not live_index_requested(run)
@@ -146,7 +147,7 @@ def test_what_goes_wrong_is_told_in_the_log_and_nowhere_else(
     monkeypatch.setattr("tinysae.features.index.build.build_index", fails)
     run = new_run(tiny_model)
     with caplog.at_level(logging.ERROR):
-        assert life._trained(run, tiny_model, Reporter(run))
+        assert life.trained(run, tiny_model, Reporter(run))
     assert "cats" in caplog.text
     assert outcome(run) == expected
     assert not list(run.live_dir.iterdir())
@@ -158,15 +159,20 @@ def test_a_stop_does_not_wait_for_an_index(
 ) -> None:
     class StoppedAtOnce(Reporter):
         def begin(
-            self, state: State, total: int, done: int = 0, seconds: float = 0.0
+            self,
+            state: State,
+            total: int,
+            done: int = 0,
+            seconds: float = 0.0,
+            rate_of_one: int = 1,
         ) -> None:
-            super().begin(state, total, done, seconds)
+            super().begin(state, total, done, seconds, rate_of_one)
             if state == "training":
-                launch.request_stop(run)
+                run.request_stop()
 
     run = new_run(tiny_model)
     with caplog.at_level(logging.ERROR):
-        assert not life._trained(run, tiny_model, StoppedAtOnce(run))
+        assert not life.trained(run, tiny_model, StoppedAtOnce(run))
     assert not caplog.records
     assert not live_indexes(run)
     assert (run.sae_dir / "sae_weights.safetensors").is_file()
@@ -175,11 +181,11 @@ def test_a_stop_does_not_wait_for_an_index(
 def test_a_dense_sae_is_indexed_on_fewer_tokens(
     tiny_model: "LoadedModel", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(life, "LIVE_PAIRS", 16 * 200)
+    monkeypatch.setattr(live, "LIVE_PAIRS", 16 * 200)
     run = new_run(tiny_model)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(life, "LIVE_EVERY_S", NEVER)
-        life._trained(run, tiny_model, Reporter(run))
+        patch.setattr(live, "LIVE_EVERY_S", NEVER)
+        life.trained(run, tiny_model, Reporter(run))
 
     class Trained:
         config, model, is_healthy, n_steps = run.config, tiny_model, True, 1
@@ -189,12 +195,12 @@ def test_a_dense_sae_is_indexed_on_fewer_tokens(
                 (folder / file.name).write_bytes(file.read_bytes())
 
     training: Any = Trained()
-    live = life._Live(run, training)
+    indexes = Live(run, training)
     sizes = []
     for l0 in (1.0, 16.0, 1000.0):
         training.n_steps += 1
-        live.l0 = l0
-        live.index()
+        indexes.l0 = l0
+        indexes.index()
         folder = live_indexes(run)[-1].features_dir
         sizes.append(open_index(folder).info.n_positions)
     # A context has 16 tokens, and the last is read whole.
@@ -205,7 +211,7 @@ def test_a_dense_sae_is_indexed_on_fewer_tokens(
 def test_the_index_of_the_whole_takes_the_place_of_those_on_the_way(
     tiny_model: "LoadedModel", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(life, "_model", lambda _: tiny_model)
+    monkeypatch.setattr(life, "load_model", lambda _: tiny_model)
     run = new_run(tiny_model)
     life.train(run)
     assert run.status.state == "done", run.status
@@ -231,7 +237,7 @@ def strongest(index: Any) -> int:
 def test_an_old_request_is_not_the_next_workers(tiny_model: "LoadedModel") -> None:
     run = new_run(tiny_model)
     request_live_index(run)
-    launch.enqueue(run)
+    run.enqueue()
     assert not live_index_requested(run)
 
 
@@ -241,7 +247,7 @@ def test_what_a_killed_worker_left_of_an_index_goes(tiny_model: "LoadedModel") -
         stage.sae_dir.mkdir()
     (run.live_dir / ".000000004.left").mkdir()
     (run.live_dir / "٣").mkdir()
-    launch.enqueue(run)
+    run.enqueue()
     assert [found.step for found in live_indexes(run)] == [3]
     assert not list(run.live_dir.glob(".*"))
 

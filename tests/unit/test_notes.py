@@ -29,6 +29,19 @@ def test_what_is_kept_is_there_for_the_next_reader(notes: Notes) -> None:
     assert Notes(OTHER, 40).all() == {}
 
 
+@pytest.mark.parametrize("key", ["1" * 400, "-1", "1.0", "٣", "", "40"])
+def test_a_key_that_is_no_feature_of_the_sae_is_refused(notes: Notes, key: str) -> None:
+    data = {
+        "kind": "tinysae-notes",
+        "format": 1,
+        "sae_fingerprint": OWN,
+        "notes": {key: {"text": "x", "bookmarked": False}},
+    }
+    with pytest.raises(InputError):
+        notes.merge(json.dumps(data).encode())
+    assert notes.all() == {}
+
+
 def test_what_is_emptied_leaves_nothing(notes: Notes) -> None:
     notes.keep(3, text="x", bookmarked=True)
     notes.keep(3, text="  ", bookmarked=False)

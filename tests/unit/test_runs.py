@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,27 +16,28 @@ import pytest
 from tests.builders import step_row, working
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError, DamagedError, InputError, MissingError
-from tinysae.jobs import launch
+from tinysae.jobs import job, launch, status
 from tinysae.jobs.files import staged_folder, write_json
-from tinysae.jobs.turns import n_ahead, runs_before, wait_for_turn
-from tinysae.runs import store, trash
+from tinysae.jobs.home import is_disk_full
+from tinysae.jobs.job import Job
+from tinysae.jobs.lock import LOCK_NAME
+from tinysae.jobs.status import JobStatus, write_status
+from tinysae.jobs.turns import jobs_before, n_ahead, wait_for_turn
+from tinysae.runs import trash
 from tinysae.runs.checkpoints import (
     SAE_NAME,
     checkpoints,
-    clear_unfinished,
     new_checkpoint,
 )
 from tinysae.runs.metrics import MetricsLog, StepMetrics, read_metrics
 from tinysae.runs.store import (
-    LOCK_NAME,
     Run,
-    RunStatus,
     create_run,
     list_runs,
     open_run,
     runs_dir,
+    start_run,
     write_made_with,
-    write_status,
 )
 
 ROW = step_row()
@@ -66,11 +69,11 @@ def test_what_is_no_run_id_is_refused(name: str) -> None:
 def test_ids_of_one_second_sort_by_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = [5 * 10**9 + n * 10**6 for n in (0, 1, 10, 500, 999)]
     clock = iter(moments)
-    monkeypatch.setattr(store.time, "time_ns", lambda: next(clock))
-    ids = [store.new_run_id() for _ in moments]
+    monkeypatch.setattr(job.time, "time_ns", lambda: next(clock))
+    ids = [job.new_job_id() for _ in moments]
     assert ids == sorted(ids)
     assert len({name[:15] for name in ids}) == 1
-    assert all(store.RUN_ID.fullmatch(name) for name in ids)
+    assert all(job.JOB_ID.fullmatch(name) for name in ids)
 
 
 def test_a_link_or_a_sibling_with_the_same_prefix_is_no_run(
@@ -99,16 +102,16 @@ def test_a_damaged_config_hides_one_run_and_no_other(run: Run, text: str) -> Non
 
 
 def test_working_without_a_worker_is_interrupted(run: Run) -> None:
-    write_status(run.path, RunStatus("training", done=5, total=10))
+    write_status(run.path, JobStatus("training", done=5, total=10))
     assert run.status.state == "interrupted"
     with (run.path / LOCK_NAME).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert run.status == RunStatus("training", done=5, total=10, error_values={})
+        assert run.status == JobStatus("training", done=5, total=10, error_values={})
     assert run.status.state == "interrupted"
 
 
 def test_a_final_state_needs_no_worker(run: Run) -> None:
-    write_status(run.path, RunStatus("failed", error="error.diverged"))
+    write_status(run.path, JobStatus("failed", error="error.diverged"))
     assert run.status.state == "failed"
     assert run.status.error == "error.diverged"
 
@@ -129,6 +132,22 @@ def test_a_status_with_wrong_types_is_still_a_status(run: Run) -> None:
     assert run.status.done == 0
 
 
+@pytest.mark.parametrize("number", ["1" * 400, "NaN", "Infinity", "-1"])
+def test_a_status_with_a_number_that_counts_nothing_is_still_a_status(
+    run: Run, number: str
+) -> None:
+    (run.path / "status.json").write_text(
+        f'{{"state":"done","done":{number},"total":{number}}}'
+    )
+    assert (run.status.state, run.status.done, run.status.total) == ("done", 0, 0)
+
+
+@pytest.mark.parametrize("number", ["1" * 400, "NaN", "Infinity"])
+def test_a_time_that_no_clock_shows_is_not_told(run: Run, number: str) -> None:
+    (run.path / "status.json").write_text(f'{{"state":"done","eta_s":{number}}}')
+    assert run.status.eta_s is None
+
+
 def test_metrics_are_read_from_where_reading_stopped(run: Run) -> None:
     with MetricsLog[StepMetrics](run.metrics_path) as log:
         log.append(ROW)
@@ -147,6 +166,15 @@ def test_a_torn_last_line_waits_and_a_damaged_line_is_passed_over(run: Run) -> N
     with run.metrics_path.open("a") as file:
         file.write(whole[20:] + "\n")
     assert len(read_metrics(run.metrics_path, part.offset).rows) == 1
+
+
+@pytest.mark.parametrize("value", ['"1"', "1" * 400, "null", "[[]]", "{}"])
+def test_a_row_with_something_else_than_figures_is_passed_over(
+    run: Run, value: str
+) -> None:
+    line = json.dumps({**ROW, "mse": None}).replace("null", value)
+    run.metrics_path.write_text(line + "\n" + json.dumps(ROW) + "\n")
+    assert read_metrics(run.metrics_path).rows == [ROW]
 
 
 def test_no_metrics_yet_are_no_rows(run: Run) -> None:
@@ -209,7 +237,7 @@ def test_what_a_crash_caught_between_two_renames_is_put_back(run: Run) -> None:
     (run.path / "features" / "index").write_text("new")
     (run.path / ".features.abc" / "features").mkdir(parents=True)
     (run.path / ".eval.json.abc").write_text("half")
-    clear_unfinished(run)
+    run.clear_unfinished()
     assert (run.path / "sae" / "weights").read_text() == "old"
     assert (run.path / "features" / "index").read_text() == "new"
     assert not list(run.path.glob(".*"))
@@ -222,7 +250,11 @@ def test_an_unwritable_home_is_a_sentence(
     blocked.write_text("")
     monkeypatch.setenv("TINYSAE_HOME", str(blocked))
     with pytest.raises(MissingError, match="TINYSAE_HOME"):
-        launch.start(TrainConfig())
+        start_run(TrainConfig())
+
+
+def ids(jobs: Sequence[Job]) -> list[str]:
+    return [job.id for job in jobs]
 
 
 def older_run(run: Run, number: int = 0) -> Run:
@@ -235,13 +267,13 @@ def older_run(run: Run, number: int = 0) -> Run:
 def test_the_oldest_waiting_run_has_the_turn(run: Run) -> None:
     first = older_run(run)
     with working(first, "queued"), working(run, "queued"):
-        assert runs_before(run) == [first]
-        assert runs_before(first) == []
+        assert ids(jobs_before(run)) == [first.id]
+        assert jobs_before(first) == []
         assert (n_ahead(run), n_ahead(first)) == (1, 0)
         turn = wait_for_turn(first)
         assert turn is not None
-        write_status(first.path, RunStatus("training"))
-        assert runs_before(run) == []
+        write_status(first.path, JobStatus("training"))
+        assert jobs_before(run) == []
         assert n_ahead(run) == 1
         waits: list[float] = []
 
@@ -258,7 +290,7 @@ def test_the_oldest_waiting_run_has_the_turn(run: Run) -> None:
 
 def test_a_waiting_run_that_died_is_waited_for_no_more(run: Run) -> None:
     first = older_run(run)
-    write_status(first.path, RunStatus("queued"))
+    write_status(first.path, JobStatus("queued"))
     turn = wait_for_turn(run, lambda _: pytest.fail("it waited"))
     assert turn is not None
     turn.close()
@@ -267,15 +299,15 @@ def test_a_waiting_run_that_died_is_waited_for_no_more(run: Run) -> None:
 def test_a_waiting_run_can_be_stopped(run: Run) -> None:
     first = older_run(run)
     with working(first, "queued"):
-        looked = wait_for_turn(run, lambda _: launch.request_stop(run))
+        looked = wait_for_turn(run, lambda _: run.request_stop())
         assert looked is None
-        assert launch.stop_requested(run.path)
+        assert run.stop_requested
 
 
 def test_a_deleted_run_comes_back_whole(run: Run) -> None:
     (run.path / "sae").mkdir()
     (run.path / "sae" / "weights").write_text("w")
-    write_status(run.path, RunStatus("done"))
+    write_status(run.path, JobStatus("done"))
     trash.delete(run)
     assert list_runs() == []
     assert [deleted.id for deleted in trash.deleted_runs()] == [run.id]
@@ -295,14 +327,14 @@ def test_a_working_run_is_not_deleted(run: Run) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "/etc", ".trash", "", "a/b"])
 def test_the_trash_gives_back_only_runs(name: str, run: Run) -> None:
-    write_status(run.path, RunStatus("done"))
+    write_status(run.path, JobStatus("done"))
     trash.delete(run)
     with pytest.raises(InputError):
         trash.restore(name)
 
 
 def test_an_emptied_trash_is_empty(run: Run) -> None:
-    write_status(run.path, RunStatus("done"))
+    write_status(run.path, JobStatus("done"))
     trash.delete(run)
     trash.empty_trash()
     assert trash.deleted_runs() == []
@@ -328,7 +360,7 @@ def test_a_checkpoint_that_fails_leaves_the_older_one(run: Run) -> None:
     assert [c.step for c in checkpoints(run)] == [1]
     (run.checkpoints_dir / ".000000003.abc").mkdir()
     (run.path / ".status.json.abc").write_text("")
-    clear_unfinished(run)
+    run.clear_unfinished()
     assert [entry.name for entry in run.checkpoints_dir.iterdir()] == ["000000001"]
     assert not list(run.path.glob(".*"))
 
@@ -344,41 +376,41 @@ def test_strange_entries_are_no_checkpoints(run: Run, tmp_path: Path) -> None:
 def test_on_a_full_disk_the_reserve_makes_room_for_the_last_words(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = store.write_json
-    reserve = run.path / store.RESERVE_NAME
-    assert reserve.stat().st_size == store.RESERVE_BYTES
+    real = status.write_json
+    reserve = run.path / status.RESERVE_NAME
+    assert reserve.stat().st_size == status.RESERVE_BYTES
 
     def write_json(path: Path, data: Any) -> None:
         if reserve.exists():
             raise OSError(errno.ENOSPC, "No space left on device")
         real(path, data)
 
-    monkeypatch.setattr(store, "write_json", write_json)
+    monkeypatch.setattr(status, "write_json", write_json)
     # A run that still works would use it up before there is a last word.
     with pytest.raises(OSError, match="No space"):
-        write_status(run.path, RunStatus("training", done=1))
+        write_status(run.path, JobStatus("training", done=1))
     assert reserve.exists()
-    write_status(run.path, RunStatus("failed", error="error.home_unwritable"))
+    write_status(run.path, JobStatus("failed", error="error.home_unwritable"))
     assert run.status.state == "failed"
     assert not reserve.exists()
 
 
 def test_half_a_reserve_is_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    reserve = run.path / store.RESERVE_NAME
+    reserve = run.path / status.RESERVE_NAME
     reserve.unlink()
 
-    def write_a_part(path: Path, data: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(data[:10])
-        raise OSError(errno.ENOSPC, "No space left on device")
+    class Full(BytesIO):
+        def write(self, data: Any, /) -> int:
+            reserve.write_bytes(data[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", write_a_part)
+    monkeypatch.setattr(status, "open_private", lambda *_: Full())
     with pytest.raises(OSError, match="No space"):
-        store.keep_reserve(run.path)
+        status.keep_reserve(run.path)
     assert not reserve.exists()
     monkeypatch.undo()
-    store.keep_reserve(run.path)
-    assert reserve.stat().st_size == store.RESERVE_BYTES
+    status.keep_reserve(run.path)
+    assert reserve.stat().st_size == status.RESERVE_BYTES
 
 
 @pytest.mark.parametrize(
@@ -395,11 +427,11 @@ def test_half_a_reserve_is_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_full_disk_is_known_whatever_a_library_calls_it(
     problem: Exception, is_full: bool
 ) -> None:
-    assert store.is_disk_full(problem) is is_full
+    assert is_disk_full(problem) is is_full
 
 
 def test_why_a_run_was_interrupted(run: Run) -> None:
-    write_status(run.path, RunStatus("training"))
+    write_status(run.path, JobStatus("training"))
     assert run.status.reason == "killed"
     data = json.loads((run.path / "status.json").read_text())
     (run.path / "status.json").write_text(json.dumps({**data, "boot": "another"}))
@@ -457,7 +489,7 @@ def test_the_worker_holds_the_lock_that_its_parent_took(
             stdin=subprocess.PIPE,
             pass_fds=[lock.fileno()],
         )
-    write_status(run.path, RunStatus("training"))
+    write_status(run.path, JobStatus("training"))
     assert run.status.state == "training"
     os.kill(child.pid, 9)
     child.wait()
@@ -468,10 +500,10 @@ def test_the_worker_holds_the_lock_that_its_parent_took(
 
 def test_a_launch_first_makes_room(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     (run.checkpoints_dir / ".000000003.abc").mkdir(parents=True)
-    (run.path / store.RESERVE_NAME).unlink()
+    (run.path / status.RESERVE_NAME).unlink()
     left: list[Path] = []
     monkeypatch.setattr(
-        launch, "keep_reserve", lambda _: left.extend(run.checkpoints_dir.iterdir())
+        job, "keep_reserve", lambda _: left.extend(run.checkpoints_dir.iterdir())
     )
     monkeypatch.setattr(launch.subprocess, "Popen", lambda *_, **__: None)
     launch.launch(run, "train")
@@ -482,8 +514,8 @@ def test_a_launch_first_makes_room(run: Run, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_stop_request_is_heard_and_forgotten_at_the_next_launch(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launch.request_stop(run)
-    assert launch.stop_requested(run.path)
+    run.request_stop()
+    assert run.stop_requested
     monkeypatch.setattr(launch.subprocess, "Popen", lambda *_, **__: None)
     launch.launch(run, "train")
-    assert not launch.stop_requested(run.path)
+    assert not run.stop_requested

@@ -9,20 +9,20 @@ import pytest
 from tests.builders import HOOK_NAME, write_sae
 from tinysae import __main__
 from tinysae.errors import DamagedError, InputError, MissingError
-from tinysae.jobs.launch import request_stop
+from tinysae.jobs.reporter import Reporter
 from tinysae.library.feature_source import feature_source, feature_sources
-from tinysae.library.registry import convert_folder
 from tinysae.library.saved import add_sae, saes_dir, saved_sae, saved_saes
 from tinysae.model.sources import STORYBOOK
+from tinysae.sae.from_saelens import convert_folder
 from tinysae.sae.load import load_sae
-from tinysae.worker import life
+from tinysae.worker import finish, life, load
 
 
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch: pytest.MonkeyPatch, tiny_home: Path) -> None:
     assert tiny_home.is_dir()
-    monkeypatch.setattr(life.os, "nice", lambda _: 0)
-    monkeypatch.setattr(life, "INDEX_TOKENS", 4096)
+    monkeypatch.setattr(load.os, "nice", lambda _: 0)
+    monkeypatch.setattr(finish, "INDEX_TOKENS", 4096)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_folder_that_was_added_is_there_from_then_on(folder: Path) -> None:
     added = add_sae(f" {folder} ")
     assert saved_saes() == [added]
     assert saved_sae(added.id) == added
-    assert added.name == "my sae"
+    assert added.title == "my sae"
     assert added.status.state == "stopped"
     source = feature_source(added.id)
     assert (source.name, source.readiness) == ("my sae", "no_index")
@@ -49,7 +49,7 @@ def test_a_folder_under_saes_needs_no_adding(folder: Path) -> None:
     shutil.copytree(folder, saes_dir() / "mine")
     (saes_dir() / "no SAE").mkdir()
     (found,) = saved_saes()
-    assert found.name == "mine"
+    assert found.title == "mine"
     # The same weights are the same SAE, wherever else they lie.
     assert add_sae(str(folder)).id == found.id
     assert len(saved_saes()) == 1
@@ -58,11 +58,11 @@ def test_a_folder_under_saes_needs_no_adding(folder: Path) -> None:
 def test_it_is_read_with_the_model_it_names_if_that_is_here(
     folder: Path, tmp_path: Path, tiny_model_dir: Path
 ) -> None:
-    assert add_sae(str(folder)).config.model_name == str(tiny_model_dir)
-    assert add_sae(str(folder), "storybook").config.model_name == STORYBOOK
+    assert add_sae(str(folder)).model_name == str(tiny_model_dir)
+    assert add_sae(str(folder), "storybook").model_name == STORYBOOK
     metadata = {"hook_name": HOOK_NAME, "model_name": "somebody/far-away"}
     other = write_sae(tmp_path / "other", seed=1, metadata=metadata)
-    assert add_sae(str(other)).config.model_name == STORYBOOK
+    assert add_sae(str(other)).model_name == STORYBOOK
 
 
 def test_the_command_line_indexes_and_searches_it(
@@ -93,11 +93,11 @@ def test_a_stop_leaves_no_index_and_can_be_gone_on_from(
 ) -> None:
     added = add_sae(str(folder))
     # As if the button had been pressed in the middle.
-    begin = life.Reporter.begin
+    begin = Reporter.begin
     monkeypatch.setattr(
-        life.Reporter,
+        Reporter,
         "begin",
-        lambda self, *args: (begin(self, *args), request_stop(added)),
+        lambda self, *args: (begin(self, *args), added.request_stop()),
     )
     life.index_saved(added)
     assert added.status.state == "stopped"

@@ -3,6 +3,7 @@
 import base64
 import json
 import zlib
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -86,6 +87,24 @@ def test_a_link_that_is_none_is_refused_with_its_reason(text: str, key: str) -> 
 def test_a_link_cannot_set_what_nobody_could_choose() -> None:
     with pytest.raises(SettingError):
         unpacked(link({"format": 1, "settings": {"temperature": 99}}))
+
+
+# A float holds none of these: whoever makes one of them fails in a way of its own.
+NO_NUMBERS = ["1" * 400, "-" + "1" * 400, "NaN", "Infinity", "-Infinity"]
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS)
+@pytest.mark.parametrize("name", [field.name for field in fields(GenerateSettings)])
+def test_a_number_in_a_link_that_no_float_holds_is_refused(
+    name: str, number: str
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        unpacked(link(f'{{"format":1,"settings":{{"{name}":{number}}}}}'.encode()))
+    assert caught.value.values["field"] == name
+    with pytest.raises(InputError):
+        unpacked(link(f'{{"format":1,"n_samples":{number}}}'.encode()))
+    with pytest.raises(InputError):
+        unpacked(link(f'{{"format":{number}}}'.encode()))
 
 
 def test_a_few_bytes_do_not_unpack_into_gigabytes() -> None:

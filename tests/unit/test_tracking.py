@@ -28,7 +28,7 @@ from tinysae.runs.store import Run, create_run, open_run
 from tinysae.runs.tracking import WandbTracker, tracked, wandb_mode
 from tinysae.sae.step.pairs import SAELensStep
 from tinysae.sae.step_log import step_log
-from tinysae.worker import life
+from tinysae.worker import finish, life, load
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -39,10 +39,10 @@ def _alone(tiny_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tiny_home / "no-netrc"))
-    monkeypatch.setattr(life.os, "nice", lambda _: 0)
-    monkeypatch.setattr(life, "EVALUATION_TOKENS", 2048)
-    monkeypatch.setattr(life, "INDEX_TOKENS", 2048)
-    monkeypatch.setattr(life, "CONCEPT_TOKENS", 2048)
+    monkeypatch.setattr(load.os, "nice", lambda _: 0)
+    monkeypatch.setattr(finish, "EVALUATION_TOKENS", 2048)
+    monkeypatch.setattr(finish, "INDEX_TOKENS", 2048)
+    monkeypatch.setattr(finish, "CONCEPT_TOKENS", 2048)
 
 
 @pytest.mark.parametrize("path", [*PATHS, "saelens"])

@@ -16,21 +16,16 @@ from tinysae import __main__
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError, NetworkError
 from tinysae.jobs import launch
-from tinysae.runs.checkpoints import checkpoints
+from tinysae.jobs.lock import is_locked
+from tinysae.jobs.status import JobStatus, write_status
+from tinysae.runs.checkpoints import checkpoints, has_newest_sae
 from tinysae.runs.metrics import TIMES, read_evals, read_metrics
-from tinysae.runs.store import (
-    Run,
-    RunStatus,
-    create_run,
-    is_locked,
-    open_run,
-    write_made_with,
-    write_status,
-)
+from tinysae.runs.store import Run, create_run, open_run, start_run, write_made_with
 from tinysae.sae.load import load_sae
 from tinysae.sae.step.engine import DENSE_STEP, EngineChoice
 from tinysae.sae.train import SAETraining
 from tinysae.worker import life
+from tinysae.worker.keep import Keeper
 
 # Importing torch and its friends takes seconds on a busy machine.
 PATIENCE_S = 180
@@ -88,7 +83,7 @@ def endless(model_dir: Path) -> TrainConfig:
 
 
 def test_a_run_goes_from_start_to_an_index(tiny_model_dir: Path) -> None:
-    run = launch.start(config_for(tiny_model_dir, architecture="standard"))
+    run = start_run(config_for(tiny_model_dir, architecture="standard"))
     assert run.status.is_working
     wait_for(lambda: ended(run), "the run")
     assert run.status.state == "done", run.log_path.read_text()
@@ -128,13 +123,13 @@ def same_rows(run: Run, other: Run) -> bool:
 
 def test_runs_queue_stop_keeps_an_sae_and_resume_goes_on(tiny_model_dir: Path) -> None:
     config = config_for(tiny_model_dir, training_tokens=2000 * 64)
-    run = launch.start(config)
-    other = launch.start(config)
+    run = start_run(config)
+    other = start_run(config)
     wait_for(lambda: len(steps_of(run)) > 20, "rows")
     assert other.status.state == "queued"
     with pytest.raises(BusyError):
         launch.launch(run, "train")
-    launch.request_stop(run)
+    run.request_stop()
     wait_for(lambda: ended(run), "the stop")
     assert run.status.state == "stopped"
     assert (run.sae_dir / "sae_weights.safetensors").is_file()
@@ -164,7 +159,7 @@ def test_a_killed_worker_reads_as_interrupted_and_resumes(
     tiny_model_dir: Path,
 ) -> None:
     config = config_for(tiny_model_dir, training_tokens=2000 * 64, n_checkpoints=40)
-    run = launch.start(config)
+    run = start_run(config)
     wait_for(lambda: len(checkpoints(run)) >= 2, "two checkpoints")
     os.kill(worker_pid(run), signal.SIGKILL)
     wait_for(lambda: ended(run), "the end")
@@ -187,9 +182,9 @@ def test_a_killed_worker_reads_as_interrupted_and_resumes(
 
 
 def test_a_worker_that_still_loads_can_be_stopped(tiny_model_dir: Path) -> None:
-    run = launch.start(endless(tiny_model_dir))
+    run = start_run(endless(tiny_model_dir))
     wait_for(lambda: run.status.state == "starting", "the start")
-    launch.request_stop(run)
+    run.request_stop()
     wait_for(lambda: ended(run), "the stop")
     assert run.status.state == "stopped"
     assert steps_of(run) == []
@@ -206,14 +201,14 @@ def test_a_resumed_run_keeps_the_engine_it_began_with(tiny_model_dir: Path) -> N
 
 
 def test_a_run_that_cannot_start_says_why(tmp_path: Path) -> None:
-    run = launch.start(config_for(tmp_path / "no-such-model"))
+    run = start_run(config_for(tmp_path / "no-such-model"))
     wait_for(lambda: ended(run), "the failure")
     assert run.status.state == "failed"
     assert run.status.error == "error.model_missing"
 
 
 def test_a_hook_that_is_not_there_is_named(tiny_model_dir: Path) -> None:
-    run = launch.start(config_for(tiny_model_dir, hook_name="blocks.7.hook_mlp_out"))
+    run = start_run(config_for(tiny_model_dir, hook_name="blocks.7.hook_mlp_out"))
     wait_for(lambda: ended(run), "the failure")
     assert run.status.error == "error.setting_choice"
     assert (run.status.error_values or {})["field"] == "hook_name"
@@ -228,7 +223,7 @@ def test_a_full_disk_is_named_whichever_library_finds_it(
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     run = create_run(TrainConfig())
-    monkeypatch.setattr(life, "_model", fails)
+    monkeypatch.setattr(life, "load_model", fails)
     life.train(run)
     assert run.status.state == "failed"
     assert run.status.error == "error.home_unwritable"
@@ -256,16 +251,16 @@ def test_the_command_resumes_a_run_that_was_asked_to_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = create_run(TrainConfig())
-    write_status(run.path, RunStatus("stopped"))
-    launch.request_stop(run)
+    write_status(run.path, JobStatus("stopped"))
+    run.request_stop()
     (run.path / ".sae.left").mkdir()
     worked: list[Run] = []
 
     def train(run: Run) -> None:
-        assert not launch.stop_requested(run.path)
+        assert not run.stop_requested
         assert not list(run.path.glob(".*"))
         worked.append(run)
-        write_status(run.path, RunStatus("done"))
+        write_status(run.path, JobStatus("done"))
 
     monkeypatch.setattr(life, "train", train)
     assert __main__.main(["resume", run.id]) == 0
@@ -286,7 +281,7 @@ class Untrained:
 
 def test_stopping_right_after_a_checkpoint_keeps_the_sae_in_it() -> None:
     run = create_run(TrainConfig(training_tokens=10 * 2048, n_checkpoints=4))
-    keeper = life._Keeper(run, cast("Any", Untrained()), ())
+    keeper = Keeper(run, cast("Any", Untrained()), ())
     keeper.keep_if_due()
     keeper.keep()
     (kept,) = checkpoints(run)
@@ -296,13 +291,13 @@ def test_stopping_right_after_a_checkpoint_keeps_the_sae_in_it() -> None:
 
 def test_a_run_may_stop_while_it_loads_unless_its_checkpoint_has_no_sae() -> None:
     run = create_run(TrainConfig())
-    assert life.has_newest_sae(run)
+    assert has_newest_sae(run)
     (run.checkpoints_dir / "000000004").mkdir(parents=True)
-    assert not life.has_newest_sae(run)
+    assert not has_newest_sae(run)
     run.sae_dir.mkdir()
-    assert life.has_newest_sae(run)
+    assert has_newest_sae(run)
     os.utime(run.sae_dir, (0, 0))
-    assert not life.has_newest_sae(run)
+    assert not has_newest_sae(run)
 
 
 def test_a_network_that_goes_away_keeps_what_was_learnt(

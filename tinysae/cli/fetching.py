@@ -6,10 +6,12 @@ import time
 from typing import Any
 
 from tinysae.errors import InputError, TinysaeError
+from tinysae.jobs.status import JobStatus
+from tinysae.jobs.work import log_to_stderr, outcome
 from tinysae.model.catalogue import CATALOGUE, entry_of, write_pin
 from tinysae.model.downloads import (
-    Download,
-    download_state,
+    COMMAND,
+    download_of,
     start_download,
     stop_download,
 )
@@ -20,13 +22,18 @@ LOOK_EVERY_S = 0.3
 
 
 def add_commands(commands: Any) -> None:
-    """Adds `models`, `download` and `pin`."""
+    """Adds `models`, `download`, `pin` and what the pages start."""
     models = commands.add_parser("models", help="list models that are known to work")
     models.set_defaults(command=_models)
 
     download = commands.add_parser("download", help="download a model of the hub")
     download.add_argument("model", help="a name of the list, or owner/name[@revision]")
     download.set_defaults(command=_download)
+
+    fetch = commands.add_parser(COMMAND)
+    fetch.add_argument("model")
+    fetch.add_argument("--lock-fd", type=int)
+    fetch.set_defaults(command=_fetch)
 
     pin = commands.add_parser(
         "pin", help="trust the pickle that a model of the list has on the hub today"
@@ -52,7 +59,7 @@ def _download(options: argparse.Namespace) -> int:
     start_download(options.model)
     with tqdm(unit="B", unit_scale=True) as bar:
         try:
-            while (found := download_state(options.model)).is_working:
+            while (found := download_of(options.model).status).is_working:
                 _show(bar, found)
                 time.sleep(LOOK_EVERY_S)
             _show(bar, found)
@@ -65,9 +72,20 @@ def _download(options: argparse.Namespace) -> int:
     return 0 if found.state == "done" else 1
 
 
-def _show(bar: Any, found: Download) -> None:
+def _show(bar: Any, found: JobStatus) -> None:
     bar.total, bar.n = found.total, found.done
     bar.set_description_str(found.state)
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    """The process of a download; its lock is inherited."""
+    from tinysae.model.fetch import fetch
+
+    log_to_stderr()
+    download = download_of(options.model)
+    with outcome(download, "unexpected"):
+        fetch(download)
+    return 0 if download.status.state in ("done", "stopped") else 1
 
 
 def _pin(options: argparse.Namespace) -> int:

@@ -1,17 +1,17 @@
-"""A run's progress in a terminal: the status that the pages read, as a bar."""
+"""A job's progress in a terminal: the status that the pages read, as a bar."""
 
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from tinysae.runs.store import Run
+from tinysae.jobs.job import Job
 
 LOOK_EVERY_S = 0.5
 
 
 @contextmanager
-def progress_bar(run: Run) -> Generator[None]:
-    """Shows what the run's worker says in its status for as long as this lasts."""
+def progress_bar(job: Job) -> Generator[None]:
+    """Shows what the job's process says in its status for as long as this lasts."""
     # A well-kept library that is here anyway (SAELens, transformers).
     from tqdm import tqdm
 
@@ -20,11 +20,11 @@ def progress_bar(run: Run) -> Generator[None]:
 
         def watch() -> None:
             while not is_over.wait(LOOK_EVERY_S):
-                status = run.status
+                status = job.status
                 bar.total = max(1, status.total)
                 bar.n = min(status.done, bar.total)
                 bar.set_description_str(status.state, refresh=False)
-                speed = status.tokens_per_s
+                speed = status.rate
                 rate = f"{speed:,.0f} tokens/s" if speed else ""
                 left = f", {status.eta_s:,.0f} s left" if status.eta_s else ""
                 bar.set_postfix_str(rate + left)

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING
 
 from tinysae.cli.exploring import is_folder
 from tinysae.cli.progress_bar import progress_bar
-from tinysae.errors import BusyError
-from tinysae.jobs.launch import take_lock
-from tinysae.runs.store import (
-    LOCK_NAME,
-    RunStatus,
-    open_run,
-    write_status,
-)
+from tinysae.jobs.status import JobStatus
+from tinysae.jobs.work import log_to_stderr, outcome, quits_when_asked
+from tinysae.runs.store import open_run
 from tinysae.words import LANGUAGES
 
 if TYPE_CHECKING:
@@ -108,11 +103,9 @@ def _upload(options: argparse.Namespace) -> int:
 
 def _done_here(transfer: "Transfer") -> int:
     """Does a transfer in this process, with a bar where a terminal is."""
-    with (transfer.path / LOCK_NAME).open("ab") as lock:
-        if not take_lock(lock.fileno()):
-            raise BusyError("run_has_worker", name=transfer.config.title)
-        with progress_bar(transfer) if sys.stderr.isatty() else nullcontext():
-            status = _perform(transfer)
+    bar = progress_bar(transfer) if sys.stderr.isatty() else nullcontext()
+    with transfer.locked(), bar:
+        status = _perform(transfer)
     for value in transfer.result().values():
         sys.stdout.write(f"{value}\n")
     return 0 if status.state == "done" else 1
@@ -120,23 +113,21 @@ def _done_here(transfer: "Transfer") -> int:
 
 def _transfer(options: argparse.Namespace) -> int:
     from tinysae.library.transfers import open_transfer
-    from tinysae.worker import life
 
     # The lock is inherited: it is held for as long as this process lives.
-    life.log_to_stderr()
+    log_to_stderr()
     status = _perform(open_transfer(options.run))
     return 0 if status.state in ("done", "stopped") else 1
 
 
-def _perform(transfer: "Transfer") -> RunStatus:
+def _perform(transfer: "Transfer") -> JobStatus:
     """Does it and says how it went; returns its last word."""
     from tinysae.library.transfers import perform
-    from tinysae.worker import life
 
-    with life.outcome(transfer):
-        write_status(transfer.path, RunStatus("starting"))
+    with outcome(transfer):
+        transfer.say("starting")
         # Whoever stops it waits for no server; what was fetched is there next time.
-        with life.quits_when_asked(transfer):
+        with quits_when_asked(transfer):
             perform(transfer)
-        write_status(transfer.path, RunStatus("done"))
+        transfer.say("done")
     return transfer.status

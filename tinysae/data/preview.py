@@ -10,7 +10,9 @@ from tinysae.config import TextChoice
 from tinysae.data.corpus import tokenized
 from tinysae.data.packing import pack
 from tinysae.data.texts import open_text
-from tinysae.data.texts.text import HELD_OUT_OF, Document, Text
+from tinysae.data.texts.apart import Beginning, beginning, beginning_apart
+from tinysae.data.texts.storybook import STORYBOOK
+from tinysae.data.texts.text import HELD_OUT_OF, Document
 from tinysae.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,32 +58,26 @@ def preview(model: "LoadedModel", choice: TextChoice, context_size: int) -> Prev
         TinysaeError: it cannot be read, or has tokens that the model does not have.
     """
     # For its first rows nobody waits until a whole dataset is here.
-    text = open_text(choice._replace(streaming=True))
-    rows: list[Document] = []
-    length, is_whole = 0, True
-    for row in text.rows():
-        rows.append(row)
-        length += len(row)
-        if len(rows) == MAX_ROWS or length >= MAX_LENGTH:
-            is_whole = False
-            break
-    if not any(rows):
+    choice = choice._replace(streaming=True)
+    if choice.path == STORYBOOK:
+        seen = beginning(open_text(choice), MAX_ROWS, MAX_LENGTH)
+    else:
+        seen = beginning_apart(choice, MAX_ROWS, MAX_LENGTH)
+    if not any(seen.rows):
         raise InputError("text_empty")
-    # A row may be a whole book: its first part says as much.
-    seen = [row[:MAX_LENGTH] for row in rows]
-    ids = list(tokenized(model, seen))
-    n_seen, length_seen = sum(map(len, ids)), sum(map(len, seen))
-    n_tokens = n_seen * length // max(1, length_seen)
-    is_counted = is_whole and length == length_seen
-    if not is_whole:
-        n_tokens = _estimate(n_tokens, len(rows), text)
+    ids = list(tokenized(model, seen.rows))
+    n_seen, length_seen = sum(map(len, ids)), sum(map(len, seen.rows))
+    n_tokens = n_seen * seen.length // max(1, length_seen)
+    is_counted = seen.is_whole and seen.length == length_seen
+    if not seen.is_whole:
+        n_tokens = _estimate(n_tokens, seen)
     packed = pack(ids, context_size, model.bos_id)
     return Preview(
-        rows=[_shown(model, row) for row in rows[:SHOWN_ROWS]],
-        n_tokens=None if text.is_endless else n_tokens,
+        rows=[_shown(model, row) for row in seen.rows[:SHOWN_ROWS]],
+        n_tokens=None if seen.is_endless else n_tokens,
         is_counted=is_counted,
-        is_endless=text.is_endless,
-        n_unreadable=text.n_unreadable,
+        is_endless=seen.is_endless,
+        n_unreadable=seen.n_unreadable,
         contexts=[
             _lengths(context, model.bos_id)
             for context in islice(packed, SHOWN_CONTEXTS)
@@ -89,12 +85,12 @@ def preview(model: "LoadedModel", choice: TextChoice, context_size: int) -> Prev
     )
 
 
-def _estimate(n_tokens: int, n_read: int, text: Text) -> int | None:
+def _estimate(n_tokens: int, seen: Beginning) -> int | None:
     """Tokens of the whole, by what was read of its bytes or its rows."""
-    if text.n_bytes is not None:
-        return max(n_tokens, n_tokens * text.n_bytes // max(1, text.n_bytes_read))
-    if text.n_rows is not None:
-        return max(n_tokens, n_tokens * text.n_rows // n_read)
+    if seen.n_bytes is not None:
+        return max(n_tokens, n_tokens * seen.n_bytes // max(1, seen.n_bytes_read))
+    if seen.n_rows is not None:
+        return max(n_tokens, n_tokens * seen.n_rows // len(seen.rows))
     return None
 
 

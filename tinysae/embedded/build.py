@@ -22,8 +22,9 @@ from tinysae.library.shipped import (
     STORYBOOK_SAE_DIR,
 )
 from tinysae.model.sources import STORYBOOK
-from tinysae.runs.store import Run, RunStatus, write_status
-from tinysae.worker import life
+from tinysae.runs.store import Run
+from tinysae.worker import finish, life
+from tinysae.worker.held_out import HeldOut
 
 SHIPPED_TOKENS: Final = 4_500_000
 BATCH: Final = 2048
@@ -88,7 +89,7 @@ def build_sae(
     )
     with tempfile.TemporaryDirectory(prefix="tinysae-") as folder:
         run = Run("embedded", Path(folder), config)
-        write_status(run.path, RunStatus("queued"))
+        run.say("queued")
         life.train(run)
         status, figures = run.status, run.evaluation()
         if status.state != "done" or figures is None:
@@ -133,8 +134,9 @@ def _build_features(
     from tinysae.sae.load import load_sae
 
     sae, model = load_sae(sae_dir), load_model(config.model_name)
-    index = life.build_features(sae, model, config, out_dir, **made.index_options)
-    life.label_features(sae, model, config, index, out_dir)
+    held_out = HeldOut.of(config)
+    index = finish.build_features(sae, model, held_out, out_dir, **made.index_options)
+    finish.name_features(sae, model, held_out, index, out_dir)
     if made.has_showcases:
         write_showcases(out_dir, showcases(index))
     return out_dir

@@ -14,12 +14,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from tinysae.errors import BusyError, DamagedError, MissingError
+from tinysae.errors import BusyError, DamagedError
 from tinysae.hub.errors import no_network
-from tinysae.jobs.files import free_space
-from tinysae.model.convert import sha256_of
+from tinysae.jobs.files import sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,63 +29,34 @@ RETRIES = 5
 RETRY_S = 0.5
 
 
-class Counter(Protocol):
-    """Hears of bytes that arrived; what it raises ends the download."""
+class _Heard:
+    """A file that tells, after each write, how many bytes are in it."""
 
-    def add(self, n_bytes: int, /) -> None: ...
-
-
-class Counting:
-    """A counter that passes on how many bytes of one file are there."""
-
-    def __init__(self, said: Callable[[int], object]) -> None:
-        self._said, self._n = said, 0
-
-    def add(self, n_bytes: int, /) -> None:
-        self._n += n_bytes
-        self._said(self._n)
-
-
-class _Counted:
-    """A file that tells how much is written to it."""
-
-    def __init__(self, file: Any, add: Callable[[int], None]) -> None:
-        self._file, self._add = file, add
+    def __init__(self, file: Any, said: Callable[[int], object]) -> None:
+        self._file, self._said = file, said
 
     def write(self, data: bytes) -> int:
         n = self._file.write(data)
-        self._add(n)
+        self._said(self._file.tell())
         return n
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
 
-def check_space(folder: Path, n_bytes: int) -> None:
-    """Refuses what would fill the disk that `folder` is on, or will be.
-
-    Raises:
-        MissingError: with what it needs and what there is.
-    """
-    place, free = free_space(folder)
-    if free < n_bytes:
-        raise MissingError(
-            "download_disk",
-            needed=f"{n_bytes / 1e9:.1f}",
-            there=f"{free / 1e9:.1f}",
-            path=str(place),
-        )
-
-
-def fetch_blob(url: str, blob: Path, size: int, sha256: str, reporter: Counter) -> None:
+def fetch_blob(
+    url: str, blob: Path, size: int, sha256: str, said: Callable[[int], object]
+) -> None:
     """Reads `url` into `blob`, from where an earlier attempt ended.
+
+    `said` hears how many bytes of it are there; what it raises ends the download, and
+    what arrived stays.
 
     Raises:
         DamagedError: what came is not what the hub announced.
         BusyError: another process reads it just now.
-        Stopped: somebody asked for it; what arrived stays.
     """
-    part = blob.with_name(f"{blob.name}.incomplete")
+    part = _part(blob)
     part.parent.mkdir(parents=True, exist_ok=True)
     with part.open("ab") as file:
         try:
@@ -97,8 +67,8 @@ def fetch_blob(url: str, blob: Path, size: int, sha256: str, reporter: Counter) 
             file.truncate(0)
             # Cutting a file leaves its position, where the next attempt would go on.
             file.seek(0)
-        reporter.add(file.tell())
-        _read(url, file, size, reporter)
+        said(file.tell())
+        _read(url, file, size, said)
         file.flush()
         os.fsync(file.fileno())
         if sha256_of(part) != sha256:
@@ -108,7 +78,20 @@ def fetch_blob(url: str, blob: Path, size: int, sha256: str, reporter: Counter) 
         part.replace(blob)
 
 
-def _read(url: str, file: Any, size: int, reporter: Counter) -> None:
+def partial_bytes(blob: Path) -> int:
+    """How much of `blob` an earlier attempt left."""
+    try:
+        return _part(blob).stat().st_size
+    except OSError:
+        return 0
+
+
+def _part(blob: Path) -> Path:
+    # As the client calls it.
+    return blob.with_name(f"{blob.name}.incomplete")
+
+
+def _read(url: str, file: Any, size: int, said: Callable[[int], object]) -> None:
     """`http_get` until the file is whole; a server in trouble is asked again."""
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError
@@ -117,13 +100,13 @@ def _read(url: str, file: Any, size: int, reporter: Counter) -> None:
 
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
     failures = 0
-    counted: Any = _Counted(file, reporter.add)
+    heard: Any = _Heard(file, said)
     while True:
         begun = file.tell()
         try:
             http_get(
                 url,
-                counted,
+                heard,
                 resume_size=begun,
                 headers=build_hf_headers(),
                 expected_size=size,
@@ -137,4 +120,4 @@ def _read(url: str, file: Any, size: int, reporter: Counter) -> None:
                 raise
             logger.warning("%s; once more", problem)
             time.sleep(RETRY_S * failures)
-            reporter.add(0)
+            said(file.tell())

@@ -14,6 +14,8 @@ from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
 
 # The hub has less of a file than it announced.
 RANGE_NOT_SATISFIABLE = 416
+# Ask again later.
+BUSY_STATUSES = (408, 429)
 
 
 @contextmanager
@@ -35,11 +37,30 @@ def hub_errors(name: str) -> Iterator[None]:
 
 
 def no_network() -> tuple[type[Exception], ...]:
-    """What the client's HTTP library raises when nobody answers, or breaks off."""
+    """What the client, offline or not, and its HTTP library raise when nobody answers,
+    or breaks off."""
     # Which library that is, is the client's affair: it has changed before.
     from huggingface_hub.utils import httpx
 
     return (httpx.TransportError, ConnectionError, TimeoutError)
+
+
+def status_of(problem: BaseException) -> int | None:
+    """The status of the answer that was an error, if it was one."""
+    return getattr(getattr(problem, "response", None), "status_code", None)
+
+
+def may_pass(problem: BaseException) -> bool:
+    """Whether that, or what it came from, is a network or a hub out of order: trying
+    again may help."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    if isinstance(problem, (LocalEntryNotFoundError, *no_network())):
+        return True
+    status = status_of(problem)
+    if status is not None:
+        return status >= 500 or status in BUSY_STATUSES
+    return problem.__cause__ is not None and may_pass(problem.__cause__)
 
 
 def _sentence(name: str, problem: Any) -> TinysaeError | None:
@@ -55,8 +76,7 @@ def _sentence(name: str, problem: Any) -> TinysaeError | None:
         return InputError("hub_name", source=name)
     if isinstance(problem, errors.HfHubHTTPError):
         return _of_answer(name, problem.response.status_code)
-    away = (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError)
-    if isinstance(problem, (*away, *no_network())):
+    if isinstance(problem, (errors.LocalEntryNotFoundError, *no_network())):
         return MissingError("hub_unreachable", name=name)
     if not isinstance(problem, OSError):
         return None

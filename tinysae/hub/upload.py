@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tinysae.errors import MissingError
 from tinysae.hub.errors import hub_errors
-from tinysae.hub.repos import Progress, check_repo_id
+from tinysae.hub.names import check_repo_id
+from tinysae.hub.repository import Progress
 
 
 def has_token() -> bool:

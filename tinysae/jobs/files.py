@@ -1,13 +1,44 @@
-"""Writing files so that a crash leaves the old one or the new one, never a half."""
+"""Writing files so that a crash leaves the old one or the new one, never a half; and so
+that nobody but their owner reads them: files of a home are 0600, its folders 0700.
+"""
 
+import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
+
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+
+
+def make_folder(path: Path) -> None:
+    """Makes the folder and those above it that are missing, for their owner alone.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    # `mkdir`'s own `parents=True` gives its mode to the last folder only.
+    if not path.parent.exists():
+        make_folder(path.parent)
+    path.mkdir(PRIVATE_FOLDER, exist_ok=True)
+
+
+def open_private(path: Path, mode: str, buffering: int = -1) -> IO[bytes]:
+    """`path`, open in the binary `mode`; if it is not there, made for its owner alone.
+
+    Raises:
+        OSError: it cannot be opened or made.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, PRIVATE_FILE)
+
+    return cast("IO[bytes]", open(path, mode, buffering, opener=opener))
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -75,22 +106,31 @@ def read_json(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", data)
 
 
+def sha256_of(content: Path | bytes) -> str:
+    """The SHA-256 of a file, or of bytes, in hexadecimal: what weights, texts and the
+    hub's files are known by."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 @contextmanager
 def staged_folder(target: Path, prefix: str = ".") -> Generator[Path]:
     """A folder to fill; at the end it takes the place of `target` in one rename.
 
     What stood at `target` before is removed only once the new folder is complete, and
     nothing of an unfinished one is left behind. A crash may leave its hidden folders:
-    `clear_hidden` is for them. Where others have hidden folders too, a `prefix` of
+    `clear_hidden` is for them. Whatever library wrote what is in it, it becomes its
+    owner's alone. Where others have hidden folders too, a `prefix` of
     their own tells them apart.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     stage = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{prefix}{target.name}."))
-    # mkdtemp makes the folder private; a run's files are as readable as their parent.
-    stage.chmod(0o755)
     try:
         yield stage
         for path in (*stage.rglob("*"), stage):
+            _make_private(path)
             _sync(path)
         if target.exists():
             old = Path(
@@ -147,6 +187,15 @@ def by_step(folder: Path) -> list[tuple[int, Path]]:
 def sync_folder(path: Path) -> None:
     """Makes the names in `path` (a rename, a new file) survive a power cut."""
     _sync(path)
+
+
+def _make_private(path: Path) -> None:
+    found = path.lstat()
+    if stat.S_ISDIR(found.st_mode):
+        path.chmod(PRIVATE_FOLDER)
+    # A file with another name (`copy_file`) may be somebody's outside the home.
+    elif stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        path.chmod(PRIVATE_FILE)
 
 
 def _sync(path: Path) -> None:

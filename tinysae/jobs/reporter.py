@@ -1,55 +1,70 @@
-"""What a run's worker says while it works: how far it is, how fast, what it took."""
+"""What a job's process says while it works: how far it is, how fast, what it took."""
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 
 from tinysae.jobs.files import write_json
-from tinysae.jobs.launch import stop_requested
+from tinysae.jobs.job import TOOK_NAME, Job
 from tinysae.jobs.memory import peak_memory_bytes
-from tinysae.runs.store import TOOK_NAME, Run, RunStatus, State, write_status
+from tinysae.jobs.status import JobStatus, State, write_status
+from tinysae.jobs.work import Stopped
 
 logger = logging.getLogger(__name__)
 
 # A page looks twice a second; more often is only disk traffic.
 STATUS_EVERY_S = 0.4
-
-
-class Stopped(Exception):
-    """Somebody asked to stop in the middle of an evaluation or an index."""
+# What is called lately: longer than what interrupts a training (a checkpoint, an
+# index), short enough for a network that became slow.
+LATELY_S = 60.0
 
 
 class Reporter:
     """Counts a state's work, says how far it is, and hears a request to stop."""
 
-    def __init__(self, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
-        self._run = run
+    def __init__(self, job: Job, clock: Callable[[], float] = time.monotonic) -> None:
+        self._job = job
         self._clock = clock
-        self._state = None
+        self._state: State | None = None
 
     def begin(
-        self, state: State, total: int, done: int = 0, seconds: float = 0.0
+        self,
+        state: State,
+        total: int,
+        done: int = 0,
+        seconds: float = 0.0,
+        rate_of_one: int = 1,
     ) -> None:
-        """A new state, of which `done` was done, in `seconds`, before this process."""
+        """A new state.
+
+        Args:
+            total: how much there is to do.
+            done: how much of it was done before this process,
+            seconds: and in which time.
+            rate_of_one: what one of them counts where it is told how fast it goes: a
+                batch's tokens.
+        """
         self.end()
-        self._state: State | None = state
-        self._total, self.done = total, done
-        self._done_before, self._seconds_before = done, seconds
+        self._state = state
+        self._total, self.done, self._rate_of_one = total, done, rate_of_one
+        self._seconds_before = seconds
         self._started = self._clock()
+        self._lately = deque([(self._started, done)])
         logger.info("%s: %d of %d", state, done, total)
         self._write()
 
     def end(self, **more: int) -> None:
-        """Notes how long the state took, in the run's `took.json`."""
+        """Notes how long the state took, in the job's `took.json`."""
         if self._state is None:
             return
         took = {
-            **(self._run.took() or {}),
+            **(self._job.took() or {}),
             self._state: round(self.seconds, 3),
             "peak_memory_bytes": peak_memory_bytes(),
             **more,
         }
-        write_json(self._run.path / TOOK_NAME, took)
+        write_json(self._job.path / TOOK_NAME, took)
         self._state = None
 
     @property
@@ -60,10 +75,10 @@ class Reporter:
     def reached(self, done: int) -> bool:
         """Says that `done` of the total is done; False when somebody asked to stop."""
         self.done = done
-        now = self._clock()
-        if now - self._written_at >= STATUS_EVERY_S or done >= self._total:
+        is_time = self._clock() - self._written_at >= STATUS_EVERY_S
+        if is_time or done >= self._total:
             self._write()
-        return not stop_requested(self._run.path)
+        return not self._job.stop_requested
 
     def go_on(self, done: int) -> None:
         """`reached`, for work that has nothing to keep: a stop raises `Stopped`."""
@@ -72,21 +87,22 @@ class Reporter:
 
     def _write(self) -> None:
         assert self._state is not None
-        self._written_at = self._clock()
-        elapsed, done = self._written_at - self._started, self.done - self._done_before
-        rate = done / elapsed if elapsed > 0 and done else None
-        left = max(0, self._total - self.done)
-        per_unit = (
-            1 if self._state != "norm" else self._run.config.train_batch_size_tokens
-        )
-        status = RunStatus(
+        now = self._written_at = self._clock()
+        self._lately.append((now, self.done))
+        # The first that is left is of before "lately", or of the beginning.
+        while len(self._lately) > 1 and now - self._lately[1][0] >= LATELY_S:
+            self._lately.popleft()
+        since, done = self._lately[0]
+        gained, left = self.done - done, max(0, self._total - self.done)
+        rate = gained / (now - since) if now > since and gained > 0 else None
+        status = JobStatus(
             self._state,
             done=self.done,
             total=self._total,
-            tokens_per_s=rate * per_unit if rate else None,
+            rate=rate * self._rate_of_one if rate else None,
             eta_s=left / rate if rate else None,
         )
-        write_status(self._run.path, status)
+        write_status(self._job.path, status)
 
 
 class Bytes:

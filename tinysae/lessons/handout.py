@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from tinysae.lessons.calls.results import Bars, Result, Strip, Table, View
 from tinysae.lessons.lesson import Lesson, Step
-from tinysae.library.export import POLICY, css
+from tinysae.library.export import css
 from tinysae.render import svg
+from tinysae.render.csp import FILE_POLICY, policy_tag
 from tinysae.render.palette import SEQUENTIAL
 from tinysae.words import Language, text
 
@@ -41,7 +42,7 @@ def handout(
     )
     return (
         f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f"{policy_tag(FILE_POLICY)}"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
         f"<title>{title}</title><style>{css()}</style></head><body><main>"

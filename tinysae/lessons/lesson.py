@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, Final, Literal, TypeGuard, get_args
 
+from tinysae.checked_numbers import is_number_within
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
 from tinysae.features.names.sentences import concept_name
 from tinysae.jobs.files import read_json
@@ -312,7 +313,7 @@ def _check_kind(reader: _Reader, field: str, value: object, kind: type) -> None:
     and not the other way about."""
     fits = isinstance(value, str) if kind is str else _is_number(value)
     if kind is int:
-        fits = isinstance(value, int) and not isinstance(value, bool)
+        fits = isinstance(value, int) and _is_number(value)
     if not fits:
         said = {str: '"..."', int: "0, 1, 2, ..."}
         raise reader.wrong(field, said.get(kind, "0.5"))
@@ -352,12 +353,7 @@ def _input(lesson_id: str, at: int, data: object) -> Input:
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and abs(value) <= MAX_NUMBER
-    )
+    return is_number_within(value, float, -MAX_NUMBER, MAX_NUMBER)
 
 
 def _shipped_files() -> list[Any]:

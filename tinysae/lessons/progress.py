@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tinysae.jobs.files import read_json, write_json
+from tinysae.checked_numbers import is_number, whole
+from tinysae.jobs.files import make_folder, read_json, write_json
 from tinysae.jobs.home import home, home_error
 from tinysae.lessons.lesson import MAX_STEPS
 
@@ -43,20 +44,20 @@ def write_progress(progress: dict[str, Progress]) -> None:
         for name, each in progress.items()
     }
     try:
-        home().mkdir(parents=True, exist_ok=True)
+        make_folder(home())
         write_json(home() / PROGRESS_NAME, {"format": FORMAT, "lessons": lessons})
     except OSError as problem:
         raise home_error(problem) from problem
 
 
 def _one(entry: dict[str, Any]) -> Progress:
-    step = int(entry["step"])
+    step = whole(entry["step"]) or 1
     answered: dict[int, dict[str, str | float]] = {
         int(number): {
             str(name): value
             for name, value in chosen.items()
-            if isinstance(value, str | int | float)
+            if isinstance(value, str) or is_number(value)
         }
         for number, chosen in entry["answered"].items()
     }
-    return Progress(min(max(step, 1), MAX_STEPS), answered)
+    return Progress(min(step, MAX_STEPS), answered)

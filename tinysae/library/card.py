@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tinysae.checked_numbers import is_number, whole
 from tinysae.config import TrainConfig, is_read
 from tinysae.data.texts.local import is_local_path
 from tinysae.render.numbers import percent
@@ -129,13 +130,12 @@ def _about(facts: CardFacts, language: Language) -> Iterator[str]:
 
 def _figures(facts: CardFacts, language: Language) -> Iterator[str]:
     figures = facts.figures
-    known = [name for name in FORMULAS if _is_number(figures.get(name))]
+    known = [name for name in FORMULAS if is_number(figures.get(name))]
     if not known:
         return
     yield f"## {text('card.figures', language)}"
-    yield text(
-        "card.figures_how", language, n_tokens=f"{int(figures.get('n_tokens', 0)):,}"
-    )
+    n_tokens = whole(figures.get("n_tokens")) or 0
+    yield text("card.figures_how", language, n_tokens=f"{n_tokens:,}")
     rows = [
         (name, _shown(name, float(figures[name])), f"`{FORMULAS[name]}`")
         for name in known
@@ -143,13 +143,9 @@ def _figures(facts: CardFacts, language: Language) -> Iterator[str]:
     heads = ("figure", "value", "formula")
     yield _table([text(f"card.{head}", language) for head in heads], rows)
     losses = ("ce_loss_clean", "ce_loss_sae", "ce_loss_zero")
-    if all(_is_number(figures.get(name)) for name in losses):
+    if all(is_number(figures.get(name)) for name in losses):
         clean, sae, zero = (f"{figures[name]:.4f}" for name in losses)
         yield text("card.losses", language, clean=clean, sae=sae, zero=zero)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shown(name: str, value: float) -> str:

@@ -18,6 +18,7 @@ from tinysae.features.names.notes import Note
 from tinysae.features.names.sentences import label_sentence
 from tinysae.jobs.files import write_text
 from tinysae.render import svg
+from tinysae.render.csp import FILE_POLICY, policy_tag
 from tinysae.render.numbers import percent
 from tinysae.render.palette import SEQUENTIAL, ink_on
 from tinysae.render.visible import visible
@@ -27,10 +28,6 @@ from tinysae.words import Language, text
 MAX_FEATURES = 300
 N_CONTEXTS, N_BIN_CONTEXTS, N_TOKENS = 10, 2, 10
 RADIUS = 20
-
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-)
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ class _Document:
         return (
             f'<!DOCTYPE html>\n<html lang="{self._options.language}"><head>'
             '<meta charset="utf-8">'
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+            f"{policy_tag(FILE_POLICY)}"
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             '<meta name="referrer" content="no-referrer">'
             f"<title>{title}</title><style>{css()}</style></head><body><main>"

@@ -4,7 +4,6 @@ A run's, the embedded one's, or those of an SAELens directory from elsewhere. Ad
 another kind: one more list in `feature_sources`, one more look in `feature_source`.
 """
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,7 +13,8 @@ from typing import Literal
 from tinysae.errors import DamagedError
 from tinysae.features.index.format import INDEX_NAME
 from tinysae.features.index.reader import FeatureIndex, open_index
-from tinysae.library.saved import SavedSAE, is_saved_id, saved_sae, saved_saes
+from tinysae.jobs.files import sha256_of
+from tinysae.library.saved import AnySAE, is_saved_id, saved_sae, saved_saes
 from tinysae.library.shipped import (
     POST_FEATURES_DIR,
     POST_SAE_DIR,
@@ -164,24 +164,25 @@ def feature_source(source_id: str) -> FeatureSource:
     return run_source(open_run(source_id))
 
 
-def run_source(run: Run) -> FeatureSource:
+def run_source(run: AnySAE) -> FeatureSource:
     """The features of `run`: while it works those of a moment ago, if there are any."""
-    if run.status.is_working and (found := live_indexes(run)):
+    is_working = run.status.is_working
+    if isinstance(run, Run) and is_working and (found := live_indexes(run)):
         return _live(run, found[-1])
     readiness: Readiness = "ready"
     if not (run.features_dir / INDEX_NAME).is_file():
-        if run.status.is_working:
+        if is_working:
             readiness = "working"
         else:
             has_sae = (run.sae_dir / WEIGHTS_NAME).is_file()
             readiness = "no_index" if has_sae else "no_sae"
     return FeatureSource(
         id=run.id,
-        name=run.name if isinstance(run, SavedSAE) else run.config.title,
+        name=run.title,
         created_at=run.created_at,
         sae_dir=run.sae_dir,
         index_dir=run.features_dir,
-        model=run.config.model_name,
+        model=run.model_name,
         readiness=readiness,
     )
 
@@ -195,11 +196,11 @@ def vocabulary_dir(run: Run) -> Path | None:
 def _live(run: Run, found: LiveIndex) -> FeatureSource:
     return FeatureSource(
         id=run.id,
-        name=run.config.title,
+        name=run.title,
         created_at=run.created_at,
         sae_dir=found.sae_dir,
         index_dir=found.features_dir,
-        model=run.config.model_name,
+        model=run.model_name,
         readiness="live",
         step=found.step,
     )
@@ -213,7 +214,6 @@ def _fingerprint(sae_dir: Path) -> str:
             index is.
     """
     try:
-        data = (sae_dir / WEIGHTS_NAME).read_bytes()
+        return sha256_of(sae_dir / WEIGHTS_NAME)
     except OSError as problem:
         raise DamagedError("sae_damaged", path=str(sae_dir)) from problem
-    return hashlib.sha256(data).hexdigest()

@@ -7,22 +7,25 @@ end, and takes its place in one rename: there is never half an SAE under `<home>
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from tinysae.errors import InputError, MissingError
-from tinysae.hub.repos import Progress, download_files, download_sae
+from tinysae.hub.errors import hub_errors
+from tinysae.hub.names import HubName, check_place, check_repo_id
+from tinysae.hub.repository import Progress, Repository, ask_or_recall
 from tinysae.jobs.files import copy_file, read_json, staged_folder
 from tinysae.jobs.home import home_error
-from tinysae.library.archive import check_folder, read_zip, sae_files
-from tinysae.library.registry import (
-    RegistryEntry,
-    convert_entry,
-    convert_folder,
-    registry_entry,
+from tinysae.library.archive import (
+    LIMITS,
+    NEEDED,
+    check_folder,
+    read_zip,
+    sae_files,
 )
+from tinysae.library.registry import registry_entry
 from tinysae.library.saved import (
     MAX_PATH_CHARACTERS,
     SavedSAE,
@@ -30,12 +33,15 @@ from tinysae.library.saved import (
     saes_dir,
     saved_saes,
 )
+from tinysae.sae.from_saelens import convert_folder, convert_published
 from tinysae.sae.load import CFG_NAME
 
 MAX_NAME_CHARACTERS = 60
 ZIP_ENDING = ".zip"
 # Only an import's own hidden folders are ever cleared away.
 STAGE_PREFIX = ".import-"
+# A repository's file may be as large as what it becomes.
+MAX_BYTES = sum(LIMITS.values())
 # Far longer than any import takes.
 ABANDONED_AFTER_S = 24 * 3600.0
 
@@ -108,6 +114,52 @@ def import_from_hub(
     return _installed(repo_id.strip().rpartition("/")[2], fill)
 
 
+def download_sae(
+    repo_id: str, subfolder: str, revision: str, progress: Progress
+) -> Path:
+    """Fetches the SAE in `subfolder` of a repository; an empty one is the top, or the
+    only folder that has an SAE.
+
+    What is in the cache already is not fetched again; without a network it is enough.
+
+    Returns:
+        The folder in the hub's cache that has its files.
+
+    Raises:
+        InputError: the names cannot be right, or what is there is no SAE.
+        MissingError: no such repository, folder or revision; no network; no access.
+        DamagedError: what came is not what the repository has.
+    """
+    repo_id = check_repo_id(repo_id)
+    folder, revision = check_place(subfolder, revision)
+    with hub_errors(repo_id):
+        repository = ask_or_recall(HubName(repo_id, revision))
+        folders = repository.folders_with(NEEDED)
+        if not folder and "" not in folders:
+            if len(folders) > 1:
+                some = ", ".join(folders[:5])
+                raise InputError("repo_many_saes", repo=repo_id, folders=some)
+            folder = next(iter(folders), "")
+        paths = [f"{folder}/{name}" if folder else name for name in LIMITS]
+        for path in paths[: len(NEEDED)]:
+            if path not in repository.files:
+                if not repository.is_online:
+                    raise MissingError("repo_offline", repo=repo_id)
+                raise InputError("repo_no_sae", repo=repo_id, file=path)
+        there = [path for path in paths if path in repository.files]
+        return _fetch(repository, there, progress)[0].parent
+
+
+def _fetch(
+    repository: Repository, paths: Sequence[str], progress: Progress
+) -> list[Path]:
+    if repository.size(paths) > MAX_BYTES:
+        raise InputError(
+            "repo_too_large", repo=repository.name.repo_id, limit=f"{MAX_BYTES:,}"
+        )
+    return repository.fetch(paths, progress)
+
+
 def _is_of_today(folder: Path) -> bool:
     """Whether its configuration has what `load_sae` looks for; SAELens had others."""
     with suppress(OSError, ValueError, RecursionError):
@@ -127,12 +179,18 @@ def import_from_registry(
         InputError: it cannot be opened here; the sentence says why.
         MissingError, DamagedError: as `import_from_hub`.
     """
-    entry: RegistryEntry = registry_entry(release, sae_id)
+    entry = registry_entry(release, sae_id)
     entry.check()
-    download_files(entry.repo_id, entry.files, progress)
+    with hub_errors(entry.repo_id):
+        repository = ask_or_recall(HubName(entry.repo_id))
+        # The last ones perhaps are not there.
+        there = [path for path in entry.files if path in repository.files]
+        _fetch(repository, there, progress)
     fetched()
     return _installed(
-        f"{release}-{sae_id}", lambda stage: convert_entry(entry, stage), entry.model
+        f"{release}-{sae_id}",
+        lambda stage: convert_published(release, sae_id, stage),
+        entry.model,
     )
 
 

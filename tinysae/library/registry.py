@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from tinysae.checked_numbers import number
 from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.model.catalogue import entry_of
-from tinysae.sae.load import SPARSITY_NAME
 
 # Why an entry cannot be opened. "unpickles": its loader calls `torch.load`, and a
 # pickle can run any program. "transcoder": it predicts other activations than it reads.
@@ -129,7 +129,7 @@ def _entries(data: dict[str, Any]) -> Iterator[RegistryEntry]:
                 repo_id=str(value["repo_id"]),
                 path=str(one["path"]),
                 loader=str(value.get("conversion_func") or SAELENS),
-                l0=float(one["l0"]) if one.get("l0") else None,
+                l0=number(one.get("l0")) or None,
             )
 
 
@@ -166,51 +166,3 @@ def registry_entry(release: str, sae_id: str) -> RegistryEntry:
         if (entry.release, entry.sae_id) == (release, sae_id):
             return entry
     raise MissingError("registry_no_entry", release=release[:80], sae=sae_id[:80])
-
-
-def convert_entry(entry: RegistryEntry, out_dir: Path) -> None:
-    """Loads a published SAE with SAELens and saves it into `out_dir` in its own format.
-
-    Its files are taken from the hub's cache if they are there. For a process of its
-    own: it imports sae_lens.
-
-    Raises:
-        InputError: it cannot be opened here.
-        DamagedError: SAELens cannot make an SAE of its files.
-    """
-    from sae_lens import SAE
-    from safetensors.torch import save_file
-
-    entry.check()
-    try:
-        sae, _, sparsity = SAE.from_pretrained_with_cfg_and_sparsity(
-            entry.release, entry.sae_id, device="cpu"
-        )
-    except (ValueError, KeyError, TypeError, RuntimeError) as problem:
-        raise DamagedError("import_damaged") from problem
-    _save(sae, out_dir)
-    if sparsity is not None:
-        save_file({"sparsity": sparsity.contiguous()}, out_dir / SPARSITY_NAME)
-
-
-def convert_folder(folder: Path, out_dir: Path) -> None:
-    """Reads an SAELens directory of any age with SAELens; saves it as today's.
-
-    For a process of its own: it imports sae_lens.
-
-    Raises:
-        DamagedError: SAELens cannot make an SAE of its files.
-    """
-    from sae_lens import SAE
-
-    try:
-        _save(SAE.load_from_disk(folder, device="cpu"), out_dir)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
-        raise DamagedError("import_damaged") from problem
-
-
-def _save(sae: Any, out_dir: Path) -> None:
-    # Some loaders transpose what they read; safetensors writes no such view.
-    for parameter in sae.parameters():
-        parameter.data = parameter.data.contiguous()
-    sae.save_model(out_dir)

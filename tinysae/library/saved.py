@@ -5,26 +5,25 @@ What is made of either lies in `<home>/indexes/<the SAE's fingerprint>/`:
 
     source.json    where the SAE is, and the model to read it with
     features/      the index
-    status.json, lock, log.txt, ...   as in a run's folder: a worker builds it
 
-so that to the worker, its launcher and its progress it is one more `Run`. The SAE's own
-folder is only ever read.
+beside what every job has: the building of the index is one. The SAE's own folder is
+only ever read.
 """
 
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tinysae.config import TrainConfig
 from tinysae.errors import InputError, MissingError, TinysaeError
-from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.files import make_folder, read_json, sha256_of, write_json
 from tinysae.jobs.home import home, home_error
+from tinysae.jobs.job import Job
+from tinysae.jobs.status import STATUS_NAME, JobStatus, write_status
 from tinysae.model.sources import STORYBOOK, is_at_hand
 from tinysae.runs.checkpoints import SAE_NAME
-from tinysae.runs.store import Run, RunStatus, open_run, runs_dir, write_status
+from tinysae.runs.store import Run, open_run
 from tinysae.sae.load import CFG_NAME, WEIGHTS_NAME, load_sae
 
 PREFIX = "sae-"
@@ -37,29 +36,37 @@ MAX_CFG_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class SavedSAE(Run):
+class SavedSAE(Job):
     """An SAE that no run of ours made; `path` is the folder of its index.
 
-    directory: SAELens's files. fingerprint: `SAE.fingerprint`, when it was last seen.
+    Attributes:
+        directory: SAELens's files.
+        fingerprint: `SAE.fingerprint`, when it was last seen.
+        model_name: what reads it here (`model.sources.load_model`).
     """
 
     directory: Path
     fingerprint: str
+    model_name: str
 
     @property
     def sae_dir(self) -> Path:
         return self.directory
 
     @property
-    def name(self) -> str:
-        """What people call it: its folder's name, or the run and the step of one that
+    def features_dir(self) -> Path:
+        return self.path / "features"
+
+    @property
+    def title(self) -> str:
+        """Its folder's name, or the run and the step of one that
         was kept as a checkpoint (untrusted text)."""
         step, folder = self.directory.parent, self.directory.parent.parent
         if self.directory.name == SAE_NAME and step.name.isdecimal():
             with suppress(TinysaeError):
                 run = open_run(folder.parent.name)
                 if run.checkpoints_dir.resolve() == folder:
-                    return f"{run.config.title} @ {int(step.name):,}"
+                    return f"{run.title} @ {int(step.name):,}"
         return self.directory.name or str(self.directory)
 
     @property
@@ -67,6 +74,10 @@ class SavedSAE(Run):
         with suppress(OSError):
             return (self.directory / WEIGHTS_NAME).stat().st_mtime
         return 0.0
+
+
+AnySAE = Run | SavedSAE
+"""Whatever has an SAE and, perhaps, an index of its features."""
 
 
 def saes_dir() -> Path:
@@ -128,12 +139,10 @@ def add_sae(path: str, model: str | None = None) -> SavedSAE:
         model = sae.model_name if is_at_hand(sae.model_name) else STORYBOOK
     target = indexes_dir() / sae.fingerprint
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        # Where the turns are taken that its worker waits for.
-        runs_dir().mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         write_json(target / SOURCE_NAME, {"path": str(folder), "model": model.strip()})
-        if not (target / "status.json").exists():
-            write_status(target, RunStatus("stopped"))
+        if not (target / STATUS_NAME).exists():
+            write_status(target, JobStatus("stopped"))
     except OSError as problem:
         raise home_error(problem) from problem
     return _saved(folder)
@@ -169,7 +178,6 @@ def _saved(folder: Path) -> SavedSAE:
 
     Raises:
         OSError: a file is not there.
-        SettingError: its settings are not what a run could have.
     """
     if (folder / CFG_NAME).stat().st_size > MAX_CFG_BYTES:
         raise InputError("sae_path")
@@ -181,14 +189,13 @@ def _saved(folder: Path) -> SavedSAE:
     return SavedSAE(
         id=PREFIX + fingerprint[:ID_DIGITS],
         path=path,
-        config=TrainConfig(name=folder.name[:80], model_name=model),
         directory=folder,
         fingerprint=fingerprint,
+        model_name=model,
     )
 
 
 @lru_cache(maxsize=64)
 def _fingerprint(weights: Path, modified_ns: int, size: int) -> str:  # noqa: ARG001
     """sha256 of a file; read again only when it has changed."""
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(weights)

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tinysae.errors import DamagedError, InputError, TinysaeError
-from tinysae.hub.repos import check_place, check_repo_id
-from tinysae.jobs.files import copy_file, read_json, write_text
+from tinysae.hub.names import check_place, check_repo_id
+from tinysae.jobs.files import copy_file, make_folder, read_json, write_text
 from tinysae.jobs.home import home_error
 from tinysae.library.archive import sae_files, write_zip
 from tinysae.library.card import LICENCES, CardFacts, model_card, without_place
-from tinysae.library.saved import SavedSAE
+from tinysae.library.saved import AnySAE, SavedSAE
 from tinysae.library.transfers import Transfer, new_transfer, transfers_dir
-from tinysae.runs.store import Run
 from tinysae.sae.load import CFG_NAME, RUNNER_CFG_NAME
 from tinysae.words import Language
 
@@ -32,14 +31,13 @@ N_FEATURES = 24
 MESSAGE = "Upload an SAE with tinysae"
 
 
-def zip_name(run: Run) -> str:
+def zip_name(run: AnySAE) -> str:
     """What the zip of a run's or a saved SAE is called, without its ending."""
-    name = run.name if isinstance(run, SavedSAE) else run.config.title
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60]
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", run.title).strip("-.")[:60]
     return safe or "sae"
 
 
-def zip_sae(run: Run, out: IO[bytes], language: Language = "en") -> None:
+def zip_sae(run: AnySAE, out: IO[bytes], language: Language = "en") -> None:
     """Writes the zip of a run's SAE, or of a saved one, into `out`.
 
     Raises:
@@ -51,7 +49,7 @@ def zip_sae(run: Run, out: IO[bytes], language: Language = "en") -> None:
 
 
 def plan_upload(
-    run: Run,
+    run: AnySAE,
     repo_id: str,
     *,
     folder: str = "",
@@ -82,7 +80,7 @@ def plan_upload(
         )
     folder = check_place(folder or hook_name(run), "")[0]
     try:
-        transfers_dir().mkdir(parents=True, exist_ok=True)
+        make_folder(transfers_dir())
         with tempfile.TemporaryDirectory(dir=transfers_dir(), prefix=".") as place:
             files = Path(place) / "files"
             at = files / folder
@@ -112,7 +110,7 @@ def planned_card(transfer: Transfer) -> str:
     return (transfer.files_dir / CARD_NAME).read_text(encoding="utf-8")
 
 
-def hook_name(run: Run) -> str:
+def hook_name(run: AnySAE) -> str:
     """Where the SAE reads the model, as its own configuration says.
 
     Raises:
@@ -123,7 +121,7 @@ def hook_name(run: Run) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", str(name or "sae")).strip("-.")[:100]
 
 
-def local_paths(run: Run) -> list[str]:
+def local_paths(run: AnySAE) -> list[str]:
     """What the SAE's own files tell of this machine's folders, which the card hides.
 
     Raises:
@@ -143,19 +141,19 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def _cfg(run: Run, name: str = CFG_NAME) -> dict[str, Any]:
+def _cfg(run: AnySAE, name: str = CFG_NAME) -> dict[str, Any]:
     try:
         return read_json(run.sae_dir / name)
     except (OSError, ValueError, RecursionError) as problem:
         raise DamagedError("sae_damaged", path=str(run.sae_dir)) from problem
 
 
-def _facts(run: Run, **places: Any) -> CardFacts:
+def _facts(run: AnySAE, **places: Any) -> CardFacts:
     cfg = _cfg(run)
     if isinstance(run, SavedSAE):
-        return CardFacts(run.name, cfg, **places)
+        return CardFacts(run.title, cfg, **places)
     return CardFacts(
-        run.config.title,
+        run.title,
         cfg,
         config=run.config,
         figures=run.evaluation() or {},
@@ -164,7 +162,7 @@ def _facts(run: Run, **places: Any) -> CardFacts:
     )
 
 
-def _dashboard(run: Run, language: Language) -> str | None:
+def _dashboard(run: AnySAE, language: Language) -> str | None:
     """Some of its features as one document; None when there is no index to read."""
     from tinysae.features.names.labels import read_labels
     from tinysae.features.names.notes import Notes

@@ -1,13 +1,11 @@
 """What takes a while between this machine and the hub: SAEs fetched, SAEs uploaded.
 
-A transfer is a folder under `<home>/transfers`, and to the launcher and to whoever asks
-how far it is one more `Run`: same lock, status, log and Stop. It is done by a process
-of its own, which outlives the page and can be started again where it was cut off.
+A transfer is a job in a folder under `<home>/transfers`, which can be started again
+where it was cut off. Beside what every job has there is
 
     request.json   what is wanted
     files/         of an upload: what goes, as it goes
     result.json    what came of it: the id of an SAE, or an address
-    status.json, lock, log.txt, ...   as in a run's folder
 
 No token is among it: the hub's client has its own.
 """
@@ -19,40 +17,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from tinysae.config import NAME_LIMIT, TrainConfig
-from tinysae.errors import BusyError, InputError, MissingError
-from tinysae.hub.repos import check_place, check_repo_id
+from tinysae.errors import InputError, MissingError
+from tinysae.hub.names import check_place, check_repo_id
 from tinysae.hub.upload import upload_files
 from tinysae.jobs.files import read_json, staged_folder, write_json
 from tinysae.jobs.home import home, home_error
+from tinysae.jobs.job import JOB_ID, Job, job_ids, new_job_id
+from tinysae.jobs.launch import HUB_KEYS
+from tinysae.jobs.lock import is_locked
 from tinysae.jobs.reporter import Bytes, Reporter
+from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library.imports import import_from_hub, import_from_registry
 from tinysae.library.registry import registry_entry
-from tinysae.runs.store import (
-    RUN_ID,
-    Run,
-    RunStatus,
-    is_locked,
-    new_run_id,
-    runs_dir,
-    write_status,
-)
+from tinysae.library.saved import SavedSAE
 
 Kind = Literal["hub", "registry", "upload"]
-# The command that does it (`jobs.launch`).
+# The command that does it (`cli.sharing`).
 COMMAND = "transfer"
+MAX_TITLE = 80
 REQUEST_NAME, RESULT_NAME, FILES_NAME = "request.json", "result.json", "files"
 
 
 @dataclass(frozen=True)
-class Transfer(Run):
+class Transfer(Job):
     """One transfer's folder.
 
-    kind: what is done. request: with what, checked when it was made.
+    Attributes:
+        kind: what is done.
+        request: with what, checked when it was made.
     """
 
     kind: Kind
     request: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        name = self.request.get("repo_id") or self.request.get("sae_id") or self.id
+        return str(name)[:MAX_TITLE]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return HUB_KEYS
 
     @property
     def files_dir(self) -> Path:
@@ -61,7 +66,7 @@ class Transfer(Run):
 
     def result(self) -> dict[str, Any]:
         """`sae`: the id of what was fetched; `url`: where it was brought."""
-        return self._json(RESULT_NAME) or {}
+        return self.read_json(RESULT_NAME) or {}
 
 
 class PlannedFile(NamedTuple):
@@ -111,14 +116,12 @@ def new_transfer(
     Raises:
         MissingError: the home cannot be written.
     """
-    transfer_id = new_run_id()
+    transfer_id = new_job_id()
     path = transfers_dir() / transfer_id
     try:
-        # Where the launcher takes its turns.
-        runs_dir().mkdir(parents=True, exist_ok=True)
         with staged_folder(path) as stage:
             write_json(stage / REQUEST_NAME, {"kind": kind, **request})
-            write_status(stage, RunStatus("stopped"))
+            write_status(stage, JobStatus("stopped"))
             if files is not None:
                 files.replace(stage / FILES_NAME)
     except OSError as problem:
@@ -132,7 +135,7 @@ def open_transfer(transfer_id: str) -> Transfer:
         InputError: not an id at all.
         MissingError: no such transfer (any more).
     """
-    if not RUN_ID.fullmatch(transfer_id):
+    if not JOB_ID.fullmatch(transfer_id):
         raise InputError("transfer_unknown", id=transfer_id[:80])
     path = transfers_dir() / transfer_id
     try:
@@ -144,19 +147,13 @@ def open_transfer(transfer_id: str) -> Transfer:
     kind = request.pop("kind", None)
     if kind not in get_args(Kind):
         raise MissingError("transfer_unknown", id=transfer_id)
-    name = request.get("repo_id") or request.get("sae_id") or ""
-    config = TrainConfig(name=str(name)[:NAME_LIMIT])
-    return Transfer(transfer_id, path, config, cast("Kind", kind), request)
+    return Transfer(transfer_id, path, cast("Kind", kind), request)
 
 
 def transfers() -> list[Transfer]:
     """All of them, newest first."""
-    try:
-        names = sorted((p.name for p in transfers_dir().iterdir()), reverse=True)
-    except OSError:
-        return []
     found: list[Transfer] = []
-    for name in names:
+    for name in job_ids(transfers_dir()):
         with suppress(InputError, MissingError):
             found.append(open_transfer(name))
     return found
@@ -169,7 +166,7 @@ def forget(transfer: Transfer) -> None:
         BusyError: it is being worked on.
     """
     if is_locked(transfer.path):
-        raise BusyError("run_has_worker", name=transfer.config.title)
+        raise transfer.busy_error()
     shutil.rmtree(transfer.path, ignore_errors=True)
 
 
@@ -208,7 +205,7 @@ def perform(transfer: Transfer) -> dict[str, Any]:
     return result
 
 
-def _fetch(transfer: Transfer, reporter: Reporter) -> Run:
+def _fetch(transfer: Transfer, reporter: Reporter) -> SavedSAE:
     request, progress = transfer.request, Bytes(reporter, "downloading")
 
     def fetched() -> None:

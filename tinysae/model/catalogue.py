@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tinysae.jobs.files import read_json, write_json
+from tinysae.hub.cache import is_commit
+from tinysae.jobs.files import make_folder, read_json, write_json
 from tinysae.jobs.home import home, home_error
 
 PINS_NAME = "model_pins.json"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -148,7 +148,7 @@ def write_pin(repo_id: str, pin: Pin) -> None:
     """
     path = home() / PINS_NAME
     try:
-        home().mkdir(parents=True, exist_ok=True)
+        make_folder(home())
         written = {"revision": pin.revision, "sha256": pin.sha256}
         write_json(path, {**_pins(), repo_id: written})
     except OSError as problem:
@@ -160,7 +160,7 @@ def pin_from(found: object) -> Pin | None:
     if not isinstance(found, dict):
         return None
     revision, sha256 = str(found.get("revision")), str(found.get("sha256"))
-    is_whole = _COMMIT.fullmatch(revision) and _SHA256.fullmatch(sha256)
+    is_whole = is_commit(revision) and _SHA256.fullmatch(sha256)
     return Pin(revision, sha256) if is_whole else None
 
 

@@ -7,21 +7,15 @@ tensors and plain containers, and runs nothing that the file names.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from tinysae.errors import DamagedError
+from tinysae.jobs.files import sha256_of
 
 MINUTES = 30
-
-
-def sha256_of(path: Path) -> str:
-    """The file's SHA-256, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def convert(pickle: Path, sha256: str, out: Path) -> None:

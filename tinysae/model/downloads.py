@@ -1,145 +1,100 @@
 """Downloads of models: started by a page or a command, done by `model.fetch`.
 
-A download is a folder `<home>/downloads/<id>/`: what was asked for, what its process
-last said (`status.json`), and a lock that it holds. It outlives the page. What arrived
-stays where Hugging Face keeps it, and the next download of the model goes on there.
+A download is a job in `<home>/downloads/<id>/`. What arrived stays where Hugging Face
+keeps it, and the next download of the model goes on there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import ClassVar
 
 from tinysae.errors import BusyError
-from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.files import make_folder
 from tinysae.jobs.home import home, home_error
-from tinysae.jobs.launch import spawn, take_lock
+from tinysae.jobs.job import Job
+from tinysae.jobs.launch import HUB_KEYS, launch
+from tinysae.jobs.lock import is_locked
+from tinysae.jobs.status import JobStatus, State
 from tinysae.model.names import checked_hub_name
-from tinysae.runs.store import LOCK_NAME, STOP_NAME, is_locked
 
-STATUS_NAME = "status.json"
-DownloadState = Literal[
-    "none", "working", "converting", "done", "failed", "stopped", "interrupted"
-]
+# The command that does it (`cli.fetching`).
+COMMAND = "fetch-model"
+MAX_TITLE = 200
 
 
 @dataclass(frozen=True)
-class Download:
-    """How far a download is.
+class Download(Job):
+    """The download of one model; its folder is made when it is first started.
 
     Attributes:
-        state: "none" when there never was one.
-        done: bytes that arrived, those of earlier attempts included.
-        total: bytes in all; 0 while that is not known.
-        bytes_per_s: lately; None while that is not known.
-        error: why it failed: a sentence's key, and what it fills in.
+        source: what settings and links call the model.
     """
 
-    state: DownloadState = "none"
-    done: int = 0
-    total: int = 0
-    bytes_per_s: float | None = None
-    error: str | None = None
-    error_values: dict[str, Any] | None = None
+    source: str
+
+    unsaid: ClassVar[State] = "new"
+    # Bytes that arrived are there for the next attempt.
+    counts_last: ClassVar[bool] = True
 
     @property
-    def is_working(self) -> bool:
-        """Whether a process is at it."""
-        return self.state in ("working", "converting")
+    def title(self) -> str:
+        return self.source[:MAX_TITLE]
 
     @property
-    def eta_s(self) -> float | None:
-        """Seconds until everything is there, at the speed of late."""
-        if self.state != "working" or not self.bytes_per_s:
-            return None
-        return max(0.0, (self.total - self.done) / self.bytes_per_s)
+    def argument(self) -> str:
+        return self.source
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return HUB_KEYS
+
+    def busy_error(self) -> BusyError:
+        return BusyError("download_busy", model=self.title)
 
 
-def download_dir(source: str) -> Path:
-    """The folder of the download of `source`.
+def download_of(source: str) -> Download:
+    """The download of `source`, started or not.
 
     Raises:
         InputError: it is not a name of the hub.
     """
     name = checked_hub_name(source)
     text = f"{name.repo_id}@{name.revision}"
-    return home() / "downloads" / hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def download_state(source: str) -> Download:
-    """How far the download of `source` is, from its files and its lock.
-
-    Raises:
-        InputError: from `download_dir`.
-    """
-    folder = download_dir(source)
-    # First the lock: who ends between the two looks has written its last word.
-    is_held = is_locked(folder)
-    found = written_download(folder)
-    if found.is_working and not is_held:
-        return Download("interrupted", found.done, found.total)
-    return found
+    download_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Download(download_id, home() / "downloads" / download_id, source)
 
 
 def start_download(source: str) -> None:
     """Starts to download `source`, or goes on with it, in a process of its own.
 
     Raises:
-        InputError: from `download_dir`.
+        InputError: from `download_of`.
         BusyError: somebody is at it already.
         MissingError: the home folder cannot be written.
     """
-    folder = download_dir(source)
+    download = download_of(source)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as files:
-            lock = files.enter_context((folder / LOCK_NAME).open("ab"))
-            log = files.enter_context((folder / "log.txt").open("ab"))
-            if not take_lock(lock.fileno()):
-                raise BusyError("download_busy", model=source[:200])
-            (folder / STOP_NAME).unlink(missing_ok=True)
-            before = written_download(folder)
-            write_download(folder, Download("working", before.done, before.total))
-            spawn(["tinysae.model.fetch", source], lock, log)
+        make_folder(download.path)
     except OSError as problem:
         raise home_error(problem) from problem
+    launch(download, COMMAND)
 
 
 def stop_download(source: str) -> None:
     """Asks the download of `source` to end; what arrived stays.
 
     Raises:
-        InputError: from `download_dir`.
+        InputError: from `download_of`.
     """
-    with suppress(OSError):
-        (download_dir(source) / STOP_NAME).touch()
+    download_of(source).request_stop()
 
 
-def write_download(folder: Path, download: Download) -> None:
-    """Replaces what is said about a download.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    write_json(folder / STATUS_NAME, asdict(download))
-
-
-def wait_for_download(source: str, *, look_every_s: float = 0.1) -> Download:
+def wait_for_download(source: str, *, look_every_s: float = 0.1) -> JobStatus:
     """Waits until nobody is at the download of `source` any more."""
-    while is_locked(download_dir(source)):
+    download = download_of(source)
+    while is_locked(download.path):
         time.sleep(look_every_s)
-    return download_state(source)
-
-
-def written_download(folder: Path) -> Download:
-    """What was last said about a download; whether it is true, its lock says."""
-    try:
-        data = read_json(folder / STATUS_NAME)
-        found = Download(**data)
-    except (OSError, ValueError, TypeError, RecursionError):
-        return Download()
-    return found if found.state in get_args(DownloadState) else Download()
+    return download.status

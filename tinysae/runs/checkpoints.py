@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tinysae.jobs.files import by_step, clear_hidden, staged_folder
+from tinysae.jobs.files import by_step, staged_folder
 from tinysae.runs.store import Run
 
 SAE_NAME = "sae"
@@ -47,10 +47,20 @@ def new_checkpoint(run: Run, step: int) -> Generator[Path]:
             shutil.rmtree(checkpoint.path, ignore_errors=True)
 
 
-def clear_unfinished(run: Run) -> None:
-    """Removes what a killed worker was in the middle of writing.
+def is_trained(run: Run) -> bool:
+    """Whether the run has taken all its steps."""
+    newest = checkpoints(run)[-1:]
+    return any(c.step >= run.config.total_training_steps for c in newest)
 
-    Only who holds the run's lock may call this, and knows that nobody is writing.
-    """
-    for folder in (run.path, run.checkpoints_dir, run.live_dir):
-        clear_hidden(folder)
+
+def has_newest_sae(run: Run) -> bool:
+    """Whether the run's SAE is of its newest checkpoint, or it has neither."""
+    newest = checkpoints(run)[-1:]
+    try:
+        # Saved after the checkpoint, always.
+        return all(
+            run.sae_dir.stat().st_mtime >= checkpoint.path.stat().st_mtime
+            for checkpoint in newest
+        )
+    except FileNotFoundError:
+        return False

@@ -10,11 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tinysae.jobs.files import by_step, staged_folder
+from tinysae.jobs.files import by_step, open_private, staged_folder
 from tinysae.runs.checkpoints import DIGITS
-from tinysae.runs.store import Run
+from tinysae.runs.store import REQUEST_NAME, Run
 
-REQUEST_NAME = "explore.request"
 N_KEPT = 2
 
 
@@ -59,7 +58,7 @@ def remove_live_indexes(run: Run) -> None:
 def request_live_index(run: Run) -> None:
     """Asks the worker for an index of the SAE as it is now."""
     with suppress(FileNotFoundError):
-        (run.path / REQUEST_NAME).touch()
+        open_private(run.path / REQUEST_NAME, "ab").close()
 
 
 def live_index_requested(run: Run) -> bool:
@@ -68,5 +67,5 @@ def live_index_requested(run: Run) -> bool:
 
 
 def answer_request(run: Run) -> None:
-    """Takes the request away: it has been heard, or it is an old one."""
+    """Takes the request away: it has been heard."""
     (run.path / REQUEST_NAME).unlink(missing_ok=True)

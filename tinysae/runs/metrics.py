@@ -11,6 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, NamedTuple, NotRequired, Self, TypedDict, TypeVar, cast
 
+from tinysae.checked_numbers import is_number, whole
+from tinysae.jobs.files import open_private
+
 
 class StepMetrics(TypedDict):
     """What is logged of a training step.
@@ -81,7 +84,7 @@ class MetricsLog(Generic[Row]):
     def __init__(self, path: Path) -> None:
         # Unbuffered: one write a row, so that a reader sees it at once and a killed
         # worker loses none.
-        self._file = path.open("ab", buffering=0)
+        self._file = open_private(path, "ab", buffering=0)
         self._last_step = -1
         data = path.read_bytes()
         self._file.truncate(data.rfind(b"\n") + 1)
@@ -156,5 +159,15 @@ def _read(path: Path, offset: int, keys: frozenset[str]) -> tuple[list[object], 
         except ValueError:
             continue
         if isinstance(row, dict) and keys <= row.keys():
-            rows.append(cast("object", row))
+            row = cast("dict[str, object]", row)
+            if all(_fits(name, value) for name, value in row.items()):
+                rows.append(row)
     return rows, offset + len(whole)
+
+
+def _fits(name: str, value: object) -> bool:
+    """Whether a curve can show it; where it is NaN the curve has a gap."""
+    if name == "density":
+        counts = cast("list[object]", value) if isinstance(value, list) else [None]
+        return all(whole(count) is not None for count in counts)
+    return isinstance(value, float) or is_number(value)

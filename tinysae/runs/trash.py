@@ -4,9 +4,11 @@ import shutil
 from contextlib import suppress
 
 from tinysae.config import TrainConfig
-from tinysae.errors import BusyError, InputError, MissingError, TinysaeError
+from tinysae.errors import InputError, MissingError, TinysaeError
+from tinysae.jobs.files import make_folder
 from tinysae.jobs.home import home_error
-from tinysae.runs.store import RUN_ID, Run, runs_dir
+from tinysae.jobs.job import JOB_ID
+from tinysae.runs.store import CONFIG_NAME, Run, runs_dir
 
 TRASH_NAME = ".trash"
 
@@ -19,10 +21,10 @@ def delete(run: Run) -> None:
         MissingError: the home folder cannot be written.
     """
     if run.status.is_working:
-        raise BusyError("run_has_worker", name=run.config.title)
+        raise run.busy_error()
     trash = runs_dir() / TRASH_NAME
     try:
-        trash.mkdir(exist_ok=True)
+        make_folder(trash)
         run.path.rename(trash / run.id)
     except FileNotFoundError as problem:
         raise MissingError("unknown_run", run=run.id) from problem
@@ -39,7 +41,7 @@ def deleted_runs() -> list[Run]:
     runs: list[Run] = []
     for folder in folders:
         with suppress(TinysaeError, OSError, UnicodeDecodeError):
-            text = (folder / "config.json").read_text(encoding="utf-8")
+            text = (folder / CONFIG_NAME).read_text(encoding="utf-8")
             runs.append(Run(folder.name, folder, TrainConfig.loads(text)))
     return runs
 
@@ -51,7 +53,7 @@ def restore(run_id: str) -> None:
         InputError: not a run's id.
         MissingError: it is not in the trash (any more).
     """
-    if not RUN_ID.fullmatch(run_id):
+    if not JOB_ID.fullmatch(run_id):
         raise InputError("run_id", run=run_id[:80])
     try:
         (runs_dir() / TRASH_NAME / run_id).rename(runs_dir() / run_id)

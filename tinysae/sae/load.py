@@ -1,12 +1,12 @@
 """Reading an SAE from SAELens's directory without SAELens: JSON and safetensors."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
 from tinysae.errors import DamagedError, MissingError
+from tinysae.jobs.files import sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,7 +120,7 @@ def load_sae(path: Path) -> SAE:
     try:
         cfg = cast("dict[str, Any]", json.loads(cfg_text))
         weights = load(data)
-        return _sae(cfg, weights, hashlib.sha256(data).hexdigest())
+        return _sae(cfg, weights, sha256_of(data))
     except (
         *(ValueError, KeyError, TypeError, AttributeError, SafetensorError),
         # A cfg.json with an infinite width, or nested without end.

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinysae.config import is_number_within
+from tinysae.checked_numbers import is_number_within
 from tinysae.errors import DamagedError
 from tinysae.jobs.files import read_json, write_json
 

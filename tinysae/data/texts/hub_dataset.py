@@ -17,7 +17,7 @@ from tinysae.data.texts.hub_files import download
 from tinysae.data.texts.local import is_local_path
 from tinysae.data.texts.storybook import STORYBOOK
 from tinysae.data.texts.tables import ROWS_AT_ONCE, kinds
-from tinysae.data.texts.text import Document, Progress, Text
+from tinysae.data.texts.text import Document, Text
 from tinysae.errors import (
     DamagedError,
     InputError,
@@ -25,8 +25,9 @@ from tinysae.errors import (
     NetworkError,
     TinysaeError,
 )
-from tinysae.hub.errors import no_network
-from tinysae.model.names import is_repo_id
+from tinysae.hub.errors import may_pass, status_of
+from tinysae.hub.names import is_repo_id
+from tinysae.hub.repository import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,14 +48,18 @@ READING_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 # The library's own tries and pauses are of minutes, in which nobody can stop it.
 LIBRARY_TRIES, LIBRARY_PAUSE_S = 2, 1
 MAX_REASON = 300
-BUSY_STATUSES = (408, 429)
 
 T = TypeVar("T")
 
 
 def opened(choice: TextChoice) -> "HubDataset | None":
+    return HubDataset(choice) if is_of_hub(choice) else None
+
+
+def is_of_hub(choice: TextChoice) -> bool:
+    """Whether reading it talks to the hub."""
     is_id = is_repo_id(choice.path) and not is_local_path(choice.path)
-    return HubDataset(choice) if is_id and choice.path != STORYBOOK else None
+    return is_id and choice.path != STORYBOOK
 
 
 class HubDataset(Text):
@@ -68,8 +73,10 @@ class HubDataset(Text):
         self._choice = choice
         self._builder = _patiently(choice, lambda: _builder(choice))
         self.revision = str(self._builder.hash or "")
-        split = (self._builder.info.splits or {}).get(choice.split)
-        self.n_rows = getattr(split, "num_examples", None) or None
+
+    def count_rows(self) -> int | None:
+        split = (self._builder.info.splits or {}).get(self._choice.split)
+        return getattr(split, "num_examples", None) or None
 
     def bring(self, progress: Progress) -> None:
         """Downloads the dataset's files, unless they are streamed or here already."""
@@ -149,7 +156,7 @@ def _patiently(choice: TextChoice, call: Callable[[], T]) -> T:
         try:
             return call()
         except Exception as problem:
-            answered = _status(problem) is not None
+            answered = status_of(problem) is not None
             _wait_or_raise(choice, problem, pauses if answered else iter(()))
 
 
@@ -177,14 +184,14 @@ def _as_sentence(choice: TextChoice, problem: Exception) -> Exception:
     if isinstance(problem, TinysaeError):
         return problem
     name, reason = choice.path, str(problem)[:MAX_REASON]
-    if _is_network(problem):
+    if may_pass(problem):
         return NetworkError("text_network", dataset=name)
     if isinstance(problem, exceptions.DataFilesNotFoundError) or (
         type(problem).__name__ == "EmptyDatasetError"
     ):
         return InputError("text_dataset_no_files", dataset=name)
     if isinstance(problem, exceptions.DatasetNotFoundError | PermissionError) or (
-        _status(problem) in (401, 403, 404)
+        status_of(problem) in (401, 403, 404)
     ):
         return MissingError("text_dataset_missing", dataset=name)
     if isinstance(problem, RuntimeError) and "scripts are no longer" in reason:
@@ -203,21 +210,3 @@ def _as_sentence(choice: TextChoice, problem: Exception) -> Exception:
     if isinstance(problem, damaged):
         return DamagedError("text_dataset_damaged", dataset=name, reason=reason)
     return problem
-
-
-def _is_network(problem: BaseException) -> bool:
-    """Whether that, or what it came from, is a network or a hub out of order."""
-    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    away = (LocalEntryNotFoundError, OfflineModeIsEnabled)
-    if isinstance(problem, (*away, *no_network())):
-        return True
-    status = _status(problem)
-    if status is not None:
-        return status >= 500 or status in BUSY_STATUSES
-    return problem.__cause__ is not None and _is_network(problem.__cause__)
-
-
-def _status(problem: BaseException) -> int | None:
-    """The status of the answer that was an error, if it was one."""
-    return getattr(getattr(problem, "response", None), "status_code", None)

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 PLAIN, LINES = (".txt", ".text"), (".jsonl", ".ndjson")
 SUFFIXES = (*PLAIN, *LINES, *tables.SUFFIXES)
 MAX_FILES = 100_000
+# Of a folder, known kinds or not: more is a whole disk and not a text.
+MAX_ENTRIES = 500_000
 MAX_PATH_CHARACTERS = 1024
 # TinyStories' own files, and many like them, part their stories by it.
 SEPARATOR = "<|endoftext|>"
@@ -75,8 +77,11 @@ class Files(Text):
         # Other formats pack their text, or surround it by other columns.
         if plain or all(file.suffix.lower() in LINES for file in self.files):
             self.n_bytes = sum(file.stat().st_size for file in self.files)
-        elif all(file.suffix.lower() == ".parquet" for file in self.files):
-            self.n_rows = sum(tables.n_parquet_rows(file) for file in self.files)
+
+    def count_rows(self) -> int | None:
+        if all(file.suffix.lower() == ".parquet" for file in self.files):
+            return sum(tables.n_parquet_rows(file) for file in self.files)
+        return None
 
     def rows(self) -> Iterator[Document]:
         self.n_unreadable = self.n_bytes_read = 0
@@ -148,8 +153,10 @@ def found_files(path: Path) -> list[Path]:
             raise InputError("text_empty")
         return [path]
     found: list[Path] = []
+    n_entries = 0
     # Links to folders are not followed: they may lead in a circle.
     for folder, inner, names in os.walk(path):
+        n_entries += len(inner) + len(names)
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in sorted(names):
             file = Path(folder) / name
@@ -159,7 +166,7 @@ def found_files(path: Path) -> list[Path]:
                 raise InputError("text_link_out", file=name, folder=path.name)
             if file.is_file() and file.stat().st_size:
                 found.append(file)
-        if len(found) > MAX_FILES:
+        if len(found) > MAX_FILES or n_entries > MAX_ENTRIES:
             raise InputError("text_many_files", limit=MAX_FILES)
     if not found:
         raise InputError(

@@ -1,13 +1,12 @@
 """Text that somebody pasted: a file in the home, named by its content."""
 
-import hashlib
 import re
 from pathlib import Path
 
 from tinysae.config import TextChoice
 from tinysae.data.texts.local import Files
 from tinysae.errors import InputError, MissingError
-from tinysae.jobs.files import write_text
+from tinysae.jobs.files import make_folder, sha256_of, write_text
 from tinysae.jobs.home import home, home_error
 
 PREFIX = "pasted:"
@@ -38,10 +37,10 @@ def keep(text: str) -> str:
         raise InputError("text_paste_too_long", limit=MAX_CHARACTERS)
     # As `write_text` writes it: half a character has no bytes of its own.
     content = text.encode("utf-8", "replace")
-    sha256 = hashlib.sha256(content).hexdigest()
+    sha256 = sha256_of(content)
     file = _file(sha256)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         if not file.is_file():
             write_text(file, content.decode("utf-8"))
     except OSError as problem:

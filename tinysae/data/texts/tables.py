@@ -29,11 +29,17 @@ def rows(file: Path, choice: TextChoice) -> Iterator[Document]:
     try:
         is_parquet = file.suffix.lower() == ".parquet"
         for batch in (_parquet if is_parquet else _arrow)(file, choice):
+            # pyarrow believes a file's offsets, and would read where they point.
+            batch.validate(full=True)
             for value in batch.to_pylist():
                 document = read(value, choice)
                 if document:
                     yield document
-    except (pa.ArrowException, OSError, EOFError) as problem:
+    except MemoryError:
+        # One of pyarrow's own is among what follows.
+        raise
+    # Text that is no UTF-8 is a ValueError.
+    except (pa.ArrowException, OSError, EOFError, ValueError) as problem:
         raise DamagedError("text_table_damaged", file=file.name) from problem
 
 

@@ -8,20 +8,19 @@ long for the size of their text are cut into pieces first, and each piece is a d
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import TypeVar
 
 import numpy as np
 
 from tinysae.errors import InputError
+from tinysae.hub.repository import Progress
 
 logger = logging.getLogger(__name__)
 
 Document = str | Sequence[int]
 """Text, or the token ids of a text."""
-Progress = Callable[[int, int], object]
-"""Hears how many bytes are there, of how many; what it raises ends it."""
 D = TypeVar("D", str, Sequence[int], Document)
 
 # One document in ten is kept apart: enough of a small text, little of a large one.
@@ -40,14 +39,12 @@ class Text:
     Attributes:
         n_bytes: how large its files are; None where that says little of its length.
         n_bytes_read: about how many of these the rows given so far took.
-        n_rows: how many rows it has; None where nothing says so.
         is_endless: it never ends, and is never read twice.
         n_unreadable: rows that were passed over, as they are met.
     """
 
     n_bytes: int | None = None
     n_bytes_read = 0
-    n_rows: int | None = None
     is_endless = False
     n_unreadable = 0
 
@@ -58,6 +55,10 @@ class Text:
         Raises:
             TinysaeError: it cannot be had.
         """
+
+    def count_rows(self) -> int | None:
+        """How many rows it says it has; None where nothing says so."""
+        return None
 
     def rows(self) -> Iterator[Document]:
         """Its documents, each time from the first on and in the same order.

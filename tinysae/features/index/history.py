@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from tinysae.errors import DamagedError
 from tinysae.features.index.format import damage_in
 from tinysae.features.index.reader import FeatureIndex
+from tinysae.jobs.files import make_folder
 from tinysae.runs.checkpoints import DIGITS
 
 SUFFIX = ".safetensors"
@@ -49,7 +50,7 @@ def keep_moment(folder: Path, step: int, index: FeatureIndex) -> None:
     from safetensors.numpy import save
 
     data = save(index.heads(N_TOKENS, N_FEATURES)._asdict())
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     handle, name = tempfile.mkstemp(dir=folder, prefix=".")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -450,7 +450,7 @@ def read_concepts(folder: Path) -> ConceptReport | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as why:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as why:
         raise DamagedError("features_damaged", file=CONCEPTS_NAME) from why
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from tinysae.checked_numbers import is_number
 from tinysae.errors import DamagedError
 from tinysae.features.names.concepts import FeatureScores, target_name
 from tinysae.jobs.files import read_json, write_json
@@ -104,6 +105,6 @@ def _label(data: dict[str, Any]) -> Label:
     if not (label.concept is None or isinstance(label.concept, str)):
         raise ValueError("concept")
     for number in (label.precision, label.recall, label.f1):
-        if not (number is None or isinstance(number, int | float)):
+        if not (number is None or is_number(number)):
             raise ValueError("score")
     return label

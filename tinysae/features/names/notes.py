@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tinysae.checked_numbers import typed_whole
 from tinysae.errors import DamagedError, InputError
-from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.files import make_folder, open_private, read_json, write_json
 from tinysae.jobs.home import home, home_error
 
 FORMAT = 1
@@ -153,8 +154,8 @@ class Notes:
     def _changing(self) -> Iterator[dict[int, Note]]:
         """All notes, to be changed; written at the end unless something was raised."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = (self.path.parent / f".{self.path.name}.lock").open("ab")
+            make_folder(self.path.parent)
+            lock = open_private(self.path.parent / f".{self.path.name}.lock", "ab")
         except OSError as problem:
             raise home_error(problem) from problem
         with lock:
@@ -212,9 +213,9 @@ def _checked(data: Any, d_sae: int) -> dict[int, Note]:
 
 
 def _number(key: str, d_sae: int) -> int:
-    if not (key.isascii() and key.isdecimal() and len(key) < 10 and int(key) < d_sae):
+    if (feature := typed_whole(key, d_sae)) is None:
         raise ValueError(f"no feature {key[:20]}")
-    return int(key)
+    return feature
 
 
 def _note(data: Any) -> Note:

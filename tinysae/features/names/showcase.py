@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinysae.checked_numbers import is_number, whole
 from tinysae.errors import DamagedError, MissingError
 from tinysae.jobs.files import read_json, write_json
 
@@ -215,10 +216,10 @@ def _checked(showcase: Showcase) -> Showcase:
     texts = (showcase.texts, showcase.fires_on, showcase.promotes)
     numbers = [showcase.max_act, showcase.density, *showcase.activations]
     if not (
-        isinstance(showcase.feature, int)
+        whole(showcase.feature) is not None
         and all(isinstance(each, list) for each in texts)
         and all(isinstance(text, str) for each in texts for text in each)
-        and all(isinstance(number, int | float) for number in numbers)
+        and all(map(is_number, numbers))
         and 0 < len(showcase.texts) == len(showcase.activations)
         and showcase.max_act > 0
     ):

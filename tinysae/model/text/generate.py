@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tinysae.config import is_number_within
+from tinysae.checked_numbers import is_number_within
 from tinysae.errors import InputError, SettingError
 from tinysae.model.forward import running
 

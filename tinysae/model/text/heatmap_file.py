@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tinysae.render.csp import FILE_POLICY, policy_tag
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import BACKGROUND, SEQUENTIAL, ink_on
 from tinysae.words import Language, text
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
     from tinysae.model.text.logprobs import TokenStats
 
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-)
 COLUMNS = (
     *("position", "token_id", "token", "log_prob", "prob", "rank"),
     *("entropy_nats", "surprise_bits"),
@@ -98,7 +96,7 @@ def stats_html(
     heading = html.escape(text("playground.heatmap", language))
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f"{policy_tag(FILE_POLICY)}"
         '<meta name="viewport" content="width=device-width">'
         f"<title>{heading}</title><style>:root{{color-scheme:light dark;"
         f"background:light-dark({BACKGROUND['light']},{BACKGROUND['dark']})}}"

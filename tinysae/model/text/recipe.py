@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinysae.model.names import MAIN, hub_name
+from tinysae.hub.names import MAIN
+from tinysae.model.names import hub_name
 from tinysae.model.text.generate import GenerateSettings, Prompt, sample_seed
 
 if TYPE_CHECKING:

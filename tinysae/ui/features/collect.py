@@ -3,6 +3,7 @@
 import streamlit as st
 
 from tinysae.jobs import launch
+from tinysae.jobs.files import make_folder
 from tinysae.library.feature_source import FeatureSource
 from tinysae.library.saved import SavedSAE, saved_sae
 from tinysae.ui.parts.job_words import progress_text
@@ -28,10 +29,10 @@ def _indexing(source_id: str, was_working: bool) -> None:
         if status.is_working:
             left, right = st.columns([5, 1], vertical_alignment="center")
             left.progress(status.share, progress_text(status))
-            if launch.stop_requested(saved.path):
+            if saved.stop_requested:
                 left.caption(t("train.stopping"))
             elif right.button(t("train.stop"), key="features.index_stop"):
-                launch.request_stop(saved)
+                saved.request_stop()
             if not was_working:
                 st.rerun()
             return
@@ -49,14 +50,14 @@ def _show_start(saved: SavedSAE) -> None:
             st.error(plain(recorded(status.error, status.error_values, said)))
         why = t(
             "features.why_saved",
-            name=saved.name,
+            name=saved.title,
             path=str(saved.directory),
-            model=saved.config.model_name,
+            model=saved.model_name,
         )
         st.markdown(plain(why))
         if st.button(
             t("features.collect"), type="primary", icon=":material/play_arrow:"
         ):
-            saved.path.mkdir(parents=True, exist_ok=True)
+            make_folder(saved.path)
             launch.launch(saved, "index")
             st.rerun()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from tinysae.checked_numbers import typed_whole
 from tinysae.errors import InputError
 from tinysae.library.feature_source import (
     FeatureSource,
@@ -60,9 +61,8 @@ def linked_feature(index: "FeatureIndex") -> int | None:
     linked = st.query_params.get("feature")
     if not linked:
         return None
-    # `isdecimal` is true of other scripts' digits as well, which `int` reads.
-    if linked.isdecimal() and len(linked) < 10 and int(linked) < index.info.d_sae:
-        return int(linked)
+    if (feature := typed_whole(linked, index.info.d_sae)) is not None:
+        return feature
     raise InputError("features_unknown", feature=linked[:40], last=index.info.d_sae - 1)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from tinysae.checked_numbers import whole
 from tinysae.features.index.search import by_concept, concepts_of
 from tinysae.features.names.concepts import FOUND_AT
 from tinysae.features.names.notes import Note
@@ -14,6 +15,7 @@ from tinysae.features.names.sentences import concept_name
 from tinysae.render import svg
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
+from tinysae.sae.evaluate import DENSE_ABOVE
 from tinysae.ui.features.explored import (
     Explored,
     feature_columns,
@@ -28,8 +30,6 @@ from tinysae.ui.shell.page import plain, shown_errors
 
 N_SIDE_BY_SIDE = 10
 MAX_SEED = 2**31 - 1
-# As SAELens and the evaluation call a feature dense (`sae.evaluate.DENSE_ABOVE`).
-DENSE_ABOVE = 0.1
 # Firing rates in tenths of a power of ten.
 BINS_A_DECADE = 5
 # Bounds of the table's density filter; no feature fires on more than all tokens.
@@ -292,8 +292,7 @@ def show_side_by_side(explored: Explored) -> None:
 
 def _seed() -> int:
     # The widget's bounds are the browser's; a forged value is brought into them.
-    value = st.session_state.get("features.seed") or 0
-    return min(max(int(value), 0), MAX_SEED)
+    return min(whole(st.session_state.get("features.seed")) or 0, MAX_SEED)
 
 
 def show_about(explored: Explored) -> None:

@@ -4,9 +4,10 @@ from typing import Literal
 
 import streamlit as st
 
+from tinysae.jobs.status import State
 from tinysae.model.sources import STORYBOOK
 from tinysae.render.numbers import moment
-from tinysae.runs.store import Run, State, list_runs
+from tinysae.runs.store import Run, list_runs
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import Page, empty_state, page_link, plain

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from tinysae.checked_numbers import typed_whole
 from tinysae.errors import MissingError, TinysaeError
 from tinysae.lessons.calls import registry
 from tinysae.lessons.calls.results import Stage
@@ -72,10 +73,8 @@ def open_place(lesson_id: str) -> Place:
         st.space("small")
         page_link("lessons", t("lessons.all"), icon=":material/arrow_back:")
     lesson = load_lesson(lesson_id)
-    asked = st.query_params.get("step", "")
-    is_number = asked.isascii() and asked.isdecimal() and len(asked) < 4
-    number = int(asked) if is_number else 1
-    place = Place(lesson, min(max(number, 1), len(lesson.steps) + 1))
+    asked = typed_whole(st.query_params.get("step"), below=1000) or 1
+    place = Place(lesson, min(asked, len(lesson.steps) + 1))
     if is_presenting():
         present(partial(_turn, place))
     _keep(place)

@@ -10,10 +10,10 @@ from functools import partial
 import streamlit as st
 
 from tinysae.errors import MissingError
-from tinysae.jobs import launch
+from tinysae.jobs.status import JobStatus
 from tinysae.lessons.calls.results import Stage
 from tinysae.library.feature_source import FeatureSource, run_source
-from tinysae.runs.store import Run, RunStatus, list_runs
+from tinysae.runs.store import Run, list_runs
 from tinysae.ui.lessons.presenting import is_presenting
 from tinysae.ui.lessons.stage import choose, own_run
 from tinysae.ui.parts.job_words import run_label
@@ -106,10 +106,10 @@ def _coming(run: Run) -> None:
         _show_status(run, status)
 
 
-def _show_status(run: Run, status: RunStatus) -> None:
+def _show_status(run: Run, status: JobStatus) -> None:
     if status.is_working:
         st.progress(status.share, plain(progress_line(run, status)))
-        if launch.stop_requested(run.path):
+        if run.stop_requested:
             note(t("train.stopping"))
     elif status.state == "done":
         st.markdown(f":material/check: {plain(t('lessons.run_done'))}")

@@ -6,15 +6,12 @@ from importlib.resources import files
 
 from streamlit.components.v2 import component
 
-# Scripts and styles of the document itself, and no address at all.
-_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
-    "style-src 'unsafe-inline'; img-src data:; font-src data:"
-)
+from tinysae.render.csp import FRAME_POLICY, policy_tag
+
 # The libraries shown here draw on white only.
 _HEAD = (
     '<!doctype html><meta charset="utf-8">'
-    f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    f"{policy_tag(FRAME_POLICY)}"
     "<style>:root{color-scheme:light}body{background:#fff;color:#111;margin:0;"
     "padding:.75rem;font-family:system-ui,sans-serif}</style>"
 )

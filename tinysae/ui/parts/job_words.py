@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
+from tinysae.jobs.status import JobStatus
 from tinysae.render.numbers import moment
-from tinysae.runs.store import Run, RunStatus
+from tinysae.runs.store import Run
 from tinysae.ui.shell.i18n import t
 
 
@@ -57,7 +58,7 @@ def gigabytes(n_bytes: float) -> str:
     return f"{n_bytes / 1e9:.1f} GB"
 
 
-def progress_text(status: RunStatus, n_before: int = 0) -> str:
+def progress_text(status: JobStatus, n_before: int = 0) -> str:
     """One line: what a working run does, how far it is, how fast and how long yet."""
     state = t(f"train.state_{status.state}")
     if status.state == "queued" and n_before:
@@ -76,7 +77,7 @@ def progress_text(status: RunStatus, n_before: int = 0) -> str:
         state=state,
         done=f"{status.done:,}",
         total=f"{status.total:,}",
-        rate=f"{status.tokens_per_s:,.0f}" if status.tokens_per_s else "…",
+        rate=f"{status.rate:,.0f}" if status.rate else "…",
         eta=duration(status.eta_s),
     )
 

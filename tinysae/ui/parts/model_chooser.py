@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from tinysae.jobs.status import JobStatus
 from tinysae.model.catalogue import CATALOGUE, entry_of, pin_from, write_pin
 from tinysae.model.downloads import (
-    Download,
-    download_state,
+    download_of,
     start_download,
     stop_download,
 )
@@ -85,7 +85,7 @@ def _describe(source: str, key: str) -> None:
     if hub_name(source) is None:
         st.info(plain(t("error.model_missing", source=source[:200])))
         return
-    state = download_state(source)
+    state = download_of(source).status
     st.fragment(_show_download, run_every=REFRESH_S if state.is_working else None)(
         source, key, was_working=state.is_working
     )
@@ -94,7 +94,7 @@ def _describe(source: str, key: str) -> None:
 def _show_download(source: str, key: str, *, was_working: bool) -> None:
     """The button, or how far the download is; one whole rerun when it ends."""
     with shown_errors():
-        found = download_state(source)
+        found = download_of(source).status
         if found.is_working:
             _show_progress(source, key, found)
             return
@@ -103,8 +103,7 @@ def _show_download(source: str, key: str, *, was_working: bool) -> None:
         _show_start(source, key, found)
 
 
-def _show_progress(source: str, key: str, found: Download) -> None:
-    share = found.done / found.total if found.total else 0.0
+def _show_progress(source: str, key: str, found: JobStatus) -> None:
     if found.state == "converting":
         said = t("models.converting")
     else:
@@ -114,13 +113,13 @@ def _show_progress(source: str, key: str, found: Download) -> None:
             total=f"{found.total / 1e6:,.0f}" if found.total else "…",
             left=duration(found.eta_s),
         )
-    st.progress(min(share, 1.0), plain(said))
+    st.progress(found.share, plain(said))
     if st.button(t("models.cancel"), key=f"{key}_cancel"):
         stop_download(source)
         note(t("models.stopping"))
 
 
-def _show_start(source: str, key: str, found: Download) -> None:
+def _show_start(source: str, key: str, found: JobStatus) -> None:
     if found.error == UNPINNED and _offer_pin(source, key, found):
         return
     if found.state == "failed" and found.error:
@@ -143,7 +142,7 @@ def _show_start(source: str, key: str, found: Download) -> None:
         st.rerun()
 
 
-def _offer_pin(source: str, key: str, found: Download) -> bool:
+def _offer_pin(source: str, key: str, found: JobStatus) -> bool:
     """What would be trusted, to the digit, and the button that does; False if that is
     not known."""
     entry, pin = entry_of(source), pin_from(found.error_values)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from tinysae.jobs import launch
+from tinysae.jobs.status import JobStatus
 from tinysae.library.transfers import COMMAND, Kind, Transfer, forget, transfers
-from tinysae.runs.store import RunStatus
 from tinysae.ui.features.explored import go
 from tinysae.ui.parts.job_words import duration
 from tinysae.ui.shell.i18n import recorded, t
@@ -45,10 +45,10 @@ def _show(transfer: Transfer, was_working: bool) -> None:
         if status.is_working:
             left, right = st.columns([5, 1], vertical_alignment="center")
             left.progress(status.share, _progress(transfer, status))
-            if launch.stop_requested(transfer.path):
+            if transfer.stop_requested:
                 left.caption(t("train.stopping"))
             elif right.button(t("train.stop"), key=f"stop_{transfer.id}"):
-                launch.request_stop(transfer)
+                transfer.request_stop()
             if not was_working:
                 st.rerun()
             return
@@ -62,12 +62,12 @@ def _show(transfer: Transfer, was_working: bool) -> None:
         _show_end(transfer, status)
 
 
-def _progress(transfer: Transfer, status: RunStatus) -> str:
-    name = transfer.config.title
+def _progress(transfer: Transfer, status: JobStatus) -> str:
+    name = transfer.title
     if status.state not in ("downloading", "uploading") or not status.total:
         key = "converting" if status.state == "converting" else "starting"
         return plain(t(f"saes.state_{key}", name=name))
-    rate = status.tokens_per_s
+    rate = status.rate
     return plain(
         t(
             f"saes.state_{status.state}",
@@ -80,8 +80,8 @@ def _progress(transfer: Transfer, status: RunStatus) -> str:
     )
 
 
-def _show_end(transfer: Transfer, status: RunStatus) -> None:
-    result, name = transfer.result(), transfer.config.title
+def _show_end(transfer: Transfer, status: JobStatus) -> None:
+    result, name = transfer.result(), transfer.title
     is_done = status.state == "done"
     if is_done and isinstance(result.get("url"), str):
         st.success(plain(t("saes.uploaded", name=name)))
@@ -107,7 +107,7 @@ def _show_end(transfer: Transfer, status: RunStatus) -> None:
             st.rerun()
 
 
-def _failure(status: RunStatus) -> str:
+def _failure(status: JobStatus) -> str:
     # That sentence speaks of a run.
     key = None if status.error == "error.worker_failed" else status.error
     return recorded(key, status.error_values, t("saes.failed"))

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from tinysae.errors import TinysaeError
-from tinysae.runs.store import RUN_ID
+from tinysae.jobs.job import JOB_ID
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, language_picker, link_parameters, t
 
@@ -129,7 +129,7 @@ def _show_way_back() -> None:
     lesson, step = found.groups()
     # What was begun on this page is what the lesson goes on with.
     run = st.query_params.get("run")
-    asked = {"run": run} if run and RUN_ID.fullmatch(run) else {}
+    asked = {"run": run} if run and JOB_ID.fullmatch(run) else {}
     # A title has room above it; a link would begin under Streamlit's header.
     st.space("small")
     page_link(

@@ -8,10 +8,11 @@ import streamlit as st
 
 from tinysae.config import reads
 from tinysae.jobs import launch
+from tinysae.jobs.status import JobStatus
 from tinysae.jobs.turns import n_ahead
 from tinysae.runs import trash
 from tinysae.runs.advice import advice
-from tinysae.runs.store import Run, RunStatus
+from tinysae.runs.store import Run
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, EngineChoice
 from tinysae.ui.parts.job_words import (
     duration,
@@ -54,17 +55,17 @@ def choose_run(run: Run, runs: list[Run], labels: dict[str, str]) -> None:
         st.rerun()
 
 
-def show_progress(run: Run, status: RunStatus) -> None:
+def show_progress(run: Run, status: JobStatus) -> None:
     """How far a working run is, and the button that stops it."""
     left, right = st.columns([5, 1], vertical_alignment="center")
     left.progress(status.share, progress_line(run, status))
-    if launch.stop_requested(run.path):
+    if run.stop_requested:
         left.caption(t("train.stopping"))
     elif right.button(t("train.stop"), help=t("train.stop_help"), key="train_stop"):
-        launch.request_stop(run)
+        run.request_stop()
 
 
-def progress_line(run: Run, status: RunStatus) -> str:
+def progress_line(run: Run, status: JobStatus) -> str:
     """What a working run does; of one that waits, what for."""
     return progress_text(status, n_ahead(run) if status.state == "queued" else 0)
 
@@ -97,7 +98,7 @@ def show_advice(run: Run, own: Curves) -> None:
         st.warning(plain(t(item.key, **item.values)), icon=":material/lightbulb:")
 
 
-def show_outcome(run: Run, status: RunStatus) -> None:
+def show_outcome(run: Run, status: JobStatus) -> None:
     """How a run that is over ended, and what can be done with it now."""
     if status.state == "failed":
         show_failure(status)
@@ -168,7 +169,7 @@ def _restore(run: Run) -> None:
     st.rerun()
 
 
-def show_failure(status: RunStatus) -> None:
+def show_failure(status: JobStatus) -> None:
     """Why a run failed, as its worker said it."""
     said = t("error.worker_failed")
     st.error(plain(recorded(status.error, status.error_values, said)))

@@ -7,7 +7,7 @@ import streamlit as st
 
 from tinysae.jobs import launch
 from tinysae.library.card import LICENCES
-from tinysae.library.saved import SavedSAE
+from tinysae.library.saved import AnySAE
 from tinysae.library.share import (
     hook_name,
     local_paths,
@@ -36,7 +36,7 @@ from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain, shown_errors
 
 
-def show_share(run: Run) -> None:
+def show_share(run: AnySAE) -> None:
     """What can be done with the SAE of a run or of a saved one; nothing without one."""
     if not (run.sae_dir / WEIGHTS_NAME).is_file():
         return
@@ -51,7 +51,7 @@ def show_share(run: Run) -> None:
         shown_errors(),
     ):
         _show_zip(run)
-        if not isinstance(run, SavedSAE):
+        if isinstance(run, Run):
             _show_wandb(run)
         st.markdown(f"**{t('saes.to_hub')}**")
         if sent is not None:
@@ -62,7 +62,7 @@ def show_share(run: Run) -> None:
             _show_form(run)
 
 
-def _show_zip(run: Run) -> None:
+def _show_zip(run: AnySAE) -> None:
     spoken = language()
 
     def made() -> bytes:
@@ -98,7 +98,7 @@ def _show_wandb(run: Run) -> None:
         note(t("saes.wandb_lost", n=f"{found.n_lost:,}"))
 
 
-def _plan(run: Run) -> Transfer | None:
+def _plan(run: AnySAE) -> Transfer | None:
     """The upload of this SAE that was put together and not begun."""
     for transfer in transfers():
         is_plan = transfer.kind == "upload" and not was_started(transfer)
@@ -107,7 +107,7 @@ def _plan(run: Run) -> Transfer | None:
     return None
 
 
-def _show_form(run: Run) -> None:
+def _show_form(run: AnySAE) -> None:
     note(t("saes.upload_how"))
     with st.form("saes.upload", border=False):
         repo_id = st.text_input(
@@ -145,7 +145,7 @@ def _show_form(run: Run) -> None:
             st.rerun()
 
 
-def _show_plan(run: Run, plan: Transfer) -> None:
+def _show_plan(run: AnySAE, plan: Transfer) -> None:
     """Exactly what would go where, and the button that sends it."""
     from tinysae.hub.upload import has_token
 

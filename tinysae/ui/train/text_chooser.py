@@ -17,6 +17,7 @@ from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import plain
 from tinysae.ui.train.setting_field import setting_field
+from tinysae.words import Language
 
 EMBEDDED, LOCAL, HUB, PASTED = KINDS = ("embedded", "local", "hub", "pasted")
 # What only a hub dataset has, and what any table may have.
@@ -25,6 +26,8 @@ _OF_DATASETS = ("dataset_split", "dataset_name", "streaming")
 # A file or dataset may have changed since it was looked at.
 PREVIEW_FOR_S = 60
 FIELDS = frozenset({"dataset_path", *_OF_TABLES, *_OF_DATASETS})
+# What was put right is seen as right after that.
+LOOK_AGAIN_S = 3
 
 
 def choose_text(defaults: TrainConfig, preset: str) -> dict[str, Any]:
@@ -56,10 +59,17 @@ def what_is_missing(choice: TextChoice) -> str | None:
     if not choice.path.strip() or choice.path == pasted.PREFIX:
         return t("texts.none_yet")
     if is_local_path(choice.path) or choice.path.startswith(pasted.PREFIX):
-        try:
-            open_text(choice)
-        except TinysaeError as error:
-            return error.in_language(language())
+        return _cannot_open(choice, language())
+    return None
+
+
+# A form is drawn anew at every click; a folder is not walked again each time.
+@st.cache_data(show_spinner=False, max_entries=32, ttl=LOOK_AGAIN_S)
+def _cannot_open(choice: TextChoice, language: Language) -> str | None:
+    try:
+        open_text(choice)
+    except TinysaeError as error:
+        return error.in_language(language)
     return None
 
 

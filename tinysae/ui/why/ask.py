@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from tinysae.checked_numbers import typed_whole
 from tinysae.errors import InputError, TinysaeError
 from tinysae.library.feature_source import (
     FeatureSource,
@@ -150,8 +151,9 @@ def _linked_example() -> str:
     try:
         source = feature_source(st.query_params.get("run") or STORYBOOK_POST)
         index = cache.feature_index(source)
-        if is_feature(feature, index.info.d_sae):
-            texts = map(own_text, index.feature(int(feature)).contexts)
+        number = typed_whole(feature, index.info.d_sae)
+        if number is not None:
+            texts = map(own_text, index.feature(number).contexts)
             return next(filter(None, texts), t("why.prompt_example"))
     except TinysaeError:
         # What is wrong with the SAE is said where it is opened.
@@ -210,11 +212,6 @@ def linked_feature(sae: SAE) -> int | None:
     linked = st.query_params.get("feature")
     if not linked:
         return None
-    if is_feature(linked, sae.d_sae):
-        return int(linked)
+    if (feature := typed_whole(linked, sae.d_sae)) is not None:
+        return feature
     raise InputError("features_unknown", feature=linked[:40], last=sae.d_sae - 1)
-
-
-def is_feature(linked: str, d_sae: int) -> bool:
-    """Whether a link's text is the number of one of an SAE's features."""
-    return linked.isdecimal() and len(linked) < 10 and int(linked) < d_sae

@@ -1,0 +1,44 @@
+"""A job's lock: who holds it is its only worker; it ends with the process that does."""
+
+import fcntl
+import time
+from pathlib import Path
+from typing import IO
+
+LOCK_NAME = "lock"
+# An observer holds the lock for microseconds; a worker for minutes.
+OBSERVER_PATIENCE_S = 1.0
+RETRY_S = 0.02
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a worker holds the lock of the job in `path`. Holds nothing itself
+    afterwards."""
+    try:
+        with (path / LOCK_NAME).open("rb") as file:
+            # Shared, so that two observers never mistake each other for a worker.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def take_lock(file: IO[bytes]) -> bool:
+    """Locks the open file for a worker; False when another holds it."""
+    deadline = time.monotonic() + OBSERVER_PATIENCE_S
+    while not try_lock(file):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(RETRY_S)
+    return True
+
+
+def try_lock(file: IO[bytes]) -> bool:
+    """Locks the open file if nobody holds it at this moment."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""The first stage: the libraries, the model, and the training as it was left."""
+
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from tinysae.errors import InputError
+from tinysae.jobs.reporter import Bytes, Reporter
+from tinysae.jobs.work import quits_when_asked
+from tinysae.runs.checkpoints import checkpoints, has_newest_sae
+from tinysae.runs.store import Run, write_made_with
+from tinysae.runs.tracking import start_tracker
+from tinysae.sae.estimate import check_memory
+from tinysae.worker.provenance import DATA_FINGERPRINT, provenance
+
+if TYPE_CHECKING:
+    from tinysae.library.saved import AnySAE
+    from tinysae.model.sources import LoadedModel
+    from tinysae.sae.train import SAETraining
+
+logger = logging.getLogger(__name__)
+
+# Other people's pages come first: the worker takes what they leave.
+NICENESS = 5
+
+
+def load_model(job: "AnySAE") -> "LoadedModel":
+    """The model that the job's SAE reads.
+
+    Raises:
+        TinysaeError: it cannot be loaded.
+    """
+    job.say("starting")
+    with _loading(job):
+        import torch
+
+        from tinysae.model.sources import load_model
+
+        os.nice(NICENESS)
+        # Whatever the environment says: one thread a core, and the pages' needs are met
+        # by the niceness above.
+        torch.set_num_threads(os.cpu_count() or 1)
+        return load_model(job.model_name)
+
+
+def load_training(run: Run, model: "LoadedModel", reporter: Reporter) -> "SAETraining":
+    """The run's training, after its last step so far; its text is on this disk then.
+
+    Raises:
+        TinysaeError: the settings do not fit the model, the memory or the text.
+    """
+    from tinysae.data.texts import open_text
+    from tinysae.sae.step.engine import EngineChoice
+    from tinysae.sae.train import SAETraining
+
+    config = run.config
+    d_in = model.hook_widths.get(config.hook_name, model.d_model)
+    check_memory(config, d_in, model.n_parameters)
+    with _loading(run):
+        if not config.streaming:
+            open_text(config.text).bring(Bytes(reporter, "downloading"))
+        before = run.made_with()
+        training = SAETraining(config, model, EngineChoice.from_json(before))
+        training.tracker = start_tracker(run, training.runner_config)
+        now = provenance(config, model, training.device)
+        _check_same_text(before, now)
+        write_made_with(run, {**before, **now})
+        if found := checkpoints(run):
+            training.resume(found[-1].path)
+            logger.info("goes on after step %d", training.n_steps)
+    return training
+
+
+def _loading(job: "AnySAE") -> AbstractContextManager[None]:
+    """While libraries load, which nothing can interrupt and nothing is lost by.
+
+    A run that was killed first gets the SAE of its checkpoint.
+    """
+    owes_sae = isinstance(job, Run) and not has_newest_sae(job)
+    return nullcontext() if owes_sae else quits_when_asked(job)
+
+
+def _check_same_text(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises InputError when a run that goes on would read another text than so far."""
+    known = before.get(DATA_FINGERPRINT)
+    if known is not None and known != now[DATA_FINGERPRINT]:
+        raise InputError("text_changed")
