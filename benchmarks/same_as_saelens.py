@@ -22,10 +22,10 @@ from tinysae.config import Architecture, TrainConfig, choices
 from tinysae.data.corpus import batched, token_chunks
 from tinysae.model.forward import activations
 from tinysae.model.sources import LoadedModel
-from tinysae.runs.metrics import StepMetrics
 from tinysae.sae.architectures import build_training_sae
 from tinysae.sae.evaluate import evaluate
 from tinysae.sae.load import load_sae
+from tinysae.sae.rows import StepMetrics
 from tinysae.sae.train import SAETraining, TrainingBatches
 from tinysae.worker.finish import CONTEXTS_AT_ONCE
 from tinysae.worker.held_out import EVALUATION_SEED

@@ -47,7 +47,8 @@ from transformers import DynamicCache
 from benchmarks.common import measuring, print_last
 from tinysae.data.storybook import CONCEPTS, stories
 from tinysae.features.index.reader import open_index
-from tinysae.features.names.concepts import concept_tokens, read_concepts
+from tinysae.features.names.concept_tokens import concept_tokens
+from tinysae.features.names.concepts import read_concepts
 from tinysae.features.why.steering import Steer, steering
 from tinysae.library.shipped import POST_FEATURES_DIR, POST_SAE_DIR
 from tinysae.model.forward import running

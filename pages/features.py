@@ -5,13 +5,13 @@ import streamlit as st
 from tinysae.library.feature_source import FeatureSource
 from tinysae.library.saved import saved_sae
 from tinysae.ui.features import (
+    collect,
     contexts,
     kept,
     live,
     one_feature,
     open_sae,
     overview,
-    saved,
     search_box,
 )
 from tinysae.ui.features import heading as features
@@ -45,7 +45,7 @@ def show_source(source: FeatureSource) -> None:
         with source.remedy():
             show_index(source)
     elif source.is_saved:
-        saved.show_indexing(source)
+        collect.show_indexing(source)
     elif source.readiness == "working":
         live.show_waiting(source)
     else:

@@ -12,12 +12,13 @@ from tinysae.ui.shell.cache import loaded_model
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import empty_state, page_setup, plain, shown_errors
 from tinysae.ui.write import (
-    play_compare,
-    play_heatmap,
-    play_ranks,
-    play_share,
-    play_suite,
-    play_write,
+    address,
+    compare,
+    export,
+    heatmap,
+    ranks,
+    suite,
+    writing,
 )
 
 
@@ -25,13 +26,13 @@ def main() -> None:
     page_setup("playground")
     st.title(t("playground.title"))
     st.markdown(plain(t("playground.lead")))
-    state = choose_view(choose_model(play_share.opened_state()))
+    state = choose_view(choose_model(address.opened_state()))
     if not is_at_hand(state.model):
-        play_share.keep_state(state)
+        address.keep_state(state)
         empty_state("models.needed")
         return
     with shown_errors():
-        {"write": write, "ranks": ranks, "compare": compare}[state.view](state)
+        VIEWS[state.view](state)
         model_chooser.show_hooks(loaded_model(state.model))
 
 
@@ -44,8 +45,9 @@ def choose_model(state: State) -> State:
     )
     if source != state.model:
         # What another model wrote is not this one's.
-        for key in (play_write.SAMPLES, play_suite.RUN):
+        for key in (writing.SAMPLES, suite.RUN):
             st.session_state.pop(key, None)
+        state = replace(state, is_written=False)
     return replace(state, model=source)
 
 
@@ -63,44 +65,52 @@ def choose_view(state: State) -> State:
     return replace(state, view=view if view in views else state.view)
 
 
-def write(state: State) -> None:
+def show_write(state: State) -> None:
     talk, choice = st.columns([3, 2], gap="large")
     with talk:
-        state = replace(state, prompt=play_write.prompt_field(state))
-        play_share.keep_state(state)
+        state = replace(state, prompt=writing.prompt_field(state))
+        address.keep_state(state)
         buttons = st.container(horizontal=True)
     with choice:
-        state = play_write.choose_settings(state)
-        play_share.keep_state(state)
+        state = writing.choose_settings(state)
+        address.keep_state(state)
     with talk:
         model = loaded_model(state.model)
-        prompt, state = play_write.read_prompt(model, state)
-        play_write.show_typed(model, state.prompt)
+        prompt, state = writing.read_prompt(model, state)
+        writing.show_typed(model, state.prompt)
     with choice:
-        play_write.show_next_token(model, prompt, state.settings)
+        writing.show_next_token(model, prompt, state.settings)
     with talk:
-        samples = play_write.show_samples(buttons, model, prompt, state)
-    state = replace(state, colour=play_heatmap.choose_colour(state.colour))
-    play_share.keep_state(state)
-    play_heatmap.show_heatmap(model, prompt, samples, state.colour)
-    play_share.show_share(model, state, samples)
+        samples = writing.show_samples(buttons, model, prompt, state)
+    state = replace(
+        state,
+        colour=heatmap.choose_colour(state.colour),
+        is_written=writing.are_of(samples, prompt, state),
+    )
+    address.keep_state(state)
+    address.show_in_address(state)
+    heatmap.show_heatmap(model, prompt, samples, state.colour)
+    export.show_share(model, state, samples)
 
 
-def ranks(state: State) -> None:
-    state = play_ranks.choose_answers(state)
-    play_share.keep_state(state)
+def show_ranks(state: State) -> None:
+    state = ranks.choose_answers(state)
+    address.keep_state(state)
+    address.show_in_address(state)
     model = loaded_model(state.model)
-    play_ranks.show_ranks(model, state)
-    play_share.show_share(model, state, [])
+    ranks.show_ranks(model, state)
+    export.show_share(model, state, [])
 
 
-def compare(state: State) -> None:
-    state = play_compare.choose_texts(state)
-    play_share.keep_state(state)
+def show_compare(state: State) -> None:
+    state = compare.choose_texts(state)
+    address.keep_state(state)
+    address.show_in_address(state)
     model = loaded_model(state.model)
     with shown_errors():
-        play_compare.show_comparison(model, state)
-    play_share.show_share(model, state, [])
+        compare.show_comparison(model, state)
+    export.show_share(model, state, [])
 
 
+VIEWS = {"write": show_write, "ranks": show_ranks, "compare": show_compare}
 main()

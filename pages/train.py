@@ -9,9 +9,10 @@ from tinysae.ui.features import live as live_features
 from tinysae.ui.parts.job_words import run_label
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import empty_state, page_link, page_setup, shown_errors
-from tinysae.ui.train import share, train_run
-from tinysae.ui.train.train_curves import curves, show_curves
-from tinysae.ui.train.train_form import show_form
+from tinysae.ui.train import run as run_view
+from tinysae.ui.train import share
+from tinysae.ui.train.curves import curves, show_curves
+from tinysae.ui.train.form import show_form
 
 # Twice a second: a curve that moves, at a few kilobytes a look.
 REFRESH_S = 0.5
@@ -21,7 +22,7 @@ def main() -> None:
     page_setup("train")
     st.title(t("train.title"))
     with shown_errors():
-        train_run.show_undo()
+        run_view.show_undo()
     runs = list_runs()
     run = linked_run(runs)
     # What moves comes first; another run can be started under it.
@@ -44,7 +45,7 @@ def main() -> None:
             else:
                 show_run(run, runs)
     with shown_errors():
-        train_run.show_trash()
+        run_view.show_trash()
 
 
 def start(config: TrainConfig, guess: Estimate | None) -> None:
@@ -63,30 +64,14 @@ def linked_run(runs: list[Run]) -> Run | None:
     return runs[0] if runs else None
 
 
-def choose_run(run: Run, runs: list[Run], labels: dict[str, str]) -> None:
-    """The list of runs, with `run` chosen; another choice becomes the page's link."""
-    ids = [run.id for run in runs]
-    choice = st.selectbox(
-        t("train.choose_run"),
-        ids,
-        index=ids.index(run.id),
-        format_func=labels.__getitem__,
-        # Keyed by the link: another link is another choice, not this one's memory.
-        key=f"train_choice_{run.id}",
-    )
-    if choice != run.id:
-        st.query_params["run"] = choice
-        st.rerun()
-
-
 def show_run(run: Run, runs: list[Run]) -> None:
     labels = {each.id: run_label(each) for each in runs}
-    choose_run(run, runs, labels)
+    run_view.choose_run(run, runs, labels)
     status = run.status
     is_working = status.is_working
     if not is_working:
-        train_run.show_outcome(run, status)
-        train_run.show_evaluation(run)
+        run_view.show_outcome(run, status)
+        run_view.show_evaluation(run)
         if run.features_dir.is_dir():
             page_link("features", t("train.explore"), run=run.id)
         share.show_share(run)
@@ -96,7 +81,7 @@ def show_run(run: Run, runs: list[Run]) -> None:
     )
     live_features.show_watched(run, is_working=is_working)
     live_features.show_kept_saes(run)
-    train_run.show_details(run)
+    run_view.show_details(run)
 
 
 def live(
@@ -113,12 +98,12 @@ def live(
         # drawn anew if it moved them along.
         with st.container():
             if status.is_working:
-                train_run.show_progress(run, status)
+                run_view.show_progress(run, status)
                 live_features.show_offer(run)
-            train_run.show_engine(run, own)
-            train_run.show_advice(run, own)
+            run_view.show_engine(run, own)
+            run_view.show_advice(run, own)
         show_curves(run, own, others, labels)
-        train_run.show_log(run)
+        run_view.show_log(run)
 
 
 main()

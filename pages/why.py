@@ -4,12 +4,12 @@ import streamlit as st
 
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import page_setup, plain, shown_errors
-from tinysae.ui.why import why_ask, why_steer, why_view, why_whatif
+from tinysae.ui.why import ask, logit, steer, what_if
 
 VIEWS = {
-    "why": why_view.show_why,
-    "whatif": why_whatif.show_whatif,
-    "steer": why_steer.show_steer,
+    "why": logit.show_why,
+    "whatif": what_if.show_whatif,
+    "steer": steer.show_steer,
 }
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     st.title(t("why.title"))
     st.markdown(plain(t("why.lead")))
     with shown_errors():
-        question = why_ask.ask()
+        question = ask.ask()
         if question is not None:
             view = choose_view()
             with shown_errors():

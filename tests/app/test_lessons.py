@@ -12,6 +12,7 @@ from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.jobs.status import JobStatus, State, write_status
 from tinysae.runs.store import Run, create_run
+from tinysae.ui.lessons import asked
 from tinysae.ui.shell import cache
 from tinysae.words import LANGUAGES, Language, text
 
@@ -98,7 +99,7 @@ def test_a_step_that_goes_wrong_is_said_and_leads_on(
     def wrong(*_: object) -> None:
         raise TypeError("a bug")
 
-    monkeypatch.setattr(cache, "lesson_result", wrong)
+    monkeypatch.setattr(asked, "lesson_result", wrong)
     page = open_page(LESSONS, lesson="names", step="2")
     assert not page.exception
     assert text("error.unexpected", "en") in said(page)

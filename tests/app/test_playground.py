@@ -32,9 +32,9 @@ from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
 from tinysae.sae.load import load_sae
 from tinysae.ui.shell.page import ROOT
-from tinysae.ui.write import play_features, play_heatmap, play_share
-from tinysae.ui.write.play_heatmap import SCALES, colour_steps
-from tinysae.ui.write.play_suite import rows_of
+from tinysae.ui.write import address, firing, heatmap
+from tinysae.ui.write.heatmap import SCALES, colour_steps
+from tinysae.ui.write.suite import rows_of
 from tinysae.words import LANGUAGES, Language, text
 
 # The first test of the session waits for torch and the model.
@@ -298,7 +298,7 @@ def clicked(
     monkeypatch: pytest.MonkeyPatch, position: int, language: Language = "en"
 ) -> AppTest:
     """The page after a click on that token: AppTest has no browser to click in."""
-    monkeypatch.setattr(play_heatmap, "token_strip", lambda *_, **__: position)
+    monkeypatch.setattr(heatmap, "token_strip", lambda *_, **__: position)
     return opened(language)
 
 
@@ -328,11 +328,11 @@ def test_a_click_lists_the_features_active_at_that_token(
     ids = model.encode(text("playground.prompt_default", language))
     active = active_features(load_sae(STORYBOOK_SAE_DIR), model, ids, 3)
     assert linked_features(page) == [
-        (STORYBOOK_SAE, each.feature) for each in active[: play_features.N_FEATURES]
+        (STORYBOOK_SAE, each.feature) for each in active[: firing.N_FEATURES]
     ]
     table = open_index(STORYBOOK_FEATURES_DIR).table()
     html = "\n".join(node.proto.body for node in page.get("html"))
-    for each in active[: play_features.N_FEATURES]:
+    for each in active[: firing.N_FEATURES]:
         assert f"{each.activation:.2f}" in html
         for token in table["top_tokens"][each.feature][:5]:
             assert escape(visible(token)) in html
@@ -360,9 +360,7 @@ def test_an_sae_of_another_model_is_refused_and_another_can_be_chosen(
 
 def in_view(view: View, language: Language = "en", **state: Any) -> AppTest:
     default = {"prompt": text("playground.prompt_default", language), "other": "Tom."}
-    return opened(
-        language, **{play_share.STATE: State(view=view, **{**default, **state})}
-    )
+    return opened(language, **{address.STATE: State(view=view, **{**default, **state})})
 
 
 def group(page: AppTest, key: str) -> Any:

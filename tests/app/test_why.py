@@ -12,14 +12,16 @@ from streamlit.testing.v1 import AppTest
 from tests.builders import finished_run, write_model
 from tests.conftest import OpenPage
 from tinysae.errors import InputError
+from tinysae.features.index.search import active_features
 from tinysae.features.why.attribution import attribute
 from tinysae.features.why.intervene import FeatureChange, intervene
+from tinysae.library.feature_source import feature_source
 from tinysae.library.shipped import POST_SAE_DIR, STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.model.text.logprobs import next_log_probs
 from tinysae.render.numbers import percent, signed
 from tinysae.sae.load import load_sae
-from tinysae.ui.why.why_steer import parse_features
+from tinysae.ui.why.steer import parse_features
 from tinysae.words import LANGUAGES, Language, text
 
 PATIENCE_S = 120
@@ -227,3 +229,29 @@ def test_features_are_numbers_with_commas(typed: str, wanted: list[int]) -> None
 def test_what_is_no_list_of_features_is_a_sentence(typed: str) -> None:
     with pytest.raises(InputError):
         parse_features(typed, 10)
+
+
+def test_a_link_of_a_feature_asks_about_the_text_that_it_is_strongest_in(
+    opened: Any,
+) -> None:
+    index = feature_source(STORYBOOK_POST).open()
+    feature = 7
+    strongest = index.feature(feature)
+    page = opened(run=STORYBOOK_POST, feature=str(feature), view="whatif")
+    asked = page.text_area(key="why.prompt").value
+    assert asked
+    assert asked in "".join(strongest.contexts[0].texts)
+    model, sae = load_model(STORYBOOK), load_sae(POST_SAE_DIR)
+    ids = model.encode(asked)
+    values = {
+        each.feature: each.activation
+        for each in active_features(sae, model, ids, len(ids) - 1)
+    }
+    assert values[feature] > 0.9 * strongest.max_act
+
+
+@pytest.mark.parametrize("feature", ["999999", "x"])
+def test_a_link_of_no_feature_asks_about_the_example(opened: Any, feature: str) -> None:
+    page = opened(run=STORYBOOK_POST, feature=feature)
+    asked = page.text_area(key="why.prompt").value
+    assert asked == text("why.prompt_example", "en")

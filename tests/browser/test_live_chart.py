@@ -9,9 +9,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ROOT, Server, Visit, start_server, visit
+from tinysae.words import text
 
 APP = Path(__file__).with_name("live_chart_app.py")
 CHART = ".tinysae-live [role=img]"
+# By how many pixels the drawing reaches out below the chart's place.
+OVERHANG = f"""
+    document.querySelector("{CHART} .main-svg").getBoundingClientRect().bottom
+    - document.querySelector(".tinysae-live").getBoundingClientRect().bottom
+"""
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +121,19 @@ def test_plotly_travels_once_and_messages_stay_small(
         assert len([url for url in fetched if "plotly.min.js" in url]) == 1
         assert max(sizes) < 60_000
         reader.assert_clean()
+
+
+def test_a_chart_that_could_not_be_loaded_is_told_until_it_is_drawn(
+    chart_server: Server, browser: Browser
+):
+    with visit(browser) as reader:
+        page = reader.page
+        page.route("**/plotly.min.js", lambda route: route.abort())
+        page.goto(chart_server.url)
+        problem = page.get_by_text(text("common.chart_failed", "en"))
+        expect(problem).to_be_visible(timeout=60_000)
+        page.unroute("**/plotly.min.js")
+        page.wait_for_selector(f"{CHART} .main-svg", timeout=60_000)
+        expect(problem).to_be_hidden()
+        # Nor does what was said push the chart over what comes after it.
+        assert page.evaluate(OVERHANG) <= 0

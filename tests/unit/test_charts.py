@@ -1,12 +1,11 @@
 """Figures say what they were given, literally, and curves are thinned with care."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tinysae.ui.parts.charts import MAX_POINTS, Series, feature_map, thinned
+from tinysae.ui.parts.charts import MAX_POINTS, RAREST, Series, feature_points, thinned
 
 
 def curve(n: int) -> Series:
@@ -45,13 +44,13 @@ def test_values_that_are_not_finite_hide_no_spike():
 
 def test_a_map_has_every_feature_that_has_a_place_and_its_words_are_literal():
     layout = np.array([[0, 1], [np.nan, np.nan], [2, 3]], dtype=np.float32)
-    figure = feature_map(
+    points = feature_points(
         layout, np.array([0.5, 0.1, 0.0]), ["<b>a</b>", "b", "c"], [" the", "x", ""]
     )
-    points: Any = figure.data[0]  # type: ignore[index]
-    assert list(points.customdata) == [0, 2]
-    assert list(points.x) == [0, 2]
-    assert points.text == (
+    assert points.features == [0, 2]
+    assert points.x == [0, 2]
+    assert points.texts == [
         "Feature 0<br>&lt;b&gt;a&lt;/b&gt;<br> the",
         "Feature 2<br>c",
-    )
+    ]
+    assert points.rates == [-0.3, RAREST]

@@ -23,7 +23,7 @@ from tinysae.model.text.prompt import prepare_prompt
 from tinysae.model.text.ranks import answer_ranks
 from tinysae.model.text.state import Colour
 from tinysae.ui.parts.tokens import circuitsvis_attention, circuitsvis_log_probs
-from tinysae.ui.write.play_heatmap import SCALES, colour_steps, values
+from tinysae.ui.write.heatmap import SCALES, colour_steps, values
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 

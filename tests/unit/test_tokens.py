@@ -14,7 +14,7 @@ from tinysae.render.numbers import ordinal, percent, signed
 from tinysae.render.palette import DIVERGING, SEQUENTIAL, contrast
 from tinysae.ui.parts import tokens as strips
 from tinysae.ui.parts.tokens import StripToken, pack
-from tinysae.ui.write.play_heatmap import heatmap_tokens
+from tinysae.ui.write.heatmap import heatmap_tokens
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 OPTIONS: dict[str, Any] = {

@@ -9,7 +9,7 @@ from tinysae.runs.metrics import MetricsLog
 from tinysae.runs.store import Run, create_run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
 from tinysae.ui.parts.job_words import duration, duration_range, rate_range
-from tinysae.ui.train.train_curves import Curves, curves, smoothed
+from tinysae.ui.train.curves import Curves, curves, smoothed
 
 ROW = step_row()
 

@@ -49,6 +49,8 @@ class State:
         other: the text that the prompt is compared with.
         model: the source of the model (`model.sources`). A link carries names only:
             it must not make a page open a path.
+        is_written: whether the samples of these settings were written: a link to them
+            writes them again.
 
     Raises:
         InputError: a value of the wrong kind or out of bounds.
@@ -64,6 +66,7 @@ class State:
     prepend_space: bool = True
     other: str = ""
     model: str = STORYBOOK
+    is_written: bool = False
 
     def __post_init__(self) -> None:
         texts = (self.prompt, self.answers, self.other, self.model)
@@ -74,6 +77,7 @@ class State:
             and is_count
             and all(isinstance(text, str) for text in texts)
             and isinstance(self.prepend_space, bool)
+            and isinstance(self.is_written, bool)
         ):
             raise InputError("link_damaged")
 

@@ -117,10 +117,6 @@ def _strip_label(rank: int, context: "Context") -> str:
     return t("features.strip", rank=rank + 1, value=value)
 
 
-def _context_tokens(context: "Context", max_act: float) -> list[StripToken]:
-    return strip_tokens(context.texts, context.activations, max_act, context.position)
-
-
 def strip_tokens(
     texts: Sequence[str],
     activations: NDArray[np.float32],
@@ -240,9 +236,8 @@ def show_own_text(record: "FeatureRecord", explored: Explored) -> None:
     if not typed:
         return
     with shown_errors():
-        found = cache.text_activations(
-            explored.source, explored.index.info.model, typed
-        )
+        model = cache.loaded_model(explored.index.info.model)
+        found = cache.text_activations(explored.source, model, typed)
         own = found.activations[:, record.feature]
         if not own.any():
             st.info(t("features.own_text_none"))

@@ -22,7 +22,7 @@ from tinysae.ui.features.explored import (
     go,
     opening_dataframe,
 )
-from tinysae.ui.parts import charts
+from tinysae.ui.parts.charts import feature_map
 from tinysae.ui.parts.drawing import drawing
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
@@ -89,23 +89,11 @@ def density_chart(density: NDArray[np.float64]) -> str:
 
 
 def _show_map(explored: Explored) -> None:
-    key = "features.map"
-    figure = cache.feature_map(explored.source, language())
-
-    def open_clicked() -> None:
-        for point in st.session_state[key].selection.points:
-            # A browser's message: only a number that could be one is taken.
-            clicked = point.get("customdata")
-            feature = clicked[0] if isinstance(clicked, list) else clicked
-            if isinstance(feature, int) and 0 <= feature < len(explored.table):
-                go(feature=feature)
-
-    charts.show(
-        figure,
-        key=key,
+    feature_map(
+        cache.feature_points(explored.source, language()),
+        key="features.map",
         alt=t("features.map_how"),
-        on_select=open_clicked,
-        selection_mode="points",
+        on_click=lambda feature: go(feature=feature),
     )
 
 

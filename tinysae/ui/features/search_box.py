@@ -208,7 +208,8 @@ def _found_by_words(explored: Explored, query: str) -> None:
 
 
 def _found_by_text(explored: Explored, query: str) -> None:
-    found = cache.text_search(explored.source, explored.index.info.model, query)
+    model = cache.loaded_model(explored.index.info.model)
+    found = cache.text_search(explored.source, model, query)
     st.caption(
         t(
             "features.search_text_said",

@@ -1,10 +1,13 @@
-"""Charts in the app's colours: a map of features, and curves that grow."""
+"""Charts that move, in the app's colours: curves that grow and a map of features.
+
+What stands still is SVG (`tinysae.render.svg`, `ui.parts.drawing`).
+"""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +20,6 @@ from tinysae.ui.shell.i18n import t
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from plotly.graph_objects import Figure
     from streamlit.components.v2.types import ComponentRenderer
 
 # A curve is drawn on a few hundred pixels; more points cost every browser bandwidth at
@@ -29,6 +31,7 @@ _HTML = """
 <div class="tinysae-live">
   <div role="img"></div>
   <button type="button" hidden></button>
+  <p role="alert" hidden></p>
 </div>
 """
 _CSS = """
@@ -39,6 +42,7 @@ _CSS = """
   background: var(--st-secondary-background-color);
   border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
 }
+.tinysae-live p { position: absolute; inset: 0 0 auto; margin: 0; }
 .tinysae-live button:focus-visible { outline: 2px solid var(--st-primary-color); }
 """
 
@@ -155,7 +159,6 @@ def live_chart(
     _live_component()(
         key=key,
         data={
-            "address": _plotly_address(),
             "series": [
                 {
                     "name": html.escape(c.name),
@@ -166,83 +169,109 @@ def live_chart(
                 }
                 for c in curves
             ],
-            "height": height,
             "log_y": log_y,
             "x_title": html.escape(x_title),
-            "description": t("common.chart_description", latest=latest),
-            "reset": t("common.chart_reset"),
-            "failed": t("common.chart_failed"),
+            **_frame(height, t("common.chart_description", latest=latest)),
         },
     )
 
 
-def feature_map(
+def _frame(height: int, description: str) -> dict[str, Any]:
+    """What every chart is told."""
+    return {
+        "address": _plotly_address(),
+        "height": height,
+        "description": description,
+        "reset": t("common.chart_reset"),
+        "failed": t("common.chart_failed"),
+    }
+
+
+@dataclass(frozen=True)
+class FeaturePoints:
+    """Features on a map; a feature without a place is not among them.
+
+    Attributes:
+        features: `[n]`, their numbers.
+        x, y: `[n]`, where decoder directions lie among each other.
+        texts: `[n]`, what is said of each; HTML.
+        rates: `[n]`, log10 of the share of tokens that each fires on.
+    """
+
+    features: list[int]
+    x: list[float]
+    y: list[float]
+    texts: list[str]
+    rates: list[float]
+
+
+# log10 of a firing rate: what fires less is drawn as if it fired as much.
+RAREST = -4
+
+
+def feature_points(
     layout: NDArray[np.float32],
     density: NDArray[np.float64],
     labels: Sequence[str],
     tokens: Sequence[str],
-) -> Figure:
-    """Points that lie near where decoder directions are near; grey rare, orange dense.
+) -> FeaturePoints:
+    """The features that have a place.
 
     Args:
-        layout: `[d_sae, 2]`; a feature whose place is not finite is left out.
+        layout: `[d_sae, 2]`; a place that is not finite is none.
         density: `[d_sae]`, the shares of tokens they fire on.
         labels: `[d_sae]` sentences, or none; shown literally.
         tokens: `[d_sae]`, each one's top token; shown literally.
     """
     import numpy as np
-    import plotly.graph_objects as go
 
     placed = np.flatnonzero(np.isfinite(layout).all(axis=1))
-    hover = [
-        "<br>".join(
-            html.escape(line)
-            for line in (
-                t("features.one", feature=feature),
-                labels[feature] if labels else "",
-                tokens[feature],
-            )
-            if line
+    features = placed.tolist()
+    lines = [
+        (
+            t("features.one", feature=feature),
+            labels[feature] if labels else "",
+            tokens[feature],
         )
-        for feature in placed.tolist()
+        for feature in features
     ]
-    rare = 1e-4
-    figure = go.Figure(
-        go.Scattergl(
-            x=layout[placed, 0],
-            y=layout[placed, 1],
-            mode="markers",
-            customdata=placed.tolist(),
-            text=hover,
-            hovertemplate="%{text}<extra></extra>",
-            marker={
-                "size": 6,
-                "opacity": 0.8,
-                "color": np.log10(np.maximum(density[placed], rare)),
-                "colorscale": [[0, GREY], [0.5, POSITIVE], [1, NEGATIVE]],
-                "cmin": np.log10(rare),
-                "cmax": 0,
-            },
-        )
+    rates = np.log10(np.maximum(density[placed], 10.0**RAREST))
+    return FeaturePoints(
+        features,
+        layout[placed, 0].astype(float).round(3).tolist(),
+        layout[placed, 1].astype(float).round(3).tolist(),
+        ["<br>".join(map(html.escape, filter(None, each))) for each in lines],
+        rates.round(2).tolist(),
     )
-    axis = {"visible": False, "fixedrange": False}
-    figure.update_layout(
-        height=300,
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        xaxis=axis,
-        yaxis=axis,
-        dragmode="pan",
-        hoverlabel={"align": "left"},
-    )
-    return figure
 
 
-def show(figure: Figure, *, key: str, alt: str, **options: Any) -> None:
-    """Draw a static figure in the page's theme, without Plotly's English buttons."""
-    st.plotly_chart(
-        figure,
+def feature_map(
+    points: FeaturePoints, *, key: str, alt: str, on_click: Callable[[int], None]
+) -> None:
+    """Points in which rare features are grey and dense ones red; drag to move about.
+
+    Args:
+        points: what is on it.
+        key: names the map on its page.
+        alt: what it shows, for who does not see it.
+        on_click: hears the feature that was clicked.
+    """
+
+    def clicked() -> None:
+        # A browser's message: only a feature that is on the map is taken.
+        feature = st.session_state[key].get("clicked")
+        if type(feature) is int and feature in points.features:
+            on_click(feature)
+
+    _live_component()(
         key=key,
-        alt=alt,
-        config={"displayModeBar": False, "scrollZoom": True},
-        **options,
+        data={
+            "points": {
+                **asdict(points),
+                "colours": [GREY, POSITIVE, NEGATIVE],
+                "rarest": RAREST,
+            },
+            **_frame(height=300, description=alt),
+        },
+        on_clicked_change=clicked,
     )

@@ -1,7 +1,7 @@
-// A line chart that takes new points without being built again: Plotly.react on one
-// node, so that zoom, hidden lines and the scroll position stay as they are. Streamlit
-// calls the default export for every change of the data or the theme, and this text
-// travels with each of them: keep it short.
+// A chart that takes new points without being built again: Plotly.react on one node, so
+// that zoom, hidden lines and the scroll position stay as they are. Curves, or a map of
+// points that tells which one is clicked. Streamlit calls the default export for every
+// change of the data or the theme, and this text travels with each of them: keep it short.
 
 // plotly.js comes once, as a file of its own that the browser keeps.
 function load(address) {
@@ -19,9 +19,19 @@ function load(address) {
   return window.tinysaePlotly;
 }
 
-function figure({ series, log_y, x_title }, style) {
-  const text = style.getPropertyValue("--st-text-color");
-  const line = style.getPropertyValue("--st-border-color");
+function map({ x, y, texts, features, rates, colours, rarest }) {
+  const axis = { visible: false };
+  return [[{
+    x, y, text: texts, customdata: features, type: "scattergl", mode: "markers",
+    hovertemplate: "%{text}<extra></extra>",
+    marker: {
+      size: 6, opacity: 0.8, color: rates, cmin: rarest, cmax: 0,
+      colorscale: colours.map((colour, i) => [i / (colours.length - 1), colour]),
+    },
+  }], { xaxis: axis, yaxis: axis, dragmode: "pan", hovermode: "closest" }];
+}
+
+function curves({ series, log_y, x_title }, line) {
   const axis = { automargin: true, zeroline: false, gridcolor: line, linecolor: line };
   const lines = series.map(({ name, x, y, colour, style }) => ({
     name, x, y, type: style === "bars" ? "bar" : "scatter",
@@ -37,21 +47,34 @@ function figure({ series, log_y, x_title }, style) {
     },
     // A zoom is in the axis's own units: another kind of axis starts afresh.
     yaxis: { ...axis, type: log_y ? "log" : "linear", uirevision: `${log_y}`, nticks: 6 },
-    uirevision: "kept", hovermode: "x unified",
+    hovermode: "x unified",
     showlegend: lines.filter((line) => line.showlegend).length > 1,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-    hoverlabel: {
-      bgcolor: style.getPropertyValue("--st-background-color"), bordercolor: line,
-      font: { color: text },
-    },
-    margin: { l: 8, r: 8, t: 8, b: 8 },
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: style.getPropertyValue("--st-font"), size: 13, color: text },
   };
-  return [lines, layout, { displayModeBar: false, doubleClick: "autosize" }];
+  return [lines, layout];
 }
 
-function wire(Plotly, chart, reset) {
+function figure(data, style) {
+  const text = style.getPropertyValue("--st-text-color");
+  const line = style.getPropertyValue("--st-border-color");
+  const [shown, layout] = data.points ? map(data.points) : curves(data, line);
+  return [shown, {
+    ...layout, uirevision: "kept", margin: { l: 8, r: 8, t: 8, b: 8 },
+    hoverlabel: {
+      bgcolor: style.getPropertyValue("--st-background-color"), bordercolor: line,
+      font: { color: text }, align: "left",
+    },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: style.getPropertyValue("--st-font"), size: 13, color: text },
+  }, { displayModeBar: false, doubleClick: "autosize", scrollZoom: !!data.points }];
+}
+
+function wire(Plotly, box, chart, reset) {
+  chart.on("plotly_click", ({ points: [point] }) => {
+    if (!box.latest.points) return;
+    Plotly.Fx.unhover(chart);
+    box.click(point.customdata);
+  });
   chart.on("plotly_relayout", () => {
     const { xaxis, yaxis } = chart.layout;
     reset.hidden = xaxis.autorange !== false && yaxis.autorange !== false;
@@ -63,25 +86,29 @@ function wire(Plotly, chart, reset) {
   chart.resizing.observe(chart);
 }
 
-async function draw(box, chart, reset) {
+async function draw(box, chart, reset, problem) {
   const Plotly = await load(box.latest.address);
   // What arrived while Plotly was busy is drawn next, and only the newest of it.
   for (let drawn; drawn !== box.latest && chart.isConnected; ) {
     drawn = box.latest;
     await Plotly.react(chart, ...figure(drawn, getComputedStyle(box)));
-    if (!chart.resizing) wire(Plotly, chart, reset);
+    problem.hidden = true;
+    if (!chart.resizing) wire(Plotly, box, chart, reset);
   }
 }
 
-export default function ({ parentElement, data }) {
+export default function ({ parentElement, data, setTriggerValue }) {
   const box = parentElement.querySelector(".tinysae-live");
-  const [chart, reset] = box.children;
+  const [chart, reset, problem] = box.children;
   chart.style.height = `${data.height}px`;
   chart.setAttribute("aria-label", data.description);
   reset.textContent = data.reset;
+  // In a node of its own: what Plotly draws into is Plotly's.
+  problem.textContent = data.failed;
   box.latest = { ...data };
-  box.drawing ??= draw(box, chart, reset)
-    .catch(() => (chart.textContent = data.failed))
+  box.click = (feature) => setTriggerValue("clicked", feature);
+  box.drawing ??= draw(box, chart, reset, problem)
+    .catch(() => (problem.hidden = false))
     .finally(() => (box.drawing = undefined));
   return () => {
     chart.resizing?.disconnect();

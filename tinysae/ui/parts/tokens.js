@@ -127,6 +127,8 @@ function draw(root, strip, select) {
     if (!strip.selectable) return;
     spans.forEach((span, i) => (span.ariaSelected = String(i === index)));
     select([strip.fingerprint, index]);
+    // What is opened by it says all of this; the card would lie upon it.
+    hide();
   }
   const indexOf = (event) => spans.indexOf(event.target);
   list.addEventListener("focusin", (event) => show(indexOf(event)));

@@ -1,4 +1,4 @@
-"""Everything the pages keep between reruns: the only module with `st.cache_*`.
+"""What the pages keep between reruns: models, indexes, SAEs and what is read of them.
 
 Models and what they import (torch, transformer_lens) come in here, inside functions
 and in the background, so that a page's first paint waits for none of it.
@@ -7,14 +7,14 @@ and in the background, so that a page's first paint waits for none of it.
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
 
@@ -24,33 +24,55 @@ from tinysae.ui.shell.i18n import t
 
 if TYPE_CHECKING:
     import pandas as pd
-    from plotly.graph_objects import Figure
 
-    from tinysae.config import TextChoice
-    from tinysae.data.preview import Preview
     from tinysae.features.index.reader import FeatureIndex
     from tinysae.features.index.search import TextActivations, TextSearch
     from tinysae.features.index.vocabulary import Vocabulary
     from tinysae.features.names.concepts import ConceptReport
     from tinysae.features.names.labels import Label
-    from tinysae.lessons.answers import Checked
-    from tinysae.lessons.calls.results import Result, Stage
-    from tinysae.lessons.lesson import Step
     from tinysae.library.feature_source import FeatureSource
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.estimate import Speed
     from tinysae.sae.load import SAE
+    from tinysae.ui.parts.charts import FeaturePoints
     from tinysae.words import Language
 
 logger = logging.getLogger(__name__)
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 # The imports hold the interpreter's lock for most of their seconds: the first page is
 # let out before them.
 _HEAD_START_S = 0.5
 # How often a page that waits for the warm-up looks whether it is over.
 _POLL_S = 0.2
-# A file or dataset may have changed since it was looked at.
-PREVIEW_FOR_S = 60
+
+
+def source_key(source: FeatureSource) -> tuple[object, ...]:
+    """Changes whenever what is read of `source` would."""
+    from tinysae.features.names.labels import LABELS_NAME
+
+    try:
+        labels = (source.index_dir / LABELS_NAME).stat()
+        labelled = (labels.st_ino, labels.st_mtime_ns)
+    except OSError:
+        labelled = None
+    places = (str(source.sae_dir), str(source.index_dir))
+    return (source.id, source.model, *places, source.stamp(), labelled)
+
+
+# What is asked of, as a key. By name: a page's first paint waits for no import of it.
+_KEYS: dict[str | type, Callable[[Any], object]] = {
+    "tinysae.library.feature_source.FeatureSource": source_key,
+    "tinysae.model.sources.LoadedModel": lambda model: model.source,
+}
+
+
+def _shared(most: int) -> Callable[[_F], _F]:
+    """What a function gives is shared by all sessions, so do not change it: the last
+    `most` answers."""
+    cached: Any = st.cache_resource
+    return cached(show_spinner=False, max_entries=most, hash_funcs=_KEYS)
 
 
 @dataclass(frozen=True)
@@ -186,42 +208,31 @@ def speed(source: str, hook_name: str) -> Speed | None:
     return future.result()
 
 
-@st.cache_data(show_spinner=False, max_entries=32, ttl=PREVIEW_FOR_S)
-def _text_preview(source: str, choice: TextChoice, context_size: int) -> Any:
-    from tinysae.data.preview import preview
-
-    return preview(_load(source), choice, context_size)
-
-
-def text_preview(source: str, choice: TextChoice, context_size: int) -> Preview:
-    """The beginning of a text, as the model of `source` reads it.
-
-    Raises:
-        TinysaeError: from `loaded_model` and `data.preview.preview`.
-    """
-    loaded_model(source)
-    return _text_preview(source, choice, context_size)
-
-
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _feature_index(index_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
-    return _source.open()
-
-
+@_shared(8)
 def feature_index(source: FeatureSource) -> FeatureIndex:
-    """The open index of `source`, shared by all sessions until it is built again.
+    """The open index of `source`, until it is built again.
 
     Raises:
         MissingError, DamagedError: from `FeatureSource.open`.
     """
-    return _feature_index(str(source.index_dir), source.stamp(), source)
+    return source.open()
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _vocabulary(index_dir: str, modified_ns: int) -> Any:  # noqa: ARG001
+@_shared(3)
+def loaded_sae(source: FeatureSource) -> SAE:
+    """The SAE of `source`.
+
+    Raises:
+        MissingError, DamagedError: from `tinysae.sae.load.load_sae`.
+    """
+    return source.load_sae()
+
+
+@_shared(4)
+def _vocabulary(index_dir: Path, modified_ns: int) -> Vocabulary:  # noqa: ARG001
     from tinysae.features.index.reader import open_index
 
-    return open_index(Path(index_dir)).vocabulary
+    return open_index(index_dir).vocabulary
 
 
 def vocabulary(index_dir: Path) -> Vocabulary:
@@ -234,236 +245,106 @@ def vocabulary(index_dir: Path) -> Vocabulary:
         modified_ns = index_dir.stat().st_mtime_ns
     except OSError:
         modified_ns = 0
-    return _vocabulary(str(index_dir), modified_ns)
+    return _vocabulary(index_dir, modified_ns)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _feature_table(index_dir: str, stamp: object, _index: FeatureIndex) -> Any:  # noqa: ARG001
-    table = _index.table()
+@_shared(4)
+def feature_table(source: FeatureSource) -> pd.DataFrame:
+    """`FeatureIndex.table` with visible spaces.
+
+    Raises:
+        MissingError, DamagedError: from `FeatureSource.open` and `FeatureIndex.table`.
+    """
+    table = feature_index(source).table()
     for name in ("top_tokens", "promoted", "suppressed"):
         table[name] = [[visible(text) for text in texts] for texts in table[name]]
     return table
 
 
-def feature_table(source: FeatureSource) -> pd.DataFrame:
-    """`FeatureIndex.table` with visible spaces; shared, so do not change it.
-
-    Raises:
-        MissingError, DamagedError: from `FeatureSource.open` and `FeatureIndex.table`.
-    """
-    index = feature_index(source)
-    return _feature_table(str(source.index_dir), source.stamp(), index)
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _feature_labels(index_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
-    from tinysae.features.names.labels import LABELS_NAME, read_labels
-
-    labels = read_labels(_source.index_dir)
-    if labels and len(labels) != feature_index(_source).info.d_sae:
-        raise DamagedError("features_damaged", file=LABELS_NAME)
-    return labels
-
-
+@_shared(4)
 def feature_labels(source: FeatureSource) -> list[Label]:
-    """A label for each feature of `source`, or none; shared, so do not change it.
+    """A label for each feature of `source`, or none.
 
     Raises:
         DamagedError: from `read_labels`, or they are of another SAE.
     """
-    return _feature_labels(str(source.index_dir), _labels_stamp(source), source)
+    from tinysae.features.names.labels import LABELS_NAME, read_labels
+
+    labels = read_labels(source.index_dir)
+    if labels and len(labels) != feature_index(source).info.d_sae:
+        raise DamagedError("features_damaged", file=LABELS_NAME)
+    return labels
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _concept_report(index_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
-    from tinysae.features.names.concepts import read_concepts
-
-    return read_concepts(_source.index_dir)
-
-
+@_shared(4)
 def concept_report(source: FeatureSource) -> ConceptReport | None:
     """Which concepts the features of `source` read, if that was measured.
 
     Raises:
         DamagedError: from `read_concepts`.
     """
-    return _concept_report(str(source.index_dir), _labels_stamp(source), source)
+    from tinysae.features.names.concepts import read_concepts
+
+    return read_concepts(source.index_dir)
 
 
-def _labels_stamp(source: FeatureSource) -> tuple[int, int]:
-    """Changes whenever the labels are written again; (0, 0) when there are none."""
-    from tinysae.features.names.labels import LABELS_NAME
-
-    try:
-        stat = (source.index_dir / LABELS_NAME).stat()
-    except OSError:
-        return (0, 0)
-    return (stat.st_ino, stat.st_mtime_ns)
-
-
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _label_texts(
-    index_dir: str,  # noqa: ARG001
-    stamp: object,  # noqa: ARG001
-    language: Language,
-    _source: FeatureSource,
-) -> Any:
-    from tinysae.features.names.labels import label_sentence
-
-    return [label_sentence(label, language) for label in feature_labels(_source)]
-
-
+@_shared(8)
 def label_texts(source: FeatureSource, language: Language) -> list[str]:
-    """The labels of `source` as sentences; shared, so do not change it.
+    """The labels of `source` as sentences.
 
     Raises:
         DamagedError: from `read_labels`.
     """
-    stamp = _labels_stamp(source)
-    return _label_texts(str(source.index_dir), stamp, language, source)
+    from tinysae.features.names.labels import label_sentence
+
+    return [label_sentence(label, language) for label in feature_labels(source)]
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _feature_map(
-    index_dir: str,  # noqa: ARG001
-    stamp: object,  # noqa: ARG001
-    language: Language,
-    _source: FeatureSource,
-) -> Any:
-    from tinysae.ui.parts.charts import feature_map
+@_shared(4)
+def feature_points(source: FeatureSource, language: Language) -> FeaturePoints:
+    """The map of the features of `source`.
 
-    table = feature_table(_source)
+    Raises:
+        MissingError, DamagedError: from `FeatureSource.open` and `FeatureIndex.layout`.
+    """
+    from tinysae.ui.parts.charts import feature_points
+
+    table = feature_table(source)
     try:
-        labels = label_texts(_source, language)
+        labels = label_texts(source, language)
     except DamagedError:
         # Said where the labels are shown; the map is there without them.
         labels = []
-    return feature_map(
-        feature_index(_source).layout(),
+    return feature_points(
+        feature_index(source).layout(),
         table["density"].to_numpy(),
         labels,
         [tokens[0] if tokens else "" for tokens in table["top_tokens"]],
     )
 
 
-def feature_map(source: FeatureSource, language: Language) -> Figure:
-    """The map of the features of `source`; shared, so do not change it.
+@_shared(8)
+def text_search(source: FeatureSource, model: LoadedModel, text: str) -> TextSearch:
+    """What fires on `text`.
 
     Raises:
-        MissingError, DamagedError: from `FeatureSource.open` and `FeatureIndex.layout`.
-    """
-    stamp = (source.stamp(), _labels_stamp(source))
-    return _feature_map(str(source.index_dir), stamp, language, source)
-
-
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _text_search(
-    sae_dir: str,  # noqa: ARG001
-    stamp: object,  # noqa: ARG001
-    model: str,
-    text: str,
-    _source: FeatureSource,
-) -> Any:
-    from tinysae.features.index.search import by_text
-
-    return by_text(loaded_sae(_source), _load(model), text)
-
-
-def text_search(source: FeatureSource, model: str, text: str) -> TextSearch:
-    """What fires on `text`; shared, so do not change it.
-
-    Raises:
-        InputError, MissingError, DamagedError: from `loaded_model`, `loaded_sae` and
+        InputError, MissingError, DamagedError: from `loaded_sae` and
             `features.index.search.by_text`.
     """
-    loaded_model(model)
-    return _text_search(str(source.sae_dir), source.stamp(), model, text, source)
+    from tinysae.features.index.search import by_text
+
+    return by_text(loaded_sae(source), model, text)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _text_activations(
-    sae_dir: str,  # noqa: ARG001
-    stamp: object,  # noqa: ARG001
-    model: str,
-    text: str,
-    _source: FeatureSource,
-) -> Any:
-    from tinysae.features.index.search import feature_activations
-
-    return feature_activations(loaded_sae(_source), _load(model), text)
-
-
-def text_activations(source: FeatureSource, model: str, text: str) -> TextActivations:
-    """Every feature on `text`, so that stepping from one to the next runs nothing;
-    shared, so do not change it.
+@_shared(4)
+def text_activations(
+    source: FeatureSource, model: LoadedModel, text: str
+) -> TextActivations:
+    """Every feature on `text`, so that stepping from one to the next runs nothing.
 
     Raises:
         InputError, MissingError, DamagedError: as `text_search`.
     """
-    loaded_model(model)
-    return _text_activations(str(source.sae_dir), source.stamp(), model, text, source)
+    from tinysae.features.index.search import feature_activations
 
-
-@st.cache_resource(show_spinner=False, max_entries=3)
-def _loaded_sae(sae_dir: str, stamp: object, _source: FeatureSource) -> Any:  # noqa: ARG001
-    return _source.load_sae()
-
-
-def loaded_sae(source: FeatureSource) -> SAE:
-    """The SAE of `source`, shared by all sessions until its index is built again.
-
-    Raises:
-        MissingError, DamagedError: from `tinysae.sae.load.load_sae`.
-    """
-    return _loaded_sae(str(source.sae_dir), source.stamp(), source)
-
-
-@st.cache_resource(show_spinner=False, max_entries=256)
-def _lesson_result(asked: str, stamp: object, _stage: Stage) -> Any:  # noqa: ARG001
-    from tinysae.lessons.calls.registry import asked as ask
-
-    call, arguments = json.loads(asked)
-    return ask(call, _stage, arguments)
-
-
-def lesson_result(stage: Stage, call: str, values: dict[str, Any]) -> Result:
-    """What a lesson's call finds for `values`, asked once; shared, so do not change it.
-
-    Raises:
-        TinysaeError: it cannot be asked of this model, SAE or run.
-    """
-    asked = json.dumps([call, values], sort_keys=True)
-    return _lesson_result(asked, _stage_stamp(stage), stage)
-
-
-@st.cache_resource(show_spinner=False)
-def _lesson_checks() -> dict[Any, Checked]:
-    return {}
-
-
-def kept_check(stage: Stage, step: Step) -> Checked | None:
-    """What came of the step's claim, if anybody has had it checked on that model, SAE
-    or run since the server started."""
-    return _lesson_checks().get(_check_key(stage, step))
-
-
-def keep_check(stage: Stage, step: Step, found: Checked) -> None:
-    """For everybody who comes to the step after this."""
-    _lesson_checks()[_check_key(stage, step)] = found
-
-
-def _check_key(stage: Stage, step: Step) -> tuple[object, ...]:
-    return (_stage_stamp(stage)[:2], step.call, str(step.claim))
-
-
-def _stage_stamp(stage: Stage) -> tuple[object, ...]:
-    """Changes whenever another model, SAE or run would answer, or a run went on."""
-    source, run = stage.source, stage.run
-    points = 0
-    if run is not None and run.metrics_path.is_file():
-        points = run.metrics_path.stat().st_size
-    return (
-        stage.model.source,
-        None if source is None else (source.id, source.stamp()),
-        None if run is None else (run.id, points),
-    )
+    return feature_activations(loaded_sae(source), model, text)

@@ -6,10 +6,12 @@ cold server a deep link would run the page's file alone, without the home page's
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,7 +89,8 @@ def page_setup(page: Page) -> None:
     st.set_page_config(
         page_title=f"{t(f'{page}.title')} · {t('common.app_name')}", layout="wide"
     )
-    st.html(_CSS + _script(), unsafe_allow_javascript=True)
+    _keep_address(page)
+    st.html(_CSS + _script(page), unsafe_allow_javascript=True)
     with st.sidebar:
         st.markdown(f"**{t('common.app_name')}**  \n:small[{t('common.tagline')}]")
         for name, (_, icon) in PAGES.items():
@@ -96,6 +99,26 @@ def page_setup(page: Page) -> None:
     cache.start_warm_up()
     if page != "lessons":
         _show_way_back()
+
+
+# What of its address makes another place of a page, which is read from its top.
+_PLACES: dict[Page, tuple[str, ...]] = {
+    "lessons": ("lesson", "step"),
+    "features": ("feature",),
+}
+_LAST_LINK = "shell.address"
+# What the page itself keeps in its address (`ui.write.address`), which is no way to it.
+_OWN = "play"
+
+
+def _keep_address(page: Page) -> None:
+    """What a link says into the address: Streamlit leaves it as it was where a page
+    links to itself, and the next click, a reload or Back would go by the old one."""
+    asked = st.query_params.to_dict()
+    said = {name: value for name, value in asked.items() if name != _OWN}
+    if st.session_state.get(_LAST_LINK) != (page, said):
+        st.session_state[_LAST_LINK] = (page, said)
+        st.query_params.from_dict(asked)
 
 
 def _show_way_back() -> None:
@@ -120,7 +143,10 @@ def _show_way_back() -> None:
     )
 
 
-def _script() -> str:
+def _script(page: Page) -> str:
+    place = [page, *(st.query_params.get(name) for name in _PLACES.get(page, ()))]
+    # As text of a script, nothing in it may end the script.
+    said = json.dumps(place).replace("<", "\\u003c")
     # Screen readers and the choice of Korean letter shapes go by the document's
     # language, which Streamlit always calls English. And its `page_icon` would import
     # numpy and PIL for the sake of one small file: 150 ms before the first title.
@@ -128,8 +154,13 @@ def _script() -> str:
 <script>
   document.documentElement.lang = "{language()}";
   document.querySelector("link[rel~=icon]").href = "app/static/icon.png";
+{_ARRIVING}
+  arrive(JSON.stringify({said}));
 </script>
 """
+
+
+_ARRIVING = (files("tinysae.ui.shell") / "arriving.js").read_text(encoding="utf-8")
 
 
 def page_link(

@@ -10,7 +10,7 @@ from tinysae.data.texts import open_text, pasted
 from tinysae.data.texts.local import is_local_path
 from tinysae.data.texts.storybook import STORYBOOK
 from tinysae.errors import TinysaeError
-from tinysae.model.sources import is_at_hand
+from tinysae.model.sources import LoadedModel, is_at_hand
 from tinysae.render.svg import packed
 from tinysae.ui.parts.drawing import drawing
 from tinysae.ui.shell import cache
@@ -23,6 +23,8 @@ EMBEDDED, LOCAL, HUB, PASTED = KINDS = ("embedded", "local", "hub", "pasted")
 # What only a hub dataset has, and what any table may have.
 _OF_TABLES = ("is_dataset_tokenized", "dataset_column")
 _OF_DATASETS = ("dataset_split", "dataset_name", "streaming")
+# A file or dataset may have changed since it was looked at.
+PREVIEW_FOR_S = 60
 FIELDS = frozenset({"dataset_path", *_OF_TABLES, *_OF_DATASETS})
 # What was put right is seen as right after that.
 LOOK_AGAIN_S = 3
@@ -83,9 +85,8 @@ def show_preview(config: TrainConfig) -> None:
         return
     try:
         with st.spinner(t("texts.reading")):
-            found = cache.text_preview(
-                config.model_name, config.text, config.context_size
-            )
+            model = cache.loaded_model(config.model_name)
+            found = _preview(model, config.text, config.context_size)
     except TinysaeError as error:
         st.error(plain(error.in_language(language())))
         return
@@ -102,6 +103,18 @@ def show_preview(config: TrainConfig) -> None:
     st.caption(t("texts.first_rows"))
     for row in found.rows:
         st.text(row)
+
+
+@st.cache_data(
+    show_spinner=False,
+    max_entries=32,
+    ttl=PREVIEW_FOR_S,
+    hash_funcs={LoadedModel: lambda model: model.source},
+)
+def _preview(model: LoadedModel, choice: TextChoice, context_size: int) -> Preview:
+    from tinysae.data.preview import preview
+
+    return preview(model, choice, context_size)
 
 
 def _tokens_said(found: Preview) -> str:

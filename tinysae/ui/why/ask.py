@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from tinysae.checked_numbers import typed_whole
-from tinysae.errors import InputError
+from tinysae.errors import InputError, TinysaeError
 from tinysae.library.feature_source import (
     FeatureSource,
     feature_source,
@@ -23,6 +23,7 @@ from tinysae.ui.shell.page import note
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tinysae.features.index.records import Context
     from tinysae.features.why.attribution import Attribution
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
@@ -127,7 +128,9 @@ def ask() -> Question | None:
 def _read_link() -> None:
     """What the link says fills in the fields, once a visit; without one, the example
     does."""
-    linked = {name: st.query_params.get(name) for name in LINKED}
+    linked = {name: st.query_params.get(name) for name in (*LINKED, "feature")}
+    if linked["feature"]:
+        linked["run"] = st.query_params.get("run")
     # Widgets' own keys are gone after a change of page.
     is_new = "why.prompt" not in st.session_state
     if any(linked.values()) and (is_new or st.session_state.get(_READ) != linked):
@@ -135,10 +138,37 @@ def _read_link() -> None:
         for name, key in LINKED.items():
             st.session_state[key] = (linked[name] or "")[:MAX_CHARACTERS]
         if not linked["text"]:
-            st.session_state["why.prompt"] = t("why.prompt_example")
+            st.session_state["why.prompt"] = _linked_example()
     first = {"why.prompt": t("why.prompt_example"), "why.target": "", "why.other": ""}
     for key, value in first.items():
         st.session_state[key] = st.session_state.get(key, value)
+
+
+def _linked_example() -> str:
+    """The linked feature's strongest text, up to where it is strongest; the page's
+    example where there is none."""
+    feature = st.query_params.get("feature", "")
+    try:
+        source = feature_source(st.query_params.get("run") or STORYBOOK_POST)
+        index = cache.feature_index(source)
+        number = typed_whole(feature, index.info.d_sae)
+        if number is not None:
+            texts = map(own_text, index.feature(number).contexts)
+            return next(filter(None, texts), t("why.prompt_example"))
+    except TinysaeError:
+        # What is wrong with the SAE is said where it is opened.
+        pass
+    return t("why.prompt_example")
+
+
+def own_text(context: Context) -> str:
+    """Of a context the text in which the feature is strongest, up to there; nothing
+    when it is strongest between two texts."""
+    end = context.position + 1
+    # A context begins with BOS, which also stands between its texts.
+    is_bos = context.tokens[:end] == context.tokens[0]
+    start = int(is_bos.nonzero()[0][-1]) + 1
+    return "".join(context.texts[start:end])[-MAX_CHARACTERS:]
 
 
 def _choose_source() -> FeatureSource:

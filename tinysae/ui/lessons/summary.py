@@ -7,8 +7,8 @@ from tinysae.lessons.answers import answer, claims
 from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.handout import Entry, handout
 from tinysae.lessons.progress import Progress, read_progress
-from tinysae.ui.lessons.lesson import Place, show_moves
-from tinysae.ui.lessons.lesson_claim import (
+from tinysae.ui.lessons import asked
+from tinysae.ui.lessons.claim import (
     checked,
     checked_sentence,
     claim_title,
@@ -16,9 +16,9 @@ from tinysae.ui.lessons.lesson_claim import (
     show_refused,
     verdict,
 )
-from tinysae.ui.lessons.lesson_stage import choose_source, stage_of
+from tinysae.ui.lessons.stage import choose_source, stage_of
+from tinysae.ui.lessons.step import Place, show_moves
 from tinysae.ui.parts.sae_names import source_label
-from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain, shown_errors
 
@@ -42,7 +42,7 @@ def _show_claims(place: Place, stage: Stage) -> None:
     st.markdown(plain(t("lessons.summary_text")))
     is_asked = st.button(t("lessons.measure"), icon=":material/fact_check:")
     for _, step in claimed:
-        found = cache.kept_check(stage, step)
+        found = asked.kept_check(stage, step)
         if found is None and not is_asked:
             continue
         with st.container(gap="xxsmall"):
@@ -78,13 +78,13 @@ def _entry(place: Place, number: int, stage: Stage) -> Entry:
     progress = read_progress().get(place.lesson.id, Progress())
     chosen = progress.answered.get(number)
     claim = None
-    if (found := cache.kept_check(stage, step)) is not None:
+    if (found := asked.kept_check(stage, step)) is not None:
         sentence = checked_sentence(step, found, language())
         claim = f"{t(verdict(found))}. {sentence}"
     if chosen is None:
         return Entry(step, {}, None, None, claim)
     try:
-        result = cache.lesson_result(stage, step.call, step.values(chosen))
+        result = asked.lesson_result(stage, step.call, step.values(chosen))
         return Entry(step, chosen, result, answer(step, result, language()), claim)
     except TinysaeError as error:
         return Entry(step, chosen, None, error.in_language(language()), claim)

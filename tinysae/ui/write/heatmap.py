@@ -22,7 +22,7 @@ from tinysae.ui.parts.tokens import (
 )
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, page_link, plain, shown_errors
-from tinysae.ui.write.play_features import show_features
+from tinysae.ui.write.firing import show_features
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel

@@ -14,14 +14,14 @@ from tinysae.jobs.status import JobStatus
 from tinysae.lessons.calls.results import Stage
 from tinysae.library.feature_source import FeatureSource, run_source
 from tinysae.runs.store import Run, list_runs
-from tinysae.ui.lessons.lesson_stage import choose, own_run
 from tinysae.ui.lessons.presenting import is_presenting
+from tinysae.ui.lessons.stage import choose, own_run
 from tinysae.ui.parts.job_words import run_label
 from tinysae.ui.parts.sae_names import show_list
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, page_link, plain, shown_errors
-from tinysae.ui.train.train_run import progress_line, show_failure
+from tinysae.ui.train.run import progress_line, show_failure
 
 # How often a run that works is looked at, in seconds.
 _LOOK_S = 1.0

@@ -11,13 +11,13 @@ from tinysae.ui.parts.distribution import Candidate, distribution_chart
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain
-from tinysae.ui.why.why_ask import linked_feature
-from tinysae.ui.why.why_view import show_says
+from tinysae.ui.why.ask import linked_feature
+from tinysae.ui.why.logit import show_says
 
 if TYPE_CHECKING:
     from tinysae.features.why.attribution import Attribution
     from tinysae.features.why.intervene import AnyChange, Intervention
-    from tinysae.ui.why.why_ask import Question
+    from tinysae.ui.why.ask import Question
 
 # Switched off when the page opens.
 N_CHOSEN = 3

@@ -223,14 +223,10 @@ def show_samples(
     buttons: DeltaGenerator, model: LoadedModel, prompt: Prompt, state: State
 ) -> list[Writing]:
     """The samples that are being written, side by side, and the buttons for them."""
-    if buttons.button(t("playground.generate"), type="primary"):
+    is_linked = state.is_written and SAMPLES not in st.session_state
+    if buttons.button(t("playground.generate"), type="primary") or is_linked:
         st.session_state[SAMPLES] = [
-            Writing(
-                model,
-                prompt,
-                replace(state.settings, seed=sample_seed(state.settings.seed, sample)),
-            )
-            for sample in range(state.n_samples)
+            Writing(model, prompt, settings) for settings in _samples_settings(state)
         ]
     samples: list[Writing] = st.session_state.get(SAMPLES, [])
     if samples:
@@ -240,6 +236,24 @@ def show_samples(
         _write(stories, model, samples)
         stop.empty()
     return samples
+
+
+def _samples_settings(state: State) -> list[GenerateSettings]:
+    """Each sample's own: they differ in their dice."""
+    seed = state.settings.seed
+    return [
+        replace(state.settings, seed=sample_seed(seed, sample))
+        for sample in range(state.n_samples)
+    ]
+
+
+def are_of(samples: list[Writing], prompt: Prompt, state: State) -> bool:
+    """Whether `samples` are what `state` writes, and not what an earlier one did."""
+    return (
+        bool(samples)
+        and samples[0].prompt.ids == prompt.ids
+        and [sample.settings for sample in samples] == _samples_settings(state)
+    )
 
 
 def _stop(samples: list[Writing]) -> None:

@@ -13,24 +13,24 @@ import streamlit as st
 from tinysae.checked_numbers import typed_whole
 from tinysae.errors import MissingError, TinysaeError
 from tinysae.lessons.answers import answer, own_claim
-from tinysae.lessons.calls.registry import CALLS, asked
+from tinysae.lessons.calls import registry
 from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.lesson import Input, Lesson, Step
 from tinysae.lessons.lesson_file import load_lesson
 from tinysae.lessons.progress import Progress, read_progress, write_progress
 from tinysae.library.shipped import STORYBOOK_SAE
-from tinysae.ui.lessons.lesson_claim import show_claim
-from tinysae.ui.lessons.lesson_run import show_offer, show_training
-from tinysae.ui.lessons.lesson_stage import (
+from tinysae.ui.lessons import asked
+from tinysae.ui.lessons.claim import show_claim
+from tinysae.ui.lessons.presenting import PARAMETER, is_presenting, present
+from tinysae.ui.lessons.stage import (
     choose,
     choose_source,
     go,
     has_own_run,
     stage_of,
 )
-from tinysae.ui.lessons.lesson_views import show_views
-from tinysae.ui.lessons.presenting import PARAMETER, is_presenting, present
-from tinysae.ui.shell import cache
+from tinysae.ui.lessons.training import show_offer, show_training
+from tinysae.ui.lessons.views import show_views
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import WAY_BACK, Page, note, page_link, plain, shown_errors
 
@@ -191,17 +191,17 @@ def _way_there(place: Place, page: Page) -> dict[str, str]:
 
 def _show_cell(place: Place) -> None:
     step = place.step
-    if CALLS[step.call].needs == "run":
+    if registry.CALLS[step.call].needs == "run":
         _show_hint(step)
         show_training(partial(_show_curve, place))
         return
     source = choose_source()
-    if has_own_run(place.lesson) and CALLS[step.call].needs == "sae":
+    if has_own_run(place.lesson) and registry.CALLS[step.call].needs == "sae":
         show_offer(source, _way_there(place, "train"))
     stage = stage_of(source, step)
     values = _choose_values(place)
     with st.spinner(t("lessons.working")):
-        result = cache.lesson_result(stage, step.call, values)
+        result = asked.lesson_result(stage, step.call, values)
     _show_result(place, result, values)
     if step.claim is not None and not is_presenting():
         show_claim(step, stage, key=_key(place))
@@ -214,7 +214,7 @@ def _show_curve(place: Place, stage: Stage) -> None:
         MissingError: it has no point on its curve yet.
     """
     values = place.step.values({})
-    _show_result(place, asked(place.step.call, stage, values), values)
+    _show_result(place, registry.asked(place.step.call, stage, values), values)
 
 
 def _key(place: Place) -> str:

@@ -6,7 +6,7 @@ from tinysae.errors import TinysaeError
 from tinysae.lessons.answers import Checked, check_claim
 from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.lesson import Bound, Step
-from tinysae.ui.shell import cache
+from tinysae.ui.lessons import asked
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain
 from tinysae.words import Language, text
@@ -14,7 +14,7 @@ from tinysae.words import Language, text
 
 def show_claim(step: Step, stage: Stage, *, key: str) -> None:
     """A way to check the step's claim, and what came of it."""
-    found = cache.kept_check(stage, step)
+    found = asked.kept_check(stage, step)
     if found is None:
         label = t("lessons.check")
         if not st.button(label, icon=":material/fact_check:", key=f"{key}.check"):
@@ -37,7 +37,7 @@ def checked(step: Step, stage: Stage) -> Checked:
 
         found = check_claim(step, stage, progress=heard)
         st.empty()
-    cache.keep_check(stage, step, found)
+    asked.keep_check(stage, step, found)
     return found
 
 

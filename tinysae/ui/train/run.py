@@ -25,7 +25,7 @@ from tinysae.ui.parts.job_words import (
 )
 from tinysae.ui.shell.i18n import recorded, t
 from tinysae.ui.shell.page import plain
-from tinysae.ui.train.train_curves import Curves
+from tinysae.ui.train.curves import Curves
 
 # An engine's name in a run's records -> its name in the words.
 _ENGINES = {SPARSE: "sparse", DENSE: "dense"}
@@ -33,6 +33,22 @@ LOG_LINES = 30
 # Of a log that somebody made long: what is read of its end.
 LOG_BYTES = 16_000
 _UNDO = "train_deleted"
+
+
+def choose_run(run: Run, runs: list[Run], labels: dict[str, str]) -> None:
+    """The list of runs, with `run` chosen; another choice becomes the page's link."""
+    ids = [run.id for run in runs]
+    choice = st.selectbox(
+        t("train.choose_run"),
+        ids,
+        index=ids.index(run.id),
+        format_func=labels.__getitem__,
+        # Keyed by the link: another link is another choice, not this one's memory.
+        key=f"train_choice_{run.id}",
+    )
+    if choice != run.id:
+        st.query_params["run"] = choice
+        st.rerun()
 
 
 def show_progress(run: Run, status: JobStatus) -> None:

@@ -25,14 +25,14 @@ from tinysae.render.numbers import signed
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note
-from tinysae.ui.why.why_ask import linked_feature
-from tinysae.ui.why.why_whatif import show_distribution
+from tinysae.ui.why.ask import linked_feature
+from tinysae.ui.why.what_if import show_distribution
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from tinysae.features.why.steering import Sample
-    from tinysae.ui.why.why_ask import Question
+    from tinysae.ui.why.ask import Question
 
 STRIP = "why.strip"
 # Most often that the texts are drawn while they are written.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tinysae.features.why.attribution import Attribution, Part
-    from tinysae.ui.why.why_ask import Question
+    from tinysae.ui.why.ask import Question
 
 N_BARS = 12
 N_FEATURES = 5

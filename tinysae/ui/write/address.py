@@ -1,0 +1,86 @@
+"""What the reader chose, kept over a change of page and in the page's address."""
+
+from collections import deque
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from tinysae.errors import InputError
+from tinysae.model.text.state import State, packed, unpacked
+from tinysae.ui.shell.i18n import language, link_parameters, t
+from tinysae.ui.shell.page import plain
+
+# What outlives a change of page: the widgets' own keys do not.
+STATE = "playground.state"
+# The links that this session has opened or put into its address, the newest last.
+_OWN = "playground.own_links"
+MOST_OWN = 100
+PARAMETER = "play"
+
+
+def opened_state() -> State:
+    """What this session left here, else what its link says, else the beginning.
+
+    A link that cannot be read is said to be so, and everything else stays as it is.
+    """
+    linked = st.query_params.get(PARAMETER)
+    own = st.session_state.setdefault(_OWN, deque(maxlen=MOST_OWN))
+    # The address may lag behind what was chosen since.
+    if linked and linked not in own:
+        own.append(linked)
+        try:
+            st.session_state[STATE] = unpacked(linked)
+        except InputError as problem:
+            st.warning(plain(problem.in_language(language())))
+    default = State(
+        prompt=t("playground.prompt_default"), other=t("playground.other_default")
+    )
+    return st.session_state.get(STATE, default)
+
+
+def keep_state(state: State) -> None:
+    """Remember `state` for when the reader comes back to this page."""
+    st.session_state[STATE] = state
+
+
+def show_in_address(state: State) -> None:
+    """Put `state` into the address, so that a reload finds it again; one that is too
+    long for a link is not there.
+
+    Not by `st.query_params`: each letter would be a step of its own for Back.
+    """
+    try:
+        link = packed(state)
+    except InputError:
+        link = ""
+    own = st.session_state.setdefault(_OWN, deque(maxlen=MOST_OWN))
+    if link not in own:
+        own.append(link)
+    st.html(
+        _SCRIPT.format(parameter=PARAMETER, link=link), unsafe_allow_javascript=True
+    )
+
+
+# A link has letters, digits, "-" and "_" only.
+_SCRIPT = """
+<script>
+  if (location.pathname.endsWith("/playground")) {{
+    const address = new URL(location.href);
+    if ("{link}") address.searchParams.set("{parameter}", "{link}");
+    else address.searchParams.delete("{parameter}");
+    history.replaceState(history.state, "", address);
+  }}
+</script>
+"""
+
+
+def link_to(state: State) -> str:
+    """The address of the page as it is.
+
+    Raises:
+        InputError: its texts are too long for a link.
+    """
+    here = urlsplit(st.context.url or "")
+    language_part = "".join(f"&lang={value}" for value in link_parameters().values())
+    base = f"{here.scheme}://{here.netloc}{here.path}" if here.netloc else ""
+    return f"{base}?{PARAMETER}={packed(state)}{language_part}"
