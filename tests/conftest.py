@@ -1,8 +1,16 @@
 """Fixtures for every kind of test: a home folder of one's own, pages to open."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+# A worker of pytest-xdist has a core: threads of its libraries, and of the processes
+# that it starts, would only stand in the others' way. They read this when imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+os.environ["NUMBA_NUM_THREADS"] = "1"
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,8 +19,15 @@ if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
 
 ROOT = Path(__file__).parents[1]
+# What takes longest is handed out first, so that no worker is left with it at the end.
+LONGEST_FIRST = ("browser", "hub", "app", "unit")
 
 OpenPage = Callable[..., AppTest]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order of the modules; within one, tests stay in theirs."""
+    items.sort(key=lambda item: LONGEST_FIRST.index(item.path.parent.name))
 
 
 @pytest.fixture
