@@ -42,6 +42,7 @@ lint: $(DEV) ## style, formatting and the layers
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports
+	$(PY) scripts/check_modules.py
 
 types: $(DEV) ## pyright
 	$(PY) -m pyright

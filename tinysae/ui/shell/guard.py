@@ -1,0 +1,133 @@
+"""What stands before every request: who may ask, and what an answer may do elsewhere.
+
+Streamlit itself compares an Origin's host but not its port, lets a client without one
+open the websocket, and sends no frame headers. `app.py` hands `guards()` to `st.App`,
+so that `streamlit run app.py` has them without a proxy.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from starlette.middleware import Middleware
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Streamlit's own pages need inline scripts and styles and `eval`; what is left is that
+# nothing is asked from, sent to or framed by any other address.
+CONTENT_POLICY: Final = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "media-src 'self' data: blob:",
+        "connect-src 'self' data: blob:",
+        "worker-src 'self' blob:",
+        "frame-src 'self' data: blob:",
+        "frame-ancestors 'none'",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+    )
+)
+HEADERS: Final = (
+    (b"content-security-policy", CONTENT_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+FORBIDDEN: Final = 403
+# What only reads may come without an Origin: a browser sends none with a plain visit.
+_READS: Final = frozenset({"GET", "HEAD"})
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def guards() -> list[Middleware]:
+    """The middleware of `st.App`, outermost first."""
+    from starlette.middleware import Middleware
+
+    return [Middleware(Guard)]
+
+
+class Guard:
+    """Refuses requests of foreign pages and adds `HEADERS` to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+        elif is_allowed(scope):
+            await self._app(scope, receive, _with_headers(send))
+        elif scope["type"] == "websocket":
+            # Before it is accepted, closing answers with status 403.
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            start = {"type": "http.response.start", "status": FORBIDDEN, "headers": []}
+            await _with_headers(send)(start)
+            await send({"type": "http.response.body", "body": b"Forbidden"})
+
+
+def is_allowed(scope: Scope) -> bool:
+    """Whether a request comes from this app's own pages, or from no page at all.
+
+    A page says where it is from (Origin, which no script can forge); it has to be the
+    address that is asked, port and all, or one of `server.corsAllowedOrigins`. Without
+    an Origin only what reads is answered, and never the websocket. Who is not on this
+    machine cannot mean its loopback address.
+    """
+    headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
+    host, origin = headers.get(b"host", ""), headers.get(b"origin")
+    if _host_name(f"//{host}") in _LOOPBACK_NAMES and not _is_here(scope.get("client")):
+        return False
+    if origin is None:
+        return scope["type"] == "http" and scope["method"] in _READS
+    return _is_same(origin, host) or origin in _allowed_origins()
+
+
+def _is_same(origin: str, host: str) -> bool:
+    try:
+        return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
+
+
+def _host_name(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_here(client: Any) -> bool:
+    """Whether who asks is on this machine; `client` is ASGI's (host, port)."""
+    try:
+        return client is None or ip_address(client[0]).is_loopback
+    except ValueError:
+        # A Unix socket has no address.
+        return True
+
+
+def _allowed_origins() -> list[str]:
+    from streamlit import config
+
+    return list(config.get_option("server.corsAllowedOrigins") or [])
+
+
+def _with_headers(send: Send) -> Send:
+    async def sends(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            ours = {name for name, _ in HEADERS}
+            kept = [pair for pair in message["headers"] if pair[0].lower() not in ours]
+            message = {**message, "headers": [*kept, *HEADERS]}
+        await send(message)
+
+    return sends
