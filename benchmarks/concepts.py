@@ -20,7 +20,6 @@ precision is a concept that is split over more than three features.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +31,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.common import measuring, print_last
 from tinysae.config import TrainConfig
 from tinysae.data.corpus import batched
 from tinysae.data.storybook import CONCEPTS
@@ -61,6 +61,11 @@ from tinysae.model.sources import LoadedModel, load_model
 from tinysae.sae.load import load_sae
 from tinysae.worker.life import concept_contexts
 
+SOURCES = [
+    "benchmarks/concepts.py",
+    "tinysae/features/names/concepts.py",
+    "tinysae/embedded/assets/storybook-sae/sae_weights.safetensors",
+]
 MLP_OUT = "blocks.0.hook_mlp_out"
 # Enough for the probe's loss to stand still; a smaller batch or more rounds change the
 # share by less than a concept.
@@ -73,12 +78,19 @@ class Stories(NamedTuple):
 
 
 def main() -> int:
-    print(json.dumps(figures()))
+    print_last(measured())
     return 0
 
 
-def figures() -> dict[str, float]:
-    """The figures of the module's docstring; prints the table."""
+def measured() -> dict[str, float]:
+    """Takes the figures of the module's docstring down, and returns them."""
+    with measuring("concepts", SOURCES) as figures:
+        figures |= shares()
+    return figures
+
+
+def shares() -> dict[str, float]:
+    """The figures; prints the table."""
     config = TrainConfig.loads(
         (STORYBOOK_SAE_DIR / "config.json").read_text(encoding="utf-8")
     )

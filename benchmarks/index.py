@@ -10,15 +10,6 @@ embedded model (it is saved as JumpReLU); the text is stories. Figures:
   forward and the UMAP (activations are handed over ready-made; statistics, co-firing,
   logits, neighbours and files are in it). In turns, medians, CPU time of all threads,
   since other processes only add to wall time, which is printed beside it;
-- vs_sae_dashboard: (tokens x features)/s of `build_index`, model in it, over
-  SAEDashboard 0.8.0's on the same SAE and 32,768 tokens, wall time, in turns, from the
-  loaded model and SAE to files that can be opened: our index, its page. Imports and a
-  first call are on neither side. (The ratio on four times the text stands beside it,
-  and is lower.) The dashboard reads 128 features in one minibatch, as its Neuronpedia
-  runner does by default; it has an environment of its own, made from
-  peers/dashboard.txt. What it does besides: correlations with the model's neurons and
-  among the features that it reads, quantiles, and a page that needs no server. What it
-  does not: tables by token, co-firing, neighbours by cosine, a map;
 - max_act_error: the worst relative difference of a feature's maximum to a dense float64
   reference on the same activations; density_error: the worst of a density, where pairs
   within 1e-5 of the threshold, relative, are ties that rounding decides: a density
@@ -26,23 +17,21 @@ embedded model (it is saved as JumpReLU); the text is stories. Figures:
 - million_tokens_s, peak_memory_mb: a fresh process that indexes a million tokens, model
   and UMAP (its import included) in it;
 - open_feature_ms: the slowest of 200 random features; search_ms: the slowest of 200
-  random tokens in both tables, and of some prompts if there is a search by prompt.
+  random tokens in both tables, and of some prompts.
 
-Concepts are measured by benchmarks/concepts.py, whose figures are joined to these.
+The figures of `benchmarks/dashboard_peer.py` and `benchmarks/concepts.py` are joined to
+these.
 """
 
 import argparse
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
-from importlib import import_module
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -54,72 +43,50 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 warnings.simplefilter("ignore")
 
+from benchmarks import concepts, dashboard_peer  # noqa: E402
+from benchmarks.common import (  # noqa: E402
+    N_CORES,
+    in_turns,
+    measuring,
+    options,
+    print_last,
+    rounded,
+    timed,
+)
+from benchmarks.index_of import CONTEXT_SIZE, TEXT_SEED, text, trained_sae  # noqa: E402
 from tinysae.config import TextChoice  # noqa: E402
 from tinysae.data.corpus import token_chunks  # noqa: E402
-from tinysae.embedded.build import shipped_config  # noqa: E402
-from tinysae.features.index.build import FeatureIndex, build_index  # noqa: E402
+from tinysae.features.index.build import (  # noqa: E402
+    FeatureIndex,
+    build_index,
+    open_index,
+)
+from tinysae.features.index.search import by_text  # noqa: E402
 from tinysae.jobs.memory import peak_memory_bytes  # noqa: E402
 from tinysae.model.blas import PRODUCTS, one_thread  # noqa: E402
 from tinysae.model.forward import activations  # noqa: E402
 from tinysae.model.sources import (  # noqa: E402
-    STORYBOOK_DIR,
     LoadedModel,
     load_model,
 )
 from tinysae.sae import encode  # noqa: E402
 from tinysae.sae.load import SAE, load_sae  # noqa: E402
-from tinysae.sae.train import SAETraining  # noqa: E402
 
-D_SAE, L0, TRAINING_TOKENS = 4096, 30.0, 400_000
-CONTEXT_SIZE = 128
+SOURCES = [
+    "benchmarks/index.py",
+    "tinysae/features/index/*.py",
+    "tinysae/sae/encode.py",
+    "tinysae/model/blas.py",
+]
 MILLION = 1 << 20
-# A short text and one four times as long. The first is what the figure is of.
-PEER_TOKENS, PEER_FEATURES = (1 << 15, 1 << 17), 128
 REFERENCE_TOKENS = 1 << 16
-REPEATS, PEER_REPEATS = 5, 2
+REPEATS = 5
 N_ASKED = 200
 TIE = 1e-5
 PROMPTS = (
     "Once upon a time, there was a little girl named Lily.",
     "Tom was sad because he could not find his red ball.",
 )
-PEERS = Path(__file__).parent / "peers"
-
-
-def text(model: LoadedModel, n_tokens: int) -> np.ndarray:
-    """Contexts [n, CONTEXT_SIZE] of held-out stories."""
-    chunks = token_chunks(
-        model, TextChoice("storybook"), CONTEXT_SIZE, seed=7, held_out=True
-    )
-    return np.stack(list(islice(chunks, n_tokens // CONTEXT_SIZE)))
-
-
-def trained_sae(model: LoadedModel, folder: Path) -> Path:
-    """An SAELens directory of an SAE of the size that is asked for."""
-    config = shipped_config(tokens=TRAINING_TOKENS, d_sae=D_SAE, k=L0)
-    training = SAETraining(config, model)
-    training.estimate_norm(lambda _: True)
-    training.run(lambda _step, _row: True)
-    training.save(folder)
-    return folder
-
-
-def in_turns(
-    one: Callable[[], None], two: Callable[[], None], repeats: int
-) -> dict[str, tuple[float, float]]:
-    """Median CPU and wall times of both, after a call each that is not counted."""
-    times: list[list[tuple[float, float]]] = [[], []]
-    for turn in range(repeats + 1):
-        for work, its in zip((one, two), times, strict=True):
-            cpu, wall = time.process_time(), time.perf_counter()
-            work()
-            took = time.process_time() - cpu, time.perf_counter() - wall
-            if turn:
-                its.append(took)
-    return {
-        clock: (median(t[i] for t in times[0]), median(t[i] for t in times[1]))
-        for i, clock in enumerate(("cpu", "wall"))
-    }
 
 
 class ReadyMade:
@@ -166,8 +133,9 @@ def share_of_gemm(
             with one_thread():
                 list(encoder.pool.map(tile, tiles))
 
-        took = in_turns(gemm, index, REPEATS)
-    for clock, (alone, whole) in took.items():
+        took = in_turns([gemm, index], REPEATS)
+    for clock in ("wall", "cpu"):
+        alone, whole = (getattr(its, clock) for its in took)
         print(
             f"index of {chunks.size:,} tokens, no forward: {whole:.2f} s {clock}, "
             f"encoder's product {alone:.2f} s ({alone / whole:.3f}); "
@@ -175,62 +143,7 @@ def share_of_gemm(
             f"{chunks.size * sae.d_sae / whole / 1e6:,.0f}M token-features/s",
             flush=True,
         )
-    return took["cpu"][0] / took["cpu"][1]
-
-
-def peer_python(folder: Path) -> Path:
-    """An environment with SAEDashboard, made from the lock file."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = folder / "bin" / "python"
-    command = [python, "-m", "pip", "install", "--quiet", "--no-deps"]
-    subprocess.run([*command, "-r", PEERS / "dashboard.txt"], check=True)
-    return python
-
-
-def against_the_peer(
-    python: Path, model: LoadedModel, sae_dir: Path, folder: Path, n_tokens: int
-) -> float:
-    """Our token-features a second over SAEDashboard's.
-
-    Most of SAEDashboard's time is a feature's page, whatever the text, so that the
-    ratio falls as the text grows. It draws no map, and neither do we here.
-    """
-    chunks, sae = text(model, n_tokens), load_sae(sae_dir)
-    np.save(folder / "tokens.npy", chunks)
-    arguments = [STORYBOOK_DIR, sae_dir, folder / "tokens.npy", PEER_FEATURES, 1]
-    command = [python, PEERS / "dashboard.py", *arguments]
-    env = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    env.pop("PYTHONPATH", None)
-    ours, theirs = [], []
-    answer: dict[str, Any] = {}
-
-    def our_turn() -> FeatureIndex:
-        out = folder / "peer"
-        return build_index(sae, model, chunks, out, n_tokens=n_tokens, layout="pca")
-
-    index = our_turn()
-    for _ in range(PEER_REPEATS):
-        found = subprocess.run(
-            [*map(str, command)], check=True, capture_output=True, text=True, env=env
-        )
-        answer = json.loads(found.stdout.splitlines()[-1])
-        theirs += answer["seconds"]
-        started = time.perf_counter()
-        index = our_turn()
-        ours.append(time.perf_counter() - started)
-    # Both saw the same: it keeps BOS, whose features we do not count.
-    largest = index.table()["max_act"][:PEER_FEATURES]
-    agree = np.isclose(largest, np.array(answer["max"]), rtol=1e-3, atol=1e-3).mean()
-    rate = chunks.size * sae.d_sae / median(ours)
-    peer_rate = chunks.size * PEER_FEATURES / median(theirs)
-    print(
-        f"{chunks.size:,} tokens: all {sae.d_sae} features in {median(ours):.2f} s, "
-        f"SAEDashboard {PEER_FEATURES} features in {median(theirs):.2f} s: "
-        f"{rate / 1e6:.1f}M against {peer_rate / 1e6:.3f}M token-features/s; "
-        f"{agree:.1%} of the maxima are the same",
-        flush=True,
-    )
-    return rate / peer_rate
+    return took[0].cpu / took[1].cpu
 
 
 def errors(model: LoadedModel, sae: SAE, folder: Path) -> tuple[float, float]:
@@ -275,12 +188,11 @@ def million(sae_dir: str, folder: str) -> None:
     model = load_model("storybook")
     sae = load_sae(Path(sae_dir))
     chunks = token_chunks(
-        model, TextChoice("storybook"), CONTEXT_SIZE, seed=7, held_out=True
+        model, TextChoice("storybook"), CONTEXT_SIZE, seed=TEXT_SEED, held_out=True
     )
-    started = time.perf_counter()
-    build_index(sae, model, chunks, Path(folder) / "million", n_tokens=MILLION)
-    took = time.perf_counter() - started
-    print(json.dumps([took, peak_memory_bytes() / 2**20]))
+    out = Path(folder) / "million"
+    took = timed(lambda: build_index(sae, model, chunks, out, n_tokens=MILLION))
+    print(json.dumps([took.wall, peak_memory_bytes() / 2**20]))
 
 
 def in_own_process(sae_dir: Path, folder: Path) -> tuple[float, float]:
@@ -292,11 +204,7 @@ def in_own_process(sae_dir: Path, folder: Path) -> tuple[float, float]:
 
 
 def slowest_ms(ask: Callable[[int], Any], questions: list[int]) -> float:
-    times = []
-    for question in questions:
-        started = time.perf_counter()
-        ask(question)
-        times.append(time.perf_counter() - started)
+    times = [timed(partial(ask, question)).wall for question in questions]
     print(f"  median {median(times) * 1e3:.1f} ms, slowest {max(times) * 1e3:.1f} ms")
     return max(times) * 1e3
 
@@ -316,41 +224,18 @@ def asked(index: FeatureIndex, model: LoadedModel, sae: SAE) -> tuple[float, flo
         index.firing_on(token)
 
     searching = slowest_ms(look_up, tokens)
-    by_prompt = search_by_prompt(model, sae)
-    if by_prompt is not None:
-        print(f"{len(PROMPTS)} prompts searched, ten times each")
-        by_prompt(0)
-        questions = list(range(len(PROMPTS))) * 10
-        searching = max(searching, slowest_ms(by_prompt, questions))
-    return opening, searching
+
+    def by_prompt(number: int) -> None:
+        by_text(sae, model, PROMPTS[number])
+
+    print(f"{len(PROMPTS)} prompts searched, ten times each")
+    by_prompt(0)
+    questions = list(range(len(PROMPTS))) * 10
+    return opening, max(searching, slowest_ms(by_prompt, questions))
 
 
-def search_by_prompt(model: LoadedModel, sae: SAE) -> Callable[[int], Any] | None:
-    """Asks for the number of a prompt; None where there is no such search."""
-    try:
-        search = import_module("tinysae.features.index.search")
-    except ImportError:
-        return None
-    return lambda number: search.by_text(sae, model, PROMPTS[number])
-
-
-def concepts() -> dict[str, float]:
-    """The figures of benchmarks/concepts.py, where there is one."""
-    sys.path.insert(0, str(Path(__file__).parent))
-    try:
-        return import_module("concepts").figures()
-    except ModuleNotFoundError as problem:
-        if problem.name != "concepts":
-            raise
-        print("no benchmarks/concepts.py: its figures are missing")
-        return {}
-
-
-def main(folder: Path, python: Path | None, sae_dir: Path | None) -> None:
-    torch.set_num_threads(os.cpu_count() or 1)
-    print(f"load {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores at the start")
-    model = load_model("storybook")
-    sae_dir = sae_dir or trained_sae(model, folder / "sae")
+def measured(model: LoadedModel, sae_dir: Path, folder: Path) -> dict[str, float]:
+    """The figures of the module's docstring."""
     sae = load_sae(sae_dir)
     figures: dict[str, float] = {}
     gap, unexplained = errors(model, sae, folder / "reference")
@@ -360,27 +245,31 @@ def main(folder: Path, python: Path | None, sae_dir: Path | None) -> None:
     )
     took, peak = in_own_process(sae_dir, folder)
     figures |= {"million_tokens_s": took, "peak_memory_mb": peak}
-    from tinysae.features.index.build import open_index
-
-    index = open_index(folder / "million")
-    opening, searching = asked(index, model, sae)
+    opening, searching = asked(open_index(folder / "million"), model, sae)
     figures |= {"open_feature_ms": opening, "search_ms": searching}
-    python = python or peer_python(folder / "venv")
-    ratios = [against_the_peer(python, model, sae_dir, folder, n) for n in PEER_TOKENS]
-    figures["vs_sae_dashboard"] = ratios[0]
-    figures |= concepts()
-    print(f"load {os.getloadavg()[0]:.1f} at the end")
-    print(json.dumps({name: float(f"{value:.4g}") for name, value in figures.items()}))
+    return figures
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The index of every feature.")
     parser.add_argument("--peer", type=Path, help="a Python that has SAEDashboard")
     parser.add_argument("--sae", type=Path, help="a JumpReLU to take, not trained here")
     parser.add_argument("--million", nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.million:
-        million(*arguments.million)
-    else:
-        with tempfile.TemporaryDirectory(prefix="tinysae-") as work:
-            main(Path(work), arguments.peer, arguments.sae)
+    chosen, variant = options(parser, free=["peer"])
+    if chosen.million:
+        million(*chosen.million)
+        return 0
+    torch.set_num_threads(N_CORES)
+    model = load_model("storybook")
+    with tempfile.TemporaryDirectory(prefix="tinysae-") as name:
+        folder = Path(name)
+        sae_dir = chosen.sae or trained_sae(model, folder / "sae")
+        with measuring("index", SOURCES, seed=TEXT_SEED, variant=variant) as figures:
+            figures |= rounded(measured(model, sae_dir, folder))
+        peer = dashboard_peer.measured(model, sae_dir, folder, chosen.peer)
+    print_last(figures | peer | concepts.measured())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,18 +10,19 @@ Prints a row a claim, and as its last line one JSON object:
   held-out stories and what fires on them, how high random directions reach;
 - lesson_first_ms: of the slowest step, the time of its first call, which reads that;
   the lessons in their order, so that a step finds what those before it have read;
-- claims_false: claims whose figure, its mean over the cases, is out of bounds;
+- claims, claims_false: how many, and those whose figure, its mean over the cases, is
+  out of bounds;
 - controls_failed: controls that are.
 """
 
-import json
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.common import measuring, print_last, timed
 from tinysae.lessons.calls.registry import CALLS, asked
 from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.lesson import FIRST, Bound, Step, load_lesson
@@ -30,18 +31,33 @@ from tinysae.library.feature_source import embedded_source
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.sae.load import load_sae
 
+SOURCES = [
+    "benchmarks/lessons.py",
+    "tinysae/lessons/*.py",
+    "tinysae/lessons/*.json",
+    "tinysae/lessons/calls/*.py",
+]
 N_CASES = 30
 N_TIMED = 7
 
 
 def main() -> int:
     """Prints the table and the figures; 1 when a claim or a control fails."""
+    with measuring("lessons", SOURCES) as figures:
+        figures |= measured()
+    print_last(figures)
+    return int(figures["claims_false"] or figures["controls_failed"])
+
+
+def measured() -> dict[str, float]:
+    """The figures of the module's docstring; prints the table."""
     source = embedded_source()
     stage = Stage(load_model(STORYBOOK), load_sae(source.sae_dir), source.open())
-    slowest, slowest_first, n_false, n_failed = 0.0, 0.0, 0, 0
+    slowest, slowest_first, n_false, n_failed, n = 0.0, 0.0, 0, 0, 0
     for name in FIRST:
         for number, step in claims(load_lesson(name)):
             assert step.claim is not None
+            n += 1
             first = first_ms(step, stage)
             slowest_first = max(slowest_first, first)
             checked = check_claim(step, stage, N_CASES)
@@ -58,21 +74,18 @@ def main() -> int:
                 f"{'' if checked.control_holds else '  FAILED'}"
                 f"  (n {checked.n}, {took:.0f} ms, first {first:.0f} ms)"
             )
-    figures = {
+    return {
         "lesson_step_ms": round(slowest, 1),
         "lesson_first_ms": round(slowest_first, 1),
+        "claims": n,
         "claims_false": n_false,
         "controls_failed": n_failed,
     }
-    print(json.dumps(figures))
-    return int(n_false or n_failed)
 
 
 def first_ms(step: Step, stage: Stage) -> float:
     """The time of the step as it is opened."""
-    start = time.perf_counter()
-    found(step, stage, {})
-    return 1000 * (time.perf_counter() - start)
+    return 1000 * timed(lambda: found(step, stage, {})).wall
 
 
 def step_ms(call: str, stage: Stage) -> float:
@@ -81,12 +94,8 @@ def step_ms(call: str, stage: Stage) -> float:
     assert cases is not None
     arguments = cases(stage, N_CASES + N_TIMED)
     asked(call, stage, arguments[0])
-    times = []
-    for each in arguments[-N_TIMED:]:
-        start = time.perf_counter()
-        asked(call, stage, each)
-        times.append(time.perf_counter() - start)
-    return 1000 * median(times)
+    asks = [partial(asked, call, stage, each) for each in arguments[-N_TIMED:]]
+    return 1000 * median(timed(ask).wall for ask in asks)
 
 
 def said(bound: Bound, value: float) -> str:

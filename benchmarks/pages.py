@@ -24,17 +24,15 @@ Needs the packages of requirements-dev.txt and a Chromium; the clone is of HEAD.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -43,31 +41,37 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from tokenizers import Tokenizer
 
-from tests.browser.conftest import ROOT, Server, launch_chromium, start_server, visit
-from tests.browser.test_main_job import (
+from benchmarks.browser import ROOT, Server, launch_chromium, start_server
+from benchmarks.clicks import (
     LOADED_MS,
-    RUN_S,
     button,
     expect_curves,
     expect_still,
     go_to,
     write_a_story,
 )
+from benchmarks.common import measuring, print_last, row, spread
+from benchmarks.reader import finished_ms, reader_of
 from tinysae.data.storybook import stories
 from tinysae.words import text
 
+SOURCES = [
+    "benchmarks/pages.py",
+    "app.py",
+    "pages/*.py",
+    "tinysae/ui/*/*.py",
+    "tinysae/presets.py",
+]
+# Training, evaluation and index; generous, for a busy machine.
+RUN_S = 1200
 N_PAIRS = 3
 N_RERUNS = 15
 WATCH_S = 30
 QUIET_S = 10
-# Streamlit's heartbeat and late answers aside, a page that is done is silent for this.
-SETTLED_S = 1.0
 # With the start token, all that the embedded model sees at once.
 STRIP_TOKENS = 255
-STRIP = "tinysae_tokens"
 BARE = 'import streamlit as st; st.title("bare")\n'
 # The same for both sides. What makes the bare app slower by default is turned off.
 SERVER_OPTIONS = {
@@ -76,17 +80,6 @@ SERVER_OPTIONS = {
     "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
 }
 
-TITLE_CLOCK = """
-const look = () => {
-  const title = document.querySelector("h1");
-  if (title?.textContent.trim() && title.checkVisibility()) {
-    window.titleMs = performance.now();
-  } else {
-    requestAnimationFrame(look);
-  }
-};
-requestAnimationFrame(look);
-"""
 FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 WATCH_CHARTS = """() => {
   const charts = () => [...document.querySelectorAll(".tinysae-live [role=img]")];
@@ -100,69 +93,6 @@ WATCH_CHARTS = """() => {
   }).observe(document.body, { childList: true, subtree: true });
   return seen.length;
 }"""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A frame of the page's websocket; `at` in the browser's seconds."""
-
-    at: float
-    sent: bool
-    payload: bytes
-
-    @property
-    def message(self) -> ForwardMsg:
-        """What the server said; only of frames that were received."""
-        return ForwardMsg.FromString(self.payload)
-
-    @property
-    def is_finish(self) -> bool:
-        return not self.sent and self.message.WhichOneof("type") == "script_finished"
-
-    @property
-    def is_strip(self) -> bool:
-        if self.sent:
-            return False
-        component = self.message.delta.new_element.bidi_component
-        return STRIP in component.component_name
-
-
-@dataclass
-class Reader:
-    """A page in an empty profile, its frames, and what it asked other hosts for."""
-
-    page: Page
-    outside: list[str]
-    frames: list[Frame] = field(default_factory=list)
-
-    def record(self) -> None:
-        """Begin to keep frames; before the first address is opened."""
-        session = self.page.context.new_cdp_session(self.page)
-
-        def keep(event: dict[str, Any], sent: bool) -> None:
-            payload = base64.b64decode(event["response"]["payloadData"])
-            self.frames.append(Frame(event["timestamp"], sent, payload))
-
-        session.on("Network.webSocketFrameSent", lambda event: keep(event, True))
-        session.on("Network.webSocketFrameReceived", lambda event: keep(event, False))
-        session.send("Network.enable")
-
-    def settle(self) -> None:
-        """Wait until no frame has come for a while, at most a minute."""
-        deadline = time.monotonic() + LOADED_MS / 1000
-        n_before = -1
-        while len(self.frames) != n_before and time.monotonic() < deadline:
-            n_before = len(self.frames)
-            self.page.wait_for_timeout(SETTLED_S * 1000)
-
-
-@contextmanager
-def reader_of(browser: Browser) -> Iterator[Reader]:
-    with visit(browser) as opened:
-        reader = Reader(opened.page, opened.outside)
-        opened.page.add_init_script(TITLE_CLOCK)
-        reader.record()
-        yield reader
 
 
 @contextmanager
@@ -254,20 +184,6 @@ def rerun_and_strip(
         return reruns, max(strips) / 1024
 
 
-def finished_ms(reader: Reader, n_before: int) -> float:
-    """From the first frame sent after `n_before` to the script's end."""
-    deadline = time.monotonic() + LOADED_MS / 1000
-    while time.monotonic() < deadline:
-        new = reader.frames[n_before:]
-        sent = next((frame for frame in new if frame.sent), None)
-        if sent is not None:
-            for frame in new:
-                if frame.at >= sent.at and frame.is_finish:
-                    return (frame.at - sent.at) * 1000
-        reader.page.wait_for_timeout(10)
-    raise RuntimeError("a rerun did not end")
-
-
 def full_context() -> str:
     """A beginning of a story that has exactly `STRIP_TOKENS` tokens."""
     folder = ROOT / "tinysae" / "embedded" / "assets" / "storybook"
@@ -346,22 +262,20 @@ def to_own_feature(browser: Browser, folder: Path, outside: list[str]) -> Journe
     return Journey(minutes, training_s, remounts, n_charts, new_points, late)
 
 
-def row(name: str, value: object, remark: str = "") -> None:
-    load = os.getloadavg()[0]
-    print(f"{name:28} {value!s:>10}   load {load:4.1f}   {remark}", flush=True)
-
-
-def spread(values: Iterable[float], digits: int = 2) -> str:
-    return " ".join(f"{value:.{digits}f}" for value in sorted(values))
-
-
 def main() -> int:
     # What is started in the clone must find the clone's modules, not this checkout's.
     os.environ.pop("PYTHONPATH", None)
     os.environ.update(SERVER_OPTIONS)
+    with measuring("pages", SOURCES) as figures:
+        figures |= measured()
+    print_last(figures)
+    return 0
+
+
+def measured() -> dict[str, float]:
+    """The figures of the module's docstring; prints the table."""
     outside: list[str] = []
     figures: dict[str, float] = {}
-    row("cores", os.cpu_count() or 0, "load: of the last minute")
     with (
         tempfile.TemporaryDirectory(prefix="tinysae-pages-") as name,
         sync_playwright() as playwright,
@@ -411,8 +325,7 @@ def main() -> int:
             figures["minutes_to_own_feature"],
             f"of which the run, Start to end: {journey.training_s:.0f} s",
         )
-    print(json.dumps(figures))
-    return 0
+    return figures
 
 
 if __name__ == "__main__":

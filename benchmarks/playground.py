@@ -31,7 +31,6 @@ import os
 import sys
 import tempfile
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from itertools import islice
@@ -47,9 +46,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from transformer_lens.utilities.exploratory_utils import test_prompt
 from transformers import AutoModelForCausalLM
 
-from tests.browser.conftest import Server, launch_chromium, start_server, visit
-from tests.browser.test_accessibility import VIEWS, open_view, violations
-from tests.unit.test_ranks import LISTED, RANKED, printed
+from benchmarks.accessibility import VIEWS, open_view, violations
+from benchmarks.browser import Server, launch_chromium, start_server, visit
+from benchmarks.clicks import LOADED_MS
+from benchmarks.common import measuring, print_last, row, spread, timed
+from benchmarks.printed_ranks import LISTED, RANKED, printed
 from tinysae.data.storybook import stories
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, LoadedModel, load_model
 from tinysae.model.text.generate import GenerateSettings, Writing, prepare_prompt
@@ -58,6 +59,13 @@ from tinysae.model.text.ranks import answer_ranks
 from tinysae.model.text.suite import shipped_suite
 from tinysae.words import text
 
+SOURCES = [
+    "benchmarks/playground.py",
+    "pages/playground.py",
+    "tinysae/model/text/*.py",
+    "tinysae/ui/write/*.py",
+    "tinysae/ui/parts/tokens.py",
+]
 PROMPT = "Once upon a time, there was a little girl named Lily."
 N_PAIRS = 9
 N_NEW = 200
@@ -65,7 +73,6 @@ N_CLICKS = 15
 N_STORIES = 40
 N_SESSIONS = 32
 FULL = 255
-LOADED_MS = 60_000
 
 # The moment of the next click, and of the first frame in which `ready` holds after it.
 WATCH = """(ready) => {
@@ -94,11 +101,6 @@ COUNT_TOKENS = """(() => {
 })()"""
 
 
-def row(name: str, value: object, remark: str = "") -> None:
-    load = os.getloadavg()[0]
-    print(f"{name:28} {value!s:>10}   load {load:4.1f}   {remark}", flush=True)
-
-
 def stream_ratio(model: LoadedModel, plain: Any) -> float:
     prompt = prepare_prompt(model, PROMPT, N_NEW)
     ids = model.to_input(prompt.ids)
@@ -106,10 +108,13 @@ def stream_ratio(model: LoadedModel, plain: Any) -> float:
     def ours(seed: int) -> float:
         settings = GenerateSettings(max_new_tokens=N_NEW, seed=seed, stop_at_eos=False)
         writing = Writing(model, prompt, settings)
-        started = time.perf_counter()
-        while writing.step():
-            pass
-        return len(writing.ids) / (time.perf_counter() - started)
+
+        def work() -> None:
+            while writing.step():
+                pass
+
+        took = timed(work)
+        return len(writing.ids) / took.wall
 
     def theirs(seed: int) -> float:
         usual = torch.get_num_threads()
@@ -122,9 +127,9 @@ def stream_ratio(model: LoadedModel, plain: Any) -> float:
 
     def plainly(seed: int) -> float:
         torch.manual_seed(seed)
-        started = time.perf_counter()
-        with torch.no_grad():
-            written = plain.generate(
+
+        def work() -> None:
+            plain.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
                 do_sample=True,
@@ -133,8 +138,9 @@ def stream_ratio(model: LoadedModel, plain: Any) -> float:
                 min_new_tokens=N_NEW,
                 pad_token_id=0,
             )
-        n_new = written.shape[1] - ids.shape[1]
-        return n_new / (time.perf_counter() - started)
+
+        with torch.no_grad():
+            return N_NEW / timed(work).wall
 
     pairs = [(ours(seed), theirs(seed)) for seed in range(N_PAIRS + 1)][1:]
     row("  tokens/s, tinysae", round(median(pair[0] for pair in pairs)))
@@ -282,8 +288,15 @@ def axe_serious(browser: Browser, server: Server) -> int:
 
 
 def main() -> int:
+    with measuring("playground", SOURCES) as figures:
+        figures |= measured()
+    print_last(figures)
+    return 0
+
+
+def measured() -> dict[str, float]:
+    """The figures of the module's docstring; prints the table."""
     figures: dict[str, float] = {}
-    row("cores", os.cpu_count() or 0, "load: of the last minute")
     model = load_model(STORYBOOK)
     plain: Any = AutoModelForCausalLM.from_pretrained(STORYBOOK_DIR).eval()
     figures["stream_ratio"] = stream_ratio(model, plain)
@@ -291,7 +304,7 @@ def main() -> int:
     figures["logprob_error"] = logprob_error(model, plain)
     row("log-prob error", f"{figures['logprob_error']:.1e}", f"{N_STORIES} stories")
     wrong, n = rank_mismatches(model)
-    figures["rank_mismatches"] = wrong
+    figures |= {"rank_mismatches": wrong, "ranks": n}
     row("rank mismatches", wrong, f"of {n:,}")
     figures["sessions"] = N_SESSIONS
     figures["sessions_wrong"] = sessions_wrong(model)
@@ -306,17 +319,17 @@ def main() -> int:
         try:
             firsts, maps = first_token_and_heatmap(browser, server, model)
             figures["first_token_ms"] = round(median(firsts), 1)
+            figures["first_token_slowest_ms"] = round(max(firsts), 1)
             figures["heatmap_256_ms"] = round(median(maps), 1)
+            figures["heatmap_256_slowest_ms"] = round(max(maps), 1)
             for key, values in (("first token", firsts), ("heatmap", maps)):
-                spread = " ".join(f"{value:.0f}" for value in sorted(values))
-                row(f"{key}, ms", round(median(values), 1), spread)
+                row(f"{key}, ms", round(median(values), 1), spread(values, 0))
             figures["axe_serious"] = axe_serious(browser, server)
             row("axe-core, serious", figures["axe_serious"])
         finally:
             browser.close()
             server.stop()
-    print(json.dumps(figures))
-    return 0
+    return figures
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ it, and prints what it found.
 """
 
 import argparse
-import json
 import os
 import random
 import re
@@ -22,6 +21,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
+from benchmarks.common import measuring, options, print_last
+
+SOURCES = [
+    "benchmarks/real_model.py",
+    "tinysae/model/*.py",
+    "tinysae/sae/train.py",
+    "tinysae/sae/step/*.py",
+]
 PROMPT = "The most important thing to know about the ocean is that"
 TEXT_SUFFIXES = {".md", ".rst", ".txt", ".py"}
 DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
@@ -35,14 +42,19 @@ N_SHOWN = 20
 BATCH = 512
 
 
-def main() -> None:
+def main() -> int:
     """Runs everything and prints one last line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=150_000, help="to train on")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home:
+    asked, variant = options(parser)
+    with (
+        tempfile.TemporaryDirectory() as home,
+        measuring("real_model", SOURCES, variant=variant) as figures,
+    ):
         os.environ["TINYSAE_HOME"] = home
-        print(json.dumps(measured(Path(home), options.tokens)))
+        figures |= measured(Path(home), asked.tokens)
+    print_last(figures)
+    return 0
 
 
 def measured(home: Path, n_tokens: int) -> dict[str, float]:
@@ -168,4 +180,4 @@ def is_prose(line: str) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -21,12 +21,10 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -35,7 +33,14 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 warnings.simplefilter("ignore")
 
-from tests.hub.repos import tutorial_model  # noqa: E402
+from benchmarks.common import (  # noqa: E402
+    in_turns,
+    measuring,
+    options,
+    print_last,
+    rounded,
+)
+from benchmarks.tutorial_shape import random_tutorial_model  # noqa: E402
 from tinysae.config import TextChoice  # noqa: E402
 from tinysae.data.activations import activation_batches  # noqa: E402
 from tinysae.data.corpus import token_chunks  # noqa: E402
@@ -43,12 +48,17 @@ from tinysae.data.storybook import stories  # noqa: E402
 from tinysae.model.forward import logits  # noqa: E402
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, load_model  # noqa: E402
 
+SOURCES = [
+    "benchmarks/sources.py",
+    "tinysae/model/*.py",
+    "tinysae/data/*.py",
+    "tinysae/data/texts/*.py",
+]
 HOOK_NAME = "blocks.0.hook_mlp_out"
 # The tutorial's: tokens of a context, contexts of a forward.
 CONTEXT_SIZE, CONTEXTS_AT_ONCE = 256, 16
 N_STORIES = 20_000
 SENTENCE = "Once upon a time, there was a little girl named Lily."
-HIDDEN_SIZE, N_HEADS = 1024, 16
 
 
 class Reached(Exception):
@@ -79,32 +89,30 @@ def bare_forward(folder: Path) -> Callable[[torch.Tensor], None]:
 
 def rates(
     source: str, folder: Path, text: TextChoice, n_tokens: int, repeats: int
-) -> tuple[list[float], list[float]]:
-    """Tokens a second of the pipeline and of the bare forward, in turns."""
+) -> tuple[float, float]:
+    """Tokens a second of the pipeline and of the bare forward."""
     model, bare = load_model(source), bare_forward(folder)
     batch = CONTEXTS_AT_ONCE * CONTEXT_SIZE
     n = max(1, n_tokens // batch)
-    ours: list[float] = []
-    theirs: list[float] = []
-    for turn in range(repeats + 1):
-        started = time.perf_counter()
-        contexts = token_chunks(model, text, CONTEXT_SIZE, seed=turn)
+    ready = token_chunks(model, text, CONTEXT_SIZE, seed=0)
+    rows = np.stack(list(islice(ready, n * CONTEXTS_AT_ONCE)))
+    tokens = torch.from_numpy(rows).long().split(CONTEXTS_AT_ONCE)
+
+    # New text each time, so that nothing is known from before.
+    seeds = count()
+
+    def ours() -> None:
+        contexts = token_chunks(model, text, CONTEXT_SIZE, seed=next(seeds))
         read = activation_batches(model, contexts, HOOK_NAME, CONTEXTS_AT_ONCE)
         for _ in islice(read, n):
             pass
-        middle = time.perf_counter()
-        ready = token_chunks(model, text, CONTEXT_SIZE, seed=turn)
-        rows = np.stack(list(islice(ready, n * CONTEXTS_AT_ONCE)))
-        tokens = torch.from_numpy(rows).long().split(CONTEXTS_AT_ONCE)
-        begun = time.perf_counter()
+
+    def theirs() -> None:
         for part in tokens:
             bare(part)
-        ended = time.perf_counter()
-        # The first turn of each warms up.
-        if turn:
-            ours.append(n * batch / (middle - started))
-            theirs.append(n * batch / (ended - begun))
-    return ours, theirs
+
+    mine, its = in_turns([ours, theirs], repeats)
+    return n * batch / mine.wall, n * batch / its.wall
 
 
 def write_stories(path: Path) -> TextChoice:
@@ -113,20 +121,6 @@ def write_stories(path: Path) -> TextChoice:
         for story in islice(stories(0), N_STORIES):
             file.write(json.dumps({"text": story.text}) + "\n")
     return TextChoice(str(path))
-
-
-def safe(folder: Path) -> Path:
-    """The folder with its weights in safetensors, which is all that we load."""
-    from safetensors.torch import save_file
-
-    pickle = folder / "pytorch_model.bin"
-    weights = torch.load(pickle, weights_only=True)
-    weights.pop("lm_head.weight", None)
-    kept = {name: tensor.contiguous() for name, tensor in weights.items()}
-    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
-    for file in folder.glob("*.bin"):
-        file.unlink()
-    return folder
 
 
 def load_ratio(name: str, source: str, folder: Path, repeats: int) -> float:
@@ -143,34 +137,17 @@ def load_ratio(name: str, source: str, folder: Path, repeats: int) -> float:
         with torch.inference_mode():
             model(**tokenizer(SENTENCE, return_tensors="pt"))
 
-    took: list[list[float]] = [[], []]
-    for turn in range(repeats + 1):
-        for work, seconds in zip((ours, theirs), took, strict=True):
-            started = time.perf_counter()
-            work()
-            # The first turn of each warms up.
-            if turn:
-                seconds.append(time.perf_counter() - started)
-    mine, its = map(median, took)
+    mine, its = (took.wall for took in in_turns([ours, theirs], repeats))
     print(f"{name:14}{mine:>9.3f} s{its:>13.3f} s{mine / its:>8.2f}", flush=True)
     return mine / its
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=1 << 13)
-    options = parser.parse_args()
-    repeats = options.repeats
+def measured(repeats: int, tokens: int) -> dict[str, float]:
+    """The figures of the module's docstring; prints both tables."""
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
-        (home / "tinystories").mkdir()
-        tiny = safe(
-            tutorial_model(
-                home / "tinystories", hidden_size=HIDDEN_SIZE, num_heads=N_HEADS
-            )
-        )
+        tiny = random_tutorial_model(home / "tinystories")
         models = (
             ("storybook", STORYBOOK, STORYBOOK_DIR, TextChoice(STORYBOOK), 8),
             ("tinystories", str(tiny), tiny, write_stories(home / "stories.jsonl"), 1),
@@ -184,17 +161,26 @@ def main() -> None:
             f"{'model':14}{'text to activations':>22}{'bare forward':>16}{'ratio':>8}"
         )
         for name, source, folder, text, times in models:
-            n_tokens = times * options.tokens
-            ours, theirs = rates(source, folder, text, n_tokens, repeats)
-            ratio = median(ours) / median(theirs)
-            figures[f"activations_ratio_{name}"] = ratio
+            ours, theirs = rates(source, folder, text, times * tokens, repeats)
+            figures[f"activations_ratio_{name}"] = ours / theirs
             print(
-                f"{name:14}{median(ours):>16,.0f} tok/s"
-                f"{median(theirs):>10,.0f} tok/s{ratio:>8.2f}",
+                f"{name:14}{ours:>16,.0f} tok/s"
+                f"{theirs:>10,.0f} tok/s{ours / theirs:>8.2f}",
                 flush=True,
             )
-    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
+    return figures
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="What our way costs beside others'.")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--tokens", type=int, default=1 << 13)
+    asked, variant = options(parser)
+    with measuring("sources", SOURCES, variant=variant) as figures:
+        figures |= rounded(measured(asked.repeats, asked.tokens))
+    print_last(figures)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

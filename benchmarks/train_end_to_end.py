@@ -1,4 +1,4 @@
-"""A whole training, ours against SAELens's runner: model, shuffle, step and logging.
+"""A training under way, ours against SAELens's runner: model, shuffle, step, logging.
 
     python benchmarks/train_end_to_end.py            # half an hour
     python benchmarks/train_end_to_end.py storybook  # one of the two
@@ -27,7 +27,6 @@ cycle; seconds a step, by the wall, the median of the trainings.
 import argparse
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -46,28 +45,32 @@ warnings.simplefilter("ignore")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from benchmarks.common import (  # noqa: E402
+    N_CORES,
+    measuring,
+    options,
+    print_last,
+    rounded,
+)
+from benchmarks.tutorial_shape import random_tutorial_model  # noqa: E402
 from tinysae.config import TrainConfig  # noqa: E402
 from tinysae.data.corpus import token_chunks  # noqa: E402
 from tinysae.jobs.memory import peak_memory_bytes  # noqa: E402
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, load_model  # noqa: E402
 from tinysae.presets import PRESETS  # noqa: E402
 
+SOURCES = [
+    "benchmarks/train_end_to_end.py",
+    "tinysae/sae/train.py",
+    "tinysae/sae/step/*.py",
+    "tinysae/data/activations.py",
+    "tinysae/data/corpus.py",
+    "tinysae/model/blas.py",
+]
 L0 = 64
 # A learning rate that leaves the L0 where it is.
 STILL = 1e-8
 SHORT_BUFFER = 8
-# Of the tutorial's model, but for its tokenizer: one of bytes will do.
-TUTORIAL_MODEL = {
-    "vocab_size": 50257,
-    "hidden_size": 1024,
-    "num_layers": 1,
-    "num_heads": 16,
-    "max_position_embeddings": 2048,
-    "attention_types": [[["global"], 1]],
-    "window_size": 256,
-    "bos_token_id": 0,
-    "eos_token_id": 0,
-}
 # Cycles of the buffer that are timed, after one that is not, and pairs of trainings.
 CYCLES = {"tutorial": 2, "storybook": 6}
 PAIRS = {"tutorial": 3, "storybook": 5}
@@ -79,30 +82,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Ours against SAELens's runner.")
     parser.add_argument("names", nargs="*", choices=[*CYCLES, []])
     parser.add_argument("--child", nargs=4, metavar=("SIDE", "NAME", "MODEL", "WHAT"))
-    arguments = parser.parse_args()
-    if arguments.child:
-        child(*arguments.child)
+    parser.add_argument("--pairs", type=int, help="of trainings; by default 3 and 5")
+    asked, variant = options(parser)
+    if asked.child:
+        child(*asked.child)
         return 0
-    figures: dict[str, float] = {}
-    memory: list[float] = []
-    print(f"load {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores at the start")
-    with tempfile.TemporaryDirectory() as temporary:
-        for name in arguments.names or CYCLES:
-            model = STORYBOOK_DIR
-            if name == "tutorial":
-                model = random_model(Path(temporary))
-            figures[f"{name}_ratio"] = ratio(name, model)
-            memory.append(memory_ratio(name, model))
-    print(f"load {os.getloadavg()[0]:.1f} at the end")
-    figures["peak_memory_over_saelens"] = max(memory)
-    print(json.dumps({name: float(f"{value:.4g}") for name, value in figures.items()}))
+    with measuring("train_end_to_end", SOURCES, variant=variant) as figures:
+        figures |= rounded(measured(asked.names or list(CYCLES), asked.pairs))
+    print_last(figures)
     return 0
 
 
-def ratio(name: str, model: Path) -> float:
+def measured(names: list[str], n_pairs: int | None) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    memory: list[float] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in names:
+            model = STORYBOOK_DIR
+            if name == "tutorial":
+                model = random_tutorial_model(Path(temporary))
+            figures[f"{name}_ratio"] = ratio(name, model, n_pairs or PAIRS[name])
+            memory.append(memory_ratio(name, model))
+    return figures | {"peak_memory_over_saelens": max(memory)}
+
+
+def ratio(name: str, model: Path, n_pairs: int) -> float:
     """SAELens's seconds a step over ours."""
     took: dict[str, list[float]] = {"ours": [], "saelens": []}
-    for turn in range(PAIRS[name]):
+    for turn in range(n_pairs):
         for side in list(took)[:: 1 if turn % 2 else -1]:
             found = run_child(side, name, model, "time")
             took[side].append(found["wall_s"])
@@ -138,7 +145,7 @@ def run_child(side: str, name: str, model: Path, what: str) -> dict[str, Any]:
 
 def child(side: str, name: str, model: str, what: str) -> None:
     """One training; prints what was found as JSON."""
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(N_CORES)
     config = settings(name, model, what)
     served = config.n_batches_in_buffer // 2
     n_cycles = CYCLES[name] if what == "time" else MEMORY_CYCLES
@@ -226,7 +233,7 @@ def train_theirs(config: TrainConfig, stamps: Stamps) -> None:
     from sae_lens.config import LoggingConfig
     from sae_lens.training.sae_trainer import SAETrainer
 
-    from benchmarks.training_quality import runner_config, saelens_model
+    from benchmarks.saelens_side import runner_config, saelens_model
     from tinysae.sae.architectures import build_training_sae
     from tinysae.sae.train import TrainingBatches
 
@@ -272,19 +279,6 @@ def start_at_l0(config: TrainConfig, sae: Any, batches: Any) -> None:
             at = pre.numel() - len(pre) * L0
             sae.b_enc -= pre.flatten().kthvalue(at).values
     batches.close()
-
-
-def random_model(folder: Path) -> Path:
-    """A model of the tutorial's shape on disk."""
-    from transformers import GPTNeoConfig, GPTNeoForCausalLM
-
-    from tests.unit.tiny_model import save_tokenizer
-
-    save_tokenizer(folder)
-    torch.manual_seed(0)
-    model = GPTNeoForCausalLM(GPTNeoConfig(**TUTORIAL_MODEL))
-    model.save_pretrained(folder)
-    return folder
 
 
 if __name__ == "__main__":

@@ -24,16 +24,14 @@ such that the mean L0 is the one named; the learning rate is 1e-6, so that it st
   checked.
 """
 
+import argparse
 import copy
-import json
 import logging
-import os
 import sys
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -45,9 +43,21 @@ from sae_lens import registry  # noqa: E402
 from sae_lens.config import LoggingConfig, SAETrainerConfig  # noqa: E402
 from sae_lens.training.sae_trainer import SAETrainer  # noqa: E402
 
+from benchmarks.common import (  # noqa: E402
+    in_turns,
+    measuring,
+    options,
+    print_last,
+    rounded,
+)
 from tinysae.model.blas import PRODUCTS, one_thread  # noqa: E402
 from tinysae.sae.step.engine import EngineChoice, choose_engine, make_step  # noqa: E402
 
+SOURCES = [
+    "benchmarks/train_step.py",
+    "tinysae/sae/step/*.py",
+    "tinysae/model/blas.py",
+]
 TOKENS = 4096
 ROWS = {
     "standard_256x4096_l64": ("standard", 256, 4096, 64),
@@ -127,34 +137,6 @@ def set_l0(sae: Any, x: torch.Tensor, l0: float) -> None:
             getattr(sae, name).fill_(-level)
 
 
-def cpu(step: Callable[[], Any]) -> float:
-    started = time.process_time()
-    step()
-    return time.process_time() - started
-
-
-def wall(step: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    step()
-    return time.perf_counter() - started
-
-
-def in_turns(
-    steps: Sequence[Callable[[], Any]],
-    repeats: int,
-    clock: Callable[..., float] = cpu,
-    typical: Callable[[list[float]], float] = median,
-) -> list[float]:
-    """The typical time of each, after one call that is not counted."""
-    times: list[list[float]] = [[] for _ in steps]
-    for turn in range(repeats + 1):
-        for step, its in zip(steps, times, strict=True):
-            took = clock(step)
-            if turn:
-                its.append(took)
-    return [typical(its) for its in times]
-
-
 def ready(row: str) -> tuple[SAETrainer[Any, Any], torch.Tensor]:
     architecture, d_in, d_sae, l0 = ROWS[row]
     more = dict(MORE.get(architecture, {}))
@@ -182,7 +164,10 @@ def ratio(row: str, path: str = "") -> float:
     trainer, x = ready(row)
     mine = ours(copied(trainer), path)
     repeats = REPEATS_LARGE if row == LARGEST else REPEATS
-    stock, fast = in_turns([lambda: trainer.step(x), lambda: mine.step(x)], repeats)
+    stock, fast = (
+        took.cpu
+        for took in in_turns([lambda: trainer.step(x), lambda: mine.step(x)], repeats)
+    )
     l0 = mine.step(x).l0()
     print(
         f"{row:28} {path or choose_engine(trainer).name:16} L0 {l0:6.1f}   "
@@ -203,7 +188,7 @@ def gemm_share(row: str) -> float:
             for j in range(0, len(weights), 512):
                 product(weights[j : j + 512], inputs)
 
-    step, gemm = in_turns([lambda: mine.step(x), alone], REPEATS)
+    step, gemm = (took.cpu for took in in_turns([lambda: mine.step(x), alone], REPEATS))
     print(f"{row}: product {gemm * 1e3:.1f} of {step * 1e3:.1f} ms", flush=True)
     return gemm / step
 
@@ -214,7 +199,7 @@ def threads(row: str) -> float:
     torch.set_num_threads(2)
     two = ours(trainer)
     steps = [lambda: one.step(x), lambda: two.step(x)]
-    took = in_turns(steps, REPEATS_THREADS, wall, min)
+    took = [its.wall for its in in_turns(steps, REPEATS_THREADS, min)]
     torch.set_num_threads(1)
     print(f"{row}: {took[0] * 1e3:.1f} ms on one, {took[1] * 1e3:.1f} on two, wall")
     return took[0] / took[1]
@@ -292,15 +277,22 @@ def grad_error(architecture: str) -> float:
     )
 
 
-def main(names: Sequence[str]) -> None:
+def main() -> int:
+    parser = argparse.ArgumentParser(description="A step, ours against SAELens's.")
+    parser.add_argument("names", nargs="*", help="of figures; by default all")
+    asked, variant = options(parser)
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    print(f"load {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores at the start")
-    figures: dict[str, float] = {}
-    for row in ROWS:
-        if not names or row in names:
-            figures[row] = ratio(row)
-    extra: dict[str, Callable[[], float]] = {
+    with measuring("train_step", SOURCES, variant=variant) as figures:
+        figures |= rounded(measured(asked.names))
+    print_last(figures)
+    return 0
+
+
+def measured(names: list[str]) -> dict[str, float]:
+    """Those of the figures, or all."""
+    kinds: dict[str, Callable[[], float]] = {
+        **{row: partial(ratio, row) for row in ROWS},
         "gemm_share_1024x16384_l64": lambda: gemm_share(LARGEST),
         "threads2_over_1": lambda: threads(LARGEST),
         "torch_path_256x4096_l64": lambda: ratio(
@@ -309,15 +301,14 @@ def main(names: Sequence[str]) -> None:
         "loss_error": lambda: max(loss_error(a) for a in ARCHITECTURES),
         "grad_error": lambda: max(grad_error(a) for a in ARCHITECTURES),
     }
-    for name, figure in extra.items():
-        if not names or name in names:
-            figures[name] = figure()
-            print(f"{name}: {figures[name]:.3g}", flush=True)
-    print(f"load {os.getloadavg()[0]:.1f} at the end")
-    print(json.dumps({name: float(f"{value:.4g}") for name, value in figures.items()}))
+    figures: dict[str, float] = {}
+    for name in names or kinds:
+        figures[name] = kinds[name]()
+        print(f"{name}: {figures[name]:.3g}", flush=True)
+    return figures
 
 
 ARCHITECTURES = list(dict.fromkeys(row[0] for row in ROWS.values()))
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main())

@@ -8,9 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
+from benchmarks.clicks import button
 from tests.browser.conftest import Server, start_server, visit
 from tests.browser.test_accessibility import violations
-from tests.browser.test_main_job import LOCALES, button
+from tests.browser.test_main_job import LOCALES
 from tinysae.config import TrainConfig
 from tinysae.jobs import launch
 from tinysae.lessons.calls.registry import CALLS

@@ -10,15 +10,22 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import ROOT, Server, Theme, start_server, visit
+from benchmarks.browser import ROOT, Server, Theme, start_server, visit
+from benchmarks.clicks import (
+    LOADED_MS,
+    button,
+    expect_curves,
+    expect_still,
+    go_to,
+    write_a_story,
+)
 from tinysae.config import settings
 from tinysae.runs.metrics import read_metrics
 from tinysae.runs.store import Run, open_run
 from tinysae.words import Language, text
 
-LOADED_MS = 60_000
 # Training, evaluation and index; generous, for a busy machine.
 RUN_S = 1200
 SCREENSHOTS = ROOT / "docs" / "screenshots"
@@ -33,47 +40,12 @@ NAME = "<img src=x onerror=alert(1)>"
 CHANGES = {"training_tokens": 120_000, "d_sae": 512}
 
 
-def go_to(page: Page, name: str, language: Language = "en") -> None:
-    """By the sidebar, as a reader does."""
-    sidebar = page.get_by_test_id("stSidebar")
-    sidebar.get_by_role("link", name=text(f"common.nav_{name}", language)).click()
-    title = text(f"{name}.title", language)
-    expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible(
-        timeout=LOADED_MS
-    )
-
-
-def button(page: Page, key: str) -> Locator:
-    """The page's own: Streamlit shows a Stop of its own while a script runs long."""
-    main = page.get_by_test_id("stMain")
-    return main.get_by_role("button", name=text(key, "en"), exact=True)
-
-
 def fill_setting(page: Page, field: str, value: int) -> None:
     tab = text(f"train.group_{settings()[field].group}", "en")
     page.get_by_role("tab", name=tab).click()
     box = page.get_by_role("spinbutton", name=re.compile(rf"\({field}\)"))
     box.fill(str(value))
     box.press("Enter")
-
-
-def write_a_story(page: Page) -> None:
-    options = page.get_by_role("listbox").get_by_role("option")
-    expect(options.first).to_be_visible(timeout=LOADED_MS)
-    before = options.count()
-    slider = page.get_by_role("slider", name=text("playground.temperature", "en"))
-    slider.press("Home")
-    greedy = text("playground.temperature_greedy", "en")
-    expect(page.get_by_text(greedy[:30])).to_be_visible(timeout=LOADED_MS)
-    button(page, "playground.generate").click()
-    expect(page.locator(".token.highlighted")).to_have_count(1, timeout=LOADED_MS)
-    expect(button(page, "playground.stop")).to_have_count(0, timeout=LOADED_MS)
-    assert options.count() > before
-    options.nth(before + 1).hover()
-    expect(page.get_by_role("tooltip")).to_contain_text(
-        text("playground.alternatives", "en")
-    )
-    page.mouse.move(0, 0)
 
 
 def start_training(page: Page, home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
@@ -100,12 +72,6 @@ def wait_for_rows(run: Run, n: int) -> None:
         assert time.monotonic() < deadline
         # The worker tells its progress in files only.
         time.sleep(0.05)
-
-
-def expect_curves(page: Page) -> None:
-    # MSE, L1, L0, explained variance, each with a drawn line.
-    lines = page.locator(".js-plotly-plot .scatterlayer path.js-line")
-    expect(lines).to_have_count(4, timeout=LOADED_MS)
 
 
 def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
@@ -213,9 +179,3 @@ def settle(page: Page, name: str, language: Language) -> None:
     if name == "train":
         expect_curves(page)
     expect_still(page)
-
-
-def expect_still(page: Page) -> None:
-    """Nothing runs any more that could change the page, and all of it is drawn."""
-    for gone in ("stStatusWidget", "stSkeleton"):
-        expect(page.get_by_test_id(gone)).to_have_count(0, timeout=LOADED_MS)

@@ -16,13 +16,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from tokenizers import Tokenizer
 
+from benchmarks.clicks import LOADED_MS, button, expect_still
 from tests.browser.conftest import Server, start_server, visit
-from tests.browser.test_main_job import (
-    LOADED_MS,
-    button,
-    expect_still,
-    fill_setting,
-)
+from tests.browser.test_main_job import fill_setting
 from tests.builders import D_MODEL, HOOK_NAME, finished_run, index_run, write_model
 from tests.hub.conftest import hub_environment
 from tests.hub.repos import TUTORIAL_MODEL, tutorial_model

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.clicks import LOADED_MS, button, expect_still
 from tests.browser.conftest import Server, visit
-from tests.browser.test_main_job import LOADED_MS, button, expect_still, wait_for_rows
+from tests.browser.test_main_job import wait_for_rows
 from tinysae.config import TrainConfig
 from tinysae.jobs import launch
 from tinysae.runs.live import request_live_index

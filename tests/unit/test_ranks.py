@@ -1,21 +1,15 @@
 """Ranks of answers against what TransformerLens's own `test_prompt` prints."""
 
-import re
-from typing import NamedTuple
-
 import pytest
 from transformer_lens.utilities.exploratory_utils import (
     test_prompt as their_test_prompt,
 )
 
+from benchmarks.printed_ranks import LISTED, RANKED, Printed, printed
 from tests.unit.tiny_model import N_CTX
 from tinysae.errors import InputError
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
 from tinysae.model.text.ranks import RankedToken, answer_ranks, answers_in
-
-_NUMBERS = r"Logit:\s*(-?[\d.]+) Prob:\s*([\d.]+)% Token: \|(.*)\|"
-RANKED = re.compile(rf"Rank: (\d+)\s+{_NUMBERS}")
-LISTED = re.compile(rf"Top (\d+)th token\. {_NUMBERS}")
 
 TUTORIAL = (
     "Once upon a time, there was a little girl named Lily. She lived in a big, happy "
@@ -30,18 +24,6 @@ QUESTIONS = [
     ("한국어로 쓴 글 🎈", "안녕", True),
     ("", "Once", True),
 ]
-
-
-class Printed(NamedTuple):
-    rank: int
-    logit: str
-    prob: str
-    token: str
-
-
-def printed(text: str, pattern: re.Pattern[str]) -> list[Printed]:
-    found = pattern.findall(text)
-    return [Printed(int(rank), *others) for rank, *others in found]
 
 
 def same(model: LoadedModel, ours: RankedToken, theirs: Printed) -> bool:

@@ -1,0 +1,114 @@
+"""axe-core on every page and view: for the playground's figures and the browser tests.
+
+axe-core 4.14.1 (Deque, MPL 2.0) lies in `axe/` as npm has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from benchmarks.browser import Server
+from benchmarks.clicks import LOADED_MS
+from tinysae.words import text
+
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+RUN_AXE = """async () => {
+  const found = await axe.run(document, { resultTypes: ["violations"] });
+  return found.violations
+    .filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .flatMap(({ id, nodes }) => nodes.map(({ target, html, failureSummary }) =>
+      [id, JSON.stringify(target), html.slice(0, 200), failureSummary]));
+}"""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """An element that breaks a rule of axe-core, serious or critical."""
+
+    rule: str
+    target: str
+    html: str
+    summary: str
+
+
+def violations(page: Page) -> list[Violation]:
+    """The serious and critical violations of what is on the page now."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    rows: list[list[Any]] = page.evaluate(RUN_AXE)
+    return [Violation(*row) for row in rows]
+
+
+def open_view(page: Page, server: Server, name: str) -> None:
+    """Home, a page, or a view of the playground, with something to see on it."""
+    path, _, view = name.partition("/")
+    query = f"?view={view}" if path == "why" else ""
+    page.goto(f"{server.url}/{'' if path == 'home' else path}{query}")
+    main = page.get_by_test_id("stMain")
+    if path == "home":
+        expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+        expect(main.get_by_text(text("home.model_ready", "en"))).to_be_visible(
+            timeout=LOADED_MS
+        )
+    elif path == "train":
+        start = page.get_by_role("button", name=text("train.start", "en"), exact=True)
+        expect(start).to_be_visible(timeout=LOADED_MS)
+    elif path.startswith("features?"):
+        expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+    elif path == "why":
+        last = {
+            "why": "why.share",
+            "whatif": "why.predicted",
+            "steer": "why.steer_next",
+        }
+        heading = page.get_by_role("heading", name=text(last[view], "en"))
+        expect(heading).to_be_visible(timeout=LOADED_MS)
+    elif path == "features":
+        expect(page.get_by_test_id("stDataFrame").first).to_be_visible(
+            timeout=LOADED_MS
+        )
+    else:
+        open_playground(page, view)
+    # What is still being drawn would be seen at half its colour.
+    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=LOADED_MS)
+
+
+def open_playground(page: Page, view: str) -> None:
+    """One of its views, with samples and a clicked token, ranks, or a comparison."""
+    options = page.get_by_role("option")
+    expect(options.first).to_be_visible(timeout=LOADED_MS)
+    if view != "write":
+        label = text(f"playground.view_{view}", "en")
+        page.get_by_role("radio", name=label, exact=True).click()
+    if view == "compare":
+        heading = text("playground.second_text", "en")
+        expect(page.get_by_role("heading", name=heading)).to_be_visible(
+            timeout=LOADED_MS
+        )
+    elif view == "ranks":
+        label = text("playground.suite_run", "en")
+        page.get_by_role("button", name=label, exact=True).click(timeout=LOADED_MS)
+        expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=LOADED_MS)
+    else:
+        label = text("playground.generate", "en")
+        page.get_by_role("button", name=label, exact=True).click()
+        expect(page.locator(".token.highlighted")).to_have_count(1, timeout=LOADED_MS)
+        options.nth(4).click()
+        expect(options.nth(4)).to_have_attribute("aria-selected", "true")
+
+
+VIEWS = [
+    "home",
+    "playground/write",
+    "playground/ranks",
+    "playground/compare",
+    "train",
+    "features",
+    "features?run=storybook&feature=3",
+    "why/why",
+    "why/whatif",
+    "why/steer",
+]

@@ -1,0 +1,56 @@
+"""What a reader does on the pages, and what they wait for: for benchmarks and tests."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+from tinysae.words import Language, text
+
+LOADED_MS = 60_000
+
+
+def go_to(page: Page, name: str, language: Language = "en") -> None:
+    """By the sidebar, as a reader does."""
+    sidebar = page.get_by_test_id("stSidebar")
+    sidebar.get_by_role("link", name=text(f"common.nav_{name}", language)).click()
+    title = text(f"{name}.title", language)
+    expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible(
+        timeout=LOADED_MS
+    )
+
+
+def button(page: Page, key: str) -> Locator:
+    """The page's own: Streamlit shows a Stop of its own while a script runs long."""
+    main = page.get_by_test_id("stMain")
+    return main.get_by_role("button", name=text(key, "en"), exact=True)
+
+
+def write_a_story(page: Page) -> None:
+    options = page.get_by_role("listbox").get_by_role("option")
+    expect(options.first).to_be_visible(timeout=LOADED_MS)
+    before = options.count()
+    slider = page.get_by_role("slider", name=text("playground.temperature", "en"))
+    slider.press("Home")
+    greedy = text("playground.temperature_greedy", "en")
+    expect(page.get_by_text(greedy[:30])).to_be_visible(timeout=LOADED_MS)
+    button(page, "playground.generate").click()
+    expect(page.locator(".token.highlighted")).to_have_count(1, timeout=LOADED_MS)
+    expect(button(page, "playground.stop")).to_have_count(0, timeout=LOADED_MS)
+    assert options.count() > before
+    options.nth(before + 1).hover()
+    expect(page.get_by_role("tooltip")).to_contain_text(
+        text("playground.alternatives", "en")
+    )
+    page.mouse.move(0, 0)
+
+
+def expect_curves(page: Page) -> None:
+    # MSE, L1, L0, explained variance, each with a drawn line.
+    lines = page.locator(".js-plotly-plot .scatterlayer path.js-line")
+    expect(lines).to_have_count(4, timeout=LOADED_MS)
+
+
+def expect_still(page: Page) -> None:
+    """Nothing runs any more that could change the page, and all of it is drawn."""
+    for gone in ("stStatusWidget", "stSkeleton"):
+        expect(page.get_by_test_id(gone)).to_have_count(0, timeout=LOADED_MS)
