@@ -1,33 +1,55 @@
-"""A fresh server and a Chromium for each test that wants one."""
+"""One server and one Chromium for all the tests of a worker."""
 
+import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 
+import psutil
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from benchmarks.browser import ROOT as ROOT
-from benchmarks.browser import Server, launch_chromium, start_server
+from benchmarks.browser import STOP_S, Server, launch_chromium, start_server
 from benchmarks.browser import Theme as Theme
 from benchmarks.browser import Visit as Visit
 from benchmarks.browser import visit as visit
+from benchmarks.clicks import LOADED_MS
 
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A fresh server whose home folder is yet to be made."""
-    running = start_server(tmp_path / "home", tmp_path / "server.log")
-    yield running
-    running.stop()
+expect.set_options(timeout=LOADED_MS)
 
 
 @pytest.fixture(scope="session")
 def quiet_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server for the tests that only look: nobody may start a run on it."""
-    folder = tmp_path_factory.mktemp("quiet")
+    """This worker's server, for the tests that only look: nobody may start a run."""
+    folder = tmp_path_factory.mktemp("server")
     running = start_server(folder / "home", folder / "server.log")
     yield running
     running.stop()
+
+
+@pytest.fixture
+def server(quiet_server: Server) -> Iterator[Server]:
+    """The same server, whose libraries and model are warm; its home is yet to be made.
+
+    What a test leaves there, work that goes on included, ends with it.
+    """
+    yield quiet_server
+    end_work(quiet_server)
+    shutil.rmtree(quiet_server.home, ignore_errors=True)
+
+
+def end_work(server: Server) -> None:
+    """Ends every process of the server's home but the server."""
+    working = [
+        process
+        for process in psutil.process_iter(["environ"])
+        if (process.info["environ"] or {}).get("TINYSAE_HOME") == str(server.home)
+        and process.pid != server.process.pid
+    ]
+    for process in working:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(working, STOP_S)
 
 
 @pytest.fixture(scope="session")
