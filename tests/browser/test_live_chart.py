@@ -43,9 +43,7 @@ def chart(page: Page, expression: str) -> Any:
 def wait_for_points(page: Page, more: int) -> None:
     """Wait until the chart has `more` points than it has now."""
     now = chart(page, "data[0].x.length")
-    page.wait_for_function(
-        f"() => window.node.data[0].x.length >= {now + more}", timeout=LOADED_MS
-    )
+    page.wait_for_function(f"() => window.node.data[0].x.length >= {now + more}")
 
 
 def zoom_in(page: Page) -> None:
@@ -112,9 +110,7 @@ def test_plotly_travels_once_and_messages_stay_small(
         page.wait_for_selector(f"{CHART} .main-svg")
         page.evaluate(f"() => {{ window.node = document.querySelector('{CHART}') }}")
         # Beyond the number of points that a chart is ever sent.
-        page.wait_for_function(
-            "() => window.node.data[0].x.at(-1) >= 1500", timeout=LOADED_MS
-        )
+        page.wait_for_function("() => window.node.data[0].x.at(-1) >= 1500")
         assert chart(page, "data[0].x.length") <= 800
         assert len([url for url in fetched if "plotly.min.js" in url]) == 1
         assert max(sizes) < 60_000
