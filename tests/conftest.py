@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[1]
 # What takes longest is handed out first, so that no worker is left with it at the end.
 LONGEST_FIRST = ("browser", "hub", "app", "unit")
 
+# For a page that waits for the model, on a machine on which much else goes on.
+PATIENCE_S = 180
+
 OpenPage = Callable[..., AppTest]
 
 
@@ -47,7 +50,11 @@ def open_page(tiny_home: Path) -> OpenPage:
     assert tiny_home.is_dir()
 
     def open_page(
-        path: str = "app.py", *, language: str = "en", timeout: float = 60, **query: str
+        path: str = "app.py",
+        *,
+        language: str = "en",
+        timeout: float = 180,
+        **query: str,
     ) -> AppTest:
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=timeout)
         if path != "app.py":
@@ -75,3 +82,15 @@ def tiny_model(tiny_model_dir: Path) -> "LoadedModel":
     from tinysae.model.sources import load_model
 
     return load_model(str(tiny_model_dir))
+
+
+@pytest.fixture(scope="session")
+def short_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text to train on whose held-out part is read in no time: the storybook's is
+    read for 700,000 tokens, to evaluate, to index and to name an SAE's features."""
+    file = tmp_path_factory.mktemp("text") / "short.txt"
+    lines = (
+        f"The cat saw dog number {n}. It ran to house {n * n}." for n in range(900)
+    )
+    file.write_text("\n\n".join(lines), encoding="utf-8")
+    return file

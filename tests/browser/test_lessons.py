@@ -10,8 +10,8 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from benchmarks.accessibility import violations
 from benchmarks.clicks import LOADED_MS, button
+from benchmarks.tour import LOCALES
 from tests.browser.conftest import Server, visit
-from tests.browser.test_main_job import LOCALES
 from tinysae.config import TrainConfig
 from tinysae.jobs import launch
 from tinysae.lessons.calls.registry import CALLS

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,7 @@ def test_an_upload_without_leave_is_a_sentence_and_tells_no_token(
     assert not any(t in text for text in told for t in (TOKEN, ANOTHER_TOKEN))
 
 
+@pytest.mark.slow
 def test_a_killed_download_goes_on_where_it_was(
     tinysae: Command, hub: Hub, home: Path
 ) -> None:
@@ -161,8 +163,10 @@ def test_a_killed_download_goes_on_where_it_was(
     process = tinysae.start("import-sae", "reader/big")
     assert fault.reached.wait(CHILD_S)
     incomplete = Path(tinysae._environment["HF_HOME"])
+    deadline = time.monotonic() + CHILD_S
     while not any(p.stat().st_size for p in incomplete.rglob("*.incomplete")):
         assert process.poll() is None
+        assert time.monotonic() < deadline
     process.send_signal(signal.SIGKILL)
     process.communicate()
     fault.go_on.set()
