@@ -15,7 +15,7 @@ RUN := $(call stamp,run,requirements.txt constraints.txt)
 DEV := $(call stamp,dev,requirements.txt requirements-dev.txt constraints.txt)
 
 # A file of tests goes to one worker, which has one core and one Chromium.
-PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 4 \
+PYTEST := $(PY) -m pytest --numprocesses logical --maxprocesses 4 \
 	--dist loadfile --no-loadscope-reorder
 WITH_CHROMIUM = CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM &&
 
