@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 # What takes longest is handed out first, so that no worker is left with it at the end.
-LONGEST_FIRST = ("browser", "hub", "app", "unit")
+LONGEST_FIRST = ("browser/", "hub/", "unit/test_worker", "unit/test_index", "app/")
 
 # For a page that waits for the model, on a machine on which much else goes on.
 PATIENCE_S = 180
@@ -30,7 +30,13 @@ OpenPage = Callable[..., AppTest]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The order of the modules; within one, tests stay in theirs."""
-    items.sort(key=lambda item: LONGEST_FIRST.index(item.path.parent.name))
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(ROOT / "tests").as_posix()
+        ranks = [n for n, start in enumerate(LONGEST_FIRST) if path.startswith(start)]
+        return min(ranks, default=len(LONGEST_FIRST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture
