@@ -83,7 +83,6 @@ def test_downloaded_model_loads_without_the_hub(
     assert is_at_hand(f"{SOURCE}@{hub.commit(SOURCE)}")
 
 
-@pytest.mark.slow
 def test_stopped_download_goes_on_where_it_stopped(hub: Hub, served: Path) -> None:
     # Large enough that some of it is on the disk before the server pauses.
     weights = served / "model-00001-of-00001.safetensors"

@@ -152,7 +152,6 @@ def test_an_upload_without_leave_is_a_sentence_and_tells_no_token(
     assert not any(t in text for text in told for t in (TOKEN, ANOTHER_TOKEN))
 
 
-@pytest.mark.slow
 def test_a_killed_download_goes_on_where_it_was(
     tinysae: Command, hub: Hub, home: Path
 ) -> None:
