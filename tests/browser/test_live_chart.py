@@ -41,9 +41,9 @@ def chart(page: Page, expression: str) -> Any:
 
 
 def wait_for_points(page: Page, more: int) -> None:
-    """Wait until the chart has `more` points than it has now."""
-    now = chart(page, "data[0].x.length")
-    page.wait_for_function(f"() => window.node.data[0].x.length >= {now + more}")
+    """Wait until the curve is `more` points longer; it may not be sent all of them."""
+    now = chart(page, "data[0].x.at(-1)")
+    page.wait_for_function(f"() => window.node.data[0].x.at(-1) >= {now + more}")
 
 
 def zoom_in(page: Page) -> None:
