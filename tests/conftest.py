@@ -13,6 +13,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["NUMBA_NUM_THREADS"] = "1"
 
 import pytest
+from hypothesis import HealthCheck, settings
 from streamlit.testing.v1 import AppTest
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ LONGEST_FIRST = ("browser/", "hub/", "unit/test_worker", "unit/test_index", "app
 
 # For a page that waits for the model, on a machine on which much else goes on.
 PATIENCE_S = 180
+
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 OpenPage = Callable[..., AppTest]
 

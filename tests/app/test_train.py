@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.builders import finished_run, step_row, working, write_model
+from tests.conftest import PATIENCE_S
 from tinysae.config import TrainConfig
 from tinysae.jobs import launch, turns
 from tinysae.runs import trash
@@ -26,7 +27,6 @@ from tinysae.ui.shell.page import plain
 from tinysae.words import LANGUAGES, Language, text
 
 HOME = Path(__file__).parents[2] / "app.py"
-PATIENCE_S = 180
 
 
 @pytest.fixture(autouse=True)

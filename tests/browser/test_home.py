@@ -140,7 +140,7 @@ def test_only_names_of_this_machine_may_open_a_session(
     # A page of another site that makes its own name lead here (DNS rebinding) still
     # sends its own name.
     port = urlsplit(quiet_server.url).port
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(
         "GET",
         "/_stcore/stream",
