@@ -39,12 +39,12 @@ def server(quiet_server: Server) -> Iterator[Server]:
 
 
 def end_work(server: Server) -> None:
-    """Ends every process of the server's home but the server."""
+    """Ends every `python -m tinysae` that works in the server's home."""
     working = [
         process
-        for process in psutil.process_iter(["environ"])
-        if (process.info["environ"] or {}).get("TINYSAE_HOME") == str(server.home)
-        and process.pid != server.process.pid
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if "tinysae" in (process.info["cmdline"] or ())
+        and (process.info["environ"] or {}).get("TINYSAE_HOME") == str(server.home)
     ]
     for process in working:
         with suppress(psutil.NoSuchProcess):
