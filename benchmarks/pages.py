@@ -50,6 +50,7 @@ from benchmarks.clicks import (
     expect_curves,
     expect_still,
     go_to,
+    open_first_feature,
     write_a_story,
 )
 from benchmarks.common import measuring, print_last, row, spread
@@ -248,12 +249,7 @@ def to_own_feature(browser: Browser, folder: Path, outside: list[str]) -> Journe
             late = sum(not frame.sent for frame in reader.frames) - n_frames
             watched = time.monotonic() - watched
 
-            explore.click()
-            table = page.get_by_test_id("stDataFrame").first
-            expect(table).to_be_visible(timeout=LOADED_MS)
-            # The table is a canvas: a place in its first row is what there is.
-            table.click(position={"x": 250, "y": 36 + 35 * 0.5})
-            expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+            open_first_feature(page)
             minutes = (time.monotonic() - started - watched) / 60
             expect_still(page)
             outside += reader.outside

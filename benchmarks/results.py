@@ -32,7 +32,8 @@ class Entry(TypedDict):
     down. date: of the start, in UTC. cores, load_at_start: how many there were, and how
     many were busy in the minute before. seed: what the run drew from. minutes: how long
     it took. sources: paths and patterns of what was measured, from the root;
-    sources_hash: `hash_of` them at the start. note: what else a reader has to know.
+    sources_hash: `hash_of` them at the start. note: what else a reader
+    has to know, in each row.
     """
 
     figures: dict[str, float]

@@ -13,6 +13,7 @@ from benchmarks.clicks import (
     button,
     expect_curves,
     go_to,
+    open_first_feature,
     write_a_story,
 )
 from benchmarks.tour import tour
@@ -105,12 +106,7 @@ def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
             figures = page.get_by_test_id("stMetric")
             expect(figures).to_have_count(8, timeout=LOADED_MS)
             expect_curves(page)
-            page.get_by_role("link", name=text("train.explore", "en")).click()
-            table = page.get_by_test_id("stDataFrame").first
-            expect(table).to_be_visible(timeout=LOADED_MS)
-            # The table is a canvas: a place in its first row is what there is.
-            table.click(position={"x": 250, "y": 36 + 35 * 0.5})
-            expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+            open_first_feature(page)
             expect(page.locator("svg[role=img]")).to_have_count(3)
             assert f"run={run.id}" in page.evaluate("location.search")
             assert "feature=0" in page.evaluate("location.search")
