@@ -1,6 +1,7 @@
 """One server and one Chromium for all the tests of a worker."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -49,7 +50,18 @@ def end_work(server: Server) -> None:
     for process in working:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(working, STOP_S)
+    deadline = time.monotonic() + STOP_S
+    while not all(map(has_ended, working)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Also of one that its parent, the server, has yet to take notice of."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture(scope="session")
