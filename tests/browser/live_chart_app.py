@@ -10,7 +10,7 @@ st.title("Live chart")
 log_y = st.toggle("log")
 
 
-@st.fragment(run_every=0.1)
+@st.fragment(run_every=0.25)
 def curves() -> None:
     n = min(st.session_state.get("n", 0) + 25, 20_000)
     st.session_state["n"] = n
