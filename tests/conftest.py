@@ -1,18 +1,48 @@
 """Fixtures for every kind of test: a home folder of one's own, pages to open."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# A worker of pytest-xdist has a core: threads of its libraries, and of the processes
+# that it starts, would only stand in the others' way. They read this when imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+os.environ["NUMBA_NUM_THREADS"] = "1"
+
 import pytest
+from hypothesis import HealthCheck, settings
 from streamlit.testing.v1 import AppTest
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
 
 ROOT = Path(__file__).parents[1]
+# What takes longest is handed out first, so that no worker is left with it at the end.
+LONGEST_FIRST = ("browser/", "hub/", "unit/test_worker", "unit/test_index", "app/")
+
+# For a page that waits for the model, on a machine on which much else goes on.
+PATIENCE_S = 180
+
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 OpenPage = Callable[..., AppTest]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order of the modules; within one, tests stay in theirs."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(ROOT / "tests").as_posix()
+        ranks = [n for n, start in enumerate(LONGEST_FIRST) if path.startswith(start)]
+        return min(ranks, default=len(LONGEST_FIRST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture
@@ -32,7 +62,11 @@ def open_page(tiny_home: Path) -> OpenPage:
     assert tiny_home.is_dir()
 
     def open_page(
-        path: str = "app.py", *, language: str = "en", timeout: float = 60, **query: str
+        path: str = "app.py",
+        *,
+        language: str = "en",
+        timeout: float = 180,
+        **query: str,
     ) -> AppTest:
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=timeout)
         if path != "app.py":
@@ -60,3 +94,15 @@ def tiny_model(tiny_model_dir: Path) -> "LoadedModel":
     from tinysae.model.sources import load_model
 
     return load_model(str(tiny_model_dir))
+
+
+@pytest.fixture(scope="session")
+def short_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text to train on whose held-out part is read in no time: the storybook's is
+    read for 700,000 tokens, to evaluate, to index and to name an SAE's features."""
+    file = tmp_path_factory.mktemp("text") / "short.txt"
+    lines = (
+        f"The cat saw dog number {n}. It ran to house {n * n}." for n in range(900)
+    )
+    file.write_text("\n\n".join(lines), encoding="utf-8")
+    return file

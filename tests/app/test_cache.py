@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.conftest import PATIENCE_S
 from tinysae.errors import MissingError
 from tinysae.model import libraries, sources
 from tinysae.ui.shell import cache
@@ -53,7 +54,7 @@ def test_a_page_waits_for_the_warm_up_and_says_so(monkeypatch: pytest.MonkeyPatc
         may_import.set()
 
     monkeypatch.setattr(cache.st, "status", status)
-    page = AppTest.from_function(asking_page).run(timeout=30)
+    page = AppTest.from_function(asking_page).run(timeout=PATIENCE_S)
     assert said[0] == text("common.warm_up_libraries", "en")
     assert page.markdown[0].value == "model 32"
     assert cache.warm_up_state() == cache.WarmUp("ready", done=True)
@@ -70,7 +71,7 @@ def test_the_model_is_loaded_once_and_frozen(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sources, "load_model", load)
     gc.unfreeze()
     for _ in range(3):
-        page = AppTest.from_function(asking_page).run(timeout=30)
+        page = AppTest.from_function(asking_page).run(timeout=PATIENCE_S)
         assert page.markdown[0].value == "model 32"
     assert loads == ["storybook"]
     assert gc.get_freeze_count() > 0
@@ -89,7 +90,7 @@ def test_a_missing_model_is_told_to_every_page_and_tried_again(
 
     monkeypatch.setattr(libraries, "import_libraries", lambda: None)
     monkeypatch.setattr(sources, "load_model", load)
-    page = AppTest.from_function(asking_page).run(timeout=30)
+    page = AppTest.from_function(asking_page).run(timeout=PATIENCE_S)
     assert len(page.error) == 1
     assert cache.warm_up_state().stage == "failed"
     there = True
@@ -108,7 +109,7 @@ def test_a_bug_in_the_warm_up_is_logged_and_ends_it(
         "load_model",
         lambda _source: SimpleNamespace(d_model=32, find_hooks=list),
     )
-    page = AppTest.from_function(asking_page).run(timeout=30)
+    page = AppTest.from_function(asking_page).run(timeout=PATIENCE_S)
     assert page.markdown[0].value == "model 32"
     assert cache.warm_up_state().stage == "failed"
     assert "ZeroDivisionError" in caplog.text

@@ -125,7 +125,7 @@ def test_a_token_finds_the_features_that_fire_on_it(
 def test_a_text_finds_what_fires_on_it(
     opened: OpenPage, language: Language, index: FeatureIndex
 ) -> None:
-    app = opened(language, by="text", q="Once upon a time", timeout=120)
+    app = opened(language, by="text", q="Once upon a time")
     assert not errors(app)
     found = app.dataframe[0].value
     assert found["activation"].is_monotonic_decreasing
@@ -145,7 +145,7 @@ def test_a_text_finds_what_fires_on_it(
 def test_what_cannot_be_found_is_a_sentence(
     opened: OpenPage, language: Language, by: str, query: str, key: str
 ) -> None:
-    app = opened(language, by=by, q=query, timeout=120)
+    app = opened(language, by=by, q=query)
     (error,) = errors(app)
     n = len(query) if key == "text_beyond_context" else 0
     assert error == text(f"error.{key}", language, query=query, n=n, limit=63)
@@ -311,7 +311,7 @@ def test_a_damaged_notes_file_is_a_sentence_and_the_feature_is_shown(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_ones_own_text_is_tried(opened: OpenPage, language: Language) -> None:
-    app = opened(language, feature="1", timeout=120)
+    app = opened(language, feature="1")
     app.text_input(key="features.own_text").set_value("Once upon a time").run()
     assert not errors(app)
     app.text_input(key="features.own_text").set_value("word " * 100).run()
@@ -320,7 +320,7 @@ def test_ones_own_text_is_tried(opened: OpenPage, language: Language) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_feature_is_turned_off(opened: OpenPage, language: Language) -> None:
-    app = opened(language, feature="1", timeout=120)
+    app = opened(language, feature="1")
     app.toggle(key="features.off").set_value(True).run()
     assert not errors(app)
     beginning = text("features.off_fallen", language, tokens="").strip()

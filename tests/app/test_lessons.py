@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Title
 
 from tests.app.test_features import literal
 from tests.builders import working
@@ -106,3 +107,19 @@ def test_a_step_that_goes_wrong_is_said_and_leads_on(
     labels = [button.label for button in page.button]
     assert text("lessons.previous", "en") in labels
     assert text("lessons.next", "en") in labels
+
+
+@pytest.mark.parametrize("present", ["", "1"])
+def test_titles_share_a_place_so_that_no_two_are_seen_at_once(
+    open_page: OpenPage, present: str
+):
+    """What a page drew before stays until its next run has drawn over it, or ended."""
+
+    def places(**query: str) -> list[int]:
+        page = open_page(LESSONS, **query, present=present)
+        children = page.main.children.items()
+        return [place for place, child in children if isinstance(child, Title)]
+
+    views = [places(), *(places(lesson="train", step=str(n)) for n in (1, 2, 99))]
+    assert [len(each) for each in views] == [1] * len(views)
+    assert len({place for each in views for place in each}) == 1

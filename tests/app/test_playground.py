@@ -15,6 +15,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.builders import finished_run, write_model
+from tests.conftest import PATIENCE_S
 from tinysae.features.index.reader import open_index
 from tinysae.features.index.search import active_features
 from tinysae.library.shipped import (
@@ -37,8 +38,6 @@ from tinysae.ui.write.heatmap import SCALES, colour_steps
 from tinysae.ui.write.suite import rows_of
 from tinysae.words import LANGUAGES, Language, text
 
-# The first test of the session waits for torch and the model.
-PATIENCE_S = 120
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
 

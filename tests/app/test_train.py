@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.builders import finished_run, step_row, working, write_model
+from tests.conftest import PATIENCE_S
 from tinysae.config import TrainConfig
 from tinysae.jobs import launch, turns
 from tinysae.jobs.status import JobStatus, write_status
@@ -21,7 +22,6 @@ from tinysae.ui.shell.page import plain
 from tinysae.words import LANGUAGES, Language, text
 
 HOME = Path(__file__).parents[2] / "app.py"
-PATIENCE_S = 60
 
 
 @pytest.fixture(autouse=True)
@@ -357,14 +357,21 @@ def test_an_engine_that_is_none_is_not_shown(made_with: dict[str, Any]) -> None:
     assert "<b>" not in shown(opened(run=run.id))
 
 
+def run_warm(app: AppTest) -> None:
+    """Once more, when the model that warms up in the background is there."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not cache.warm_up_state().done:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    app.run()
+
+
 def test_memory_that_is_not_there_is_refused_before_work_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4, 2))
     app = opened()
-    while not cache.warm_up_state().done:
-        time.sleep(0.05)
-    app.run()
+    run_warm(app)
     assert any("GB" in markdown.value for markdown in app.markdown)
     app.number_input(key="look_d_sae").set_value(2**20)
     app.number_input(key="look_n_batches_in_buffer").set_value(4096).run()
@@ -377,9 +384,7 @@ def test_the_expansion_factor_is_another_way_to_say_d_sae(
 ) -> None:
     monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4, 2))
     app = opened()
-    while not cache.warm_up_state().done:
-        time.sleep(0.05)
-    app.run()
+    run_warm(app)
     assert app.selectbox(key="look_expansion_factor_1024").value == 4
     app.selectbox(key="look_expansion_factor_1024").set_value(8).run()
     assert app.number_input(key="look_d_sae").value == 8 * 256
@@ -410,11 +415,7 @@ def test_a_pasted_text_is_kept_and_looked_at(
 ) -> None:
     monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4, 2))
     app = opened()
-    deadline = time.monotonic() + PATIENCE_S
-    while not cache.warm_up_state().done:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    app.run()
+    run_warm(app)
     app.segmented_control(key="look_text_kind").set_value("pasted").run()
     app.text_area(key="look_pasted").set_value("**Lily** saw a dog.\n\n" * 400).run()
     press(app, "texts.preview", "en")

@@ -10,7 +10,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from tests.builders import finished_run, write_model
-from tests.conftest import OpenPage
+from tests.conftest import PATIENCE_S, OpenPage
 from tinysae.errors import InputError
 from tinysae.features.index.search import active_features
 from tinysae.features.why.attribution import attribute
@@ -24,7 +24,6 @@ from tinysae.sae.load import load_sae
 from tinysae.ui.why.steer import parse_features
 from tinysae.words import LANGUAGES, Language, text
 
-PATIENCE_S = 120
 HOSTILE = "</script><img src=x onerror=alert(1)> **b** $x$"
 
 

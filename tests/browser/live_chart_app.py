@@ -1,4 +1,4 @@
-"""A chart that gets 25 points a tick, for `test_live_chart.py`; stops at 2,000."""
+"""A chart that gets 25 points a tick, for `test_live_chart.py`; stops at 20,000."""
 
 import math
 
@@ -12,7 +12,7 @@ log_y = st.toggle("log")
 
 @st.fragment(run_every=0.25)
 def curves() -> None:
-    n = min(st.session_state.get("n", 0) + 25, 2_000)
+    n = min(st.session_state.get("n", 0) + 25, 20_000)
     st.session_state["n"] = n
     x = range(n)
     live_chart(

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from benchmarks.clicks import LOADED_MS
 from tests.browser.conftest import ROOT, Server, Visit, start_server, visit
 from tinysae.words import LANGUAGES, Language, text
 
-LOADED_MS = 60_000
 # What `streamlit run app.py` needs of a checkout.
 APP = ("app.py", "pages", "static", "tinysae", ".streamlit")
 ASSETS = Path("tinysae", "embedded", "assets")
@@ -168,6 +168,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_at_start(
     tmp_path: Path, browser: Browser, full_disk: Path
 ) -> None:
@@ -260,10 +261,12 @@ def test_without_storage_in_the_browser_the_pages_work(
         expect_no_traceback(reader)
 
 
+@pytest.mark.slow
 def test_many_browsers_at_once_on_a_cold_server_all_get_the_model(
-    server: Server, browser: Browser
+    tmp_path: Path, browser: Browser
 ) -> None:
     with ExitStack() as stack:
+        server = stack.enter_context(running(tmp_path / "home", tmp_path / "log"))
         readers = [stack.enter_context(visit(browser)) for _ in range(READERS_AT_ONCE)]
         for reader in readers:
             # Nobody waits for the one before.

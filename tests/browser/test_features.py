@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.clicks import LOADED_MS
 from tests.browser.conftest import Server, visit
 from tests.builders import HOSTILE, finished_run, write_model
 from tinysae.data.storybook import LEXICON, stories
@@ -23,7 +24,6 @@ from tinysae.runs.store import Run
 from tinysae.ui.features.contexts import N_FIRST
 from tinysae.words import text
 
-LOADED_MS = 60_000
 # Of a feature: activations, the extreme logits and all of them.
 N_DRAWINGS = 3
 # Heights of the dataframe's header and rows, in pixels.

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
+from benchmarks.clicks import LOADED_MS
 from tests.browser.conftest import Server, visit
 from tinysae.words import text
 
-LOADED_MS = 60_000
 STREAM = "/_stcore/stream"
 
 

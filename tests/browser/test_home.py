@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
+from benchmarks.clicks import LOADED_MS
 from tests.browser.conftest import Server, Theme, visit
 from tinysae.config import TrainConfig
 from tinysae.features.names.showcase import read_showcases
@@ -16,8 +17,6 @@ from tinysae.render.palette import BACKGROUND
 from tinysae.runs.store import create_run
 from tinysae.words import Language, text
 
-# The longest a page may take on a busy machine of two cores.
-LOADED_MS = 60_000
 HOSTILE = (
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -122,7 +121,7 @@ def test_the_chosen_language_survives_a_reload_and_other_pages(
         page.get_by_role("combobox").first.click(timeout=LOADED_MS)
         page.get_by_role("option", name="한국어").click()
         title = page.get_by_role("heading", level=1)
-        expect(title).to_have_text(text("home.title", "ko"))
+        expect(title).to_have_text(text("home.title", "ko"), timeout=LOADED_MS)
         page.reload()
         expect(title).to_have_text(text("home.title", "ko"), timeout=LOADED_MS)
         page.get_by_role("link", name=text("common.nav_train", "ko")).first.click()
@@ -141,7 +140,7 @@ def test_only_names_of_this_machine_may_open_a_session(
     # A page of another site that makes its own name lead here (DNS rebinding) still
     # sends its own name.
     port = urlsplit(quiet_server.url).port
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(
         "GET",
         "/_stcore/stream",

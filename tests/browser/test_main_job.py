@@ -1,10 +1,5 @@
-"""The main job on a fresh server: from a prompt to a feature of one's own SAE.
+"""The main job on a fresh server: from a prompt to a feature of one's own SAE."""
 
-Leaves a picture of every page, in both themes and both languages, in
-`docs/screenshots`.
-"""
-
-import itertools
 import re
 import time
 from pathlib import Path
@@ -12,30 +7,23 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from benchmarks.browser import ROOT, Server, Theme, start_server, visit
+from benchmarks.browser import start_server, visit
 from benchmarks.clicks import (
     LOADED_MS,
     button,
     expect_curves,
-    expect_still,
     go_to,
     open_first_feature,
     write_a_story,
 )
+from benchmarks.tour import tour
 from tinysae.config import settings
 from tinysae.runs.metrics import read_metrics
 from tinysae.runs.store import Run, open_run
-from tinysae.words import Language, text
+from tinysae.words import text
 
 # Training, evaluation and index; generous, for a busy machine.
 RUN_S = 1200
-SCREENSHOTS = ROOT / "docs" / "screenshots"
-# Tall enough that a whole page is in the picture.
-TALL = 1500
-PHONE_WIDTH = 390
-LOCALES: dict[Language, str] = {"en": "en-US", "ko": "ko-KR"}
-# Any feature that fires.
-LOOKED_AT = 4
 NAME = "<img src=x onerror=alert(1)>"
 # Smaller than the "Look" preset, so that the test takes a minute: same path.
 CHANGES = {"training_tokens": 120_000, "d_sae": 512}
@@ -75,6 +63,8 @@ def wait_for_rows(run: Run, n: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
     tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,7 +85,6 @@ def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
             chart.evaluate("node => { node.dataset.seen = 'yes' }")
             wait_for_rows(run, 20)
             expect(chart).to_have_attribute("data-seen", "yes")
-            page.screenshot(path=SCREENSHOTS / "train-live.png")
             page.reload()
             expect_curves(page)
             reader.assert_clean()
@@ -122,56 +111,6 @@ def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
             assert f"run={run.id}" in page.evaluate("location.search")
             assert "feature=0" in page.evaluate("location.search")
             reader.assert_clean()
-        look_at_every_page(server, browser, run)
+        tour(server, browser, run.id)
     finally:
         server.stop()
-
-
-def look_at_every_page(server: Server, browser: Browser, run: Run) -> None:
-    """Both languages and both themes; nothing may be asked of other hosts."""
-    languages: tuple[Language, ...] = ("en", "ko")
-    themes: tuple[Theme, ...] = ("light", "dark")
-    for language, theme in itertools.product(languages, themes):
-        with visit(
-            browser, theme=theme, locale=LOCALES[language], height=TALL
-        ) as reader:
-            page = reader.page
-            for name in ("home", "playground", "train", "features"):
-                page.goto(server.url)
-                if name != "home":
-                    go_to(page, name, language)
-                settle(page, name, language)
-                page.screenshot(path=SCREENSHOTS / f"{name}-{language}-{theme}.png")
-            open_feature(page, server, run, language)
-            page.screenshot(path=SCREENSHOTS / f"feature-{language}-{theme}.png")
-            reader.assert_clean()
-    for theme in themes:
-        with visit(browser, theme=theme, width=PHONE_WIDTH, height=844) as reader:
-            page = reader.page
-            open_feature(page, server, run, "en")
-            width = page.evaluate("document.documentElement.scrollWidth")
-            assert width <= PHONE_WIDTH
-            page.screenshot(path=SCREENSHOTS / f"feature-phone-{theme}.png")
-            reader.assert_clean()
-
-
-def open_feature(page: Page, server: Server, run: Run, language: Language) -> None:
-    """By a deep link."""
-    query = f"run={run.id}&feature={LOOKED_AT}&lang={language}"
-    page.goto(f"{server.url}/features?{query}")
-    expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
-    expect_still(page)
-
-
-def settle(page: Page, name: str, language: Language) -> None:
-    """Waits for what a reader would wait for on that page."""
-    awaited = {
-        "home": page.get_by_text(text("home.model_ready", language)),
-        "playground": page.get_by_role("option"),
-        "train": page.get_by_test_id("stMetric"),
-        "features": page.get_by_test_id("stDataFrame"),
-    }[name]
-    expect(awaited.first).to_be_visible(timeout=LOADED_MS)
-    if name == "train":
-        expect_curves(page)
-    expect_still(page)

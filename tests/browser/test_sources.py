@@ -35,7 +35,8 @@ PICKLE = "pytorch_model.bin"
 PAUSE_AFTER = 4_000_000
 # The shortest training whose warm-up and decay, as the form has them, still fit.
 CHANGES = {"training_tokens": 150_000, "d_sae": 256}
-WAIT_S = 120
+# A training or an index, and what a stalled transfer takes to begin.
+WAIT_S = 800
 
 
 class Place(NamedTuple):
@@ -106,6 +107,7 @@ def see_tokens(page: Page) -> None:
     expect(strip.first).to_be_visible(timeout=LOADED_MS)
 
 
+@pytest.mark.slow
 def test_the_tutorials_model_is_trusted_downloaded_stopped_resumed_and_writes(
     place: Place, browser: Browser
 ) -> None:

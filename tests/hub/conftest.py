@@ -19,7 +19,7 @@ from tests.hub.server import Hub, serving
 
 ROOT = Path(__file__).parents[2]
 # Also of a machine on which everybody tests at once.
-CHILD_S = 240
+CHILD_S = 600
 
 Child = Callable[..., Any]
 

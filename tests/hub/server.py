@@ -34,7 +34,7 @@ USER = "reader"
 CHUNK = 16 * 1024
 MAX_BODY = 256 * 1024**2
 # A paused answer goes on by itself after this long, so that nothing hangs for ever.
-PAUSE_S = 120
+PAUSE_S = 600
 
 
 @dataclass

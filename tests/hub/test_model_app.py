@@ -32,6 +32,7 @@ def here(hub: Hub, sees_hub: None, tiny_home: Path) -> Iterator[None]:  # noqa: 
     shutil.rmtree(hub.root, ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_tutorial_model_is_downloaded_played_with_trained_on_and_explored(
     open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.hub.conftest import CHILD_S
 from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
 from tests.hub.server import TOKEN, Hub
 from tinysae.errors import InputError, MissingError
@@ -94,7 +95,7 @@ def test_stopped_download_goes_on_where_it_stopped(hub: Hub, served: Path) -> No
     name = f"{hashlib.sha256(weights.read_bytes()).hexdigest()}.incomplete"
     fault = hub.fault(f"/cdn/model/{SOURCE}/{weights.name}", pause_after=1_500_000)
     start_download(SOURCE)
-    assert fault.reached.wait(120)
+    assert fault.reached.wait(CHILD_S)
     stop_download(SOURCE)
     fault.go_on.set()
     assert wait_for_download(SOURCE).state == "stopped"

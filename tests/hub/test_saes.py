@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +163,10 @@ def test_a_killed_download_goes_on_where_it_was(
     process = tinysae.start("import-sae", "reader/big")
     assert fault.reached.wait(CHILD_S)
     incomplete = Path(tinysae._environment["HF_HOME"])
+    deadline = time.monotonic() + CHILD_S
     while not any(p.stat().st_size for p in incomplete.rglob("*.incomplete")):
         assert process.poll() is None
+        assert time.monotonic() < deadline
     process.send_signal(signal.SIGKILL)
     process.communicate()
     fault.go_on.set()

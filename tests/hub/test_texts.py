@@ -211,6 +211,7 @@ def test_a_hub_that_is_away_is_a_sentence(hub: Hub, child: Child) -> None:
     assert child(code) == "text_network"
 
 
+@pytest.mark.slow
 def test_the_tutorial_trains_on_its_own_tokens(
     hub: Hub, child: Child, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ import torch
 from tinysae.data.activations import activation_batches, ahead, shuffled
 
 ROWS_A_PART = 70
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 def batches(start: int = 0, seed: int = 0, **changes: int) -> Iterator[torch.Tensor]:

@@ -137,6 +137,7 @@ def test_a_damaged_asset_says_how_to_get_it_back(
         embedded_source().open()
 
 
+@pytest.mark.slow
 def test_the_command_makes_an_sae_an_index_and_a_showcase(tmp_path: Path) -> None:
     write_model(tmp_path / "storybook")
     figures = build_sae(tmp_path, tokens=30 * 64, seed=1, **SMALL)
@@ -162,9 +163,12 @@ def test_the_command_makes_an_sae_an_index_and_a_showcase(tmp_path: Path) -> Non
     }
 
 
-def test_the_second_sae_comes_without_a_showcase(tmp_path: Path) -> None:
+def test_the_second_sae_comes_without_a_showcase(
+    tmp_path: Path, short_text: Path
+) -> None:
     write_model(tmp_path / "storybook")
-    figures = build_sae(tmp_path, tokens=30 * 64, seed=1, post=True, **SMALL)
+    text = {"dataset_path": str(short_text)}
+    figures = build_sae(tmp_path, tokens=30 * 64, seed=1, post=True, **SMALL, **text)
     folders = {"storybook", POST_SAE_DIR.name, POST_FEATURES_DIR.name}
     assert {path.name for path in tmp_path.iterdir()} == folders
     assert json.loads((tmp_path / POST_SAE_DIR.name / "eval.json").read_text()) == (

@@ -177,7 +177,6 @@ def test_a_histogram_of_rows_is_numpys() -> None:
         assert count.tolist() == expected.tolist()
 
 
-@pytest.mark.timeout(280)
 def test_a_map_shows_who_is_near_and_is_the_same_every_time() -> None:
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((4, 16))
@@ -226,6 +225,7 @@ def build(folder: Path, die_at: int, n_threads: int = 2, memory_mb: int = 512) -
     return subprocess.run(command, cwd=Path(__file__).parents[2]).returncode
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_and_gives_the_same_bits(tmp_path: Path) -> None:
     from tests.builders import write_model, write_sae
 

@@ -351,12 +351,6 @@ def test_build_refuses_less_than_a_step(tmp_path: Path) -> None:
         build(tmp_path, tokens=10, seed=0)
 
 
-needs_shipped = pytest.mark.skipif(
-    not (SHIPPED / "model.safetensors").exists(), reason="the model is not built yet"
-)
-
-
-@needs_shipped
 def test_every_name_is_one_token_of_the_shipped_tokenizer() -> None:
     from transformers import AutoTokenizer
 
@@ -374,7 +368,6 @@ def test_every_name_is_one_token_of_the_shipped_tokenizer() -> None:
     assert specials == {end} == {0}
 
 
-@needs_shipped
 @pytest.mark.parametrize(
     "text", ["옛날 옛적에 릴리가 살았어요.", "🦊👩‍👩‍👧 hello\n\tworld  ", "\x00\x7f é"]
 )
@@ -386,7 +379,6 @@ def test_the_shipped_tokenizer_gives_any_text_back(text: str) -> None:
     assert tokenizer.decode(ids) == text
 
 
-@needs_shipped
 def test_the_shipped_model_knows_more_than_pairs_of_words() -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -28,7 +28,7 @@ from tinysae.worker import life
 from tinysae.worker.keep import Keeper
 
 # Importing torch and its friends takes seconds on a busy machine.
-PATIENCE_S = 180
+PATIENCE_S = 600
 
 
 @pytest.fixture(autouse=True)
@@ -121,8 +121,13 @@ def same_rows(run: Run, other: Run) -> bool:
     return evals and numbers(run) == numbers(other)
 
 
-def test_runs_queue_stop_keeps_an_sae_and_resume_goes_on(tiny_model_dir: Path) -> None:
-    config = config_for(tiny_model_dir, training_tokens=2000 * 64)
+@pytest.mark.slow
+def test_runs_queue_stop_keeps_an_sae_and_resume_goes_on(
+    tiny_model_dir: Path, short_text: Path
+) -> None:
+    config = config_for(
+        tiny_model_dir, training_tokens=2000 * 64, dataset_path=str(short_text)
+    )
     run = start_run(config)
     other = start_run(config)
     wait_for(lambda: len(steps_of(run)) > 20, "rows")
@@ -155,6 +160,7 @@ def test_runs_queue_stop_keeps_an_sae_and_resume_goes_on(tiny_model_dir: Path) -
     assert run.evaluation() == other.evaluation()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_reads_as_interrupted_and_resumes(
     tiny_model_dir: Path,
 ) -> None:
@@ -190,8 +196,10 @@ def test_a_worker_that_still_loads_can_be_stopped(tiny_model_dir: Path) -> None:
     assert steps_of(run) == []
 
 
-def test_a_resumed_run_keeps_the_engine_it_began_with(tiny_model_dir: Path) -> None:
-    run = create_run(config_for(tiny_model_dir))
+def test_a_resumed_run_keeps_the_engine_it_began_with(
+    tiny_model_dir: Path, short_text: Path
+) -> None:
+    run = create_run(config_for(tiny_model_dir, dataset_path=str(short_text)))
     began = EngineChoice(DENSE, "numba_fails", "")
     write_made_with(run, began.to_json())
     launch.launch(run, "train")
@@ -201,9 +209,9 @@ def test_a_resumed_run_keeps_the_engine_it_began_with(tiny_model_dir: Path) -> N
 
 
 def test_a_run_of_a_step_that_is_no_more_goes_on_and_its_log_says_with_what(
-    tiny_model_dir: Path,
+    tiny_model_dir: Path, short_text: Path
 ) -> None:
-    run = create_run(config_for(tiny_model_dir))
+    run = create_run(config_for(tiny_model_dir, dataset_path=str(short_text)))
     write_made_with(run, EngineChoice("sparse (torch)", "no_numba", "torch").to_json())
     launch.launch(run, "train")
     wait_for(lambda: ended(run), "the run")
@@ -314,9 +322,9 @@ def test_a_run_may_stop_while_it_loads_unless_its_checkpoint_has_no_sae() -> Non
 
 
 def test_a_network_that_goes_away_keeps_what_was_learnt(
-    tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model_dir: Path, short_text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = create_run(config_for(tiny_model_dir))
+    run = create_run(config_for(tiny_model_dir, dataset_path=str(short_text)))
     going = SAETraining.run
 
     def breaks_off(training: SAETraining, progress: Callable[..., bool]) -> bool:
@@ -339,11 +347,9 @@ def test_a_network_that_goes_away_keeps_what_was_learnt(
 
 
 def test_a_run_does_not_go_on_with_another_text(
-    tiny_model_dir: Path, tmp_path: Path
+    tiny_model_dir: Path, short_text: Path
 ) -> None:
-    text = tmp_path / "text.txt"
-    text.write_text("\n\n".join(f"The cat saw dog number {n}." for n in range(900)))
-    run = create_run(config_for(tiny_model_dir, dataset_path=str(text)))
+    run = create_run(config_for(tiny_model_dir, dataset_path=str(short_text)))
     write_made_with(run, {"data_fingerprint": "of another text"})
     life.train(run)
     assert run.status.error == "error.text_changed"

@@ -35,6 +35,8 @@ from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import WAY_BACK, Page, note, page_link, plain, shown_errors
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from tinysae.lessons.calls.results import Result
 
 # Streamlit's number inputs take no larger steps than that of their format.
@@ -63,32 +65,35 @@ class Place:
         return self.lesson.steps[self.number - 1]
 
 
-def open_place(lesson_id: str) -> Place:
-    """The lesson and the step that the address names, else the first.
+def open_place(lesson_id: str, top: "DeltaGenerator") -> Place:
+    """The lesson and the step that the address names, else the first; the way back to
+    all lessons in `top`.
 
     Raises:
         MissingError, DamagedError: from `load_lesson`.
     """
     if not is_presenting():
-        # A title has room above it; a link would begin under Streamlit's header.
-        st.space("small")
-        page_link("lessons", t("lessons.all"), icon=":material/arrow_back:")
+        with top:
+            # A title has room above it; a link would begin under Streamlit's header.
+            st.space("small")
+            page_link("lessons", t("lessons.all"), icon=":material/arrow_back:")
     lesson = load_lesson(lesson_id)
     asked = typed_whole(st.query_params.get("step"), below=1000) or 1
     place = Place(lesson, min(asked, len(lesson.steps) + 1))
     if is_presenting():
-        present(partial(_turn, place))
+        with top:
+            present(partial(_turn, place))
     _keep(place)
     return place
 
 
-def show_step(place: Place) -> None:
-    """The whole step, in reading order."""
+def show_step(place: Place, top: "DeltaGenerator") -> None:
+    """The whole step, in reading order; what is above its title in `top`."""
     step, lesson = place.step, place.lesson
     if not is_presenting():
-        st.caption(plain(lesson.title[language()]))
+        top.caption(plain(lesson.title[language()]))
     where = t("lessons.where", step=place.number, n=len(lesson.steps))
-    st.progress(place.number / (len(lesson.steps) + 1), where)
+    top.progress(place.number / (len(lesson.steps) + 1), where)
     st.title(plain(step.title[language()]), anchor=False)
     st.markdown(plain(step.text[language()]))
     if step.page is not None and not is_presenting():

@@ -1,5 +1,7 @@
 """A lesson's last screen: what it claims, measured, and a handout to take along."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from tinysae.errors import TinysaeError
@@ -22,10 +24,14 @@ from tinysae.ui.parts.sae_names import source_label
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain, shown_errors
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
-def show_end(place: Place) -> None:
-    """Every claim with its figure and control; then the handout."""
-    st.caption(plain(place.lesson.title[language()]))
+
+def show_end(place: Place, top: "DeltaGenerator") -> None:
+    """Every claim with its figure and control; then the handout. The lesson's name is
+    in `top`."""
+    top.caption(plain(place.lesson.title[language()]))
     st.title(t("lessons.summary"), anchor=False)
     with shown_errors():
         stage = stage_of(choose_source())

@@ -1,0 +1,86 @@
+"""Every page, in both languages and themes: for the browser tests and the pictures."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from benchmarks.browser import Server, Theme, visit
+from benchmarks.clicks import LOADED_MS, expect_curves, expect_still, go_to
+from tinysae.words import LANGUAGES, Language, text
+
+LOCALES: dict[Language, str] = {"en": "en-US", "ko": "ko-KR"}
+THEMES: tuple[Theme, ...] = ("light", "dark")
+# Tall enough that a whole page is in the picture.
+TALL = 1500
+PHONE_WIDTH, PHONE_HEIGHT = 390, 844
+# Any feature that fires.
+LOOKED_AT = 4
+
+
+def tour(
+    server: Server, browser: Browser, run_id: str, pictures: Path | None = None
+) -> None:
+    """Look at every page, with a finished run; nothing may be asked of other hosts.
+
+    Args:
+        server: it has the run in its home.
+        browser: to look with.
+        run_id: the run's.
+        pictures: the folder for a picture of each page; by default none is taken.
+
+    Raises:
+        AssertionError: a page did what it must not, or is wider than a phone.
+    """
+
+    def keep(page: Page, name: str) -> None:
+        if pictures is not None:
+            page.screenshot(path=pictures / f"{name}.png")
+
+    for language, theme in itertools.product(LANGUAGES, THEMES):
+        locale = LOCALES[language]
+        with visit(browser, theme=theme, locale=locale, height=TALL) as reader:
+            page = reader.page
+            for name in ("home", "playground", "train", "features"):
+                page.goto(server.url)
+                if name != "home":
+                    go_to(page, name, language)
+                settle(page, name, language)
+                keep(page, f"{name}-{language}-{theme}")
+            open_feature(page, server, run_id, language)
+            keep(page, f"feature-{language}-{theme}")
+            reader.assert_clean()
+    for theme in THEMES:
+        with visit(
+            browser, theme=theme, width=PHONE_WIDTH, height=PHONE_HEIGHT
+        ) as reader:
+            page = reader.page
+            open_feature(page, server, run_id, "en")
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= PHONE_WIDTH
+            keep(page, f"feature-phone-{theme}")
+            reader.assert_clean()
+
+
+def open_feature(page: Page, server: Server, run_id: str, language: Language) -> None:
+    """By a deep link."""
+    query = f"run={run_id}&feature={LOOKED_AT}&lang={language}"
+    page.goto(f"{server.url}/features?{query}")
+    expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+    expect_still(page)
+
+
+def settle(page: Page, name: str, language: Language) -> None:
+    """Waits for what a reader would wait for on that page."""
+    awaited = {
+        "home": page.get_by_text(text("home.model_ready", language)),
+        "playground": page.get_by_role("option"),
+        "train": page.get_by_test_id("stMetric"),
+        "features": page.get_by_test_id("stDataFrame"),
+    }[name]
+    expect(awaited.first).to_be_visible(timeout=LOADED_MS)
+    if name == "train":
+        expect_curves(page)
+    expect_still(page)
