@@ -17,7 +17,7 @@ from tinysae.features.names.notes import Notes
 from tinysae.jobs import launch
 from tinysae.jobs.files import copy_file, staged_folder
 from tinysae.jobs.job import Job
-from tinysae.jobs.reporter import LATELY_S, Bytes, Reporter
+from tinysae.jobs.reporter import LATELY_S, Counted, Reporter
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.jobs.work import Stopped, outcome
 from tinysae.lessons.progress import Progress, write_progress
@@ -190,7 +190,7 @@ def test_a_speed_is_of_lately_and_so_is_what_is_left(job: Job) -> None:
 
 def test_what_was_there_before_says_nothing_of_the_speed(job: Job) -> None:
     clock = Clock()
-    progress = Bytes(Reporter(job, clock), "downloading")
+    progress = Counted(Reporter(job, clock), "downloading")
     progress(8000, 10_000)
     clock.now += 2
     progress(8200, 10_000)

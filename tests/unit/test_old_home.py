@@ -60,7 +60,7 @@ def test_its_runs_are_what_they_were(capsys: pytest.CaptureFixture[str]) -> None
     assert __main__.main(["runs"]) == 0
     said = capsys.readouterr().out
     assert f"{killed.id}  interrupted   50%  a run that was killed\n" in said
-    assert f"{done.id}  done           0%  a run that is done\n" in said
+    assert f"{done.id}  done               a run that is done\n" in said
 
 
 def test_its_runs_go_on() -> None:

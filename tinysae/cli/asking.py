@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinysae.cli.sae_argument import add_sae_option
 from tinysae.errors import InputError
 from tinysae.library.shipped import STORYBOOK_POST
 from tinysae.render.visible import visible
@@ -33,7 +34,7 @@ def add_commands(
         "--top", type=int, default=N_SHOWN, metavar="N", help=f"{N_SHOWN}"
     )
     attribute.add_argument("--out", type=Path, help="all parts as CSV")
-    _add_sae(attribute)
+    add_sae_option(attribute, STORYBOOK_POST)
     attribute.set_defaults(command=_attribute)
 
     steer = commands.add_parser(
@@ -56,23 +57,15 @@ def add_commands(
     steer.add_argument("--mode", choices=["add", "clamp"], default="add")
     steer.add_argument("--max-new-tokens", type=int, default=40, help="40")
     steer.add_argument("--seed", type=int, default=0, help="0")
-    _add_sae(steer)
+    add_sae_option(steer, STORYBOOK_POST)
     steer.set_defaults(command=_steer)
 
 
-def _add_sae(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--sae",
-        default=STORYBOOK_POST,
-        help=f"a run, or “storybook”, “{STORYBOOK_POST}” ({STORYBOOK_POST})",
-    )
-
-
 def _loaded(options: argparse.Namespace) -> "tuple[FeatureSource, SAE, LoadedModel]":
-    from tinysae.library.feature_source import feature_source
+    from tinysae.library.named_sae import named_source
     from tinysae.model.sources import load_model
 
-    source = feature_source(options.sae)
+    source = named_source(options.sae)
     return source, source.load_sae(), load_model(source.model)
 
 

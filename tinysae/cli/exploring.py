@@ -1,30 +1,56 @@
-"""`python -m tinysae index|search|export`: the explorer without Streamlit."""
+"""`python -m tinysae index|evaluate|search|export|explain`: the features page without
+Streamlit."""
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinysae.cli.job_here import add_lock_option, do_here, say
+from tinysae.cli.sae_argument import add_sae_argument
+from tinysae.cli.training import add_settings, chosen_settings
 from tinysae.errors import InputError
+from tinysae.jobs.work import log_to_stderr
+from tinysae.library.named_sae import named_sae, named_source
+from tinysae.library.shipped import SHIPPED
 from tinysae.render.visible import visible
-from tinysae.words import LANGUAGES
+from tinysae.words import LANGUAGES, text
 
 if TYPE_CHECKING:
     from tinysae.features.index.reader import FeatureIndex
     from tinysae.features.names.labels import Label
     from tinysae.library.feature_source import FeatureSource
+    from tinysae.library.saved import SavedSAE
 
 N_PRINTED = 20
 N_TOP_TOKENS = 5
+# The settings of a run that say which text is read, and how.
+TEXT_SETTINGS = (
+    *("dataset_path", "dataset_column", "dataset_name", "dataset_split"),
+    *("is_dataset_tokenized", "streaming"),
+)
 
 
 def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 ) -> None:
-    """Adds `search` and `export` to the parser's commands."""
+    """Adds `index`, `evaluate`, `search`, `export` and `explain` to the parser's
+    commands."""
+    index = commands.add_parser("index", help="collect an SAE's features")
+    add_sae_argument(index)
+    index.add_argument("--model", help="what reads an SAE from elsewhere")
+    add_settings(index, TEXT_SETTINGS)
+    add_lock_option(index)
+    index.set_defaults(command=_index)
+
+    evaluate = commands.add_parser("evaluate", help="measure an SAE (again)")
+    add_sae_argument(evaluate)
+    evaluate.set_defaults(command=_evaluate)
+
     search = commands.add_parser("search", help="find features of an SAE")
-    _add_source(search)
+    add_sae_argument(search)
     way = search.add_mutually_exclusive_group(required=True)
     way.add_argument("--text", help="features that fire on this text, and where")
     way.add_argument("--raises", metavar="TOKEN", help="features that raise a token")
@@ -35,35 +61,82 @@ def add_commands(
     search.set_defaults(command=_search)
 
     export = commands.add_parser("export", help="save features as one HTML file")
-    _add_source(export)
+    add_sae_argument(export)
     export.add_argument("features", nargs="*", type=int, help="their numbers")
     export.add_argument("--bookmarked", action="store_true", help="the bookmarked too")
     export.add_argument("--out", type=Path, default=Path("features.html"))
     export.add_argument("--language", choices=LANGUAGES, default="en")
     export.set_defaults(command=_export)
 
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "sae", help="a run, “storybook”, a saved SAE's id or an SAELens folder"
+    explain = commands.add_parser(
+        "explain", help="ask a language model of your choice what features mean"
     )
+    add_sae_argument(explain)
+    explain.add_argument("features", nargs="+", type=int, metavar="FEATURE")
+    explain.add_argument("--url", required=True, help="an OpenAI-compatible API")
+    explain.add_argument("--model", required=True, help="its name there")
+    explain.set_defaults(command=_explain)
 
 
-def source_of(name: str) -> "FeatureSource":
-    """The source of that id; a path is taken note of first.
+def _index(options: argparse.Namespace) -> int:
+    from tinysae.config import TrainConfig
+    from tinysae.library.saved import SavedSAE, add_sae
+    from tinysae.library.saved_text import choose_text
+    from tinysae.worker import life
 
-    Raises:
-        TinysaeError: there is none.
-    """
-    from tinysae.library.feature_source import feature_source
-    from tinysae.library.saved import add_sae
+    log_to_stderr()
+    _check_own(options.sae)
+    sae = named_sae(options.sae)
+    text_settings = chosen_settings(options)
+    if isinstance(sae, SavedSAE):
+        if options.model:
+            sae = add_sae(str(sae.directory), options.model)
+        if text_settings:
+            choose_text(sae, TrainConfig(**text_settings).text)
+        _say_text(sae)
+        status = do_here(sae, options.lock_fd, life.index_saved)
+    elif text_settings:
+        raise InputError("index_text_of_run", name=sae.title)
+    else:
+        status = do_here(sae, options.lock_fd, life.index)
+    if status == 0:
+        # What the other commands call it, which a folder does not tell.
+        _print(sae.id)
+    return status
 
-    return feature_source(add_sae(name).id if is_folder(name) else name)
+
+def _say_text(sae: "SavedSAE") -> None:
+    from tinysae.library.saved_text import suggested
+    from tinysae.library.text_read import text_name
+
+    choice, why = suggested(sae)
+    say(f"{sae.model_name} reads {text_name(choice.path, 'en')}")
+    if why != "chosen":
+        say(text(f"features.collect_{why}", "en"))
 
 
-def is_folder(name: str) -> bool:
-    """Whether `name` is meant as a path and not as an id."""
-    return "/" in name or Path(name).is_dir()
+def _check_own(name: str) -> None:
+    """Raises InputError for an SAE that came along: its files stay as they are."""
+    if name in SHIPPED:
+        raise InputError("sae_is_shipped", sae=name)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from tinysae.worker import finish
+
+    sae = named_sae(options.sae)
+    # None: no bar where no terminal is.
+    with tqdm(desc="evaluating", unit=" tokens", disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        figures = finish.evaluate_again(sae, progress)
+    _print(json.dumps(figures, indent=1))
+    return 0
 
 
 def _labels(source: "FeatureSource") -> "list[Label]":
@@ -75,7 +148,7 @@ def _labels(source: "FeatureSource") -> "list[Label]":
 def _search(options: argparse.Namespace) -> int:
     from tinysae.features.index.search import find_tokens
 
-    source = source_of(options.sae)
+    source = named_source(options.sae)
     index, labels = source.open(), _labels(source)
     if options.text is not None:
         rows = _by_text(source, index, options.text)
@@ -146,13 +219,19 @@ def _export(options: argparse.Namespace) -> int:
     from tinysae.features.names.notes import Notes
     from tinysae.library.export import ExportOptions, write_export
 
-    source = source_of(options.sae)
+    source = named_source(options.sae)
     index = source.open()
     notes = Notes(index.info.sae_fingerprint, index.info.d_sae)
     features = [*options.features]
     if options.bookmarked:
         features += notes.bookmarked()
-    how = ExportOptions(source.name, options.language, _labels(source), notes.all())
+    how = ExportOptions(
+        source.name,
+        options.language,
+        _labels(source),
+        notes.all(),
+        source.text_read(index.info),
+    )
     try:
         write_export(options.out, index, features, how)
     except OSError as problem:
@@ -160,6 +239,18 @@ def _export(options: argparse.Namespace) -> int:
             "export_unwritable", path=str(options.out), reason=problem.strerror
         ) from problem
     _print(str(options.out))
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from tinysae.features.names.explain import Endpoint, explain_features
+
+    endpoint = Endpoint(options.url, options.model)
+    _check_own(options.sae)
+    folder = named_sae(options.sae).features_dir
+    new = explain_features(folder, endpoint, options.features)
+    for feature, label in zip(options.features, new, strict=True):
+        _print(f"{feature}  {label.text}")
     return 0
 
 

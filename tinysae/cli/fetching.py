@@ -5,6 +5,7 @@ import sys
 import time
 from typing import Any
 
+from tinysae.cli.job_here import add_lock_option
 from tinysae.errors import InputError, TinysaeError
 from tinysae.jobs.status import JobStatus
 from tinysae.jobs.work import log_to_stderr, outcome
@@ -22,7 +23,7 @@ LOOK_EVERY_S = 0.3
 
 
 def add_commands(commands: Any) -> None:
-    """Adds `models`, `download`, `pin` and what the pages start."""
+    """Adds `models`, `download` and `pin` to the parser's commands."""
     models = commands.add_parser("models", help="list models that are known to work")
     models.set_defaults(command=_models)
 
@@ -30,16 +31,19 @@ def add_commands(commands: Any) -> None:
     download.add_argument("model", help="a name of the list, or owner/name[@revision]")
     download.set_defaults(command=_download)
 
-    fetch = commands.add_parser(COMMAND)
-    fetch.add_argument("model")
-    fetch.add_argument("--lock-fd", type=int)
-    fetch.set_defaults(command=_fetch)
-
     pin = commands.add_parser(
         "pin", help="trust the pickle that a model of the list has on the hub today"
     )
     pin.add_argument("model", help="a name of the list")
     pin.set_defaults(command=_pin)
+
+
+def add_worker_commands(commands: Any) -> None:
+    """Adds the command of a download's process."""
+    fetch = commands.add_parser(COMMAND)
+    fetch.add_argument("model")
+    add_lock_option(fetch)
+    fetch.set_defaults(command=_fetch)
 
 
 def _models(_: argparse.Namespace) -> int:

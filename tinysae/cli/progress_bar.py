@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from tinysae.jobs.job import Job
+from tinysae.jobs.state_words import doing
 
 LOOK_EVERY_S = 0.5
 
@@ -16,14 +17,14 @@ def progress_bar(job: Job) -> Generator[None]:
     from tqdm import tqdm
 
     is_over = threading.Event()
-    with tqdm(bar_format="{desc:<12} {percentage:3.0f}%|{bar}| {postfix}") as bar:
+    with tqdm(bar_format="{desc} {percentage:3.0f}%|{bar}| {postfix}") as bar:
 
         def watch() -> None:
             while not is_over.wait(LOOK_EVERY_S):
                 status = job.status
                 bar.total = max(1, status.total)
                 bar.n = min(status.done, bar.total)
-                bar.set_description_str(status.state, refresh=False)
+                bar.set_description_str(doing(status.state), refresh=False)
                 speed = status.rate
                 rate = f"{speed:,.0f} tokens/s" if speed else ""
                 left = f", {status.eta_s:,.0f} s left" if status.eta_s else ""

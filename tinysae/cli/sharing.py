@@ -4,14 +4,15 @@ process of a transfer that a page started."""
 import argparse
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinysae.cli.exploring import is_folder
+from tinysae.cli.job_here import add_lock_option
 from tinysae.cli.progress_bar import progress_bar
+from tinysae.cli.sae_argument import add_sae_argument
 from tinysae.jobs.status import JobStatus
 from tinysae.jobs.work import log_to_stderr, outcome, quits_when_asked
-from tinysae.runs.store import open_run
+from tinysae.library.named_sae import is_folder
+from tinysae.library.transfers import COMMAND
 from tinysae.words import LANGUAGES
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 ) -> None:
-    """Adds `import-sae`, `upload` and what the pages start to the parser's commands."""
+    """Adds `import-sae` and `upload` to the parser's commands."""
     bring = commands.add_parser("import-sae", help="take in an SAE from elsewhere")
     bring.add_argument(
         "source",
@@ -36,7 +37,7 @@ def add_commands(
     bring.set_defaults(command=_import)
 
     upload = commands.add_parser("upload", help="bring an SAE to the hub")
-    upload.add_argument("run", help="a run, or a saved SAE's id")
+    add_sae_argument(upload)
     upload.add_argument("repo", help="owner/name; made if it is not there, private")
     upload.add_argument("--dry-run", action="store_true", help="only say what would go")
     upload.add_argument("--public", action="store_true", help="if it is made: for all")
@@ -46,9 +47,14 @@ def add_commands(
     upload.add_argument("--language", choices=LANGUAGES, default="en")
     upload.set_defaults(command=_upload)
 
-    transfer = commands.add_parser("transfer")
-    transfer.add_argument("run")
-    transfer.add_argument("--lock-fd", type=int)
+
+def add_worker_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Adds the command of a transfer's process."""
+    transfer = commands.add_parser(COMMAND)
+    transfer.add_argument("transfer")
+    add_lock_option(transfer)
     transfer.set_defaults(command=_transfer)
 
 
@@ -71,19 +77,18 @@ def _from_this_machine(options: argparse.Namespace) -> "SavedSAE | None":
     if is_zip(options.source):
         return import_zip_at(options.source, options.model)
     # “owner/name” is a folder only where there is one.
-    if is_folder(options.source) and Path(options.source).expanduser().is_dir():
+    if is_folder(options.source):
         return add_sae(options.source, options.model)
     return None
 
 
 def _upload(options: argparse.Namespace) -> int:
-    from tinysae.library.saved import is_saved_id, saved_sae
+    from tinysae.library.named_sae import named_sae
     from tinysae.library.share import plan_upload, planned_card
     from tinysae.library.transfers import forget, planned_files
 
-    opened = saved_sae if is_saved_id(options.run) else open_run
     plan = plan_upload(
-        opened(options.run),
+        named_sae(options.sae),
         options.repo,
         folder=options.folder,
         private=not options.public,
@@ -116,7 +121,7 @@ def _transfer(options: argparse.Namespace) -> int:
 
     # The lock is inherited: it is held for as long as this process lives.
     log_to_stderr()
-    status = _perform(open_transfer(options.run))
+    status = _perform(open_transfer(options.transfer))
     return 0 if status.state in ("done", "stopped") else 1
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tinysae.jobs.files import write_json
 from tinysae.jobs.job import TOOK_NAME, Job
 from tinysae.jobs.memory import peak_memory_bytes
+from tinysae.jobs.state_words import begun
 from tinysae.jobs.status import JobStatus, State, write_status
 from tinysae.jobs.work import Stopped
 
@@ -51,7 +52,7 @@ class Reporter:
         self._seconds_before = seconds
         self._started = self._clock()
         self._lately = deque([(self._started, done)])
-        logger.info("%s: %d of %d", state, done, total)
+        logger.info("%s", begun(state, done, total))
         self._write()
 
     def end(self, **more: int) -> None:
@@ -105,8 +106,9 @@ class Reporter:
         write_status(self._job.path, status)
 
 
-class Bytes:
-    """Reports bytes that come or go, of which some were there before if it goes on."""
+class Counted:
+    """Reports what is counted once its total is known: tokens that are read, or bytes,
+    of which some were there before if it goes on."""
 
     def __init__(self, reporter: Reporter, state: State) -> None:
         self._reporter, self._has_begun = reporter, False

@@ -16,6 +16,7 @@ from tinysae.features.index.records import Context, FeatureRecord, FiringToken
 from tinysae.features.names.labels import Label, label_sentence
 from tinysae.features.names.notes import Note
 from tinysae.jobs.files import write_text
+from tinysae.library.text_read import TextRead, about_index, noted_in
 from tinysae.render import svg
 from tinysae.render.csp import FILE_POLICY, policy_tag
 from tinysae.render.numbers import percent
@@ -34,12 +35,14 @@ class ExportOptions:
     """What a file says besides the figures.
 
     name: whose features they are; untrusted, as are labels and notes.
+    text: what the index was made of; None: what it says of itself.
     """
 
     name: str
     language: Language = "en"
     labels: Sequence[Label] = ()
     notes: Mapping[int, Note] | None = None
+    text: TextRead | None = None
 
 
 def export_html(
@@ -95,15 +98,9 @@ class _Document:
 
     def _about(self) -> str:
         info = self._index.info
-        about = self._t(
-            "about_text",
-            model=info.model,
-            hook=info.hook_name,
-            n_chunks=f"{info.n_chunks:,}",
-            context_size=f"{info.context_size:,}",
-            n_tokens=f"{info.n_tokens:,}",
-        )
-        return f'<p class="quiet">{about}</p>'
+        read = self._options.text or noted_in(info)
+        about = about_index(info, read, self._options.language)
+        return f'<p class="quiet">{html.escape(about)}</p>'
 
     def _contents(self, records: Sequence[FeatureRecord]) -> str:
         if len(records) == 1:

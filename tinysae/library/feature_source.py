@@ -10,20 +10,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from tinysae.data.texts.storybook import STORYBOOK as STORYBOOK_TEXT
 from tinysae.errors import DamagedError
-from tinysae.features.index.format import INDEX_NAME
+from tinysae.features.index.format import INDEX_NAME, IndexInfo
 from tinysae.features.index.reader import FeatureIndex, open_index
 from tinysae.jobs.files import sha256_of
 from tinysae.library.saved import AnySAE, is_saved_id, saved_sae, saved_saes
 from tinysae.library.shipped import (
     POST_FEATURES_DIR,
     POST_SAE_DIR,
+    SHIPPED,
     STORYBOOK_FEATURES_DIR,
     STORYBOOK_POST,
     STORYBOOK_SAE,
     STORYBOOK_SAE_DIR,
     embedded_remedy,
 )
+from tinysae.library.text_read import TextRead, noted_in
 from tinysae.model.sources import STORYBOOK
 from tinysae.runs.live import LiveIndex, live_indexes
 from tinysae.runs.store import Run, list_runs, open_run
@@ -47,6 +50,8 @@ class FeatureSource:
         readiness: "ready" to be opened, or "live": as it was a moment ago, while it
             trains; or why not: somebody is "working" on it, or it ended with "no_index"
             or even "no_sae".
+        trained_on: the text of a run of ours, as its `dataset_path` names it; None of
+            an SAE from elsewhere.
         step: of its training, of a run whose index was made while it trained.
     """
 
@@ -57,6 +62,7 @@ class FeatureSource:
     index_dir: Path
     model: str
     readiness: Readiness
+    trained_on: str | None = None
     step: int | None = None
 
     @property
@@ -72,7 +78,7 @@ class FeatureSource:
     @property
     def is_embedded(self) -> bool:
         """Whether it came with tinysae; its name is then for the page to say."""
-        return self.id in (STORYBOOK_SAE, STORYBOOK_POST)
+        return self.id in SHIPPED
 
     def stamp(self) -> tuple[int, int]:
         """Changes whenever the index is built again; (0, 0) when there is none."""
@@ -101,6 +107,15 @@ class FeatureSource:
         with self.remedy():
             fingerprint = _fingerprint(self.sae_dir)
             return open_index(self.index_dir, sae_fingerprint=fingerprint)
+
+    def text_read(self, info: IndexInfo) -> TextRead:
+        """What its index was made of, and what is known of it."""
+        if info.text:
+            return noted_in(info)
+        # Of an index of before it was noted: a run's is of its own text, all others
+        # were made of the embedded stories.
+        is_held_out = self.trained_on is not None
+        return TextRead(self.trained_on or STORYBOOK_TEXT, is_held_out)
 
     def remedy(self) -> AbstractContextManager[None]:
         """Around reading its files: what goes wrong inside is told with what helps."""
@@ -137,6 +152,7 @@ def _shipped(source_id: str, sae_dir: Path, index_dir: Path) -> FeatureSource:
         index_dir=index_dir,
         model=STORYBOOK,
         readiness="ready",
+        trained_on=STORYBOOK_TEXT,
     )
 
 
@@ -184,6 +200,7 @@ def run_source(run: AnySAE) -> FeatureSource:
         index_dir=run.features_dir,
         model=run.model_name,
         readiness=readiness,
+        trained_on=run.config.dataset_path if isinstance(run, Run) else None,
     )
 
 
@@ -202,6 +219,7 @@ def _live(run: Run, live: LiveIndex) -> FeatureSource:
         index_dir=live.features_dir,
         model=run.model_name,
         readiness="live",
+        trained_on=run.config.dataset_path,
         step=live.step,
     )
 

@@ -3,7 +3,7 @@
 Two ways in: a folder under `<home>/saes`, or a path that a person gave (`add_sae`).
 What is made of either lies in `<home>/indexes/<the SAE's fingerprint>/`:
 
-    source.json    where the SAE is, and the model to read it with
+    source.json    where the SAE is, and the model and the text to read it with
     features/      the index
 
 beside what every job has: the building of the index is one. The SAE's own folder is
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tinysae.errors import InputError, MissingError, TinysaeError
+from tinysae.features.index.format import INDEX_NAME
+from tinysae.jobs import launch
 from tinysae.jobs.files import make_folder, read_json, sha256_of, write_json
 from tinysae.jobs.home import home, home_error
 from tinysae.jobs.job import Job
@@ -50,6 +52,13 @@ class SavedSAE(Job):
     model_name: str
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        from tinysae.data.texts.hub_dataset import is_of_hub
+        from tinysae.library.saved_text import text_of
+
+        return launch.HUB_KEYS if is_of_hub(text_of(self)) else ()
+
+    @property
     def sae_dir(self) -> Path:
         return self.directory
 
@@ -61,13 +70,29 @@ class SavedSAE(Job):
     def title(self) -> str:
         """Its folder's name, or the run and the step of one that
         was kept as a checkpoint (untrusted text)."""
+        if (run := self.run) is not None:
+            return f"{run.title} @ {int(self.directory.parent.name):,}"
+        return self.directory.name or str(self.directory)
+
+    @property
+    def run(self) -> Run | None:
+        """The run that it was kept of as a checkpoint; None of one from elsewhere."""
         step, folder = self.directory.parent, self.directory.parent.parent
         if self.directory.name == SAE_NAME and step.name.isdecimal():
             with suppress(TinysaeError):
                 run = open_run(folder.parent.name)
                 if run.checkpoints_dir.resolve() == folder:
-                    return f"{run.title} @ {int(step.name):,}"
-        return self.directory.name or str(self.directory)
+                    return run
+        return None
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether its features were collected."""
+        return (self.features_dir / INDEX_NAME).is_file()
+
+    def source(self) -> dict[str, Any]:
+        """What `source.json` says; empty where nobody took note of it."""
+        return _source(self.path)
 
     @property
     def created_at(self) -> float:
@@ -140,12 +165,25 @@ def add_sae(path: str, model: str | None = None) -> SavedSAE:
     target = indexes_dir() / sae.fingerprint
     try:
         make_folder(target)
-        write_json(target / SOURCE_NAME, {"path": str(folder), "model": model.strip()})
+        noted = {"path": str(folder), "model": model.strip()}
+        write_json(target / SOURCE_NAME, {**_source(target), **noted})
         if not (target / STATUS_NAME).exists():
             write_status(target, JobStatus("stopped"))
     except OSError as problem:
         raise home_error(problem) from problem
     return _saved(folder)
+
+
+def sae_in(folder: Path) -> SavedSAE:
+    """The SAE in `folder`, of which no note is taken.
+
+    Raises:
+        MissingError: there is none.
+    """
+    try:
+        return _saved(folder)
+    except OSError as problem:
+        raise MissingError("sae_missing", path=str(folder)) from problem
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -183,7 +183,8 @@ def _dashboard(run: AnySAE, language: Language) -> str | None:
     chosen = sorted(marked) or _best(index, labels)
     if not chosen:
         return None
-    how = ExportOptions(source.name, language, labels)
+    text = source.text_read(index.info)
+    how = ExportOptions(source.name, language, labels, text=text)
     return export_html(index, chosen, how)
 
 

@@ -18,6 +18,8 @@ STORYBOOK_SAE_DIR = ASSETS / "storybook-sae"
 STORYBOOK_FEATURES_DIR = ASSETS / "storybook-features"
 POST_SAE_DIR = ASSETS / "storybook-post-sae"
 POST_FEATURES_DIR = ASSETS / "storybook-post-features"
+SHIPPED = {STORYBOOK_SAE: STORYBOOK_SAE_DIR, STORYBOOK_POST: POST_SAE_DIR}
+"""What links call them -> where they are."""
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from tinysae.jobs.home import home, home_error
 from tinysae.jobs.job import JOB_ID, Job, job_ids, new_job_id
 from tinysae.jobs.launch import HUB_KEYS
 from tinysae.jobs.lock import is_locked
-from tinysae.jobs.reporter import Bytes, Reporter
+from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library.imports import import_from_hub, import_from_registry
 from tinysae.library.registry import registry_entry
@@ -194,7 +194,7 @@ def perform(transfer: Transfer) -> dict[str, Any]:
         url = upload_files(
             transfer.files_dir,
             request["repo_id"],
-            Bytes(reporter, "uploading"),
+            Counted(reporter, "uploading"),
             private=request["private"],
             message=request["message"],
         )
@@ -206,7 +206,7 @@ def perform(transfer: Transfer) -> dict[str, Any]:
 
 
 def _fetch(transfer: Transfer, reporter: Reporter) -> SavedSAE:
-    request, progress = transfer.request, Bytes(reporter, "downloading")
+    request, progress = transfer.request, Counted(reporter, "downloading")
 
     def fetched() -> None:
         reporter.begin("converting", 1)

@@ -141,7 +141,8 @@ def _fastest() -> str:
                 if turn:
                     times.append(time.thread_time() - started)
     seconds = {name: median(times) for name, times in took.items()}
-    logger.info("encoder's product, ms: %s", {k: v * 1e3 for k, v in seconds.items()})
+    times = ", ".join(f"{name} {took * 1e3:.1f} ms" for name, took in seconds.items())
+    logger.info("what a matrix product takes here: %s", times)
     return min(seconds, key=lambda name: seconds[name])
 
 

@@ -17,7 +17,7 @@ from tinysae.hub.errors import hub_errors
 from tinysae.hub.names import MAIN, HubName
 from tinysae.hub.repository import Progress, Repository, ask
 from tinysae.jobs.files import staged_folder
-from tinysae.jobs.reporter import Bytes, Reporter
+from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.work import quits_when_asked
 from tinysae.model.catalogue import CATALOGUE, Pin, pin_of
 from tinysae.model.convert import convert
@@ -114,7 +114,7 @@ def fetch(download: Download) -> None:
         # A server that says nothing meanwhile is not waited for.
         with quits_when_asked(download):
             planned = plan(name, source)
-            paths = _download(planned, Bytes(Reporter(download), "downloading"))
+            paths = _download(planned, Counted(Reporter(download), "downloading"))
         if planned.pin is not None:
             download.say("converting")
             _convert(dict(zip(planned.files, paths, strict=True)), planned)

@@ -112,7 +112,7 @@ class SAETraining:
         """What computes the steps, and why."""
         self._compiling.join()
         choice = choose_engine(self._trainer, self._engine_before)
-        logger.info("%s", ", ".join(filter(None, choice)))
+        logger.info("%s", choice.in_words())
         return choice
 
     def dense_step_seconds(self) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinysae.errors import TinysaeError
 from tinysae.jobs.files import write_json
-from tinysae.jobs.reporter import Reporter
+from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.status import State
 from tinysae.runs.checkpoints import checkpoints
 from tinysae.runs.live import remove_live_indexes
@@ -50,20 +50,19 @@ def finish(
     from tinysae.sae.load import load_sae
 
     sae = load_sae(run.sae_dir)
-    reporter.begin("evaluating", EVALUATION_TOKENS)
-    _measure(run, sae, model, lambda done: reporter.go_on(reporter.done + done))
-    index = index_features(run, model, HeldOut.of(run.config), reporter)
+    _measure(run, sae, model, Counted(reporter, "evaluating"))
+    index = index_features(run, model, reporter)
     _keep_last_moment(run, index)
     remove_live_indexes(run)
     run.say(last_state)
 
 
 def evaluate_again(
-    run: Run, progress: Callable[[int], object] | None = None
+    sae: "AnySAE", progress: Callable[[int, int], object] | None = None
 ) -> dict[str, Any]:
-    """Measures the run's SAE on held-out text; returns what `eval.json` then holds.
+    """Measures an SAE on held-out text; returns what a run's `eval.json` then holds.
 
-    `progress` hears how many tokens each batch had, of `EVALUATION_TOKENS`.
+    `progress` hears (tokens done, tokens in all).
 
     Raises:
         TinysaeError: the run has no SAE (yet), or its model cannot be loaded.
@@ -72,19 +71,29 @@ def evaluate_again(
     from tinysae.model.sources import load_model
     from tinysae.sae.load import load_sae
 
-    sae, model = load_sae(run.sae_dir), load_model(run.model_name)
-    return _measure(run, sae, model, progress)
+    weights, model = load_sae(sae.sae_dir), load_model(sae.model_name)
+    return _measure(sae, weights, model, progress)
 
 
 def _measure(
-    run: Run,
+    job: "AnySAE",
     sae: "SAE",
     model: "LoadedModel",
-    progress: Callable[[int], object] | None,
+    progress: Callable[[int, int], object] | None,
 ) -> dict[str, Any]:
-    figures = evaluated(sae, model, HeldOut.of(run.config), progress).to_json()
-    write_json(run.path / EVAL_NAME, figures)
+    held_out = _in_its_contexts(HeldOut.of_sae(job), sae, model)
+    figures = evaluated(sae, model, held_out, progress).to_json()
+    if isinstance(job, Run):
+        write_json(job.path / EVAL_NAME, figures)
     return figures
+
+
+def _in_its_contexts(held_out: HeldOut, sae: "SAE", model: "LoadedModel") -> HeldOut:
+    """As long as what the SAE was trained on: one from elsewhere says so, or does
+    not."""
+    size = sae.context_size if type(sae.context_size) is int else None
+    size = min(size or held_out.context_size, model.n_ctx)
+    return replace(held_out, context_size=size)
 
 
 def _keep_last_moment(run: Run, index: "FeatureIndex") -> None:
@@ -99,7 +108,7 @@ def _keep_last_moment(run: Run, index: "FeatureIndex") -> None:
 
 
 def index_features(
-    job: "AnySAE", model: "LoadedModel", held_out: HeldOut, reporter: Reporter
+    job: "AnySAE", model: "LoadedModel", reporter: Reporter
 ) -> "FeatureIndex":
     """The index of the job's SAE, of held-out text, and its features' names."""
     from tinysae.data.storybook import CONCEPTS
@@ -109,18 +118,15 @@ def index_features(
     sae = load_sae(job.sae_dir)
     # Before anything is read: an SAE from elsewhere may be of another model.
     check_fit(sae, model)
-    # As long as what it was trained on: an SAE from elsewhere says so, or does not.
-    size = sae.context_size if type(sae.context_size) is int else None
-    size = min(size or held_out.context_size, model.n_ctx)
-    held_out = replace(held_out, context_size=size)
-    reporter.begin("indexing", INDEX_TOKENS)
-
-    def progress(done: int, _total: int) -> None:
-        reporter.go_on(done)
-
+    held_out = _in_its_contexts(HeldOut.of_sae(job), sae, model)
+    logger.info("%s reads %s", model.source, held_out.text.path)
+    progress = Counted(reporter, "indexing")
     index = build_features(sae, model, held_out, job.features_dir, progress=progress)
-    reporter.begin("labelling", len(CONCEPTS))
-    name_features(sae, model, held_out, index, job.features_dir, progress)
+    reporter.begin("labelling", len(CONCEPTS) if _has_concepts(held_out) else 0)
+    name_features(
+        *(sae, model, held_out, index, job.features_dir),
+        lambda done, _: reporter.go_on(done),
+    )
     reporter.end()
     return index
 
@@ -132,15 +138,26 @@ def build_features(
     out_dir: Path,
     *,
     n_tokens: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
     **options: Any,
 ) -> "FeatureIndex":
-    """The index of `sae` on `n_tokens` held-out tokens (`INDEX_TOKENS`); `options` are
-    `build_index`'s."""
+    """The index of `sae` on `n_tokens` held-out tokens (`INDEX_TOKENS`), or on those
+    that there are; `options` are `build_index`'s."""
     from tinysae.features.index.build import build_index
 
-    n_tokens = INDEX_TOKENS if n_tokens is None else n_tokens
-    chunks = held_out.contexts(model, INDEX_SEED, n_tokens)
-    return build_index(sae, model, chunks, out_dir, n_tokens=n_tokens, **options)
+    wanted = INDEX_TOKENS if n_tokens is None else n_tokens
+    chunks = held_out.contexts(model, INDEX_SEED, wanted)
+    total = sum(map(len, chunks))
+    if progress is not None:
+        progress(0, total)
+    return build_index(
+        *(sae, model, chunks, out_dir),
+        n_tokens=total,
+        text=held_out.text.path,
+        is_held_out=held_out.is_unseen,
+        progress=progress,
+        **options,
+    )
 
 
 def name_features(
@@ -153,34 +170,49 @@ def name_features(
 ) -> None:
     """Writes what each of the features is called, and what they read of the concepts of
     a text that has any, beside their `index` in `folder`."""
-    from tinysae.data.texts.storybook import STORYBOOK
     from tinysae.features.names.concepts import write_concepts
     from tinysae.features.names.labels import labels, write_labels
 
     scores = None
-    if held_out.text.path == STORYBOOK:
+    if _has_concepts(held_out):
         report, scores = concepts_read(sae, model, held_out, progress)
         write_concepts(folder, report)
     write_labels(folder, labels(index.table()["top_tokens"], scores))
+
+
+def _has_concepts(held_out: HeldOut) -> bool:
+    from tinysae.data.texts.storybook import STORYBOOK
+
+    return held_out.text.path == STORYBOOK
 
 
 def evaluated(
     sae: "SAE",
     model: "LoadedModel",
     held_out: HeldOut,
-    progress: Callable[[int], object] | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> "Evaluation":
-    """The figures of `sae` on `EVALUATION_TOKENS` held-out tokens."""
+    """The figures of `sae` on `EVALUATION_TOKENS` held-out tokens, or on those that
+    there are; `progress` hears (tokens done, tokens in all)."""
     from tinysae.data.corpus import batched
     from tinysae.sae.evaluate import evaluate
 
     contexts = held_out.contexts(model, EVALUATION_SEED, EVALUATION_TOKENS)
+    total, done = sum(map(len, contexts)), 0
+
+    def tell(n_new: int) -> None:
+        nonlocal done
+        done += n_new
+        if progress is not None:
+            progress(done, total)
+
+    tell(0)
     return evaluate(
         sae,
         model,
         batched(contexts, CONTEXTS_AT_ONCE),
         n_ce_batches=CE_BATCHES,
-        progress=progress,
+        progress=tell,
     )
 
 
@@ -203,7 +235,7 @@ def concept_contexts(
     import numpy as np
 
     choosing, reporting = (
-        np.stack(list(held_out.contexts(model, seed, CONCEPT_TOKENS // 2)))
+        np.stack(held_out.contexts(model, seed, CONCEPT_TOKENS // 2))
         for seed in (CHOOSING_SEED, REPORTING_SEED)
     )
     return choosing, reporting

@@ -15,11 +15,10 @@ be closed, the server restarted, and nothing here notices. Its stages, in their 
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from tinysae.jobs.reporter import Reporter
+from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.work import outcome
 from tinysae.runs.checkpoints import is_trained
 from tinysae.worker.finish import finish, index_features
-from tinysae.worker.held_out import HeldOut
 from tinysae.worker.load import load_model, load_training
 from tinysae.worker.norm import knows_norm
 from tinysae.worker.train import train_to_the_end
@@ -65,8 +64,15 @@ def index(run: "Run") -> None:
 
 
 def index_saved(saved: "SavedSAE") -> None:
-    """Indexes an SAE from elsewhere on held-out text; says how it went."""
+    """Indexes an SAE from elsewhere on the text that was chosen for it
+    (`library.saved_text`); says how it went."""
+    from tinysae.data.texts import open_text
+    from tinysae.library.saved_text import text_of
+
     with outcome(saved):
         model = load_model(saved)
-        index_features(saved, model, HeldOut.by_default(), Reporter(saved))
+        reporter, choice = Reporter(saved), text_of(saved)
+        if not choice.streaming:
+            open_text(choice).bring(Counted(reporter, "downloading"))
+        index_features(saved, model, reporter)
         saved.say("done")

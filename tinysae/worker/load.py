@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tinysae.errors import InputError
-from tinysae.jobs.reporter import Bytes, Reporter
+from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.work import quits_when_asked
 from tinysae.runs.checkpoints import checkpoints, has_newest_sae
 from tinysae.runs.store import Run, write_made_with
@@ -60,7 +60,7 @@ def load_training(run: Run, model: "LoadedModel", reporter: Reporter) -> "SAETra
     check_memory(config, d_in, model.n_parameters)
     with _loading(run):
         if not config.streaming:
-            open_text(config.text).bring(Bytes(reporter, "downloading"))
+            open_text(config.text).bring(Counted(reporter, "downloading"))
         before = run.made_with()
         training = SAETraining(config, model, EngineChoice.from_json(before))
         training.tracker = start_tracker(run, training.runner_config)

@@ -43,6 +43,8 @@ def build_index(
     layout: "Layout" = "umap",
     memory_mb: int = 512,
     seed: int = 0,
+    text: str = "",
+    is_held_out: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> FeatureIndex:
     """Reads `chunks` once and writes the index of every feature to `out_dir`.
@@ -65,6 +67,7 @@ def build_index(
         memory_mb: what building may take beside the model, the SAE, the text that was
             read (2 or 4 bytes a token) and the index itself. Smaller is slower.
         seed: of the drawn contexts and of the map.
+        text, is_held_out: what the index is to say of the text (`format.IndexInfo`).
         progress: hears (tokens done, tokens to do) after every batch; what it raises
             ends the build. The last fifth is what is computed after reading.
 
@@ -99,6 +102,8 @@ def build_index(
         features_per_token=min(features_per_token, sae.d_sae),
         layout=layout_of(sae.d_sae, layout),
         memory=memory,
+        text=text,
+        is_held_out=is_held_out,
     )
 
     def tell(share: float) -> None:

@@ -58,12 +58,14 @@ _AHEAD = 4
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How much an index keeps. memory: bytes that the bands in work, or the counts of
-    what fires together, may take."""
+    what fires together, may take. text, is_held_out: as in `format.IndexInfo`."""
 
     sampling: Sampling
     features_per_token: int
     layout: Layout
     memory: int
+    text: str
+    is_held_out: bool
 
 
 def index_data(
@@ -111,6 +113,8 @@ def index_data(
             features_per_token=options.features_per_token,
             layout=options.layout,
             has_folded="folded" in relatives["logits"],
+            text=options.text,
+            is_held_out=options.is_held_out,
         ),
         totals=_joined([band.totals for band in bands]),
         by_mass=_joined([band.by_mass for band in bands]),

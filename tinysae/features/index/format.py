@@ -10,7 +10,7 @@ contexts.safetensors   the corpus that was read and where each feature is active
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,9 @@ class IndexInfo:
     n_positions counts BOS too. contexts_per_bin: of each group of bins of the
     histogram. features_per_token: how many a token's lists have at most. layout: how
     the map of the features was made, "umap" or "pca". has_folded: whether there are
-    logits with the final LayerNorm's weight in them.
+    logits with the final LayerNorm's weight in them. text: what was read, as the
+    setting `dataset_path` names it; empty if that was not noted. is_held_out: whether
+    the SAE is known not to have been trained on it.
     """
 
     sae_fingerprint: str
@@ -73,6 +75,8 @@ class IndexInfo:
     features_per_token: int
     layout: str
     has_folded: bool
+    text: str = ""
+    is_held_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,13 @@ def read_info(folder: Path) -> IndexInfo:
         )
     with damage_in(INDEX_NAME):
         sizes = {str(name): int(size) for name, size in data["files"].items()}
-        info = IndexInfo(**{item.name: data[item.name] for item in fields(IndexInfo)})
+        # What has a default was not noted in earlier indexes.
+        names = {
+            item.name
+            for item in fields(IndexInfo)
+            if item.default is MISSING or item.name in data
+        }
+        info = IndexInfo(**{name: data[name] for name in names})
         for item in fields(IndexInfo):
             if type(getattr(info, item.name)) is not item.type:
                 raise TypeError(item.name)

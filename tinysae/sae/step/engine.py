@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinysae.model.blas import choose_product
+from tinysae.words import text
 
 if TYPE_CHECKING:
     from tinysae.sae.step.saelens import SAELensStep
@@ -35,6 +36,16 @@ class EngineChoice(NamedTuple):
     def to_json(self) -> dict[str, str]:
         """What a run keeps of it, beside what else it is made with."""
         return dict(zip(_KEPT_AS, self, strict=True))
+
+    def in_words(self) -> str:
+        """What the run's log says of it."""
+        way = "dense" if self.name == DENSE else "sparse"
+        said = [text(f"train.engine_{way}", "en")]
+        if self.reason:
+            said.append(text(f"train.engine_why_{self.reason}", "en"))
+        if self.product:
+            said.append(f"Its matrix products are computed with {self.product}.")
+        return " ".join(said)
 
     @classmethod
     def from_json(cls, made_with: Mapping[str, Any]) -> "EngineChoice | None":

@@ -2,13 +2,15 @@
 
 import streamlit as st
 
+from tinysae.config import TextChoice, TrainConfig
 from tinysae.jobs import launch
-from tinysae.jobs.files import make_folder
+from tinysae.library import saved_text
 from tinysae.library.feature_source import FeatureSource
 from tinysae.library.saved import SavedSAE, saved_sae
 from tinysae.ui.parts.job_words import progress_text
 from tinysae.ui.shell.i18n import recorded, t
-from tinysae.ui.shell.page import plain, shown_errors
+from tinysae.ui.shell.page import note, plain, shown_errors
+from tinysae.ui.train.text_chooser import choose_text, what_is_missing
 
 # As the training page: often enough to move.
 REFRESH_S = 0.5
@@ -55,9 +57,25 @@ def _show_start(saved: SavedSAE) -> None:
             model=saved.model_name,
         )
         st.markdown(plain(why))
+        text = _choose_text(saved)
+        if missing := what_is_missing(text):
+            st.info(missing)
         if st.button(
-            t("features.collect"), type="primary", icon=":material/play_arrow:"
+            t("features.collect"),
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=missing is not None,
         ):
-            make_folder(saved.path)
+            saved_text.choose_text(saved, text)
             launch.launch(saved, "index")
             st.rerun()
+
+
+def _choose_text(saved: SavedSAE) -> TextChoice:
+    """The text that it will read; what is suggested, and why, unless another is
+    chosen."""
+    suggested, why = saved_text.suggested(saved)
+    if why != "chosen":
+        note(t(f"features.collect_{why}"))
+    chosen = choose_text(saved_text.as_settings(suggested), f"collect_{saved.id}")
+    return TrainConfig(**chosen).text

@@ -108,11 +108,14 @@ def _save_button(features: Sequence[int], explored: Explored, *, name: str) -> N
     """A download of `features` as one HTML file, made when it is asked for."""
     spoken = language()
     name_of_source = explored.name
+    read = explored.source.text_read(explored.index.info)
 
     def made() -> bytes:
         from tinysae.library.export import ExportOptions, export_html
 
-        how = ExportOptions(name_of_source, spoken, explored.labels, explored.kept)
+        how = ExportOptions(
+            name_of_source, spoken, explored.labels, explored.kept, read
+        )
         return export_html(explored.index, features, how).encode("utf-8", "replace")
 
     st.download_button(

@@ -12,6 +12,7 @@ from tinysae.features.index.search import by_concept, concepts_of
 from tinysae.features.names.concepts import FOUND_AT
 from tinysae.features.names.labels import concept_name
 from tinysae.features.names.notes import Note
+from tinysae.library.text_read import about_index
 from tinysae.render import svg
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
@@ -298,16 +299,6 @@ def _seed() -> int:
 def show_about(explored: Explored) -> None:
     """How the figures came about."""
     info = explored.index.info
+    about = about_index(info, explored.source.text_read(info), language())
     with st.expander(t("features.about")):
-        st.markdown(
-            plain(
-                t(
-                    "features.about_text",
-                    model=info.model,
-                    hook=info.hook_name,
-                    n_chunks=f"{info.n_chunks:,}",
-                    context_size=f"{info.context_size:,}",
-                    n_tokens=f"{info.n_tokens:,}",
-                )
-            )
-        )
+        st.markdown(plain(about))

@@ -69,11 +69,17 @@ def progress_text(status: JobStatus, n_before: int = 0) -> str:
         done, total = (f"{n / 1e6:,.0f}" for n in (status.done, status.total))
         eta = duration(status.eta_s)
         return t("train.progress_bytes", state=state, done=done, total=total, eta=eta)
-    key = (
-        "train.progress_batches" if status.state == "norm" else "train.progress_tokens"
-    )
+    if status.state == "labelling":
+        return t(
+            "train.progress_concepts",
+            state=state,
+            done=status.done,
+            total=status.total,
+            eta=duration(status.eta_s),
+        )
+    is_norm = status.state == "norm"
     return t(
-        key,
+        "train.progress_batches" if is_norm else "train.progress_tokens",
         state=state,
         done=f"{status.done:,}",
         total=f"{status.total:,}",

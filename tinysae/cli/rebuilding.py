@@ -1,0 +1,53 @@
+"""`python -m tinysae storybook`: what comes with tinysae, made anew."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tinysae.jobs.work import log_to_stderr
+
+
+def add_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Adds `storybook` to the parser's commands."""
+    storybook = commands.add_parser(
+        "storybook", help="rebuild the embedded model and its SAE from their seeds"
+    )
+    storybook.add_argument(
+        "--only",
+        choices=["model", "sae", "post", "features"],
+        help="SAEs of the model that is there (post: the second alone); or indexes of "
+        "the SAEs that are there",
+    )
+    storybook.add_argument("--out", type=Path, help="a folder (the embedded assets)")
+    storybook.add_argument("--tokens", type=int, help="how many to train the model on")
+    storybook.add_argument(
+        "--sae-tokens", type=int, help="how many to train the SAE on"
+    )
+    storybook.add_argument("--seed", type=int, default=0)
+    storybook.set_defaults(command=_storybook)
+
+
+def _storybook(options: argparse.Namespace) -> int:
+    from tinysae.embedded import build as embedded
+    from tinysae.library.shipped import ASSETS
+
+    out = options.out or ASSETS
+    if options.only == "features":
+        embedded.build_features(out)
+        embedded.build_features(out, post=True)
+        return 0
+    if options.only not in ("sae", "post"):
+        from tinysae.embedded.train_model import build
+
+        build(out / "storybook", tokens=options.tokens, seed=options.seed)
+    if options.only != "model":
+        log_to_stderr()
+        for post in (True,) if options.only == "post" else (False, True):
+            figures = embedded.build_sae(
+                out, tokens=options.sae_tokens, seed=options.seed, post=post
+            )
+            sys.stdout.write(f"{json.dumps(figures)}\n")
+    return 0

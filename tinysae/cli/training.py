@@ -1,0 +1,117 @@
+"""`python -m tinysae train|resume|runs`: the training page without Streamlit."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from tinysae.cli.job_here import add_lock_option, do_here
+from tinysae.config import TrainConfig, choices, settings
+from tinysae.errors import InputError
+from tinysae.jobs.status import JobStatus
+from tinysae.jobs.work import log_to_stderr
+from tinysae.presets import PRESETS
+from tinysae.runs.store import create_run, list_runs, open_run
+
+if TYPE_CHECKING:
+    from tinysae.library.saved import SavedSAE
+
+# Of a run's; a saved SAE's is shorter.
+ID_WIDTH = 23
+
+
+def add_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Adds `train`, `resume` and `runs` to the parser's commands."""
+    train = commands.add_parser("train", help="train an SAE in this terminal")
+    train.add_argument("run", nargs="?", help="a run that waits to be started")
+    train.add_argument("--preset", choices=[preset.key for preset in PRESETS])
+    add_settings(train, settings())
+    add_lock_option(train)
+    train.set_defaults(command=_train)
+
+    resume = commands.add_parser("resume", help="go on with a run that was cut short")
+    resume.add_argument("run")
+    add_lock_option(resume)
+    resume.set_defaults(command=_resume)
+
+    runs = commands.add_parser(
+        "runs", help="list the runs, then the SAEs from elsewhere, and how they stand"
+    )
+    runs.set_defaults(command=_runs)
+
+
+def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """Adds an option for each of these settings of a run; `chosen_settings` reads
+    them."""
+    for name in names:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest=f"set_{name}",
+            type=_parse(name),
+            choices=choices(name) or None,
+            help=settings()[name].help("en").replace("%", "%%"),
+        )
+
+
+def chosen_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Those settings that were given."""
+    return {
+        name: value
+        for name in settings()
+        if (value := getattr(options, f"set_{name}", None)) is not None
+    }
+
+
+def _parse(name: str) -> Callable[[str], Any]:
+    default = getattr(TrainConfig(), name)
+    if isinstance(default, bool):
+        return lambda text: {"true": True, "false": False}.get(text.lower(), text)
+    return type(default)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from tinysae.worker import life
+
+    if options.run:
+        run = open_run(options.run)
+    else:
+        preset = next((p.changes for p in PRESETS if p.key == options.preset), {})
+        run = create_run(TrainConfig(**{**preset, **chosen_settings(options)}))
+    log_to_stderr()
+    return do_here(run, options.lock_fd, life.train)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from tinysae.worker import life
+
+    run = open_run(options.run)
+    if run.status.state == "done":
+        raise InputError("run_is_done", name=run.title)
+    log_to_stderr()
+    return do_here(run, options.lock_fd, life.train)
+
+
+def _runs(_: argparse.Namespace) -> int:
+    from tinysae.library.saved import saved_saes
+
+    for run in list_runs():
+        sys.stdout.write(_row(run.id, run.status.state, run.status, run.title))
+    for saved in saved_saes():
+        sys.stdout.write(_row(saved.id, _standing(saved), saved.status, saved.title))
+    return 0
+
+
+def _standing(saved: "SavedSAE") -> str:
+    status = saved.status
+    if status.is_working or status.state == "failed":
+        return status.state
+    # It was never trained here: that it "is done" or "was stopped" would say nothing.
+    return "indexed" if saved.is_indexed else "not indexed"
+
+
+def _row(job_id: str, state: str, status: JobStatus, title: str) -> str:
+    # A state of which nothing is counted has no share: "done" is not 0 % done.
+    share = f"{status.share:.0%}" if status.total else ""
+    return f"{job_id:<{ID_WIDTH}}  {state:<12} {share:>4}  {title}\n"
