@@ -34,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What still waits in the buffer fails here, where it is understood.
         sys.stdout.flush()
     except BrokenPipeError:
-        if not _reader_is_gone():
-            raise
+        # Whoever read this does no more (`| head`): nothing else is written, at the
+        # interpreter's end neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     return status
 
@@ -69,17 +70,6 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 def _empty() -> "tuple[argparse.ArgumentParser, Commands]":
     parser = argparse.ArgumentParser(prog="python -m tinysae", description=__doc__)
     return parser, parser.add_subparsers(required=True, metavar="COMMAND")
-
-
-def _reader_is_gone() -> bool:
-    """Whether whoever read the output does no more (`| head`); if so nothing more is
-    written, at the interpreter's end neither."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 if __name__ == "__main__":
