@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -23,7 +24,8 @@ from tinysae.features.names.concepts import (
 from tinysae.features.names.labels import Label, write_labels
 from tinysae.features.names.notes import Note, Notes
 from tinysae.jobs import launch
-from tinysae.library.saved import saes_dir, saved_saes
+from tinysae.library.saved import add_sae, saes_dir, saved_saes
+from tinysae.library.saved_text import text_of
 from tinysae.render.visible import visible
 from tinysae.runs.store import Run
 from tinysae.words import LANGUAGES, Language, text
@@ -351,12 +353,34 @@ def test_an_sae_from_a_folder_is_opened_and_its_features_asked_for(
     (saved,) = saved_saes()
     assert address(app) == (saved.id, None)
     assert any(str(folder) in each for each in sentences(app))
+    assert any(text("features.collect_default", language) in e for e in sentences(app))
     collect = text("features.collect", language)
     next(b for b in app.button if b.label == collect).click().run()
     assert started == [(saved.id, "index")]
     app.selectbox(key="features.run").set_value(run.id).run()
     assert not errors(app)
     assert app.dataframe
+
+
+def test_the_text_it_is_read_on_is_chosen(
+    opened: OpenPage, made: Path, short_text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "launch", lambda *_: None)
+    saved = add_sae(str(write_sae(made / "y", seed=5)))
+    app = opened(run=saved.id)
+    key = f"collect_{saved.id}"
+    app.segmented_control(key=f"{key}_text_kind").set_value("local").run()
+    path = app.text_input(key=f"{key}_dataset_path_local")
+
+    def collect() -> Any:
+        label = text("features.collect", "en")
+        return next(button for button in app.button if button.label == label)
+
+    assert collect().disabled
+    path.set_value(str(short_text)).run()
+    collect().click().run()
+    assert not errors(app)
+    assert text_of(saved).path == str(short_text)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

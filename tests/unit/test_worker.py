@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from tinysae import __main__
+from tinysae.cli import job_here
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError, NetworkError
 from tinysae.jobs import launch
@@ -263,7 +264,7 @@ def test_a_worker_whose_log_is_full_says_so_in_its_status(
 
     run = create_run(TrainConfig())
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=write, isatty=bool))
-    monkeypatch.setattr(__main__, "wait_for_turn", no_turn)
+    monkeypatch.setattr(job_here, "wait_for_turn", no_turn)
     assert __main__.main(["train", run.id]) == 1
     assert run.status.error == "error.home_unwritable"
 

@@ -3,7 +3,8 @@
 Two ways in: a folder under `<home>/saes`, or a path that a person gave (`add_sae`).
 What is made of either lies in `<home>/indexes/<the SAE's fingerprint>/`:
 
-    source.json    where the SAE is, and the model and the text to read it with
+    source.json    where the SAE is, and the model to read it with
+    text.json      the text to read it on, if somebody chose one (`library.saved_text`)
     features/      the index
 
 beside what every job has: the building of the index is one. The SAE's own folder is
@@ -90,10 +91,6 @@ class SavedSAE(Job):
         """Whether its features were collected."""
         return (self.features_dir / INDEX_NAME).is_file()
 
-    def source(self) -> dict[str, Any]:
-        """What `source.json` says; empty where nobody took note of it."""
-        return _source(self.path)
-
     @property
     def created_at(self) -> float:
         with suppress(OSError):
@@ -165,8 +162,7 @@ def add_sae(path: str, model: str | None = None) -> SavedSAE:
     target = indexes_dir() / sae.fingerprint
     try:
         make_folder(target)
-        noted = {"path": str(folder), "model": model.strip()}
-        write_json(target / SOURCE_NAME, {**_source(target), **noted})
+        write_json(target / SOURCE_NAME, {"path": str(folder), "model": model.strip()})
         if not (target / STATUS_NAME).exists():
             write_status(target, JobStatus("stopped"))
     except OSError as problem:

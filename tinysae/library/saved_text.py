@@ -1,6 +1,6 @@
 """Which text the features of an SAE from elsewhere are read on.
 
-What somebody chose is kept in its `source.json`; until then it is what its own files
+What somebody chose is kept beside its index; until then it is what its own files
 name, if that is at hand, else the embedded stories.
 """
 
@@ -14,10 +14,10 @@ from tinysae.data.texts.storybook import STORYBOOK
 from tinysae.errors import TinysaeError
 from tinysae.jobs.files import make_folder, read_json, write_json
 from tinysae.jobs.home import home_error
-from tinysae.library.saved import MAX_CFG_BYTES, SOURCE_NAME, SavedSAE, saes_dir
+from tinysae.library.saved import MAX_CFG_BYTES, SavedSAE, saes_dir
 from tinysae.sae.load import CFG_NAME, RUNNER_CFG_NAME
 
-KEY = "text"
+CHOICE_NAME = "text.json"
 EMBEDDED = TextChoice(STORYBOOK)
 
 
@@ -36,7 +36,7 @@ def text_of(saved: SavedSAE) -> TextChoice:
 
 def suggested(saved: SavedSAE) -> Suggested:
     """`text_of`, and why."""
-    if (chosen := _choice(saved.source().get(KEY))) is not None:
+    if (chosen := _choice(saved.read_json(CHOICE_NAME))) is not None:
         return Suggested(chosen, "chosen")
     if (run := saved.run) is not None:
         return Suggested(run.config.text, "run")
@@ -54,8 +54,7 @@ def choose_text(saved: SavedSAE, text: TextChoice) -> None:
     """
     try:
         make_folder(saved.path)
-        path = saved.path / SOURCE_NAME
-        write_json(path, {**saved.source(), KEY: text._asdict()})
+        write_json(saved.path / CHOICE_NAME, text._asdict())
     except OSError as problem:
         raise home_error(problem) from problem
 
