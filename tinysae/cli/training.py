@@ -51,6 +51,7 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
             dest=f"set_{name}",
             type=_parse(name),
             choices=choices(name) or None,
+            metavar=None if choices(name) else name.upper(),
             help=settings()[name].help("en").replace("%", "%%"),
         )
 
