@@ -364,7 +364,9 @@ def test_a_new_kind_of_text_is_one_module(
 
     import tinysae.data.texts as package
 
-    guide = (Path(__file__).parents[2] / "docs" / "internals.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[2] / "docs" / "internals.md").read_text(
+        encoding="utf-8"
+    )
     toy = re.search(r"```python\n(# tinysae/data/texts/counting.*?)```", guide, re.S)
     assert toy
     (tmp_path / "counting.py").write_text(toy[1])
