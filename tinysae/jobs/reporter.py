@@ -81,6 +81,11 @@ class Reporter:
             self._write()
         return not self._job.stop_requested
 
+    def tell(self) -> None:
+        """Says how far it is by now: what came since the last look is not lost."""
+        if self._state is not None:
+            self._write()
+
     def go_on(self, done: int) -> None:
         """`reached`, for work that has nothing to keep: a stop raises `Stopped`."""
         if not self.reached(done):

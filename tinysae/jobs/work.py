@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from tinysae.errors import TinysaeError
@@ -50,14 +50,21 @@ def _say_failure(job: Job, error: TinysaeError) -> None:
 
 
 @contextmanager
-def quits_when_asked(job: Job) -> Generator[None]:
+def quits_when_asked(
+    job: Job, before: Callable[[], object] = lambda: None
+) -> Generator[None]:
     """Ends this process when somebody asks the job to stop: while something goes on
-    inside that nothing can interrupt, and that nothing is lost by."""
+    inside that nothing can interrupt, and that nothing is lost by.
+
+    Args:
+        before: called first; for what has not been said yet.
+    """
     is_over = threading.Event()
 
     def watch() -> None:
         while not is_over.wait(LOOK_EVERY_S):
             if job.stop_requested:
+                before()
                 job.say("stopped")
                 os._exit(0)
 

@@ -112,9 +112,10 @@ def fetch(download: Download) -> None:
     download.say("starting")
     with hub_errors(source):
         # A server that says nothing meanwhile is not waited for.
-        with quits_when_asked(download):
+        reporter = Reporter(download)
+        with quits_when_asked(download, reporter.tell):
             planned = plan(name, source)
-            paths = _download(planned, Counted(Reporter(download), "downloading"))
+            paths = _download(planned, Counted(reporter, "downloading"))
         if planned.pin is not None:
             download.say("converting")
             _convert(dict(zip(planned.files, paths, strict=True)), planned)
