@@ -1,6 +1,7 @@
 """`python -m tinysae index|search|export`: the explorer without Streamlit."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -63,7 +64,7 @@ def source_of(name: str) -> "FeatureSource":
 
 def is_folder(name: str) -> bool:
     """Whether `name` is meant as a path and not as an id."""
-    return "/" in name or Path(name).is_dir()
+    return "/" in name or os.path.isdir(name)
 
 
 def _labels(source: "FeatureSource") -> "list[Label]":

@@ -2,9 +2,9 @@
 process of a transfer that a page started."""
 
 import argparse
+import os
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysae.cli.exploring import is_folder
@@ -65,13 +65,15 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _from_this_machine(options: argparse.Namespace) -> "SavedSAE | None":
+    from tinysae.jobs.files import typed_path
     from tinysae.library.imports import import_zip_at, is_zip
     from tinysae.library.saved import add_sae
 
     if is_zip(options.source):
         return import_zip_at(options.source, options.model)
     # “owner/name” is a folder only where there is one.
-    if is_folder(options.source) and Path(options.source).expanduser().is_dir():
+    folder = typed_path(options.source)
+    if is_folder(options.source) and folder is not None and os.path.isdir(folder):
         return add_sae(options.source, options.model)
     return None
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from tinysae.errors import InputError
+from tinysae.jobs.files import parsed_json
 from tinysae.model.names import hub_name
 from tinysae.model.sources import STORYBOOK, encodable
 from tinysae.model.text.generate import MAX_SAMPLES, GenerateSettings
@@ -117,8 +118,8 @@ def unpacked(text: str) -> State:
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         # A few bytes can unpack into gigabytes.
-        data = json.loads(zlib.decompressobj().decompress(raw, MAX_STATE_BYTES))
-    except (ValueError, binascii.Error, zlib.error, RecursionError) as problem:
+        data = parsed_json(zlib.decompressobj().decompress(raw, MAX_STATE_BYTES))
+    except (ValueError, binascii.Error, zlib.error) as problem:
         raise InputError("link_damaged") from problem
     if not isinstance(data, dict):
         raise InputError("link_damaged")
