@@ -25,6 +25,8 @@ PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 # Settings, counters, a few thousand notes; what may be larger says so itself.
 MAX_JSON_BYTES = 10_000_000
 MAX_PATH_CHARACTERS = 4096
+# Of a path in a sentence.
+MAX_SHOWN_PATH = 400
 # Half of a character, as JSON may write it: no page and no file can show it.
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 # Nobody writes JSON that is nested deeper; Python's own limit is at a thousand.
@@ -181,7 +183,7 @@ def free_space(path: Path) -> tuple[Path, int]:
 
 def shown_path(path: Path | str) -> str:
     """A path as text that can be shown: a name on a disk may be any bytes."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    return str(path)[:MAX_SHOWN_PATH].encode("utf-8", "replace").decode()
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tinysae.jobs.files import (
     copy_file,
     open_regular,
     read_json,
+    shown_path,
     staged_folder,
     typed_path,
 )
@@ -37,7 +38,6 @@ from tinysae.sae.from_saelens import convert_folder, convert_published
 from tinysae.sae.load import CFG_NAME
 
 MAX_NAME_CHARACTERS = 60
-MAX_SHOWN_PATH = 200
 ZIP_ENDING = ".zip"
 # Only an import's own hidden folders are ever cleared away.
 STAGE_PREFIX = ".import-"
@@ -69,7 +69,7 @@ def import_zip_at(path: str, model: str | None = None) -> SavedSAE:
         MissingError: there is no such file; else as `import_zip`.
     """
     file = typed_path(path)
-    missing = MissingError("zip_missing", path=path.strip()[:MAX_SHOWN_PATH])
+    missing = MissingError("zip_missing", path=shown_path(path.strip()))
     if file is None:
         raise missing
     try:

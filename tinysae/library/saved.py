@@ -31,7 +31,13 @@ from tinysae.jobs.status import STATUS_NAME, JobStatus, write_status
 from tinysae.model.sources import STORYBOOK, is_at_hand
 from tinysae.runs.checkpoints import SAE_NAME
 from tinysae.runs.store import Run, open_run
-from tinysae.sae.load import CFG_NAME, MAX_CFG_BYTES, WEIGHTS_NAME, load_sae
+from tinysae.sae.load import (
+    CFG_NAME,
+    MAX_CFG_BYTES,
+    WEIGHTS_NAME,
+    load_sae,
+    weights_size,
+)
 
 PREFIX = "sae-"
 SOURCE_NAME = "source.json"
@@ -196,8 +202,8 @@ def _saved(folder: Path) -> SavedSAE:
     if (folder / CFG_NAME).stat().st_size > MAX_CFG_BYTES:
         raise DamagedError("sae_damaged", path=shown_path(folder))
     weights = folder / WEIGHTS_NAME
-    stat = weights.stat()
-    fingerprint = _fingerprint(weights.resolve(), stat.st_mtime_ns, stat.st_size)
+    size, modified_ns = weights_size(folder), weights.stat().st_mtime_ns
+    fingerprint = _fingerprint(weights.resolve(), modified_ns, size)
     path = indexes_dir() / fingerprint
     return SavedSAE(
         id=PREFIX + fingerprint[:ID_DIGITS],

@@ -104,8 +104,9 @@ def read_evals(path: Path, offset: int = 0) -> MetricsPart[EvalMetrics]:
 def _read(path: Path, offset: int, keys: frozenset[str]) -> tuple[list[object], int]:
     try:
         with open_regular(path) as file:
+            left = os.fstat(file.fileno()).st_size - offset
             file.seek(offset)
-            data = file.read(READ_BYTES)
+            data = file.read(max(0, min(left, READ_BYTES)))
     except OSError:
         return [], offset
     end = data.rfind(b"\n") + 1

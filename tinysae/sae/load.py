@@ -16,8 +16,8 @@ WEIGHTS_NAME = "sae_weights.safetensors"
 SPARSITY_NAME = "sparsity.safetensors"
 RUNNER_CFG_NAME = "runner_cfg.json"
 InferenceArchitecture = Literal["standard", "jumprelu", "topk", "gated"]
-# A configuration is a page of text; weights may be as large as the memory.
-MAX_CFG_BYTES, MAX_WEIGHTS_BYTES = 1_000_000, 1 << 40
+# A configuration is a page of text.
+MAX_CFG_BYTES = 1_000_000
 # Of the weights: as they are in the file, and as tensors.
 COPIES = 2
 
@@ -109,7 +109,8 @@ def load_sae(path: Path) -> SAE:
     """The SAE in an SAELens directory.
 
     Raises:
-        MissingError: the directory or one of its files is not there.
+        MissingError: the directory or one of its files is not there, or the memory
+            for it.
         DamagedError: a file cannot be read, does not fit the other, or holds weights
             that are not finite.
     """
@@ -118,8 +119,9 @@ def load_sae(path: Path) -> SAE:
 
     try:
         cfg = read_json(path / CFG_NAME, MAX_CFG_BYTES)
-        _check_memory(path)
-        data = read_bytes(path / WEIGHTS_NAME, MAX_WEIGHTS_BYTES)
+        size = weights_size(path)
+        _check_memory(path, size)
+        data = read_bytes(path / WEIGHTS_NAME, size)
         return _sae(cfg, load(data), sha256_of(data))
     except OSError as problem:
         raise MissingError("sae_missing", path=shown_path(path)) from problem
@@ -131,14 +133,28 @@ def load_sae(path: Path) -> SAE:
         raise DamagedError("sae_damaged", path=shown_path(path)) from why
 
 
-def _check_memory(path: Path) -> None:
-    """Refuses weights that take more memory than is free: a file may be longer than
-    what was ever written into it."""
+def weights_size(path: Path) -> int:
+    """Bytes of the weights in an SAELens directory, before one of them is read: a file
+    may be longer than what was ever written into it, and one that the system makes up
+    as it is read says 0.
+
+    Raises:
+        OSError: they are not there.
+        DamagedError: they have no length, or one that this machine could never hold.
+    """
     # Comes with TransformerLens's and SAELens's own needs.
     import psutil
 
-    needed = COPIES * (path / WEIGHTS_NAME).stat().st_size
-    there = psutil.virtual_memory().available
+    size = (path / WEIGHTS_NAME).stat().st_size
+    if not 0 < size <= psutil.virtual_memory().total:
+        raise DamagedError("sae_damaged", path=shown_path(path))
+    return size
+
+
+def _check_memory(path: Path, size: int) -> None:
+    import psutil
+
+    needed, there = COPIES * size, psutil.virtual_memory().available
     if needed > there:
         said = {"needed": f"{needed / 1e9:.1f}", "there": f"{there / 1e9:.1f}"}
         raise MissingError("sae_memory", path=shown_path(path), **said)
