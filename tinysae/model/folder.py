@@ -86,7 +86,7 @@ def _header(file: Path) -> dict[str, Any] | None:
         ends = [entry["data_offsets"][1] for entry in header.values()]
         is_whole = n_bytes == 8 + n_header + max(ends, default=0)
         n_numbers = sum(_n_numbers(entry["shape"]) for entry in header.values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
         return None
     return header if is_whole and n_numbers <= 8 * n_bytes else None
 

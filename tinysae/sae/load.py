@@ -177,7 +177,10 @@ def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) ->
         **dict.fromkeys(_PER_FEATURE[architecture], (d_sae,)),
     }
     for name, shape in shapes.items():
-        if tuple(weights[name].shape) != shape or not weights[name].isfinite().all():
+        found = weights[name]
+        if tuple(found.shape) != shape or not found.is_floating_point():
+            raise ValueError(name)
+        if not found.isfinite().all():
             raise ValueError(name)
     # Whatever they were trained in (bfloat16): the model's activations are float32.
     tensors = {name: weights[name].float() for name in shapes}

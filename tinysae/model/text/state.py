@@ -11,6 +11,7 @@ import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from tinysae.checked_numbers import whole
 from tinysae.errors import InputError
 from tinysae.jobs.files import parsed_json
 from tinysae.model.names import hub_name
@@ -123,7 +124,7 @@ def unpacked(text: str) -> State:
         raise InputError("link_damaged") from problem
     if not isinstance(data, dict):
         raise InputError("link_damaged")
-    if data.pop("format", None) != FORMAT:
+    if whole(data.pop("format", None)) != FORMAT:
         raise InputError("link_version")
     try:
         # Half of a character is nothing that a page can show.
