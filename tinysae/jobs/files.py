@@ -217,8 +217,8 @@ def parsed_json(text: bytes) -> Any:
     if brackets:
         raise ValueError("nested too deep")
     if _HALF.search(text):
-        whole = json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")
-        data = json.loads(whole)
+        halves = json.dumps(data, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        data = json.loads(halves.decode("utf-16", "replace"))
     return data
 
 

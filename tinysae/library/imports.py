@@ -68,14 +68,13 @@ def import_zip_at(path: str, model: str | None = None) -> SavedSAE:
     Raises:
         MissingError: there is no such file; else as `import_zip`.
     """
-    file = typed_path(path)
-    missing = MissingError("zip_missing", path=shown_path(path.strip()))
+    file, said = typed_path(path), shown_path(path.strip())
     if file is None:
-        raise missing
+        raise InputError("zip_missing", path=said)
     try:
         opened = open_regular(file)
     except OSError as problem:
-        raise missing from problem
+        raise MissingError("zip_missing", path=said) from problem
     with opened:
         return import_zip(opened, file.name, model)
 
