@@ -16,6 +16,7 @@ import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -61,7 +62,7 @@ def open_private(path: Path, mode: str, buffering: int = -1) -> IO[bytes]:
     return cast("IO[bytes]", open(path, mode, buffering, opener=opener))
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> BufferedReader:
     """`path`, open to be read, if it is a file: a pipe would wait for its other end,
     and a device may have none.
 
@@ -76,7 +77,7 @@ def open_regular(path: Path) -> IO[bytes]:
             raise OSError(errno.EINVAL, "not a file", name)
         return handle
 
-    return cast("IO[bytes]", open(path, "rb", opener=opener))
+    return cast("BufferedReader", open(path, "rb", opener=opener))
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
@@ -103,15 +104,10 @@ def typed_path(text: str) -> Path | None:
     if not text or len(text) > MAX_PATH_CHARACTERS:
         return None
     try:
-        path = Path(text).expanduser().resolve()
-        # A name can be too long for any disk, whether it is there or not.
-        path.exists()
-    except PermissionError:
-        return path
+        return Path(text).expanduser().resolve()
     except (OSError, RuntimeError, ValueError):
-        # A name that is too long, nobody's home, a circle of links, a NUL.
+        # Nobody's home, a circle of links, a NUL.
         return None
-    return path
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from tinysae.errors import BusyError, InputError, MissingError
@@ -57,7 +57,7 @@ def empty_trash() -> None:
 
 
 @contextmanager
-def _moving(run_id: str, taken: str) -> Iterator[None]:
+def _moving(run_id: str, taken: str) -> Generator[None]:
     """Around a rename: what keeps it from being done, as a sentence; `taken` is the one
     for a place that is not free."""
     try:
