@@ -7,6 +7,7 @@ from tinysae.runs.store import Run, list_runs, open_run, start_run
 from tinysae.sae.estimate import Estimate
 from tinysae.ui.features import live as live_features
 from tinysae.ui.parts.job_words import run_label
+from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import empty_state, page_link, page_setup, shown_errors
 from tinysae.ui.train import run as run_view
@@ -44,6 +45,8 @@ def main() -> None:
                 empty_state("train.no_runs")
             else:
                 show_run(run, runs)
+    with shown_errors():
+        show_left_out(runs.unreadable)
     with shown_errors():
         run_view.show_trash()
 

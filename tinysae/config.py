@@ -278,14 +278,15 @@ class TrainConfig:
         """
         known = {item.name for item in fields(cls)}
         if data.get("format") != FORMAT:
-            raise DamagedError("config_format", found=data.get("format"), wanted=FORMAT)
+            found = str(data.get("format"))[:NAME_LIMIT]
+            raise DamagedError("config_format", found=found, wanted=FORMAT)
         given = {
             key: value
             for key, value in data.items()
             if key not in ("format", MADE_WITH)
         }
         if strange := sorted(set(given) - known):
-            raise DamagedError("config_unknown_key", key=strange[0])
+            raise DamagedError("config_unknown_key", key=strange[0][:NAME_LIMIT])
         return cls(**given)
 
     @classmethod
@@ -293,7 +294,7 @@ class TrainConfig:
         """`from_json` for text. Raises as it does, and DamagedError for non-JSON."""
         try:
             data = json.loads(text)
-        except ValueError as problem:
+        except (ValueError, RecursionError) as problem:
             raise DamagedError("config_not_json") from problem
         if not isinstance(data, dict):
             raise DamagedError("config_not_json")

@@ -23,7 +23,9 @@ class TinysaeError(Exception):
 
     def in_language(self, language: Language) -> str:
         """The sentence in `language`, as plain text (escape it before any markup)."""
-        return text(self.key, language, **self.values)
+        sentence = text(self.key, language, **self.values)
+        # What it repeats may be half of a character, which cannot be sent or printed.
+        return sentence.encode("utf-8", "replace").decode()
 
 
 class InputError(TinysaeError):

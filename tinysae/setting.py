@@ -103,6 +103,9 @@ class Setting(NamedTuple):
         return self.kind(value)
 
     def _refused(self, key: str, value: Any, **values: object) -> SettingError:
+        # It may be a number of 400 digits, or a whole page of text.
+        if len(shown := str(value)) > NAME_LIMIT:
+            value = shown[:NAME_LIMIT]
         return SettingError(key, field=self.name, value=value, **values)
 
 

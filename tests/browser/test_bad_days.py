@@ -132,7 +132,8 @@ def press_start(page: Page, server: Server, language: Language) -> None:
 
 def unwritable(home: Path, reason: int, language: Language) -> str:
     values = {"path": str(home), "reason": os.strerror(reason)}
-    return text("error.home_unwritable", language, **values)
+    key = "home_full" if reason == errno.ENOSPC else "home_unwritable"
+    return text(f"error.{key}", language, **values)
 
 
 def test_a_home_that_cannot_be_written_is_said_at_start(

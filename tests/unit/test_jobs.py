@@ -20,7 +20,7 @@ from tinysae.jobs.job import Job
 from tinysae.jobs.reporter import LATELY_S, Counted, Reporter
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.jobs.work import Stopped, outcome
-from tinysae.lessons.progress import Progress, write_progress
+from tinysae.lessons.progress import keep_place
 from tinysae.library.saved import add_sae
 from tinysae.library.transfers import fetch_from_hub
 from tinysae.model.catalogue import Pin, write_pin
@@ -135,7 +135,7 @@ def test_nobody_else_can_read_what_is_written_into_a_home(
         notes.keep(1, text="a note")
         pasted.keep("Once upon a time.")
         write_pin("ada/tiny", Pin("a" * 40, "b" * 64))
-        write_progress({"train": Progress(1, {})})
+        keep_place("train", 1)
     finally:
         os.umask(before)
     assert list(everything(home)) == []

@@ -31,8 +31,9 @@ from tinysae.lessons.lesson_file import (
 from tinysae.lessons.progress import (
     PROGRESS_NAME,
     Progress,
+    keep_answer,
+    keep_place,
     read_progress,
-    write_progress,
 )
 from tinysae.library.feature_source import embedded_source
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
@@ -287,7 +288,9 @@ def test_a_file_that_is_no_lesson_is_said(text: str, tiny_home: Path):
 def test_progress_survives_and_damage_only_loses_the_place(tiny_home: Path):
     assert read_progress() == {}
     kept = {"names": Progress(4, {1: {"name": "Lily"}, 10: {"strength": 0.5}})}
-    write_progress(kept)
+    keep_answer("names", 1, {"name": "Lily"})
+    keep_answer("names", 10, {"strength": 0.5})
+    keep_place("names", 4)
     assert read_progress() == kept
     for text in ("{", "[]", '{"lessons": 3}', '{"lessons": {"a": {"step": "x"}}}'):
         (tiny_home / PROGRESS_NAME).write_text(text, encoding="utf-8")

@@ -248,7 +248,7 @@ def test_a_full_disk_is_named_whichever_library_finds_it(
     monkeypatch.setattr(life, "load_model", fails)
     life.train(run)
     assert run.status.state == "failed"
-    assert run.status.error == "error.home_unwritable"
+    assert run.status.error == "error.home_full"
 
 
 def test_a_worker_whose_log_is_full_says_so_in_its_status(
@@ -266,7 +266,7 @@ def test_a_worker_whose_log_is_full_says_so_in_its_status(
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=write, isatty=bool))
     monkeypatch.setattr(job_here, "wait_for_turn", no_turn)
     assert __main__.main(["train", run.id]) == 1
-    assert run.status.error == "error.home_unwritable"
+    assert run.status.error == "error.home_full"
 
 
 def test_the_command_resumes_a_run_that_was_asked_to_stop(

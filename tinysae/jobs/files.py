@@ -1,19 +1,39 @@
 """Writing files so that a crash leaves the old one or the new one, never a half; and so
 that nobody but their owner reads them: files of a home are 0600, its folders 0700.
+
+And reading them, whoever made them: what is no file, or far too large for one of its
+kind, is refused before it is read.
 """
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, cast
 
+from tinysae.checked_numbers import MAX_DIGITS, typed_whole
+
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+# Settings, counters, a few thousand notes; what may be larger says so itself.
+MAX_JSON_BYTES = 10_000_000
+MAX_PATH_CHARACTERS = 4096
+# Of a path in a sentence.
+MAX_SHOWN_PATH = 400
+# Half of a character, as JSON may write it: no page and no file can show it.
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+# Nobody writes JSON that is nested deeper; Python's own limit is at a thousand.
+MAX_DEPTH = 100
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def make_folder(path: Path) -> None:
@@ -36,9 +56,73 @@ def open_private(path: Path, mode: str, buffering: int = -1) -> IO[bytes]:
     """
 
     def opener(name: str, flags: int) -> int:
-        return os.open(name, flags, PRIVATE_FILE)
+        # A pipe in its place would wait for its other end.
+        return os.open(name, flags | os.O_NONBLOCK, PRIVATE_FILE)
 
     return cast("IO[bytes]", open(path, mode, buffering, opener=opener))
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """`path`, open to be read, if it is a file: a pipe would wait for its other end,
+    and a device may have none.
+
+    Raises:
+        OSError: it cannot be opened, or is no file.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        handle = os.open(name, flags | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise OSError(errno.EINVAL, "not a file", name)
+        return handle
+
+    return cast("BufferedReader", open(path, "rb", opener=opener))
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """What is in the file `path`.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+        ValueError: it has more than `max_bytes`, or is no file that has a length.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > max_bytes:
+            raise ValueError(f"{path.name} has more than {max_bytes:,} bytes")
+        # What the system makes up as it is read (/proc) says 0, and may have no end.
+        data = file.read(size + 1) or b""
+    if len(data) != size:
+        raise ValueError(f"{path.name} changes while it is read")
+    return data
+
+
+def typed_path(text: str) -> Path | None:
+    """The path that somebody typed, "~" and links followed; None: it can be none."""
+    text = text.strip()
+    if not text or len(text) > MAX_PATH_CHARACTERS:
+        return None
+    try:
+        return Path(text).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):
+        # Nobody's home, a circle of links, a NUL.
+        return None
+
+
+@contextmanager
+def changing(path: Path) -> Generator[None]:
+    """For who reads `path`, changes what was in it and writes it again: two windows, or
+    processes, that do so within this do it one after the other, and lose nothing.
+
+    Raises:
+        OSError: its folder cannot be written.
+    """
+    make_folder(path.parent)
+    # Beside it: the file itself is replaced, and its lock would go with it.
+    with open_private(path.with_name(f".{path.name}.lock"), "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -93,17 +177,45 @@ def free_space(path: Path) -> tuple[Path, int]:
     return path, shutil.disk_usage(path).free
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`.
+def shown_path(path: Path | str) -> str:
+    """A path as text that can be shown: a name on a disk may be any bytes."""
+    return str(path)[:MAX_SHOWN_PATH].encode("utf-8", "replace").decode()
+
+
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """The JSON object in `path`; its texts can be shown, its numbers may be any.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it does not hold a JSON object.
+        OSError: it cannot be read, or is no file.
+        ValueError: it does not hold a JSON object, or has more than `max_bytes`.
     """
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = parsed_json(read_bytes(path, max_bytes))
     if not isinstance(data, dict):
         raise ValueError(f"{path.name} is not a JSON object")
     return cast("dict[str, Any]", data)
+
+
+def parsed_json(text: bytes) -> Any:
+    """What the JSON of a stranger says: texts that can be shown, nested only so far
+    that whatever goes through it comes to an end. Its numbers may be any.
+
+    Raises:
+        ValueError: it is no JSON in UTF-8, or nested too deep.
+    """
+    try:
+        data = json.loads(text.decode("utf-8"))
+    except RecursionError as problem:
+        raise ValueError("nested too deep") from problem
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    if brackets:
+        raise ValueError("nested too deep")
+    if _HALF.search(text):
+        halves = json.dumps(data, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        data = json.loads(halves.decode("utf-16", "replace"))
+    return data
 
 
 def sha256_of(content: Path | bytes) -> str:
@@ -111,7 +223,7 @@ def sha256_of(content: Path | bytes) -> str:
     hub's files are known by."""
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()
-    with content.open("rb") as stream:
+    with open_regular(content) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -176,11 +288,11 @@ def by_step(folder: Path) -> list[tuple[int, Path]]:
     except OSError:
         return []
     return sorted(
-        (int(entry.name), entry)
+        (step, entry)
         for entry in entries
-        # Other scripts have digits too, which `int` reads or fails on.
-        if entry.name.isdecimal() and entry.name.isascii()
-        if entry.is_dir() and not entry.is_symlink()
+        if (step := typed_whole(entry.name, below=10**MAX_DIGITS)) is not None
+        # Unlike `Path.is_dir`, false too where nobody may look.
+        if os.path.isdir(entry) and not entry.is_symlink()
     )
 
 

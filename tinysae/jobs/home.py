@@ -30,4 +30,5 @@ def disk_full_error() -> TinysaeError:
 def home_error(problem: OSError) -> TinysaeError:
     """The sentence for a home folder that does not take files."""
     reason = os.strerror(problem.errno) if problem.errno else str(problem)
-    return MissingError("home_unwritable", path=str(home()), reason=reason)
+    key = "home_full" if is_disk_full(problem) else "home_unwritable"
+    return MissingError(key, path=str(home()), reason=reason)

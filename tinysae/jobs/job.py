@@ -15,6 +15,7 @@ elsewhere (`library.saved.SavedSAE`), a transfer (`library.transfers.Transfer`),
 model's download (`model.downloads.Download`).
 """
 
+import os
 import re
 import secrets
 import time
@@ -24,8 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
+from tinysae.checked_numbers import is_number
 from tinysae.errors import BusyError, TinysaeError
 from tinysae.jobs.files import clear_hidden, open_private, read_json
+from tinysae.jobs.home import home_error
 from tinysae.jobs.lock import LOCK_NAME, take_lock
 from tinysae.jobs.status import (
     JobStatus,
@@ -79,7 +82,10 @@ class Job:
         """Seconds since the epoch."""
         with suppress(ValueError, OverflowError):
             return time.mktime(time.strptime(self.id[:15], ID_TIME))
-        return self.path.stat().st_mtime
+        # It may be gone by now.
+        with suppress(OSError):
+            return self.path.stat().st_mtime
+        return 0.0
 
     @property
     def log_path(self) -> Path:
@@ -108,19 +114,36 @@ class Job:
         )
         write_status(self.path, status)
 
-    def took(self) -> dict[str, Any] | None:
+    def took(self) -> dict[str, float] | None:
         """Seconds of each state and the peak memory; None until one is over."""
-        return self.read_json(TOOK_NAME)
+        return self.read_numbers(TOOK_NAME)
 
     def request_stop(self) -> None:
-        """Asks its process to end after the step it is in, keeping what it has."""
-        with suppress(FileNotFoundError):
-            open_private(self.path / STOP_NAME, "ab").close()
+        """Asks its process to end after the step it is in, keeping what it has.
+
+        Raises:
+            MissingError: its folder cannot be written.
+        """
+        self.leave_request(STOP_NAME)
 
     @property
     def stop_requested(self) -> bool:
         """Whether somebody asked it to stop; its process looks each step."""
-        return (self.path / STOP_NAME).exists()
+        return os.path.exists(self.path / STOP_NAME)
+
+    def leave_request(self, name: str) -> None:
+        """Leaves a file called `name` that its process looks for; of a job that is
+        gone, nothing.
+
+        Raises:
+            MissingError: its folder cannot be written.
+        """
+        try:
+            open_private(self.path / name, "ab").close()
+        except FileNotFoundError:
+            pass
+        except OSError as problem:
+            raise home_error(problem) from problem
 
     @contextmanager
     def locked(self) -> Generator[IO[bytes]]:
@@ -164,8 +187,16 @@ class Job:
         """The JSON object in one of its files; None when there is none to be read."""
         try:
             return read_json(self.path / name)
-        except (OSError, ValueError, RecursionError):
+        except (OSError, ValueError):
             return None
+
+    def read_numbers(self, name: str) -> dict[str, float] | None:
+        """The numbers in the JSON object of one of its files, by name, what is none
+        left out; None when there is no object to be read."""
+        found = self.read_json(name)
+        if found is None:
+            return None
+        return {key: value for key, value in found.items() if is_number(value)}
 
 
 def new_job_id() -> str:

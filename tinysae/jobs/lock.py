@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import IO
 
+from tinysae.jobs.files import open_regular
+
 LOCK_NAME = "lock"
 # An observer holds the lock for microseconds; a worker for minutes.
 OBSERVER_PATIENCE_S = 1.0
@@ -15,13 +17,14 @@ def is_locked(path: Path) -> bool:
     """Whether a worker holds the lock of the job in `path`. Holds nothing itself
     afterwards."""
     try:
-        with (path / LOCK_NAME).open("rb") as file:
+        with open_regular(path / LOCK_NAME) as file:
             # Shared, so that two observers never mistake each other for a worker.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
     except BlockingIOError:
         return True
+    except OSError:
+        # Not there; or somebody else's, who did not let us see whether he works.
+        return False
     return False
 
 

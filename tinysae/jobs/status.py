@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from tinysae.checked_numbers import number
+from tinysae.checked_numbers import MAX_WHOLE, number
 from tinysae.jobs.files import open_private, read_json, write_json
 from tinysae.jobs.home import is_disk_full
 from tinysae.jobs.lock import is_locked
@@ -130,7 +130,7 @@ def read_status(path: Path, unsaid: State = "interrupted") -> JobStatus:
     held = is_locked(path)
     try:
         data = read_json(path / STATUS_NAME)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return JobStatus(unsaid)
     status = _status(data)
     if status is None:
@@ -172,8 +172,8 @@ def _status(data: Mapping[str, Any]) -> JobStatus | None:
     rates = [number(data.get(key)) for key in ("rate", *_OLD_RATES)]
     return JobStatus(
         cast("State", state),
-        done=int(number(data.get("done"), low=0) or 0),
-        total=int(number(data.get("total"), low=0) or 0),
+        done=int(number(data.get("done"), 0, MAX_WHOLE) or 0),
+        total=int(number(data.get("total"), 0, MAX_WHOLE) or 0),
         rate=next((rate for rate in rates if rate is not None), None),
         eta_s=number(data.get("eta_s")),
         error=str(data["error"]) if data.get("error") else None,

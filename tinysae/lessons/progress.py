@@ -1,15 +1,19 @@
 """How far a reader is, kept in the home folder: it survives a restart."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tinysae.checked_numbers import is_number, whole
-from tinysae.jobs.files import make_folder, read_json, write_json
+from tinysae.checked_numbers import is_number, typed_whole, whole
+from tinysae.jobs.files import changing, read_json, write_json
 from tinysae.jobs.home import home, home_error
 from tinysae.lessons.lesson import MAX_STEPS
 
 PROGRESS_NAME: Final = "lessons.json"
 FORMAT: Final = 1
+
+Chosen = dict[str, str | float]
 
 
 @dataclass
@@ -18,46 +22,78 @@ class Progress:
     answered, by step number."""
 
     step: int = 1
-    answered: dict[int, dict[str, str | float]] = field(default_factory=dict)
+    answered: dict[int, Chosen] = field(default_factory=dict)
 
 
 def read_progress() -> dict[str, Progress]:
     """By lesson; what cannot be read counts as not begun: only a place is lost."""
     try:
-        data = read_json(home() / PROGRESS_NAME)
-        return {name: _one(entry) for name, entry in data["lessons"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        lessons = read_json(home() / PROGRESS_NAME)["lessons"]
+    except (OSError, ValueError, KeyError):
         return {}
+    if not isinstance(lessons, dict):
+        return {}
+    read = {name: _one(entry) for name, entry in lessons.items()}
+    return {name: progress for name, progress in read.items() if progress is not None}
 
 
-def write_progress(progress: dict[str, Progress]) -> None:
-    """Writes down how far the reader is in every lesson.
+def keep_place(lesson_id: str, step: int) -> None:
+    """Remembers the step at which the reader is in a lesson.
 
     Raises:
         TinysaeError: the home folder cannot be written.
     """
-    lessons = {
-        name: {
-            "step": each.step,
-            "answered": {str(step): chosen for step, chosen in each.answered.items()},
-        }
-        for name, each in progress.items()
-    }
+    now = read_progress().get(lesson_id)
+    # It is asked at every click.
+    if now is not None and now.step == step:
+        return
+    with _changing() as progress:
+        progress.setdefault(lesson_id, Progress()).step = step
+
+
+def keep_answer(lesson_id: str, step: int, chosen: Chosen) -> None:
+    """Remembers what was chosen in a step when its answer was read.
+
+    Raises:
+        TinysaeError: the home folder cannot be written.
+    """
+    if read_progress().get(lesson_id, Progress()).answered.get(step) == chosen:
+        return
+    with _changing() as progress:
+        progress.setdefault(lesson_id, Progress(step)).answered[step] = chosen
+
+
+@contextmanager
+def _changing() -> Generator[dict[str, Progress]]:
+    """How far the reader is in every lesson, to be changed; written at the end."""
+    path = home() / PROGRESS_NAME
     try:
-        make_folder(home())
-        write_json(home() / PROGRESS_NAME, {"format": FORMAT, "lessons": lessons})
+        with changing(path):
+            progress = read_progress()
+            yield progress
+            lessons = {name: _as_json(each) for name, each in progress.items()}
+            write_json(path, {"format": FORMAT, "lessons": lessons})
     except OSError as problem:
         raise home_error(problem) from problem
 
 
-def _one(entry: dict[str, Any]) -> Progress:
-    step = whole(entry["step"]) or 1
-    answered: dict[int, dict[str, str | float]] = {
-        int(number): {
-            str(name): value
-            for name, value in chosen.items()
-            if isinstance(value, str) or is_number(value)
-        }
-        for number, chosen in entry["answered"].items()
-    }
-    return Progress(min(step, MAX_STEPS), answered)
+def _as_json(progress: Progress) -> dict[str, Any]:
+    answered = {str(step): chosen for step, chosen in progress.answered.items()}
+    return {"step": progress.step, "answered": answered}
+
+
+def _one(entry: object) -> Progress | None:
+    match entry:
+        case {"step": step, "answered": dict(answered)}:
+            read = {
+                number: {
+                    str(name): value
+                    for name, value in chosen.items()
+                    if isinstance(value, str) or is_number(value)
+                }
+                for key, chosen in answered.items()
+                if isinstance(chosen, dict)
+                if (number := typed_whole(key, MAX_STEPS + 1)) is not None
+            }
+            return Progress(min(whole(step) or 1, MAX_STEPS), read)
+    return None

@@ -4,7 +4,6 @@ A zip is somebody else's file. Every name in it is looked at, only SAELens's fou
 are taken out, each under the name we give it, and no more bytes than were announced.
 """
 
-import json
 import shutil
 import stat
 import zipfile
@@ -14,8 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tinysae.errors import DamagedError, InputError, MissingError
+from tinysae.jobs.files import open_regular, read_json
 from tinysae.sae.load import (
     CFG_NAME,
+    MAX_CFG_BYTES,
     RUNNER_CFG_NAME,
     SAE,
     SPARSITY_NAME,
@@ -26,10 +27,10 @@ from tinysae.sae.load import (
 # Bytes that each file may have. The weights of 65,536 features of a width of 4,096 in
 # float32 are 2.1 GB; a configuration is a page of text.
 LIMITS: Mapping[str, int] = {
-    CFG_NAME: 1_000_000,
+    CFG_NAME: MAX_CFG_BYTES,
     WEIGHTS_NAME: 4_000_000_000,
     SPARSITY_NAME: 64_000_000,
-    RUNNER_CFG_NAME: 1_000_000,
+    RUNNER_CFG_NAME: MAX_CFG_BYTES,
 }
 NEEDED = (CFG_NAME, WEIGHTS_NAME)
 MAX_ENTRIES = 1000
@@ -60,7 +61,7 @@ def write_zip(sae_dir: Path, out: IO[bytes], name: str, *, card: str = "") -> No
                 entry = _entry(f"{name}/{path.name}")
                 # Announced, so that an SAE above 2 GB gets the format it needs.
                 entry.file_size = path.stat().st_size
-                with path.open("rb") as source, archive.open(entry, "w") as target:
+                with open_regular(path) as source, archive.open(entry, "w") as target:
                     shutil.copyfileobj(source, target, _CHUNK)
     except OSError as problem:
         raise MissingError("sae_missing", path=str(sae_dir)) from problem
@@ -175,8 +176,8 @@ def check_folder(folder: Path) -> SAE:
         if sparsity.exists():
             with safe_open(sparsity, "numpy") as tensors:
                 tensors.get_slice("sparsity")
-        if runner.exists() and not isinstance(json.loads(runner.read_bytes()), dict):
-            raise ValueError(RUNNER_CFG_NAME)
-    except (SafetensorError, ValueError, RecursionError) as problem:
+        if runner.exists():
+            read_json(runner, MAX_CFG_BYTES)
+    except (SafetensorError, OSError, ValueError) as problem:
         raise DamagedError("import_damaged") from problem
     return sae

@@ -15,6 +15,7 @@ from tinysae.errors import DamagedError
 from tinysae.features.index.format import INDEX_NAME, IndexInfo
 from tinysae.features.index.reader import FeatureIndex, open_index
 from tinysae.jobs.files import sha256_of
+from tinysae.jobs.listed import Listed, listed
 from tinysae.library.saved import AnySAE, is_saved_id, saved_sae, saved_saes
 from tinysae.library.shipped import (
     POST_FEATURES_DIR,
@@ -122,15 +123,16 @@ class FeatureSource:
         return embedded_remedy() if self.is_embedded else nullcontext()
 
 
-def feature_sources() -> list[FeatureSource]:
+def feature_sources() -> Listed[FeatureSource]:
     """Everything whose features can or could be looked at: the newest run first, then
     the embedded SAEs, then those from elsewhere."""
-    return [
-        *map(run_source, list_runs()),
-        embedded_source(),
-        post_source(),
-        *map(run_source, saved_saes()),
-    ]
+    runs, saved = list_runs(), saved_saes()
+    of_runs = listed(runs, run_source, lambda run: run.path)
+    of_saved = listed(saved, run_source, lambda sae: sae.directory)
+    return Listed(
+        [*of_runs, embedded_source(), post_source(), *of_saved],
+        (each for part in (runs, of_runs, saved, of_saved) for each in part.unreadable),
+    )
 
 
 def embedded_source() -> FeatureSource:

@@ -16,7 +16,14 @@ from tinysae.errors import InputError, MissingError
 from tinysae.hub.errors import hub_errors
 from tinysae.hub.names import HubName, check_place, check_repo_id
 from tinysae.hub.repository import Progress, Repository, ask_or_recall
-from tinysae.jobs.files import copy_file, read_json, staged_folder
+from tinysae.jobs.files import (
+    copy_file,
+    open_regular,
+    read_json,
+    shown_path,
+    staged_folder,
+    typed_path,
+)
 from tinysae.jobs.home import home_error
 from tinysae.library.archive import (
     LIMITS,
@@ -26,13 +33,7 @@ from tinysae.library.archive import (
     sae_files,
 )
 from tinysae.library.registry import registry_entry
-from tinysae.library.saved import (
-    MAX_PATH_CHARACTERS,
-    SavedSAE,
-    add_sae,
-    saes_dir,
-    saved_saes,
-)
+from tinysae.library.saved import SavedSAE, add_sae, saes_dir, saved_saes
 from tinysae.sae.from_saelens import convert_folder, convert_published
 from tinysae.sae.load import CFG_NAME
 
@@ -67,15 +68,15 @@ def import_zip_at(path: str, model: str | None = None) -> SavedSAE:
     Raises:
         MissingError: there is no such file; else as `import_zip`.
     """
-    text = path.strip()
-    if not text or len(text) > MAX_PATH_CHARACTERS or "\0" in text:
-        raise InputError("sae_path")
-    file = Path(text).expanduser()
+    file, said = typed_path(path), shown_path(path.strip())
+    if file is None:
+        raise InputError("zip_missing", path=said)
     try:
-        with file.open("rb") as opened:
-            return import_zip(opened, file.name, model)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as problem:
-        raise MissingError("zip_missing", path=text) from problem
+        opened = open_regular(file)
+    except OSError as problem:
+        raise MissingError("zip_missing", path=said) from problem
+    with opened:
+        return import_zip(opened, file.name, model)
 
 
 def is_zip(path: str) -> bool:

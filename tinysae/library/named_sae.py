@@ -1,8 +1,9 @@
 """What a person calls an SAE -> the SAE: one way for every command."""
 
-from pathlib import Path
+import os
 
 from tinysae.errors import InputError, MissingError
+from tinysae.jobs.files import typed_path
 from tinysae.jobs.job import JOB_ID
 from tinysae.library.feature_source import FeatureSource, feature_source, run_source
 from tinysae.library.saved import (
@@ -62,8 +63,6 @@ def is_path(name: str) -> bool:
 
 def is_folder(name: str) -> bool:
     """Whether there is a folder of that name."""
-    try:
-        return Path(name).expanduser().is_dir()
-    except (OSError, ValueError, RuntimeError):
-        # Too long, or a home that nobody has.
-        return False
+    path = typed_path(name)
+    # `Path.is_dir` raises for what the system does not take as a name.
+    return path is not None and os.path.isdir(path)

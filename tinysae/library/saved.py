@@ -15,27 +15,37 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from tinysae.errors import InputError, MissingError, TinysaeError
+from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
 from tinysae.features.index.format import INDEX_NAME
 from tinysae.jobs import launch
-from tinysae.jobs.files import make_folder, read_json, sha256_of, write_json
+from tinysae.jobs.files import (
+    make_folder,
+    read_json,
+    sha256_of,
+    shown_path,
+    typed_path,
+    write_json,
+)
 from tinysae.jobs.home import home, home_error
 from tinysae.jobs.job import Job
+from tinysae.jobs.listed import Listed, listed
 from tinysae.jobs.status import STATUS_NAME, JobStatus, write_status
 from tinysae.model.sources import STORYBOOK, is_at_hand
 from tinysae.runs.checkpoints import SAE_NAME
 from tinysae.runs.store import Run, open_run
-from tinysae.sae.load import CFG_NAME, WEIGHTS_NAME, load_sae
+from tinysae.sae.load import (
+    CFG_NAME,
+    MAX_CFG_BYTES,
+    WEIGHTS_NAME,
+    load_sae,
+    weights_size,
+)
 
 PREFIX = "sae-"
 SOURCE_NAME = "source.json"
 # Of 64: in a link, enough that no two SAEs of one person share them.
 ID_DIGITS = 16
-MAX_PATH_CHARACTERS = 4096
-# A cfg.json larger than this is not one.
-MAX_CFG_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ class SavedSAE(Job):
         was kept as a checkpoint (untrusted text)."""
         if (run := self.run) is not None:
             return f"{run.title} @ {int(self.directory.parent.name):,}"
-        return self.directory.name or str(self.directory)
+        return shown_path(self.directory.name or self.directory)
 
     @property
     def run(self) -> Run | None:
@@ -115,17 +125,18 @@ def is_saved_id(source_id: str) -> bool:
     return source_id.startswith(PREFIX)
 
 
-def saved_saes() -> list[SavedSAE]:
+def saved_saes() -> Listed[SavedSAE]:
     """Those under `<home>/saes` by name, then those added by their path.
 
     What is no SAELens directory (any more) is left out.
     """
-    found: dict[str, SavedSAE] = {}
-    for folder in [*_folders(saes_dir()), *_added()]:
-        with suppress(TinysaeError, OSError):
-            saved = _saved(folder)
-            found.setdefault(saved.id, saved)
-    return list(found.values())
+    added = listed(_indexes(), _added, lambda index: index)
+    found = listed([*_folders(saes_dir()), *added], _saved, lambda folder: folder)
+    # One that lies in two places is one SAE; the first of them is its place.
+    by_id = {saved.id: saved for saved in reversed(found)}
+    unique = dict.fromkeys(saved.id for saved in found)
+    unreadable = [*added.unreadable, *found.unreadable]
+    return Listed((by_id[each] for each in unique), unreadable)
 
 
 def saved_sae(source_id: str) -> SavedSAE:
@@ -152,10 +163,9 @@ def add_sae(path: str, model: str | None = None) -> SavedSAE:
         InputError: not a path that could be one.
         MissingError, DamagedError: from `load_sae`; or the home cannot be written.
     """
-    text = path.strip()
-    if not text or len(text) > MAX_PATH_CHARACTERS or "\0" in text:
+    folder = typed_path(path)
+    if folder is None:
         raise InputError("sae_path")
-    folder = Path(text).expanduser().resolve()
     sae = load_sae(folder)
     if model is None or not model.strip():
         model = sae.model_name if is_at_hand(sae.model_name) else STORYBOOK
@@ -185,26 +195,36 @@ def sae_in(folder: Path) -> SavedSAE:
 def _folders(parent: Path) -> list[Path]:
     try:
         # What is hidden is still being put together.
-        names = sorted(p for p in parent.iterdir() if not p.name.startswith("."))
-        return [path for path in names if (path / WEIGHTS_NAME).is_file()]
+        return sorted(p for p in parent.iterdir() if not p.name.startswith("."))
     except OSError:
         return []
 
 
-def _added() -> list[Path]:
+def _indexes() -> list[Path]:
     try:
-        files = sorted(indexes_dir().glob(f"*/{SOURCE_NAME}"))
+        return sorted(indexes_dir().iterdir())
     except OSError:
         return []
-    sources = [_source(file.parent) for file in files]
-    return [Path(str(source["path"])) for source in sources if "path" in source]
 
 
-def _source(folder: Path) -> dict[str, Any]:
+def _added(index: Path) -> Path:
+    """Where the SAE of the folder `index` is.
+
+    Raises:
+        OSError, ValueError: there is nothing that says so.
+    """
+    path = read_json(index / SOURCE_NAME).get("path")
+    if not isinstance(path, str) or not path:
+        raise ValueError(f"{SOURCE_NAME} names no folder")
+    return Path(path)
+
+
+def _model_of(index: Path) -> str:
+    """What was chosen to read the SAE of the folder `index`."""
     try:
-        return read_json(folder / SOURCE_NAME)
-    except (OSError, ValueError, RecursionError):
-        return {}
+        return str(read_json(index / SOURCE_NAME).get("model") or STORYBOOK)
+    except (OSError, ValueError):
+        return STORYBOOK
 
 
 def _saved(folder: Path) -> SavedSAE:
@@ -214,18 +234,17 @@ def _saved(folder: Path) -> SavedSAE:
         OSError: a file is not there.
     """
     if (folder / CFG_NAME).stat().st_size > MAX_CFG_BYTES:
-        raise InputError("sae_path")
-    weights = (folder / WEIGHTS_NAME).resolve()
-    stat = weights.stat()
-    fingerprint = _fingerprint(weights, stat.st_mtime_ns, stat.st_size)
+        raise DamagedError("sae_damaged", path=shown_path(folder))
+    weights = folder / WEIGHTS_NAME
+    size, modified_ns = weights_size(folder), weights.stat().st_mtime_ns
+    fingerprint = _fingerprint(weights.resolve(), modified_ns, size)
     path = indexes_dir() / fingerprint
-    model = str(_source(path).get("model") or STORYBOOK)
     return SavedSAE(
         id=PREFIX + fingerprint[:ID_DIGITS],
         path=path,
         directory=folder,
         fingerprint=fingerprint,
-        model_name=model,
+        model_name=_model_of(path),
     )
 
 

@@ -14,8 +14,8 @@ from tinysae.data.texts.storybook import STORYBOOK
 from tinysae.errors import TinysaeError
 from tinysae.jobs.files import make_folder, read_json, write_json
 from tinysae.jobs.home import home_error
-from tinysae.library.saved import MAX_CFG_BYTES, SavedSAE, saes_dir
-from tinysae.sae.load import CFG_NAME, RUNNER_CFG_NAME
+from tinysae.library.saved import SavedSAE, saes_dir
+from tinysae.sae.load import CFG_NAME, MAX_CFG_BYTES, RUNNER_CFG_NAME
 
 CHOICE_NAME = "text.json"
 EMBEDDED = TextChoice(STORYBOOK)

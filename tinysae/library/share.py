@@ -12,7 +12,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tinysae.errors import DamagedError, InputError, TinysaeError
 from tinysae.hub.names import check_place, check_repo_id
-from tinysae.jobs.files import copy_file, make_folder, read_json, write_text
+from tinysae.jobs.files import (
+    copy_file,
+    make_folder,
+    read_json,
+    shown_path,
+    write_text,
+)
 from tinysae.jobs.home import home_error
 from tinysae.library.archive import sae_files, write_zip
 from tinysae.library.card import LICENCES, CardFacts, model_card, without_place
@@ -144,8 +150,8 @@ def _strings(value: Any) -> Iterator[str]:
 def _cfg(run: AnySAE, name: str = CFG_NAME) -> dict[str, Any]:
     try:
         return read_json(run.sae_dir / name)
-    except (OSError, ValueError, RecursionError) as problem:
-        raise DamagedError("sae_damaged", path=str(run.sae_dir)) from problem
+    except (OSError, ValueError) as problem:
+        raise DamagedError("sae_damaged", path=shown_path(run.sae_dir)) from problem
 
 
 def _facts(run: AnySAE, **places: Any) -> CardFacts:

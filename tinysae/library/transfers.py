@@ -12,18 +12,18 @@ No token is among it: the hub's client has its own.
 
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from tinysae.errors import InputError, MissingError
+from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.hub.names import check_place, check_repo_id
 from tinysae.hub.upload import upload_files
 from tinysae.jobs.files import read_json, staged_folder, write_json
 from tinysae.jobs.home import home, home_error
 from tinysae.jobs.job import JOB_ID, Job, job_ids, new_job_id
 from tinysae.jobs.launch import HUB_KEYS
+from tinysae.jobs.listed import Listed, listed
 from tinysae.jobs.lock import is_locked
 from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.status import JobStatus, write_status
@@ -134,6 +134,7 @@ def open_transfer(transfer_id: str) -> Transfer:
     Raises:
         InputError: not an id at all.
         MissingError: no such transfer (any more).
+        DamagedError: what it was to do cannot be read.
     """
     if not JOB_ID.fullmatch(transfer_id):
         raise InputError("transfer_unknown", id=transfer_id[:80])
@@ -142,21 +143,20 @@ def open_transfer(transfer_id: str) -> Transfer:
         if path.is_symlink():
             raise FileNotFoundError(path)
         request = read_json(path / REQUEST_NAME)
-    except (OSError, ValueError, RecursionError) as problem:
+    except FileNotFoundError as problem:
         raise MissingError("transfer_unknown", id=transfer_id) from problem
+    except (OSError, ValueError) as problem:
+        raise DamagedError("transfer_damaged", id=transfer_id) from problem
     kind = request.pop("kind", None)
     if kind not in get_args(Kind):
-        raise MissingError("transfer_unknown", id=transfer_id)
+        raise DamagedError("transfer_damaged", id=transfer_id)
     return Transfer(transfer_id, path, cast("Kind", kind), request)
 
 
-def transfers() -> list[Transfer]:
+def transfers() -> Listed[Transfer]:
     """All of them, newest first."""
-    found: list[Transfer] = []
-    for name in job_ids(transfers_dir()):
-        with suppress(InputError, MissingError):
-            found.append(open_transfer(name))
-    return found
+    folder = transfers_dir()
+    return listed(job_ids(folder), open_transfer, lambda each: folder / each)
 
 
 def forget(transfer: Transfer) -> None:

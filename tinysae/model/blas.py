@@ -6,7 +6,6 @@ round. So they are timed, once a machine: the choice decides the last bits of a 
 is kept so that runs stay reproducible. A library whose product is wrong is never taken.
 """
 
-import json
 import logging
 import os
 import platform
@@ -19,6 +18,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tinysae.jobs.files import changing, read_json, write_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +79,7 @@ def choose_product(wanted: str | None = None) -> str:
         logger.warning("the product by %s is not to be had here", wanted)
     path, machine = _cache_path(), _machine()
     try:
-        known = json.loads(path.read_text())[machine]
+        known = read_json(path)[machine]
         if known in PRODUCTS and is_right(PRODUCTS[known]):
             return known
     except (OSError, ValueError, KeyError, TypeError):
@@ -170,13 +171,11 @@ def _machine() -> str:
 
 def _remember(path: Path, machine: str, chosen: str) -> None:
     try:
-        try:
-            known = json.loads(path.read_text())
-        except (OSError, ValueError):
-            known = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stage = path.with_name(f"{path.name}.{os.getpid()}")
-        stage.write_text(json.dumps({**known, machine: chosen}))
-        stage.replace(path)
-    except (OSError, TypeError):
+        with changing(path):
+            try:
+                known = read_json(path)
+            except (OSError, ValueError):
+                known = {}
+            write_json(path, {**known, machine: chosen})
+    except OSError:
         logger.info("%s cannot be written: timed anew every time", path)

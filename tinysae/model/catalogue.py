@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinysae.hub.cache import is_commit
-from tinysae.jobs.files import make_folder, read_json, write_json
+from tinysae.jobs.files import changing, read_json, write_json
 from tinysae.jobs.home import home, home_error
 
 PINS_NAME = "model_pins.json"
@@ -147,10 +147,10 @@ def write_pin(repo_id: str, pin: Pin) -> None:
         MissingError: the home folder cannot be written.
     """
     path = home() / PINS_NAME
+    written = {"revision": pin.revision, "sha256": pin.sha256}
     try:
-        make_folder(home())
-        written = {"revision": pin.revision, "sha256": pin.sha256}
-        write_json(path, {**_pins(), repo_id: written})
+        with changing(path):
+            write_json(path, {**_pins(), repo_id: written})
     except OSError as problem:
         raise home_error(problem) from problem
 
@@ -167,5 +167,5 @@ def pin_from(found: object) -> Pin | None:
 def _pins() -> dict[str, Any]:
     try:
         return read_json(home() / PINS_NAME)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return {}

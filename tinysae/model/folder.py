@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import struct
 from pathlib import Path
 from typing import Any
 
+from tinysae.checked_numbers import whole
 from tinysae.errors import DamagedError, MissingError
+from tinysae.jobs.files import open_regular, parsed_json, read_json
 
 # A safetensors header larger than this is not one (its own library's limit).
 MAX_HEADER_BYTES = 100_000_000
+# PyTorch itself takes no tensor of more.
+MAX_DIMENSIONS = 64
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 GGUF_MAGIC = b"GGUF"
 FLOAT_BYTES = 4
@@ -61,38 +65,47 @@ def checked_files(folder: Path) -> dict[str, Any]:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as problem:
+        return read_json(file)
+    except (OSError, ValueError) as problem:
         raise DamagedError(
             "model_file_damaged", folder=file.parent.name, file=file.name
         ) from problem
-    if not isinstance(data, dict):
-        raise DamagedError(
-            "model_file_damaged", folder=file.parent.name, file=file.name
-        )
-    return data
 
 
 def _header(file: Path) -> dict[str, Any] | None:
-    """A safetensors file's header, if the file is as long as that says: not torn."""
+    """A safetensors file's header, if the file is as long as that says: not torn, and
+    with no more numbers than there are bits in it."""
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
+            n_bytes = os.fstat(stream.fileno()).st_size
             (n_header,) = struct.unpack("<Q", stream.read(8))
-            if n_header > MAX_HEADER_BYTES:
+            if n_header > min(MAX_HEADER_BYTES, n_bytes):
                 return None
-            header = json.loads(stream.read(n_header))
+            header = parsed_json(stream.read(n_header))
         header.pop("__metadata__", None)
         ends = [entry["data_offsets"][1] for entry in header.values()]
-        is_whole = file.stat().st_size == 8 + n_header + max(ends, default=0)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
+        is_whole = n_bytes == 8 + n_header + max(ends, default=0)
+        n_numbers = sum(_n_numbers(entry["shape"]) for entry in header.values())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
         return None
-    return header if is_whole else None
+    return header if is_whole and n_numbers <= 8 * n_bytes else None
+
+
+def _n_numbers(shape: Any) -> int:
+    """
+    Raises:
+        ValueError: it is no tensor's shape.
+    """
+    is_shape = isinstance(shape, list) and len(shape) <= MAX_DIMENSIONS
+    if not is_shape or any(whole(size) is None for size in shape):
+        raise ValueError("shape")
+    return math.prod(shape)
 
 
 def count_parameters(folder: Path) -> int:
     """How many numbers the folder's safetensors hold, by their headers."""
     return sum(
-        math.prod(entry["shape"])
+        _n_numbers(entry["shape"])
         for file in folder.glob("*.safetensors")
         for entry in (_header(file) or {}).values()
     )
@@ -108,7 +121,7 @@ def check_gguf(file: Path) -> None:
     from importlib.util import find_spec
 
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             is_gguf = stream.read(len(GGUF_MAGIC)) == GGUF_MAGIC
     except OSError:
         is_gguf = False

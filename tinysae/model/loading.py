@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tinysae.errors import DamagedError
+from tinysae.errors import DamagedError, TinysaeError
 from tinysae.model.folder import (
     check_gguf,
     check_memory,
@@ -41,7 +41,16 @@ def load_files(source: str, place: Path, device: str) -> LoadedModel:
         folder, config, extra = place, checked_files(place), {}
         check_memory(count_parameters(place), place.name)
     with LOADING:
-        return _loaded(source, folder, config, extra, device)
+        try:
+            return _loaded(source, folder, config, extra, device)
+        except TinysaeError:
+            raise
+        except Exception as problem:
+            # A config may say anything of itself, and each library believes another
+            # part of it.
+            raise DamagedError(
+                "model_unsupported", folder=place.name, kind=_kind(config)
+            ) from problem
 
 
 def _loaded(

@@ -30,4 +30,8 @@ def ordinal(n: int) -> str:
 
 def moment(seconds: float) -> str:
     """A time since the epoch as this machine's date and minute: "2026-01-31 09:05"."""
-    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        # A file's date may be of any year.
+        return "…"

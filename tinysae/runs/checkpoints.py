@@ -62,5 +62,5 @@ def has_newest_sae(run: Run) -> bool:
             run.sae_dir.stat().st_mtime >= checkpoint.path.stat().st_mtime
             for checkpoint in newest
         )
-    except FileNotFoundError:
+    except OSError:
         return False

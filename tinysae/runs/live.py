@@ -4,13 +4,14 @@ Like a checkpoint, an index appears whole, under a name of its own. The one befo
 until the next, for pages that are just reading it.
 """
 
+import os
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tinysae.jobs.files import by_step, open_private, staged_folder
+from tinysae.jobs.files import by_step, staged_folder
 from tinysae.runs.checkpoints import DIGITS
 from tinysae.runs.store import REQUEST_NAME, Run
 
@@ -56,14 +57,17 @@ def remove_live_indexes(run: Run) -> None:
 
 
 def request_live_index(run: Run) -> None:
-    """Asks the worker for an index of the SAE as it is now."""
-    with suppress(FileNotFoundError):
-        open_private(run.path / REQUEST_NAME, "ab").close()
+    """Asks the worker for an index of the SAE as it is now.
+
+    Raises:
+        MissingError: the run's folder cannot be written.
+    """
+    run.leave_request(REQUEST_NAME)
 
 
 def live_index_requested(run: Run) -> bool:
     """Whether somebody asked and the worker has not answered; it looks each step."""
-    return (run.path / REQUEST_NAME).exists()
+    return os.path.exists(run.path / REQUEST_NAME)
 
 
 def answer_request(run: Run) -> None:

@@ -12,11 +12,15 @@ from types import TracebackType
 from typing import Generic, NamedTuple, Self, TypeVar, cast
 
 from tinysae.checked_numbers import is_number, whole
-from tinysae.jobs.files import open_private
+from tinysae.jobs.files import open_private, open_regular, parsed_json
 from tinysae.sae.rows import EvalMetrics, StepMetrics
 
 # What two runs of the same settings do not share.
 TIMES = ("seconds", "step_seconds")
+# What a curve is drawn against: there it has no gap.
+AXES = ("step", "n_tokens")
+# Read at a time: a curve of a million rows, and no more memory than that.
+READ_BYTES = 1 << 28
 
 Row = TypeVar("Row", StepMetrics, EvalMetrics)
 
@@ -41,10 +45,12 @@ class MetricsLog(Generic[Row]):
         self._file.truncate(data.rfind(b"\n") + 1)
         for line in reversed(data.splitlines()):
             try:
-                self._last_step = int(json.loads(line)["step"])
-                break
+                step = whole(parsed_json(line)["step"])
             except (ValueError, KeyError, TypeError):
                 continue
+            if step is not None:
+                self._last_step = step
+                break
 
     @property
     def last_step(self) -> int:
@@ -97,23 +103,28 @@ def read_evals(path: Path, offset: int = 0) -> MetricsPart[EvalMetrics]:
 
 def _read(path: Path, offset: int, keys: frozenset[str]) -> tuple[list[object], int]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            left = os.fstat(file.fileno()).st_size - offset
             file.seek(offset)
-            data = file.read()
+            data = file.read(max(0, min(left, READ_BYTES)))
     except OSError:
         return [], offset
-    whole = data[: data.rfind(b"\n") + 1]
+    end = data.rfind(b"\n") + 1
+    if not end and len(data) == READ_BYTES:
+        # No row is as long as that: go on after it.
+        end = len(data)
+    lines = data[:end]
     rows: list[object] = []
-    for line in whole.splitlines():
+    for line in lines.splitlines():
         try:
-            row = json.loads(line)
+            row = parsed_json(line)
         except ValueError:
             continue
         if isinstance(row, dict) and keys <= row.keys():
             row = cast("dict[str, object]", row)
             if all(_fits(name, value) for name, value in row.items()):
                 rows.append(row)
-    return rows, offset + len(whole)
+    return rows, offset + len(lines)
 
 
 def _fits(name: str, value: object) -> bool:
@@ -121,4 +132,6 @@ def _fits(name: str, value: object) -> bool:
     if name == "density":
         counts = cast("list[object]", value) if isinstance(value, list) else [None]
         return all(whole(count) is not None for count in counts)
+    if name in AXES:
+        return whole(value) is not None
     return isinstance(value, float) or is_number(value)

@@ -1,17 +1,23 @@
 """Runs: trainings, each a job with settings in a folder under `<home>/runs`."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from tinysae.config import MADE_WITH, TrainConfig
-from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
+from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.jobs import launch
-from tinysae.jobs.files import clear_hidden, open_private, staged_folder, write_json
+from tinysae.jobs.files import (
+    clear_hidden,
+    open_private,
+    read_json,
+    staged_folder,
+    write_json,
+)
 from tinysae.jobs.home import home_error
 from tinysae.jobs.job import JOB_ID, Job, job_ids, new_job_id
+from tinysae.jobs.listed import Listed, listed
 from tinysae.jobs.lock import LOCK_NAME
 from tinysae.jobs.status import JobStatus, keep_reserve, write_status
 from tinysae.jobs.turns import turns_dir
@@ -79,9 +85,9 @@ class Run(Job):
     def evals_path(self) -> Path:
         return self.path / "evals.jsonl"
 
-    def evaluation(self) -> dict[str, Any] | None:
+    def evaluation(self) -> dict[str, float] | None:
         """The held-out figures of `eval.json`; None when there are none (yet)."""
-        return self.read_json(EVAL_NAME)
+        return self.read_numbers(EVAL_NAME)
 
     def estimate(self) -> dict[str, Any] | None:
         """What was expected of it before it was started; None when nothing was."""
@@ -160,17 +166,22 @@ def open_run(run_id: str) -> Run:
     # A link could lead anywhere; a run's folder is never one.
     if path.is_symlink() or not path.is_dir():
         raise MissingError("unknown_run", run=run_id)
+    return run_in(path)
+
+
+def run_in(path: Path) -> Run:
+    """The run whose folder is `path`.
+
+    Raises:
+        DamagedError: its config.json cannot be read.
+    """
     try:
-        text = (path / CONFIG_NAME).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
+        data = read_json(path / CONFIG_NAME)
+    except (OSError, ValueError) as problem:
         raise DamagedError("config_not_json") from problem
-    return Run(run_id, path, TrainConfig.loads(text))
+    return Run(path.name, path, TrainConfig.from_json(data))
 
 
-def list_runs() -> list[Run]:
+def list_runs() -> Listed[Run]:
     """All readable runs, newest first; damaged folders are left out, not removed."""
-    runs: list[Run] = []
-    for name in job_ids(runs_dir()):
-        with suppress(TinysaeError, OSError):
-            runs.append(open_run(name))
-    return runs
+    return listed(job_ids(runs_dir()), open_run, lambda run_id: runs_dir() / run_id)

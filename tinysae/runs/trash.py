@@ -1,14 +1,16 @@
 """Deleting a run moves its folder to `<home>/runs/.trash`, from where it can return."""
 
+import errno
 import shutil
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager
 
-from tinysae.config import TrainConfig
-from tinysae.errors import InputError, MissingError, TinysaeError
+from tinysae.errors import BusyError, InputError, MissingError
 from tinysae.jobs.files import make_folder
 from tinysae.jobs.home import home_error
-from tinysae.jobs.job import JOB_ID
-from tinysae.runs.store import CONFIG_NAME, Run, runs_dir
+from tinysae.jobs.job import JOB_ID, job_ids
+from tinysae.jobs.listed import Listed, listed
+from tinysae.runs.store import Run, run_in, runs_dir
 
 TRASH_NAME = ".trash"
 
@@ -17,33 +19,21 @@ def delete(run: Run) -> None:
     """Moves the run to the trash.
 
     Raises:
-        BusyError: it is being worked on.
-        MissingError: the home folder cannot be written.
+        BusyError: it is being worked on, or the trash has one of its name.
+        MissingError: it is gone, or the home folder cannot be written.
     """
     if run.status.is_working:
         raise run.busy_error()
     trash = runs_dir() / TRASH_NAME
-    try:
+    with _moving(run.id, taken="trash_has_run"):
         make_folder(trash)
         run.path.rename(trash / run.id)
-    except FileNotFoundError as problem:
-        raise MissingError("unknown_run", run=run.id) from problem
-    except OSError as problem:
-        raise home_error(problem) from problem
 
 
-def deleted_runs() -> list[Run]:
+def deleted_runs() -> Listed[Run]:
     """What is in the trash and can be read, newest first."""
-    try:
-        folders = sorted((runs_dir() / TRASH_NAME).iterdir(), reverse=True)
-    except OSError:
-        return []
-    runs: list[Run] = []
-    for folder in folders:
-        with suppress(TinysaeError, OSError, UnicodeDecodeError):
-            text = (folder / CONFIG_NAME).read_text(encoding="utf-8")
-            runs.append(Run(folder.name, folder, TrainConfig.loads(text)))
-    return runs
+    trash = runs_dir() / TRASH_NAME
+    return listed(map(trash.joinpath, job_ids(trash)), run_in, lambda path: path)
 
 
 def restore(run_id: str) -> None:
@@ -51,18 +41,30 @@ def restore(run_id: str) -> None:
 
     Raises:
         InputError: not a run's id.
-        MissingError: it is not in the trash (any more).
+        BusyError: there is a run of that name again.
+        MissingError: it is not in the trash (any more), or the home folder cannot be
+            written.
     """
     if not JOB_ID.fullmatch(run_id):
         raise InputError("run_id", run=run_id[:80])
-    try:
+    with _moving(run_id, taken="run_exists"):
         (runs_dir() / TRASH_NAME / run_id).rename(runs_dir() / run_id)
-    except FileNotFoundError as problem:
-        raise MissingError("unknown_run", run=run_id) from problem
-    except OSError as problem:
-        raise home_error(problem) from problem
 
 
 def empty_trash() -> None:
     """Deletes what is in the trash for good."""
     shutil.rmtree(runs_dir() / TRASH_NAME, ignore_errors=True)
+
+
+@contextmanager
+def _moving(run_id: str, taken: str) -> Generator[None]:
+    """Around a rename: what keeps it from being done, as a sentence; `taken` is the one
+    for a place that is not free."""
+    try:
+        yield
+    except FileNotFoundError as problem:
+        raise MissingError("unknown_run", run=run_id) from problem
+    except OSError as problem:
+        if problem.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise BusyError(taken, run=run_id) from problem
+        raise home_error(problem) from problem

@@ -7,10 +7,11 @@ times on one core, from 256 x 1,024 to 1,024 x 8,192.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tinysae.checked_numbers import MAX_WHOLE, is_number_within
 from tinysae.config import KEEPS_K, Architecture, TrainConfig
 from tinysae.errors import SettingError
 
@@ -89,6 +90,20 @@ class Estimate:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> "Estimate | None":
+        """What `to_json` wrote; None for anything else."""
+        match data:
+            case {
+                "memory_bytes": memory_bytes,
+                "tokens_per_s": [slow, fast],
+                "seconds": [short, long],
+            }:
+                found = (memory_bytes, slow, fast, short, long)
+                if all(is_number_within(each, float, 0, MAX_WHOLE) for each in found):
+                    return cls(int(memory_bytes), (slow, fast), (short, long))
+        return None
 
 
 def measure(

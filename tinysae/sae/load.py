@@ -1,12 +1,12 @@
 """Reading an SAE from SAELens's directory without SAELens: JSON and safetensors."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from tinysae.checked_numbers import MAX_WHOLE, whole
 from tinysae.errors import DamagedError, MissingError
-from tinysae.jobs.files import sha256_of
+from tinysae.jobs.files import read_bytes, read_json, sha256_of, shown_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +16,10 @@ WEIGHTS_NAME = "sae_weights.safetensors"
 SPARSITY_NAME = "sparsity.safetensors"
 RUNNER_CFG_NAME = "runner_cfg.json"
 InferenceArchitecture = Literal["standard", "jumprelu", "topk", "gated"]
+# A configuration is a page of text.
+MAX_CFG_BYTES = 1_000_000
+# Of the weights: as they are in the file, and as tensors.
+COPIES = 2
 
 
 class Magnitude(NamedTuple):
@@ -105,7 +109,8 @@ def load_sae(path: Path) -> SAE:
     """The SAE in an SAELens directory.
 
     Raises:
-        MissingError: the directory or one of its files is not there.
+        MissingError: the directory or one of its files is not there, or the memory
+            for it.
         DamagedError: a file cannot be read, does not fit the other, or holds weights
             that are not finite.
     """
@@ -113,20 +118,46 @@ def load_sae(path: Path) -> SAE:
     from safetensors.torch import load
 
     try:
-        cfg_text = (path / CFG_NAME).read_text(encoding="utf-8")
-        data = (path / WEIGHTS_NAME).read_bytes()
+        cfg = read_json(path / CFG_NAME, MAX_CFG_BYTES)
+        size = weights_size(path)
+        _check_memory(path, size)
+        data = read_bytes(path / WEIGHTS_NAME, size)
+        return _sae(cfg, load(data), sha256_of(data))
     except OSError as problem:
-        raise MissingError("sae_missing", path=str(path)) from problem
-    try:
-        cfg = cast("dict[str, Any]", json.loads(cfg_text))
-        weights = load(data)
-        return _sae(cfg, weights, sha256_of(data))
+        raise MissingError("sae_missing", path=shown_path(path)) from problem
     except (
         *(ValueError, KeyError, TypeError, AttributeError, SafetensorError),
-        # A cfg.json with an infinite width, or nested without end.
-        *(OverflowError, RecursionError),
+        # Numbers of a kind that torch can hold and not look at (float8).
+        RuntimeError,
     ) as why:
-        raise DamagedError("sae_damaged", path=str(path)) from why
+        raise DamagedError("sae_damaged", path=shown_path(path)) from why
+
+
+def weights_size(path: Path) -> int:
+    """Bytes of the weights in an SAELens directory, before one of them is read: a file
+    may be longer than what was ever written into it, and one that the system makes up
+    as it is read says 0.
+
+    Raises:
+        OSError: they are not there.
+        DamagedError: they have no length, or one that this machine could never hold.
+    """
+    # Comes with TransformerLens's and SAELens's own needs.
+    import psutil
+
+    size = (path / WEIGHTS_NAME).stat().st_size
+    if not 0 < size <= psutil.virtual_memory().total:
+        raise DamagedError("sae_damaged", path=shown_path(path))
+    return size
+
+
+def _check_memory(path: Path, size: int) -> None:
+    import psutil
+
+    needed, there = COPIES * size, psutil.virtual_memory().available
+    if needed > there:
+        said = {"needed": f"{needed / 1e9:.1f}", "there": f"{there / 1e9:.1f}"}
+        raise MissingError("sae_memory", path=shown_path(path), **said)
 
 
 def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) -> SAE:
@@ -134,12 +165,11 @@ def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) ->
     if architecture not in get_args(InferenceArchitecture):
         raise DamagedError("sae_architecture", architecture=str(architecture)[:40])
     if cfg.get("normalize_activations", "none") != "none":
-        raise DamagedError("sae_not_folded", value=cfg["normalize_activations"])
+        value = str(cfg["normalize_activations"])[:40]
+        raise DamagedError("sae_not_folded", value=value)
     metadata = cfg.get("metadata") or {}
-    d_in, d_sae = int(cfg["d_in"]), int(cfg["d_sae"])
-    k = int(cfg["k"]) if architecture == "topk" else None
-    if k is not None and not 1 <= k <= d_sae:
-        raise ValueError("k")
+    d_in, d_sae = _count(cfg, "d_in"), _count(cfg, "d_sae")
+    k = _count(cfg, "k", most=d_sae) if architecture == "topk" else None
     shapes: dict[str, tuple[int, ...]] = {
         "W_enc": (d_in, d_sae),
         "W_dec": (d_sae, d_in),
@@ -147,7 +177,10 @@ def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) ->
         **dict.fromkeys(_PER_FEATURE[architecture], (d_sae,)),
     }
     for name, shape in shapes.items():
-        if tuple(weights[name].shape) != shape or not weights[name].isfinite().all():
+        found = weights[name]
+        if tuple(found.shape) != shape or not found.is_floating_point():
+            raise ValueError(name)
+        if not found.isfinite().all():
             raise ValueError(name)
     # Whatever they were trained in (bfloat16): the model's activations are float32.
     tensors = {name: weights[name].float() for name in shapes}
@@ -156,7 +189,7 @@ def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) ->
         architecture=architecture,
         hook_name=str(metadata["hook_name"]),
         model_name=str(metadata.get("model_name", "")),
-        context_size=metadata.get("context_size"),
+        context_size=whole(metadata.get("context_size"), low=1),
         W_enc=tensors["W_enc"],
         b_enc=tensors["b_gate" if is_gated else "b_enc"],
         W_dec=tensors["W_dec"],
@@ -170,3 +203,17 @@ def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) ->
         ),
         fingerprint=fingerprint,
     )
+
+
+def _count(cfg: dict[str, Any], name: str, most: int = MAX_WHOLE) -> int:
+    """A number of `cfg` that counts something that is there.
+
+    Raises:
+        KeyError, ValueError: it is none.
+    """
+    # Some write whole numbers as texts.
+    value = cfg[name]
+    count = whole(int(value) if isinstance(value, str) else value, 1, most)
+    if count is None:
+        raise ValueError(name)
+    return count

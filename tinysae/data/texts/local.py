@@ -11,13 +11,14 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from tinysae.config import TextChoice
 from tinysae.data.texts import tables
 from tinysae.data.texts.columns import Kind, column_of, kind_of, read
 from tinysae.data.texts.text import Document, Text
 from tinysae.errors import DamagedError, InputError, MissingError
+from tinysae.jobs.files import open_regular
 
 logger = logging.getLogger(__name__)
 
@@ -144,8 +145,8 @@ def found_files(path: Path) -> list[Path]:
     Raises:
         InputError: no file of a kind that is known; or a link leads out of the folder.
     """
-    if not path.is_dir():
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+    if not os.path.isdir(path):
+        if path.suffix.lower() not in SUFFIXES or not os.path.isfile(path):
             raise InputError(
                 "text_file_kind", file=path.name, kinds=", ".join(SUFFIXES)
             )
@@ -162,9 +163,10 @@ def found_files(path: Path) -> list[Path]:
             file = Path(folder) / name
             if name.startswith(".") or file.suffix.lower() not in SUFFIXES:
                 continue
-            if not file.resolve().is_relative_to(path):
+            # Unlike `Path.resolve`, it has nothing against links that lead in a circle.
+            if not Path(os.path.realpath(file)).is_relative_to(path):
                 raise InputError("text_link_out", file=name, folder=path.name)
-            if file.is_file() and file.stat().st_size:
+            if os.path.isfile(file) and file.stat().st_size:
                 found.append(file)
         if len(found) > MAX_FILES or n_entries > MAX_ENTRIES:
             raise InputError("text_many_files", limit=MAX_FILES)
@@ -183,7 +185,7 @@ def plain_text(file: Path) -> Iterator[str]:
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     done = 0
-    with file.open("rb") as source:
+    with open_regular(file) as source:
         while True:
             part = source.read(READ_BYTES)
             if not done and part.startswith(UTF16):
@@ -233,7 +235,7 @@ def lines(file: Path) -> Iterator[bytes]:
     Raises:
         DamagedError: a line is longer than any text is.
     """
-    with file.open("rb") as source:
+    with open_regular(file) as source:
         if source.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
             source.seek(0)
         number = 0
@@ -245,7 +247,7 @@ def lines(file: Path) -> Iterator[bytes]:
                 yield line
 
 
-def _line(source: BinaryIO) -> bytes:
+def _line(source: IO[bytes]) -> bytes:
     return source.readline(MAX_ROW_BYTES + 1)
 
 

@@ -147,7 +147,7 @@ def read_info(folder: Path) -> IndexInfo:
         data = read_json(folder / INDEX_NAME)
     except FileNotFoundError as problem:
         raise MissingError("features_missing", path=str(folder)) from problem
-    except (OSError, ValueError, RecursionError) as problem:
+    except (OSError, ValueError) as problem:
         raise DamagedError("features_damaged", file=INDEX_NAME) from problem
     if data.get("format") != FORMAT:
         raise DamagedError(
@@ -184,7 +184,7 @@ def damage_in(file: str) -> Iterator[None]:
     # pyarrow's own errors are ValueErrors, OSErrors and KeyErrors.
     problems = (
         ValueError, TypeError, KeyError, IndexError, OSError, OverflowError,
-        AttributeError, SafetensorError,
+        AttributeError, SafetensorError, RecursionError,
     )  # fmt: skip
     try:
         yield

@@ -29,6 +29,8 @@ MIN_F1: Final = 0.5
 N_TOKENS: Final = 3
 MAX_TEXT: Final = 200
 """Characters of a label, whoever proposes it."""
+MAX_FILE_BYTES: Final = 1_000_000_000
+"""Of a million features, each called by as many letters of any script."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def read_labels(folder: Path) -> list[Label]:
         DamagedError: the file is not what `write_labels` writes.
     """
     try:
-        data = read_json(folder / LABELS_NAME)
+        data = read_json(folder / LABELS_NAME, MAX_FILE_BYTES)
         if data["format"] != FORMAT:
             raise ValueError("format")
         return [_label(label) for label in data["labels"]]

@@ -5,7 +5,6 @@ index that is built again. The same JSON is what is exported and imported: a rea
 notes may come back, or somebody else's come in.
 """
 
-import fcntl
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 
 from tinysae.checked_numbers import typed_whole
 from tinysae.errors import DamagedError, InputError
-from tinysae.jobs.files import make_folder, open_private, read_json, write_json
+from tinysae.jobs.files import changing, parsed_json, read_json, write_json
 from tinysae.jobs.home import home, home_error
 
 FORMAT = 1
@@ -64,15 +63,13 @@ class Notes:
             DamagedError: the file is not what it should be; it is left as it is.
         """
         try:
-            if self.path.stat().st_size > MAX_FILE_BYTES:
-                raise ValueError("too large")
-            data = read_json(self.path)
+            data = read_json(self.path, MAX_FILE_BYTES)
             notes = _checked(data, self._d_sae)
             if data["sae_fingerprint"] != self._fingerprint:
                 raise ValueError("of another SAE")
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, KeyError, RecursionError) as problem:
+        except (OSError, ValueError, KeyError) as problem:
             raise DamagedError("notes_damaged", path=str(self.path)) from problem
         return notes
 
@@ -141,10 +138,10 @@ class Notes:
         if len(data) > MAX_FILE_BYTES:
             raise InputError("notes_too_large", limit=MAX_FILE_BYTES // 1_000_000)
         try:
-            parsed = json.loads(data)
+            parsed = parsed_json(data)
             notes = _checked(parsed, self._d_sae)
             fingerprint = parsed["sae_fingerprint"]
-        except (ValueError, KeyError, RecursionError) as problem:
+        except (ValueError, KeyError) as problem:
             raise InputError("notes_not_a_file") from problem
         if fingerprint != self._fingerprint:
             raise InputError("notes_of_another_sae")
@@ -154,23 +151,16 @@ class Notes:
     def _changing(self) -> Iterator[dict[int, Note]]:
         """All notes, to be changed; written at the end unless something was raised."""
         try:
-            make_folder(self.path.parent)
-            lock = open_private(self.path.parent / f".{self.path.name}.lock", "ab")
+            with changing(self.path):
+                notes = self.all()
+                yield notes
+                kept = {f: note for f, note in notes.items() if not note.is_empty}
+                data = self._as_json(kept)
+                if len(kept) > MAX_NOTES or len(_dumped(data)) > MAX_FILE_BYTES:
+                    raise InputError("notes_too_many", limit=f"{MAX_NOTES:,}")
+                write_json(self.path, data)
         except OSError as problem:
             raise home_error(problem) from problem
-        with lock:
-            # Two windows that each keep something keep both.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            notes = self.all()
-            yield notes
-            kept = {f: note for f, note in notes.items() if not note.is_empty}
-            data = self._as_json(kept)
-            if len(kept) > MAX_NOTES or len(_dumped(data)) > MAX_FILE_BYTES:
-                raise InputError("notes_too_many", limit=f"{MAX_NOTES:,}")
-            try:
-                write_json(self.path, data)
-            except OSError as problem:
-                raise home_error(problem) from problem
 
     def _as_json(self, notes: Mapping[int, Note]) -> dict[str, Any]:
         return {

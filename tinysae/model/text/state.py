@@ -11,7 +11,9 @@ import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from tinysae.checked_numbers import whole
 from tinysae.errors import InputError
+from tinysae.jobs.files import parsed_json
 from tinysae.model.names import hub_name
 from tinysae.model.sources import STORYBOOK, encodable
 from tinysae.model.text.generate import MAX_SAMPLES, GenerateSettings
@@ -117,12 +119,12 @@ def unpacked(text: str) -> State:
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         # A few bytes can unpack into gigabytes.
-        data = json.loads(zlib.decompressobj().decompress(raw, MAX_STATE_BYTES))
-    except (ValueError, binascii.Error, zlib.error, RecursionError) as problem:
+        data = parsed_json(zlib.decompressobj().decompress(raw, MAX_STATE_BYTES))
+    except (ValueError, binascii.Error, zlib.error) as problem:
         raise InputError("link_damaged") from problem
     if not isinstance(data, dict):
         raise InputError("link_damaged")
-    if data.pop("format", None) != FORMAT:
+    if whole(data.pop("format", None)) != FORMAT:
         raise InputError("link_version")
     try:
         # Half of a character is nothing that a page can show.

@@ -14,6 +14,7 @@ from tinysae.library.feature_source import (
     feature_sources,
 )
 from tinysae.ui.features.explored import Explored, go
+from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.parts.sae_names import show_list, source_label
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import page_link, plain
@@ -41,6 +42,7 @@ def choose_source() -> FeatureSource:
         on_choice=lambda run: go(run=run),
         placeholder=t("features.choose_run_placeholder"),
     )
+    show_left_out(found.unreadable)
     return sources.get(shown) or feature_source(shown)
 
 

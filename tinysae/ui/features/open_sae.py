@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from tinysae.jobs import launch
+from tinysae.jobs.files import MAX_PATH_CHARACTERS
 from tinysae.library.imports import import_zip, import_zip_at, is_zip
 from tinysae.library.registry import find_entries
-from tinysae.library.saved import MAX_PATH_CHARACTERS, add_sae
+from tinysae.library.saved import add_sae
 from tinysae.library.transfers import (
     COMMAND,
     Transfer,

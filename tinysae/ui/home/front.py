@@ -1,5 +1,6 @@
 """What the home page shows, piece by piece."""
 
+import os
 from typing import Literal
 
 import streamlit as st
@@ -8,6 +9,7 @@ from tinysae.jobs.status import State
 from tinysae.model.sources import STORYBOOK
 from tinysae.render.numbers import moment
 from tinysae.runs.store import Run, list_runs
+from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import Page, empty_state, page_link, plain
@@ -63,12 +65,13 @@ def model() -> None:
 
 def runs() -> None:
     """The newest runs, each with its state and where it leads."""
-    newest = list_runs()[:MOST_RUNS]
-    if not newest:
+    found = list_runs()
+    if not found:
         empty_state("home.no_runs", page="train", link_key="home.no_runs_link")
-    for run in newest:
+    for run in found[:MOST_RUNS]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             _run(run)
+    show_left_out(found.unreadable)
 
 
 def _run(run: Run) -> None:
@@ -78,5 +81,5 @@ def _run(run: Run) -> None:
     st.space("stretch")
     st.badge(t(f"train.state_{state}"), icon=icon, color=colour)
     page_link("train", t("home.run_curves"), run=run.id)
-    if run.features_dir.is_dir():
+    if os.path.isdir(run.features_dir):
         page_link("features", t("home.run_features"), run=run.id)

@@ -19,6 +19,7 @@ from tinysae.library.saved import is_saved_id
 from tinysae.library.shipped import STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.runs.store import Run, list_runs, open_run
 from tinysae.ui.lessons.presenting import is_presenting
+from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.parts.sae_names import show_list, source_label
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
@@ -64,12 +65,14 @@ def chosen_source() -> FeatureSource:
 def choose_source() -> FeatureSource:
     """`chosen_source`, with a list to choose another from where there is one."""
     asked = st.query_params.get("run") or STORYBOOK_SAE
-    found = [each for each in feature_sources() if each.is_open or each.id == asked]
+    there = feature_sources()
+    found = [each for each in there if each.is_open or each.id == asked]
     if len(found) > 1 and not is_presenting():
         labels = {source.id: source_label(source) for source in found}
         show_list(
             t("lessons.source"), labels, asked, key="lessons.source", on_choice=choose
         )
+        show_left_out(there.unreadable)
     return chosen_source()
 
 

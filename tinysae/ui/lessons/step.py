@@ -17,7 +17,12 @@ from tinysae.lessons.calls import registry
 from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.lesson import Input, Lesson, Step
 from tinysae.lessons.lesson_file import load_lesson
-from tinysae.lessons.progress import Progress, read_progress, write_progress
+from tinysae.lessons.progress import (
+    Progress,
+    keep_answer,
+    keep_place,
+    read_progress,
+)
 from tinysae.library.shipped import STORYBOOK_SAE
 from tinysae.ui.lessons import asked
 from tinysae.ui.lessons.claim import show_claim
@@ -303,21 +308,12 @@ def _choose(each: Input, key: str, saved: object) -> object:
 
 def _keep(place: Place) -> None:
     """Remembers where the reader is."""
-    progress = read_progress()
-    own = progress.setdefault(place.lesson.id, Progress())
-    number = min(place.number, len(place.lesson.steps))
-    if own.step != number or place.lesson.id not in read_progress():
-        own.step = number
-        with shown_errors():
-            write_progress(progress)
+    with shown_errors():
+        keep_place(place.lesson.id, min(place.number, len(place.lesson.steps)))
 
 
 def _answered(place: Place, values: dict[str, Any]) -> None:
     """Keeps what was chosen when the answer was read."""
     chosen = {each.name: values[each.name] for each in place.step.inputs}
-    progress = read_progress()
-    own = progress.setdefault(place.lesson.id, Progress(place.number))
-    if own.answered.get(place.number) != chosen:
-        own.answered[place.number] = chosen
-        with shown_errors():
-            write_progress(progress)
+    with shown_errors():
+        keep_answer(place.lesson.id, place.number, chosen)

@@ -17,6 +17,7 @@ from tinysae.runs.store import Run, list_runs
 from tinysae.ui.lessons.presenting import is_presenting
 from tinysae.ui.lessons.stage import choose, own_run
 from tinysae.ui.parts.job_words import run_label
+from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.parts.sae_names import show_list
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
@@ -78,6 +79,7 @@ def _choose_run(run: Run) -> None:
         return
     labels = {each.id: run_label(each) for each in runs}
     show_list(t("lessons.run"), labels, run.id, key="lessons.run", on_choice=choose)
+    show_left_out(runs.unreadable)
 
 
 def _training(run: Run, was_working: bool, show_curve: Callable[[], None]) -> None:

@@ -51,7 +51,7 @@ def recorded(
     """
     try:
         return text(key or "", language(), **(values or {}))
-    except (KeyError, IndexError, ValueError):
+    except (KeyError, IndexError, ValueError, TypeError):
         return otherwise
 
 

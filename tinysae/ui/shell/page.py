@@ -211,7 +211,8 @@ def plain(text: str) -> str:
 
     Commands in quotation marks, “git …” and “python …”, are shown as code.
     """
-    parts = _COMMAND.split(text)
+    # A name on a disk may be any bytes, and half of a character cannot be sent.
+    parts = _COMMAND.split(text.encode("utf-8", "replace").decode())
     # What the pattern's group found stands at the odd places.
     parts[::2] = map(_escaped, parts[::2])
     parts[1::2] = [f"“`{command}`”" for command in parts[1::2]]

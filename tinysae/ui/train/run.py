@@ -2,17 +2,21 @@
 
 from collections import deque
 from dataclasses import fields
+from string import Formatter
 
 import pandas as pd
 import streamlit as st
 
+from tinysae.checked_numbers import number
 from tinysae.config import reads
 from tinysae.jobs import launch
+from tinysae.jobs.files import open_regular
 from tinysae.jobs.status import JobStatus
 from tinysae.jobs.turns import n_ahead
 from tinysae.runs import trash
 from tinysae.runs.advice import advice
 from tinysae.runs.store import Run
+from tinysae.sae.estimate import Estimate
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
 from tinysae.ui.parts.job_words import (
     duration,
@@ -27,6 +31,17 @@ from tinysae.ui.shell.i18n import recorded, t
 from tinysae.ui.shell.page import plain
 from tinysae.ui.train.curves import Curves
 
+# What is shown of an evaluation, in order.
+_FIGURES = {
+    "ce_loss_score": "{ce_loss_score:.1%}",
+    "l0": "{l0:.1f}",
+    "explained_variance": "{explained_variance:.1%}",
+    "dead": "{n_dead:,} · {dead_share:.1%}",
+    "kl_div_score": "{kl_div_score:.1%}",
+    "mse": "{mse:.3g}",
+    "dense": "{n_dense:,} · {dense_share:.1%}",
+    "ce_loss": "{ce_loss_sae:.3f}",
+}
 # An engine's name in a run's records -> its name in the words.
 _ENGINES = {SPARSE: "sparse", DENSE: "dense"}
 LOG_LINES = 30
@@ -75,8 +90,8 @@ def show_engine(run: Run, own: Curves) -> None:
     said = [t(f"train.engine_{_ENGINES[engine.name]}")]
     if engine.reason in REASONS:
         said.append(t(f"train.engine_why_{engine.reason}"))
-    dense, step = made_with.get(DENSE_STEP), own.step_seconds()
-    if engine.name != DENSE and isinstance(dense, float) and step:
+    dense, step = number(made_with.get(DENSE_STEP)), own.step_seconds()
+    if engine.name != DENSE and dense and step:
         said.append(
             t(
                 "train.engine_speed",
@@ -174,52 +189,48 @@ def show_failure(status: JobStatus) -> None:
 def show_evaluation(run: Run) -> None:
     """The held-out figures, each with its formula; nothing when there are none."""
     figures = run.evaluation()
-    if figures is None:
+    if not figures:
         return
     st.subheader(t("train.result"))
-    shown = {
-        "ce_loss_score": f"{figures['ce_loss_score']:.1%}",
-        "l0": f"{figures['l0']:.1f}",
-        "explained_variance": f"{figures['explained_variance']:.1%}",
-        "dead": f"{figures['n_dead']:,} · {figures['dead_share']:.1%}",
-    }
-    # Runs of an earlier version were not measured on these.
-    if "kl_div_score" in figures:
-        shown["kl_div_score"] = f"{figures['kl_div_score']:.1%}"
-        shown["mse"] = f"{figures['mse']:.3g}"
-        shown["dense"] = f"{figures['n_dense']:,} · {figures['dense_share']:.1%}"
-        shown["ce_loss"] = f"{figures['ce_loss_sae']:.3f}"
     values = {
-        "n": f"{figures['n_tokens']:,}",
-        "d_sae": f"{figures['d_sae']:,}",
+        "n": f"{figures.get('n_tokens', 0):,}",
+        "d_sae": f"{figures.get('d_sae', 0):,}",
         "above": f"{figures.get('dense_above', 0):.0%}",
         "clean": f"{figures.get('ce_loss_clean', 0):.3f}",
         "zero": f"{figures.get('ce_loss_zero', 0):.3f}",
     }
+    # Runs of an earlier version were not measured on all of these.
+    shown = [name for name in _FIGURES if _parts(name) <= figures.keys()]
     columns = st.columns(4)
-    for index, (name, value) in enumerate(shown.items()):
+    for index, name in enumerate(shown):
         columns[index % len(columns)].metric(
             t(f"train.figure_{name}"),
-            value,
+            _FIGURES[name].format_map(figures),
             help=t(f"train.figure_{name}_help", **values),
         )
     _show_prediction(run)
 
 
+def _parts(figure: str) -> set[str]:
+    """The numbers that a figure of `_FIGURES` is written with."""
+    return {name for _, name, _, _ in Formatter().parse(_FIGURES[figure]) if name}
+
+
 def _show_prediction(run: Run) -> None:
     """The estimate beside what happened."""
-    guess, took = run.estimate(), run.took()
-    if guess is None or took is None or not took.get("training"):
+    guess, took = Estimate.from_json(run.estimate()), run.took() or {}
+    seconds = took.get("training", 0)
+    if guess is None or seconds <= 0:
         return
     st.markdown(
         t(
             "train.predicted",
-            time=duration_range(*guess["seconds"]),
-            rate=rate_range(*guess["tokens_per_s"]),
-            memory=gigabytes(guess["memory_bytes"]),
-            real_time=duration(took["training"]),
-            real_rate=f"{took['n_tokens'] / took['training']:,.0f}",
-            real_memory=gigabytes(took["peak_memory_bytes"]),
+            time=duration_range(*guess.seconds),
+            rate=rate_range(*guess.tokens_per_s),
+            memory=gigabytes(guess.memory_bytes),
+            real_time=duration(seconds),
+            real_rate=f"{took.get('n_tokens', 0) / seconds:,.0f}",
+            real_memory=gigabytes(took.get("peak_memory_bytes", 0)),
         )
     )
 
@@ -245,9 +256,9 @@ def show_log(run: Run) -> None:
 
 def _log_tail(run: Run) -> str:
     try:
-        with run.log_path.open("rb") as file:
+        with open_regular(run.log_path) as file:
             file.seek(max(0, run.log_path.stat().st_size - LOG_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
+            lines = file.read(LOG_BYTES).decode(errors="replace").splitlines()
     except OSError:
         return ""
     return "\n".join(deque(lines, LOG_LINES))

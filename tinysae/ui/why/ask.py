@@ -15,6 +15,7 @@ from tinysae.library.feature_source import (
     feature_sources,
 )
 from tinysae.library.shipped import STORYBOOK_POST
+from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.parts.sae_names import show_list, source_label
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
@@ -174,7 +175,8 @@ def own_text(context: Context) -> str:
 def _choose_source() -> FeatureSource:
     """The link's SAE, else the one at the block's output; a choice goes into the
     address."""
-    ready = [source for source in feature_sources() if source.is_open]
+    found = feature_sources()
+    ready = [source for source in found if source.is_open]
     sources = {source.id: source for source in ready}
     linked = st.query_params.get("run")
     shown = linked or STORYBOOK_POST
@@ -194,6 +196,7 @@ def _choose_source() -> FeatureSource:
         placeholder=t("features.choose_run_placeholder"),
         width=340,
     )
+    show_left_out(found.unreadable)
     return sources.get(shown) or feature_source(shown)
 
 
