@@ -6,6 +6,7 @@ from dataclasses import fields
 import pandas as pd
 import streamlit as st
 
+from tinysae.checked_numbers import number
 from tinysae.config import reads
 from tinysae.jobs import launch
 from tinysae.jobs.status import JobStatus
@@ -13,6 +14,7 @@ from tinysae.jobs.turns import n_ahead
 from tinysae.runs import trash
 from tinysae.runs.advice import advice
 from tinysae.runs.store import Run
+from tinysae.sae.rows import ACTIVATION_SCALE
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
 from tinysae.ui.parts.job_words import (
     duration,
@@ -186,7 +188,10 @@ def show_evaluation(run: Run) -> None:
     # Runs of an earlier version were not measured on these.
     if "kl_div_score" in figures:
         shown["kl_div_score"] = f"{figures['kl_div_score']:.1%}"
-        shown["mse"] = f"{figures['mse']:.3g}"
+        scale = number(run.made_with().get(ACTIVATION_SCALE), low=0)
+        # In the curve's units; runs of an earlier version do not know them.
+        mse = "mse_own_units" if scale is None else "mse"
+        shown[mse] = f"{figures['mse'] * (scale or 1) ** 2:.3g}"
         shown["dense"] = f"{figures['n_dense']:,} · {figures['dense_share']:.1%}"
         shown["ce_loss"] = f"{figures['ce_loss_sae']:.3f}"
     values = {
@@ -195,6 +200,7 @@ def show_evaluation(run: Run) -> None:
         "above": f"{figures.get('dense_above', 0):.0%}",
         "clean": f"{figures.get('ce_loss_clean', 0):.3f}",
         "zero": f"{figures.get('ce_loss_zero', 0):.3f}",
+        "own_units": f"{figures.get('mse', 0):.3g}",
     }
     columns = st.columns(4)
     for index, (name, value) in enumerate(shown.items()):
