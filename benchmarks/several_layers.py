@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-
 import torch
 
 from tinysae.config import TextChoice, TrainConfig

@@ -82,8 +82,8 @@ class Estimate:
     """Memory at its peak, and low and high guesses of speed and time of the training.
 
     What comes before (loading, the norm) and after (evaluation, index) is not in the
-    time. They were corrected by what earlier runs took: `times` as long as the machine's
-    speed alone says, `more_bytes` beyond what the shapes say.
+    time. They were corrected by what earlier runs took: `times` as long as the
+    machine's speed alone says, `more_bytes` beyond what the shapes say.
     """
 
     memory_bytes: int

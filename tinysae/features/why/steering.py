@@ -216,6 +216,11 @@ def loss_on(
     return -float(chosen.double().mean())
 
 
+def loss_ratio(loss: float, usual: float) -> float:
+    """A text's loss as a multiple of the usual one, both in nats a token."""
+    return max(loss, LEAST_LOSS) / max(usual, LEAST_LOSS)
+
+
 class SteeredStrip:
     """The same prompt and seed at several strengths, a token at a time.
 
@@ -291,9 +296,7 @@ class SteeredStrip:
                 tuple(writing.ids),
                 writing.text,
                 loss,
-                None
-                if loss is None or usual is None
-                else max(loss, LEAST_LOSS) / max(usual, LEAST_LOSS),
+                None if loss is None or usual is None else loss_ratio(loss, usual),
             )
             for strength, writing, loss in zip(
                 self.strengths, self.writings, losses, strict=True
