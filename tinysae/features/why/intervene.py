@@ -40,6 +40,9 @@ MAX_CHANGES = 64
 # Activations of features reach a few hundred; far beyond them float32 has no room left
 # for what is changed.
 MAX_VALUE = 1e5
+# Features that are measured without being asked for, and the multiplications that may
+# cost: a second or two.
+N_LEADING, LEADING_COST = 16, 3e10
 
 
 @dataclass(frozen=True)
@@ -265,6 +268,17 @@ def measure(
         values = values - logits[:, -1, attribution.other].float()
     lost = (values[0] - values[1:]).tolist()
     return [Effect(part, part.effect, by) for part, by in zip(at, lost, strict=True)]
+
+
+def measure_leading(
+    model: "LoadedModel", attribution: Attribution, sae: "SAE"
+) -> list[Effect]:
+    """`measure`, of the features with the largest predicted effects: of `N_LEADING`,
+    or of as many as `LEADING_COST` pays for (none of a large model)."""
+    cost = model.n_parameters * attribution.n_tokens
+    n = min(N_LEADING, int(LEADING_COST / cost))
+    leading = [part for part in attribution.features if part.kind == "feature"][:n]
+    return measure(model, attribution, leading, sae)
 
 
 def correlation(effects: Sequence[Effect]) -> float | None:

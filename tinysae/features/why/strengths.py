@@ -88,7 +88,7 @@ def _loss_of_texts(
     around: Around | None,
     seed: int,
 ) -> float:
-    """The unsteered model's loss on `N_TEXTS` texts written at once after the prompt."""
+    """The unsteered model's loss on `N_TEXTS` texts written after the prompt."""
     import torch
 
     room = max(1, model.n_ctx - 1 - N_TOKENS)
