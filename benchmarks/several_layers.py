@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 N_LAYERS, HOOK_LAYER = 5, 1
 WIDTH, N_CTX = 96, 128
-BATCH, STEPS, LR = 16, 250, 3e-3
+BATCH, STEPS, LR = 16, 160, 3e-3
 SAE_TOKENS, D_SAE, K = 200_000, 512, 16
 N_PROMPTS, PROMPT_TOKENS, PROMPT_SEED = 40, 40, 2_000_207
 # Features of a prompt's last tokens, whatever the estimate says of them.
@@ -91,7 +91,7 @@ def trained_model(folder: Path) -> LoadedModel:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-    print(f"loss after {STEPS} steps: {float(loss):.2f} nats a token")
+    print(f"loss after {STEPS} steps: {loss.item():.2f} nats a token")
     model.save_pretrained(folder)
     return load_model(str(folder))
 

@@ -12,12 +12,19 @@ from tinysae.errors import InputError
 from tinysae.features.names.labels import concept_name
 from tinysae.features.why.steering import (
     MAX_FEATURES,
-    MAX_STRENGTH,
     MODES,
+    STRAINED,
     Mode,
     Steer,
     SteeredStrip,
+    scaled,
     steered,
+)
+from tinysae.features.why.strengths import (
+    STRONGEST,
+    WEAKEST,
+    default_strength,
+    is_quick,
 )
 from tinysae.model.text.generate import GenerateSettings
 from tinysae.model.text.prompt import prompt_with_room
@@ -35,6 +42,9 @@ if TYPE_CHECKING:
     from tinysae.ui.why.ask import Question
 
 STRIP = "why.strip"
+# What the strength was found for.
+_TURNED = "why.turned"
+DEFAULT_STRENGTH = 0.4
 # Most often that the texts are drawn while they are written.
 DRAW_EVERY_S = 0.1
 MAX_TOKENS = 100
@@ -138,24 +148,38 @@ def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
         seed = st.number_input(
             t("why.steer_seed"), 0, 10**6, 0, key="why.seed", width=120
         )
-    strength = st.slider(
-        t("why.steer_strength"),
-        0.05,
-        MAX_STRENGTH / 4,
-        0.4,
-        0.05,
-        help=t("why.steer_strength_help"),
-        key="why.strength",
-    )
     with question.source.remedy():
         table = cache.feature_table(question.source)
     strongest = table["max_act"].tolist()
     way: Mode = mode if mode in MODES else "add"
-    steers = [
-        Steer(feature, float(strength), strongest[feature], way)
+    whole = tuple(
+        Steer(feature, 1.0, strongest[feature], way)
         for feature in parse_features(typed, question.sae.d_sae)
-    ]
+    )
+    strength = _choose_strength(question, whole)
+    steers = list(scaled(whole, strength))
     return steers, GenerateSettings(max_new_tokens=int(tokens), seed=int(seed))
+
+
+def _choose_strength(question: Question, whole: tuple[Steer, ...]) -> float:
+    """The slider: for other features it begins where theirs was found, if finding it
+    costs little."""
+    turned = (question.source.id, whole)
+    if st.session_state.get(_TURNED) != turned:
+        found = DEFAULT_STRENGTH
+        if is_quick(question.model, len(question.ids)):
+            found = default_strength(question.model, question.ids, question.sae, whole)
+        st.session_state[_TURNED] = turned
+        st.session_state["why.strength"] = found
+    chosen = st.slider(
+        t("why.steer_strength"),
+        WEAKEST,
+        STRONGEST,
+        step=0.01,
+        help=t("why.steer_strength_help", bound=STRAINED),
+        key="why.strength",
+    )
+    return float(chosen)
 
 
 def _concepts(question: Question) -> dict[str, int]:
