@@ -1,13 +1,14 @@
-"""How strong is right? A feature's own default strength, found by trying.
+"""How strong is right? A feature's own strength, found by trying.
 
-At a strength that is right for one feature another one does nothing, or breaks the
-text. So a few short texts are written at once, at a strength chosen by halving: the
-strongest that the unsteered model still finds no more than `STRAINED` times as
-surprising as its own texts.
+A strength that is right for one feature does nothing with another, or breaks the text.
+So short texts are written, the feature turned up and down by the same strength, which
+is found by halving: the strongest at which the unsteered model still finds both no more
+than `STRAINED` times as surprising as what it writes by itself.
 """
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinysae.features.why.gradients import only_last
@@ -27,56 +28,70 @@ if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
 
-# In units of the feature's maximum; between them the range is halved so many times.
-WEAKEST, STRONGEST, HALVINGS = 0.05, 2.5, 6
-# Texts of so many tokens: enough for a loss that is known to a tenth.
-N_TEXTS, N_TOKENS = 16, 24
+# In units of the features' maxima; the range between is halved so many times.
+WEAKEST, STRONGEST, HALVINGS = 0.1, 5.0, 6
+# Texts for each strength and direction; of more texts the usual loss is known better.
+N_TEXTS, N_USUAL, N_TOKENS = 8, 32, 24
+# Multiplications that may be spent without being asked for: a second or two.
+COST = 3e10
 
 
-class Found(NamedTuple):
-    """strength: the strongest that keeps the loss within the bound. ratio: the loss
-    there, in multiples of the usual one. usual: that, nats a token."""
+class Tried(NamedTuple):
+    """strength: the strongest that keeps both directions within the bound. ratio: the
+    larger of their losses there, in multiples of `usual`: the model's own loss on what
+    it writes by itself, nats a token."""
 
     strength: float
     ratio: float
     usual: float
 
 
-def usual_loss(model: "LoadedModel", prompt_ids: Sequence[int], seed: int = 0) -> float:
-    """The model's mean loss on what it writes by itself after the prompt, in nats a
-    token."""
-    return _loss_of_texts(model, prompt_ids, None, seed)
+def is_quick(model: "LoadedModel", n_prompt: int) -> bool:
+    """Whether `right_strength` after so many tokens takes a second or two."""
+    n_texts = N_USUAL + 2 * N_TEXTS * HALVINGS
+    # Written a token at a time, and read once more as a whole.
+    n_tokens = n_texts * (n_prompt + 2 * N_TOKENS)
+    return model.n_parameters * n_tokens <= COST
 
 
-def default_strength(
+def right_strength(
     model: "LoadedModel",
     prompt_ids: Sequence[int],
     sae: "SAE",
     steers: Sequence[Steer],
     seed: int = 0,
-) -> Found:
-    """The strongest that still gives texts the model could have written.
+) -> Tried:
+    """The strongest that leaves texts which the model could have written.
 
     Args:
         model: that writes.
         prompt_ids: after which; cut to what leaves room for the texts.
         sae: whose features are turned.
-        steers: at strength 1 each, or in whatever proportion to each other.
+        steers: at strength 1, or in whatever proportion to each other.
         seed: of the texts.
 
     Raises:
         InputError: as `steering`.
     """
-    usual = usual_loss(model, prompt_ids, seed)
+
+    def loss(around: Around | None, n: int) -> float:
+        return _loss_of_texts(model, prompt_ids, around, n, seed)
+
+    def ratio(strength: float) -> float:
+        up, down = (
+            loss(steering(model, sae, scaled(steers, each)), N_TEXTS)
+            for each in (strength, -strength)
+        )
+        return loss_ratio(max(up, down), usual)
+
+    usual = loss(None, N_USUAL)
     low, high = WEAKEST, STRONGEST
-    found = Found(low, 1.0, usual)
+    found = Tried(low, 1.0, usual)
     for _ in range(HALVINGS):
         tried = math.sqrt(low * high)
-        around = steering(model, sae, scaled(steers, tried))
-        loss = _loss_of_texts(model, prompt_ids, around, seed)
-        ratio = loss_ratio(loss, usual)
-        if ratio <= STRAINED:
-            low, found = tried, Found(tried, ratio, usual)
+        reached = ratio(tried)
+        if reached <= STRAINED:
+            low, found = tried, Tried(tried, reached, usual)
         else:
             high = tried
     return found
@@ -86,28 +101,27 @@ def _loss_of_texts(
     model: "LoadedModel",
     prompt_ids: Sequence[int],
     around: Around | None,
+    n: int,
     seed: int,
 ) -> float:
-    """The unsteered model's loss on `N_TEXTS` texts written after the prompt."""
+    """The unsteered model's loss on `n` texts that are written after the prompt."""
     import torch
 
     room = max(1, model.n_ctx - 1 - N_TOKENS)
     prompt = model.to_input(list(prompt_ids)[-room:])
-    texts = _written(model, prompt.expand(N_TEXTS, -1), around, seed)
-    n = texts.shape[1] - prompt.shape[1]
+    texts = _written(model, prompt.expand(n, -1), around, seed)
+    n_new = texts.shape[1] - prompt.shape[1]
     with running(model, texts.numel()):
-        logits = model.plain(texts[:, :-1], use_cache=False).logits[:, -n:]
+        logits = model.plain(texts[:, :-1], use_cache=False).logits[:, -n_new:]
     with torch.inference_mode():
         log_probs = logits.float().log_softmax(-1)
-        return -float(log_probs.gather(2, texts[:, -n:, None]).mean())
+        return -float(log_probs.gather(2, texts[:, -n_new:, None]).mean())
 
 
 def _written(
     model: "LoadedModel", prompts: "Tensor", around: Around | None, seed: int
 ) -> "Tensor":
-    """`prompts` [n, pos] with up to `N_TOKENS` more tokens, drawn as they come."""
-    from contextlib import nullcontext
-
+    """`prompts` [n, pos] and up to `N_TOKENS` more tokens, with the same dice."""
     import torch
     from transformers import DynamicCache
 

@@ -14,6 +14,7 @@ from tinysae.features.why.steering import (
     MAX_FEATURES,
     MODES,
     STRAINED,
+    STRENGTHS,
     Mode,
     Steer,
     SteeredStrip,
@@ -23,8 +24,8 @@ from tinysae.features.why.steering import (
 from tinysae.features.why.strengths import (
     STRONGEST,
     WEAKEST,
-    default_strength,
     is_quick,
+    right_strength,
 )
 from tinysae.model.text.generate import GenerateSettings
 from tinysae.model.text.prompt import prompt_with_room
@@ -65,7 +66,7 @@ _TEXT = (
 
 def show_steer(question: Question) -> None:
     """What to turn up, the texts at five strengths, and the next token's change."""
-    steers, settings = _choose(question)
+    steers, settings, usual = _choose(question)
     buttons = st.container(horizontal=True)
     if buttons.button(t("why.steer_write"), type="primary", key="why.write"):
         prompt = prompt_with_room(
@@ -80,7 +81,7 @@ def show_steer(question: Question) -> None:
         place, stop = st.empty(), buttons.empty()
         if not strip.is_done:
             stop.button(t("why.steer_stop"), on_click=strip.stop, key="why.stop")
-        _write(place, strip, steers[0].strength)
+        _write(place, strip, steers[0].strength, usual)
         stop.empty()
         note(t("why.steer_how"))
     st.subheader(t("why.steer_next"), anchor=False)
@@ -96,8 +97,11 @@ def _asked(
     return question.source.id, question.ids, tuple(steers), settings
 
 
-def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
-    """The features with their strength, and how the texts are written.
+def _choose(
+    question: Question,
+) -> tuple[list[Steer], GenerateSettings, float | None]:
+    """The features with their strength, how the texts are written, and the model's
+    usual loss on what it writes here, where that was measured.
 
     Raises:
         InputError: no list of features, or one that never fires.
@@ -156,30 +160,36 @@ def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
         Steer(feature, 1.0, strongest[feature], way)
         for feature in parse_features(typed, question.sae.d_sae)
     )
-    strength = _choose_strength(question, whole)
-    steers = list(scaled(whole, strength))
-    return steers, GenerateSettings(max_new_tokens=int(tokens), seed=int(seed))
+    strength, usual = _choose_strength(question, whole)
+    settings = GenerateSettings(max_new_tokens=int(tokens), seed=int(seed))
+    return list(scaled(whole, strength)), settings, usual
 
 
-def _choose_strength(question: Question, whole: tuple[Steer, ...]) -> float:
-    """The slider: for other features it begins where theirs was found, if finding it
-    costs little."""
-    turned = (question.source.id, whole)
-    if st.session_state.get(_TURNED) != turned:
-        found = DEFAULT_STRENGTH
-        if is_quick(question.model, len(question.ids)):
-            found = default_strength(question.model, question.ids, question.sae, whole)
-        st.session_state[_TURNED] = turned
-        st.session_state["why.strength"] = found
-    chosen = st.slider(
+def _choose_strength(
+    question: Question, whole: tuple[Steer, ...]
+) -> tuple[float, float | None]:
+    """The slider's value, and the usual loss. For other features the slider begins
+    where theirs was found, so that the outermost texts are the strongest good ones."""
+    ids, turned = question.ids, (question.source.id, whole)
+    ids_before, before, tried = st.session_state.get(_TURNED, (None, None, None))
+    if (ids_before, before) != (ids, turned):
+        tried = None
+        if is_quick(question.model, len(ids)):
+            tried = right_strength(question.model, ids, question.sae, whole)
+        st.session_state[_TURNED] = (ids, turned, tried)
+    # A widget's own key is gone after a change of page.
+    if before != turned or "why.strength" not in st.session_state:
+        begin = DEFAULT_STRENGTH if tried is None else tried.strength / STRENGTHS[-1]
+        st.session_state["why.strength"] = round(begin, 2)
+    strength = st.slider(
         t("why.steer_strength"),
-        WEAKEST,
-        STRONGEST,
+        WEAKEST / STRENGTHS[-1],
+        STRONGEST / STRENGTHS[-1],
         step=0.01,
         help=t("why.steer_strength_help", bound=STRAINED),
         key="why.strength",
     )
-    return float(chosen)
+    return float(strength), None if tried is None else tried.usual
 
 
 def _concepts(question: Question) -> dict[str, int]:
@@ -225,7 +235,9 @@ def parse_features(typed: str, d_sae: int) -> list[int]:
     return features
 
 
-def _write(place: DeltaGenerator, strip: SteeredStrip, strength: float) -> None:
+def _write(
+    place: DeltaGenerator, strip: SteeredStrip, strength: float, usual: float | None
+) -> None:
     """Draw the texts in `place`, and write on until all end.
 
     A click elsewhere interrupts this at a drawing; they have everything so far.
@@ -235,7 +247,7 @@ def _write(place: DeltaGenerator, strip: SteeredStrip, strength: float) -> None:
         if time.monotonic() - drawn_at > DRAW_EVERY_S:
             place.html(_texts(strip, strength, None))
             drawn_at = time.monotonic()
-    place.html(_texts(strip, strength, strip.samples()))
+    place.html(_texts(strip, strength, strip.samples(usual)))
 
 
 def _texts(strip: SteeredStrip, strength: float, samples: list[Sample] | None) -> str:
