@@ -7,11 +7,9 @@ chosen when the index is made and kept beside it as JSON, so that a page shows o
 before anything that reads an index is imported.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,8 @@ from tinysae.jobs.files import read_json, write_json
 
 if TYPE_CHECKING:
     from tinysae.features.index.reader import FeatureIndex
-    from tinysae.features.index.records import Context, FeatureRecord
+    from tinysae.features.index.records import Context, FeatureRecord, FiringToken
+    from tinysae.features.index.vocabulary import Vocabulary
     from tinysae.features.names.labels import Label
     from tinysae.features.why.ablation import Absence
     from tinysae.model.sources import LoadedModel
@@ -36,8 +35,12 @@ MIN_F1 = 0.8
 # Of the log-prob of what comes next, mean over the tokens on which the feature is on:
 # a tenth of a nat is a tenth of its probability.
 MIN_LOST = 0.1
-# Several tokens of one kind say more than one token does, and many cannot be read.
-N_KINDS = (2.5, 20.0)
+# Of the feature's activation, from which a token is one of those it fires on.
+MIN_SHARE = 0.02
+# One word is no kind of word; and what is expected has to be told in words, too.
+LEAST_FIRES_ON, LEAST_EXPECTED = 2, 3
+# Of what is expected, among how many the words are looked for.
+N_FALLEN = 12
 N_TOKENS = 6
 # A text of a few lines, also on a phone.
 TOKENS_AROUND = 36
@@ -52,7 +55,7 @@ class Showcase:
         feature: its number.
         density: share of all tokens on which it fires.
         fires_on: tokens, those with the most of its activation first.
-        promotes: tokens, those that the model expects less without it, the first most.
+        promotes: words that the model expects less without it, the first most.
         texts: tokens of a story; joined, the text.
         activations: the feature's, at each of them.
         max_act: its strongest on any text.
@@ -77,10 +80,10 @@ def showcases(
     model: "LoadedModel",
     n: int = N_SHOWN,
 ) -> list[Showcase]:
-    """The `n` features whose absence is felt most, of those that are named well.
+    """The `n` features whose absence is felt most, of those that are named right.
 
-    `named_well` has the rule for the name. Of features with the same name only the
-    first stays; none is shown where none is good enough.
+    `is_right` and `is_recognised` have the rule for the name. Of features with the
+    same name only the first stays; none is shown where none is good enough.
 
     Args:
         index: of the SAE.
@@ -94,37 +97,52 @@ def showcases(
     low, high = DENSITIES
     table = index.table()
     wanted = table["feature"][table["density"].between(low, high)]
-    good = [f for f in wanted.tolist() if f < len(labels) and _is_good(labels[f])]
-    measured: list[tuple[FeatureRecord, Absence]] = []
-    for record in named_well([index.feature(feature) for feature in good]):
+    good = [f for f in wanted.tolist() if f < len(labels) and is_right(labels[f])]
+    records = [index.feature(feature) for feature in good]
+    words = whole_words(records)
+    found: list[tuple[str, Showcase]] = []
+    for record in records:
+        if not is_recognised(record, words):
+            continue
         texts = [context.tokens.tolist() for context in record.contexts]
-        measured.append((record, absence(sae, model, texts, record.feature)))
+        missing = absence(sae, model, texts, record.feature)
+        comes = expected(missing, index.vocabulary)
+        if missing.lost >= MIN_LOST and len(comes) >= LEAST_EXPECTED:
+            shown = _showcase(record, index.info.bos_id, missing.lost, comes)
+            found.append((labels[record.feature].text, shown))
+    found.sort(key=lambda pair: -(pair[1].lost or 0.0))
     chosen: dict[str, Showcase] = {}
-    for record, missing in sorted(measured, key=lambda pair: -pair[1].lost):
-        if missing.lost >= MIN_LOST:
-            shown = _showcase(record, index, missing)
-            chosen.setdefault(labels[record.feature].text, shown)
+    for name, shown in found:
+        chosen.setdefault(name, shown)
     return list(chosen.values())[:n]
 
 
-def _is_good(label: "Label") -> bool:
+def is_right(label: "Label") -> bool:
+    """Whether the name says what the feature fires on, with an F1 of `MIN_F1`."""
     return label.kind == "fires_on" and (label.f1 or 0.0) >= MIN_F1
 
 
-def named_well(records: "list[FeatureRecord]") -> "list[FeatureRecord]":
-    """Those of `records` in whose tokens a reader recognises the name: they fire on
-    several kinds of token (`_n_kinds`), and all that are shown are whole words."""
-    words = _whole_words(records)
-    low, high = N_KINDS
-    return [
-        record
-        for record in records
-        if low <= _n_kinds(record) <= high
-        and words.issuperset(token.token for token in record.tokens[:N_TOKENS])
-    ]
+def is_recognised(record: "FeatureRecord", words: set[int]) -> bool:
+    """Whether a reader recognises a name in the feature's tokens: there are several,
+    and those that are shown are among `words`."""
+    tokens = fires_on(record)
+    return len(tokens) >= LEAST_FIRES_ON and words.issuperset(t.token for t in tokens)
 
 
-def _whole_words(records: "list[FeatureRecord]") -> set[int]:
+def fires_on(record: "FeatureRecord") -> "list[FiringToken]":
+    """The tokens with at least `MIN_SHARE` of the activation, the most first."""
+    leading = record.tokens[:N_TOKENS]
+    return [token for token in leading if token.mass_share >= MIN_SHARE]
+
+
+def expected(missing: "Absence", vocabulary: "Vocabulary") -> list[str]:
+    """Of the tokens that the model expects less without the feature, the words."""
+    texts = map(vocabulary.text, missing.fallen[:N_FALLEN])
+    words = [text for text in texts if text[:1] == " " and text[1:].isalpha()]
+    return words[:N_TOKENS]
+
+
+def whole_words(records: "list[FeatureRecord]") -> set[int]:
     """Tokens of a space and letters, seen in a context without more letters after them.
 
     The last sets " play" apart from " hone", which only ever begins " honey".
@@ -141,30 +159,19 @@ def _whole_words(records: "list[FeatureRecord]") -> set[int]:
     }
 
 
-def _n_kinds(record: "FeatureRecord") -> float:
-    """How many tokens the activation is spread over: e to the entropy of its shares."""
-    shares = [token.mass_share for token in record.tokens if token.mass_share > 0]
-    rest = 1 - sum(shares)
-    if rest > 1e-6:
-        shares.append(rest)
-    return math.exp(-sum(share * math.log(share) for share in shares))
-
-
 def _showcase(
-    record: "FeatureRecord", index: "FeatureIndex", missing: "Absence"
+    record: "FeatureRecord", bos_id: int, lost: float, comes: list[str]
 ) -> Showcase:
-    bos_id = index.info.bos_id
     best = max((excerpt(context, bos_id) for context in record.contexts), key=_n_active)
-    expected = map(index.vocabulary.text, missing.fallen)
     return Showcase(
         feature=record.feature,
         density=record.density,
-        fires_on=[token.text for token in record.tokens[:N_TOKENS]],
-        promotes=list(islice(expected, N_TOKENS)),
+        fires_on=[token.text for token in fires_on(record)],
+        promotes=comes,
         texts=best.texts,
         activations=[round(value, 4) for value in best.activations.tolist()],
         max_act=record.max_act,
-        lost=round(missing.lost, 4),
+        lost=round(lost, 4),
     )
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tinysae.sae.load import SAE
 
 N_CHANGED = 8
+LEAST_FALL = 0.002
 
 
 class ChangedToken(NamedTuple):
@@ -109,7 +110,7 @@ class Absence(NamedTuple):
     """What is missing when a feature is off, mean over the tokens on which it is on.
 
     lost: of the log-prob of what came next, in nats. fallen: the next tokens whose
-    probabilities fall, the one that falls the most first.
+    probabilities fall by at least `LEAST_FALL`, the one that falls the most first.
     """
 
     lost: float
@@ -135,9 +136,11 @@ def absence(
             moved += (on[:-1].exp() - off[:-1].exp())[is_on].sum(0)
             lost -= float(_change_of_actual(on, off, tokens)[is_on].sum())
             n += int(is_on.sum())
+    if not n:
+        return Absence(0.0, [])
     order = moved.argsort(descending=True)
-    fallen = order[: int((moved > 0).sum())].tolist()
-    return Absence(lost / n if n else 0.0, fallen)
+    fallen = order[: int((moved / n >= LEAST_FALL).sum())].tolist()
+    return Absence(lost / n, fallen)
 
 
 def _switched_off(
