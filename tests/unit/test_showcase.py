@@ -131,8 +131,9 @@ def test_a_feature_of_whole_words_is_recognised() -> None:
 
 @pytest.mark.parametrize("other", ["my", " hone", "y", " 7", ".", "!"])
 def test_a_feature_with_what_is_no_whole_word_is_refused(other: str) -> None:
-    assert recognised(record(fires_on=(*FIRING, " big")))
-    assert not recognised(record(fires_on=(*FIRING, other)))
+    honey = (*[" mom"] * len(FIRING), "y")
+    assert recognised(record(fires_on=(*FIRING, " big"), followed_by=honey))
+    assert not recognised(record(fires_on=(*FIRING, other), followed_by=honey))
 
 
 def test_a_word_that_is_nowhere_read_on_its_own_is_refused() -> None:
