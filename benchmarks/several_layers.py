@@ -82,6 +82,7 @@ def trained_model(folder: Path) -> LoadedModel:
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=STEPS)
     chunks = token_chunks(storybook, TextChoice(path=STORYBOOK), N_CTX, seed=0)
+    loss = torch.tensor(torch.inf)
     for batch in islice(batched(chunks, BATCH), STEPS):
         ids = torch.from_numpy(batch).long()
         logits = model(ids, use_cache=False).logits[:, :-1]

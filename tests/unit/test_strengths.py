@@ -38,8 +38,8 @@ def sae() -> SAE:
 def test_at_its_own_strength_a_feature_changes_the_text_and_does_not_break_it(
     model: LoadedModel, sae: SAE, feature: int
 ) -> None:
-    max_act = open_index(POST_FEATURES_DIR).table()["max_act"][feature]
-    steer = Steer(feature, 1.0, float(max_act))
+    max_act = open_index(POST_FEATURES_DIR).table()["max_act"].tolist()[feature]
+    steer = Steer(feature, 1.0, max_act)
     ids = model.encode(TEXT)
     found = right_strength(model, ids, sae, [steer])
     assert WEAKEST <= found.strength < STRONGEST
