@@ -19,6 +19,9 @@ Prints tables and, as its last line, one JSON object; the figures of
   are active there, at random, are switched off; and the same activations are taken off
   along as many random features of the SAE;
 - heads_ablation_drop, random_heads_ablation_drop: the same for `N_HEADS` heads;
+- several_layers_correlation, several_layers_sign: the same correlation, and the share
+  of effects that are predicted with the right sign, on a model of several layers that
+  is made for it (`benchmarks/several_layers.py`);
 - attribution_ms, ablation_ms: of a prompt of 64 tokens, median, wall-clock; CPU times
   are in the table;
 - steer_time_ratio: a steered sample of 64 tokens over an unsteered one, median of
@@ -39,7 +42,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import torch
 
-from benchmarks import steering
+from benchmarks import several_layers, steering
 from benchmarks.common import in_turns, measuring, print_last, timed
 from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES, Story, stories
 from tinysae.features.why.attribution import Attribution, Part, attribute
@@ -61,6 +64,7 @@ from tinysae.sae.load import SAE, load_sae
 
 SOURCES = [
     "benchmarks/attribution.py",
+    "benchmarks/several_layers.py",
     "tinysae/features/why/*.py",
     "tinysae/model/circuit.py",
     "tinysae/embedded/assets/storybook-sae/sae_weights.safetensors",
@@ -81,6 +85,7 @@ def main() -> int:
     with measuring("attribution", SOURCES, seed=NAMES_SEED) as figures:
         figures |= names(model, post, mid)
         figures |= times(model, post)
+        figures |= several_layers.measured()
     print_last(figures | steering.measured(model, post))
     return 0
 

@@ -320,10 +320,17 @@ GROUPS = (
                 "{attribution[sum_error]:.0e}",
             ),
             Row(
-                "correlation of predicted and measured effects of single features: of "
-                "the block's output; before the MLP, which the prediction leaves out",
+                "correlation of predicted and measured effects of single features, of "
+                "one layer: of the block's output; before the MLP, which the "
+                "prediction leaves out",
                 "{attribution[ablation_correlation]:.3f}; "
                 "{attribution[ablation_correlation_mid]:.3f}",
+            ),
+            Row(
+                "the same where three more layers follow, of a small Llama made for "
+                "it: correlation; share of effects with the right sign",
+                "{attribution[several_layers_correlation]:.2f}; "
+                "{attribution[several_layers_sign]:.0%}",
             ),
             Row(
                 "how much of the right name's probability goes with the five features "

@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,20 @@ from tests.builders import finished_run, step_row, working, write_model
 from tests.conftest import PATIENCE_S
 from tinysae.config import TrainConfig
 from tinysae.jobs import launch, turns
+from tinysae.jobs.files import write_json
+from tinysae.jobs.job import TOOK_NAME
 from tinysae.jobs.status import JobStatus, write_status
+from tinysae.presets import PRESETS
 from tinysae.runs import trash
 from tinysae.runs.metrics import MetricsLog, read_metrics
-from tinysae.runs.store import Run, create_run, list_runs, write_made_with
+from tinysae.runs.store import EVAL_NAME, Run, create_run, list_runs, write_made_with
 from tinysae.sae.estimate import Speed
-from tinysae.sae.rows import StepMetrics
+from tinysae.sae.rows import ACTIVATION_SCALE, StepMetrics
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.page import plain
+from tinysae.ui.train import form
+from tinysae.ui.train.curves import LEAST_ROWS
 from tinysae.words import LANGUAGES, Language, text
 
 HOME = Path(__file__).parents[2] / "app.py"
@@ -339,12 +345,38 @@ def test_what_computes_the_steps_is_said_and_how_fast_it_is(
     engine = EngineChoice(name, reason, "torch")
     write_made_with(run, {**engine.to_json(), DENSE_STEP: 0.25})
     with MetricsLog[StepMetrics](run.metrics_path) as log:
-        log.append(step_row(step=1, step_seconds=0.02))
+        for step in range(LEAST_ROWS):
+            log.append(step_row(step=step, step_seconds=0.02))
     write_status(run.path, JobStatus("stopped"))
     found = shown(opened(language, run=run.id))
     assert ("12.5" in found) == (name != DENSE)
     if reason:
         assert text(f"train.engine_why_{reason}", language) in found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_held_out_mse_is_in_the_units_of_the_curve(language: Language) -> None:
+    run = create_run(TrainConfig())
+    figures = {
+        **{"ce_loss_score": 0.9, "explained_variance": 0.8, "l0": 27.9, "mse": 723.0},
+        **{"kl_div_score": 0.9, "n_dead": 1, "dead_share": 0.1, "d_sae": 10},
+        **{"n_dense": 0, "dense_share": 0.0, "ce_loss_sae": 2.0, "n_tokens": 1000},
+    }
+    write_json(run.path / EVAL_NAME, figures)
+    write_status(run.path, JobStatus("done"))
+    raw, own = (
+        text(f"train.figure_mse{kind}", language) for kind in ("_own_units", "")
+    )
+    assert raw != own
+    assert (raw, "723") in metrics(opened(language, run=run.id))
+    write_made_with(run, {ACTIVATION_SCALE: 0.186})
+    app = opened(language, run=run.id)
+    assert (own, "25") in metrics(app)
+    assert "723" in next(m for m in app.metric if m.label == own).help
+
+
+def metrics(app: AppTest) -> list[tuple[str, str]]:
+    return [(metric.label, metric.value) for metric in app.metric]
 
 
 @pytest.mark.parametrize(
@@ -377,6 +409,35 @@ def test_memory_that_is_not_there_is_refused_before_work_starts(
     app.number_input(key="look_n_batches_in_buffer").set_value(4096).run()
     assert "GB" in app.error[0].value
     assert app.button(key="train_start").disabled
+
+
+def test_an_estimate_learns_from_what_earlier_runs_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4, 2))
+    monkeypatch.setattr(form, "busy_cores", lambda: 0.0)
+    app = opened()
+    run_warm(app)
+    before = shown(app)
+    run = create_run(
+        PRESETS[0].config,
+        {"tokens_per_s": (900, 1100), "seconds": (9, 11), "memory_bytes": 10**9},
+    )
+    took = {"training": 60.0, "n_tokens": 6000, "peak_memory_bytes": 31 * 10**8}
+    write_json(run.path / TOOK_NAME, took)
+    write_status(run.path, JobStatus("done"))
+    after = shown(opened())
+    assert said_gigabytes(after) == pytest.approx(said_gigabytes(before) + 2.1)
+    monkeypatch.setattr(form, "busy_cores", lambda: 1.6)
+    busy = text("train.estimate_busy", "en", n=2, cores=2)
+    assert busy not in after
+    assert busy in shown(opened())
+
+
+def said_gigabytes(said: str) -> float:
+    found = re.search(r"([0-9.]+) GB", said)
+    assert found
+    return float(found[1])
 
 
 def test_the_expansion_factor_is_another_way_to_say_d_sae(

@@ -135,10 +135,23 @@ def test_steering_writes_five_texts_with_a_gauge(opened: Any) -> None:
     body = "".join(node.proto.body for node in page.get("html"))
     assert body.count("<section") == 5
     assert text("why.steer_unsteered", "en") in body
-    assert "1.00×" in body
+    assert body.count("× the usual") == 5
+    assert text("why.verdict_usual", "en") in body
     # Texts of another strength are not passed off as these.
     page.slider(key="why.strength").set_value(1.0).run()
     assert text("why.steer_empty", "en") in said(page)
+
+
+def test_the_strength_begins_where_it_is_right_for_the_feature(opened: Any) -> None:
+    begins = {}
+    for feature in ("27", "239"):
+        page = opened(view="steer", feature=feature)
+        begins[feature] = page.slider(key="why.strength").value
+    # The first goes round in loops at a strength at which the second does nothing.
+    assert begins["27"] < begins["239"] / 2
+    chosen = page.slider(key="why.strength").set_value(1.0).run()
+    chosen.text_area(key="why.prompt").set_value("Lily saw a").run()
+    assert chosen.slider(key="why.strength").value == 1.0
 
 
 def test_a_concept_chooses_its_feature(opened: Any) -> None:

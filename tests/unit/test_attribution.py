@@ -131,33 +131,44 @@ def test_an_sae_at_any_hook_takes_the_place_of_what_it_reads(
             assert part.effect == pytest.approx(part.direct, abs=1e-5)
 
 
-def test_effects_are_slopes_of_a_float64_model_with_frozen_norms(
-    tiny_model: "LoadedModel", tmp_path: Path
+@pytest.mark.parametrize(
+    ("place", "frozen"), [("0.attn", False), ("0.mlp", False), ("1.attn", True)]
+)
+def test_effects_are_slopes_of_a_float64_model_with_live_norms_where_layers_follow(
+    tiny_model: "LoadedModel", tmp_path: Path, place: str, frozen: bool
 ) -> None:
-    # Features of layer 0, at every token, through all of layer 1.
-    sae = sae_of(tmp_path, tiny_model, "blocks.0.hook_mlp_out")
+    # Features of layer 0, at every token, through all of layer 1; and of the last
+    # layer's attention, through the MLP alone.
+    name = f"blocks.{place}".replace(".attn", ".hook_attn_out").replace(
+        ".mlp", ".hook_mlp_out"
+    )
+    sae = sae_of(tmp_path, tiny_model, name)
     ids = ids_of(tiny_model)
     found = attribute(tiny_model, ids, TARGET, OTHER, sae=sae)
     model = copy.deepcopy(tiny_model.plain).double()
     tokens = tiny_model.to_input(ids)
-    freeze(model, tokens)
+    if frozen:
+        freeze(model, tokens)
     part = max(
         (p for p in found.features if p.kind == "feature"),
-        key=lambda p: abs(p.effect) * (p.position != found.n_tokens - 1),
+        key=lambda p: abs(p.effect) * (frozen or p.position != found.n_tokens - 1),
     )
     assert part.position is not None
-    assert part.position < found.n_tokens - 1
+    assert (part.position < found.n_tokens - 1) != frozen
     assert part.number is not None
     assert part.activation is not None
     row = sae.W_dec[part.number].double() * part.activation
 
     def logit(scale: float) -> float:
         def moved(_module: object, _args: object, output: Any) -> Any:
-            output = output.clone()
-            output[0, part.position] += scale * row
-            return output
+            first, *rest = output if isinstance(output, tuple) else (output,)
+            first = first.clone()
+            first[0, part.position] += scale * row
+            return (first, *rest) if isinstance(output, tuple) else first
 
-        handle = model.get_submodule("transformer.h.0.mlp").register_forward_hook(moved)
+        handle = model.get_submodule(f"transformer.h.{place}").register_forward_hook(
+            moved
+        )
         try:
             with torch.no_grad():
                 logits = model(tokens).logits[0, -1]
@@ -167,7 +178,7 @@ def test_effects_are_slopes_of_a_float64_model_with_frozen_norms(
 
     step = 1e-4
     slope = (logit(step) - logit(-step)) / (2 * step)
-    assert part.direct == 0
+    assert (part.direct == 0) != frozen
     assert part.effect == pytest.approx(slope, rel=1e-3)
 
 

@@ -9,9 +9,10 @@ import torch
 
 from tests.builders import write_sae
 from tinysae.errors import InputError
-from tinysae.features.why.attribution import attribute
+from tinysae.features.why.attribution import Part, attribute
 from tinysae.features.why.intervene import (
     MAX_CHANGES,
+    N_LEADING,
     AnyChange,
     Effect,
     FeatureChange,
@@ -19,6 +20,8 @@ from tinysae.features.why.intervene import (
     correlation,
     intervene,
     measure,
+    measure_leading,
+    same_sign,
 )
 from tinysae.model.circuit import changing
 from tinysae.sae.load import SAE, load_sae
@@ -199,3 +202,39 @@ def test_features_need_their_sae(tiny_model: "LoadedModel", tmp_path: Path) -> N
     stranger = load_sae(write_sae(tmp_path))
     with pytest.raises(InputError, match="tiny"):
         intervene(tiny_model, ids, [FeatureChange(1)], sae=stranger)
+
+
+@pytest.mark.parametrize("hook", ["blocks.0.hook_resid_mid", "blocks.0.hook_mlp_out"])
+def test_features_at_any_token_are_measured_in_one_forward(
+    tiny_model: "LoadedModel", tmp_path: Path, hook: str
+) -> None:
+    sae = sae_of(tmp_path, tiny_model, hook)
+    ids = tiny_model.encode(TEXT)
+    found = attribute(tiny_model, ids, 70, 90, sae=sae)
+    leading = [part for part in found.features if part.kind == "feature"][:5]
+    assert {part.position for part in leading} != {found.n_tokens - 1}
+    for effect in measure(tiny_model, found, leading, sae):
+        part = effect.part
+        off = FeatureChange(part.number or 0, 0.0, (part.position or 0,))
+        done = intervene(tiny_model, ids, [off], sae=sae)
+        gap = [float(x[-1, 70] - x[-1, 90]) for x in (done.before, done.after)]
+        assert effect.measured == pytest.approx(gap[0] - gap[1], abs=1e-4)
+
+
+def test_what_costs_too_much_is_not_measured_without_being_asked_for(
+    tiny_model: "LoadedModel", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sae = sae_of(tmp_path, tiny_model, "blocks.0.hook_mlp_out")
+    found = attribute(tiny_model, tiny_model.encode(TEXT), 70, sae=sae)
+    features = [part for part in found.features if part.kind == "feature"]
+    leading = [effect.part for effect in measure_leading(tiny_model, found, sae)]
+    assert leading == features[:N_LEADING] != []
+    monkeypatch.setattr("tinysae.features.why.intervene.LEADING_COST", 1.0)
+    assert measure_leading(tiny_model, found, sae) == []
+
+
+def test_the_share_of_effects_with_the_right_sign() -> None:
+    part = Part("feature", 0.0, 0.0)
+    signs = [(1.0, 2.0), (1.0, -2.0), (-1.0, -0.5), (0.0, 1.0)]
+    assert same_sign([Effect(part, p, m) for p, m in signs]) == 0.75
+    assert same_sign([]) == 1.0

@@ -18,20 +18,27 @@ from tinysae.features.index.records import (
     Histogram,
     TokenLogit,
 )
+from tinysae.features.index.vocabulary import Vocabulary
+from tinysae.features.names.labels import Label, LabelKind, read_labels
 from tinysae.features.names.showcase import (
-    DENSITIES,
-    N_TOKENS,
+    MIN_F1,
+    MIN_LOST,
+    MIN_SHARE,
     SHOWCASE_NAME,
     Showcase,
-    choose,
-    clarity,
     excerpt,
-    kept,
+    expected,
+    fires_on,
+    is_recognised,
+    is_right,
     read_showcases,
-    showcases,
+    whole_words,
     write_showcases,
 )
-from tinysae.library.shipped import STORYBOOK_FEATURES_DIR
+from tinysae.features.why.ablation import Absence, absence
+from tinysae.library.shipped import STORYBOOK_FEATURES_DIR, STORYBOOK_SAE_DIR
+from tinysae.model.sources import STORYBOOK, load_model
+from tinysae.sae.load import load_sae
 
 BOS = 0
 SHOWN = Showcase(3, 0.01, [" red"], [" ball"], ["A", " red", " ball"], [0, 1.5, 0], 2.0)
@@ -113,87 +120,87 @@ def context_of(chunk: int, texts: list[str], fires_on: Sequence[str]) -> Context
     return Context(chunk, 0, tokens, texts, activations)
 
 
-def chosen(*records: FeatureRecord) -> list[int]:
-    return [each.feature for each in choose(list(records), 12)]
+def recognised(shown: FeatureRecord, *others: FeatureRecord) -> bool:
+    return is_recognised(shown, whole_words([shown, *others]))
 
 
-def test_a_feature_of_whole_words_is_chosen() -> None:
-    assert chosen(record(3)) == [3]
+def test_a_feature_of_whole_words_is_recognised() -> None:
+    assert recognised(record())
+    assert [token.text for token in fires_on(record())] == list(FIRING)
 
 
 @pytest.mark.parametrize("other", ["my", " hone", "y", " 7", ".", "!"])
 def test_a_feature_with_what_is_no_whole_word_is_refused(other: str) -> None:
     honey = (*[" mom"] * len(FIRING), "y")
-    assert chosen(record(fires_on=(*FIRING, " big"), followed_by=honey)) == [0]
-    assert chosen(record(fires_on=(*FIRING, other), followed_by=honey)) == []
-    assert chosen(record(promotes=(" mom", other))) == []
+    assert recognised(record(fires_on=(*FIRING, " big"), followed_by=honey))
+    assert not recognised(record(fires_on=(*FIRING, other), followed_by=honey))
 
 
 def test_a_word_that_is_nowhere_read_on_its_own_is_refused() -> None:
-    shown = record(promotes=(" mom", " dad"))
-    assert chosen(shown) == [0]
+    shown = record(fires_on=(" her", " dad"), followed_by=("y",))
+    assert recognised(shown)
     # " dad" is only in the context that goes.
-    assert chosen(replace(shown, contexts=shown.contexts[:1])) == []
+    assert not recognised(replace(shown, contexts=shown.contexts[:1]))
 
 
-def test_only_the_tokens_that_are_shown_need_be_words() -> None:
-    assert len(WORDS) > N_TOKENS
-    assert chosen(record(promotes=[*WORDS[-N_TOKENS:], "!"])) == [0]
-    assert chosen(record(promotes=[*WORDS[1 - N_TOKENS :], "!"])) == []
+def test_a_token_with_next_to_nothing_of_the_activation_is_not_shown() -> None:
+    many = record(fires_on=[*FIRING, "!"])
+    rare = [t._replace(mass_share=MIN_SHARE / 2) for t in many.tokens[-1:]]
+    assert not recognised(many)
+    assert recognised(replace(many, tokens=[*many.tokens[:-1], *rare]))
 
 
 def test_a_feature_of_a_single_token_is_refused() -> None:
-    assert chosen(record(fires_on=[" her"])) == []
+    assert not recognised(record(fires_on=[" her"]))
 
 
-def test_a_feature_whose_promoted_tokens_never_follow_is_refused() -> None:
-    assert chosen(record(followed_by=(" ran",))) == []
+@pytest.mark.parametrize(
+    ("kind", "f1", "right"),
+    [
+        ("fires_on", MIN_F1, True),
+        ("fires_on", 0.57, False),
+        ("fires_on", None, False),
+        ("about_to", 1.0, False),
+        ("tokens", None, False),
+    ],
+)
+def test_a_name_is_right_where_it_reads_its_concept_well(
+    kind: LabelKind, f1: float | None, right: bool
+) -> None:
+    assert is_right(Label("time_span", kind, "time_span", f1, f1, f1)) == right
 
 
-def test_of_equally_clear_features_the_one_whose_promoted_tokens_follow_is_first():
-    always = record(1, fires_on=FIRING[::-1])
-    half = record(2, followed_by=(" mom", " ran"))
-    assert clarity(always) == clarity(half)
-    assert (kept(always), kept(half)) == (1.0, 0.5)
-    assert chosen(half, always) == chosen(always, half) == [1, 2]
+def test_what_is_expected_is_told_in_words() -> None:
+    vocabulary = Vocabulary([text.encode() for text in VOCABULARY])
+    fallen = [VOCABULARY.index(text) for text in (".", " dad", " 7", " mom", "y")]
+    assert expected(Absence(1.0, fallen), vocabulary) == [" dad", " mom"]
 
 
-def test_of_features_whose_promoted_tokens_follow_alike_the_clearer_is_first() -> None:
-    clear = record(1, fires_on=FIRING[::-1], precision=0.9)
-    assert chosen(record(2), clear) == chosen(clear, record(2)) == [1, 2]
-
-
-def test_of_features_that_fire_most_on_the_same_token_one_is_chosen() -> None:
-    assert chosen(record(1), record(2, precision=0.9)) == [2]
-
-
-def test_the_last_token_of_a_context_promises_nothing() -> None:
-    shown = record(followed_by=(" mom", " ran"))
-    spoken = shown.contexts[0]
-    assert spoken.texts[2:3] == [" his"]
-    cut = spoken._replace(
-        tokens=spoken.tokens[:3],
-        texts=spoken.texts[:3],
-        activations=spoken.activations[:3],
-    )
-    assert kept(replace(shown, contexts=[cut])) == 1.0
-    assert kept(replace(shown, contexts=[])) == 0.0
-
-
-def test_the_embedded_index_is_shown_by_the_rule() -> None:
+def test_what_is_shown_first_is_named_right_and_its_absence_is_felt() -> None:
+    labels = read_labels(STORYBOOK_FEATURES_DIR)
+    shown = read_showcases(STORYBOOK_FEATURES_DIR)
+    assert len(shown) >= 5
+    assert len({labels[each.feature].text for each in shown}) == len(shown)
     index = open_index(STORYBOOK_FEATURES_DIR)
-    shown = showcases(index, 5)
-    records = [index.feature(each.feature) for each in shown]
-    scores = [clarity(each) * kept(each) for each in records]
-    assert scores == sorted(scores, reverse=True)
-    assert all(DENSITIES[0] <= r.density <= DENSITIES[1] for r in records)
-    assert len({each.fires_on[0] for each in shown}) == len(shown) == 5
+    sae, model = load_sae(STORYBOOK_SAE_DIR), load_model(STORYBOOK)
     for each in shown:
+        assert is_right(labels[each.feature])
+        assert each.lost is not None
+        assert each.lost >= MIN_LOST
         assert max(each.activations) == pytest.approx(each.max_act, rel=0.5)
-        assert all(
-            text[0] == " " and text[1:].isalpha()
-            for text in (*each.fires_on, *each.promotes)
-        )
+        contexts = index.feature(each.feature).contexts
+        texts = [context.tokens.tolist() for context in contexts]
+        missing = absence(sae, model, texts, each.feature)
+        assert missing.lost == pytest.approx(each.lost, abs=1e-3)
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    write_showcases(tmp_path, [SHOWN])
+    path = tmp_path / SHOWCASE_NAME
+    data = json.loads(path.read_text())
+    del data["features"][0]["lost"]
+    path.write_text(json.dumps(data))
+    assert read_showcases(tmp_path) == [SHOWN]
 
 
 def test_that_none_is_worth_showing_is_written_and_read(tmp_path: Path) -> None:
@@ -242,6 +249,7 @@ def test_a_damaged_file_is_a_sentence(tmp_path: Path, text: str) -> None:
         ("promotes", " ball"),
         ("feature", "<b>"),
         ("density", None),
+        ("lost", "much"),
     ],
 )
 def test_an_entry_of_the_wrong_kind_is_a_sentence(

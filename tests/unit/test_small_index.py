@@ -13,7 +13,7 @@ from tinysae.errors import DamagedError
 from tinysae.features.index.build import build_index
 from tinysae.features.index.history import keep_moment, watched
 from tinysae.features.index.reader import FeatureIndex
-from tinysae.features.names.showcase import showcases
+from tinysae.features.names.showcase import is_recognised, whole_words
 from tinysae.model.sources import LoadedModel, load_model
 from tinysae.sae.load import SAE, load_sae
 
@@ -33,8 +33,8 @@ def everything_read(index: FeatureIndex, history: Path) -> None:
     """All that pages ask of an index: nothing of it is called damaged."""
     info = index.info
     assert len(index.table()) == len(index.layout()) == info.d_sae
-    for feature in range(info.d_sae):
-        record = index.feature(feature)
+    records = [index.feature(feature) for feature in range(info.d_sae)]
+    for feature, record in enumerate(records):
         assert record.feature == feature
         assert record.is_dead == (not record.contexts)
     for token in (0, info.d_vocab - 1):
@@ -44,7 +44,8 @@ def everything_read(index: FeatureIndex, history: Path) -> None:
     keep_moment(history, 1, index)
     _, moments = watched(history, info.d_vocab - 1, info.d_vocab)
     assert moments or not index.firing_on(info.d_vocab - 1)
-    showcases(index)
+    words = whole_words(records)
+    assert all(is_recognised(record, words) in (True, False) for record in records)
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,36 @@ def test_the_gauge_warns(ratio: float | None, verdict: str | None) -> None:
     assert Sample(1.0, (1,), "", 1.0, ratio).verdict == verdict
 
 
+def test_a_loop_is_gibberish_however_easily_it_is_foretold() -> None:
+    assert Sample(1.0, (5, 6) * 10, "", 0.1, 0.1).verdict == "gibberish"
+    assert Sample(1.0, tuple(range(20)), "", 0.1, 0.1).verdict == "usual"
+    assert Sample(1.0, (5, 5), "", 0.1, 0.1).verdict == "usual"
+
+
+def test_a_text_that_steering_did_not_change_says_so() -> None:
+    assert Sample(1.0, (1,), "", 1.0, 1.0, is_unchanged=True).verdict == "unchanged"
+    # The model's own is its own, however odd.
+    assert Sample(0.0, (1,), "", 9.0, 9.0, is_unchanged=True).verdict == "usual"
+
+
+def test_a_text_is_held_against_many_texts_and_not_one_lucky_one(
+    tiny_model: "LoadedModel", sae: SAE
+) -> None:
+    settings = GenerateSettings(max_new_tokens=6, seed=3, stop_at_eos=False)
+    prompt = prepare_prompt(tiny_model, TEXT, 6)
+    strip = SteeredStrip(tiny_model, prompt, settings, sae, STEERS[:1], (0, 1, 1e-6))
+    while strip.step():
+        pass
+    own, turned, same = strip.samples()
+    assert own.loss is not None
+    assert turned.loss is not None
+    assert not turned.is_unchanged
+    assert same.verdict == "unchanged"
+    for usual, held_against in ((3 * own.loss, 3 * own.loss), (0.2, own.loss)):
+        ratio = strip.samples(usual)[1].ratio
+        assert ratio == pytest.approx(turned.loss / held_against)
+
+
 @pytest.mark.parametrize("strength", [float("nan"), float("inf"), 1e9, -1e9])
 def test_a_strength_that_is_none_is_refused(strength: float) -> None:
     with pytest.raises(InputError, match="strength"):

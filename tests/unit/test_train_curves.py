@@ -9,7 +9,7 @@ from tinysae.runs.metrics import MetricsLog
 from tinysae.runs.store import Run, create_run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
 from tinysae.ui.parts.job_words import duration, duration_range, rate_range
-from tinysae.ui.train.curves import Curves, curves, smoothed
+from tinysae.ui.train.curves import LEAST_ROWS, Curves, curves, smoothed
 
 ROW = step_row()
 
@@ -35,6 +35,14 @@ def test_the_speed_is_tokens_over_seconds() -> None:
     x, y = Curves(rows(40), []).points("tokens_per_s")
     assert y == pytest.approx([256.0] * len(y))
     assert x[-1] == 40 * 64
+
+
+def test_what_a_step_takes_does_not_flicker_with_a_busy_moment() -> None:
+    calm = [step_row(step=i, step_seconds=0.01) for i in range(60)]
+    busy = [step_row(step=60 + i, step_seconds=0.05) for i in range(25)]
+    assert Curves(calm[: LEAST_ROWS - 1], []).step_seconds() is None
+    assert Curves(calm, []).step_seconds() == 0.01
+    assert Curves(calm + busy, []).step_seconds() == 0.01
 
 
 def test_rows_without_a_value_have_no_curve() -> None:

@@ -27,7 +27,6 @@ WITHOUT_HANGUL = {
     "why.prompt_example": "the embedded model reads English",
     "why.part_mlp": "a name",
     "train.group_sae": "an abbreviation that Korean uses as it is",
-    "train.figure_l0": "a symbol",
     "train.unknown": "a sign, not a word",
     "saes.column_l0": "a symbol",
     "settings.log_to_wandb": "a name",

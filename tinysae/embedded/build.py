@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from tinysae.config import TrainConfig
 from tinysae.embedded.cards import post_card, sae_card
 from tinysae.errors import DamagedError, TinysaeError
+from tinysae.features.names.labels import read_labels
 from tinysae.features.names.showcase import showcases, write_showcases
 from tinysae.jobs.files import staged_folder, write_json
 from tinysae.library.shipped import (
@@ -139,7 +140,7 @@ def _build_features(
     index = finish.build_features(sae, model, held_out, out_dir, **made.index_options)
     finish.name_features(sae, model, held_out, index, out_dir)
     if made.has_showcases:
-        write_showcases(out_dir, showcases(index))
+        write_showcases(out_dir, showcases(index, read_labels(out_dir), sae, model))
     return out_dir
 
 

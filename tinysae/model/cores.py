@@ -1,5 +1,6 @@
-"""How many cores a computation gets."""
+"""How many cores a computation gets, and how many are taken."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,3 +24,12 @@ def cores_for(n_multiplications: float) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(n_threads)
+
+
+def busy_cores() -> float:
+    """How many cores were busy in the last minute, whoever kept them so; 0 where the
+    system does not say."""
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return 0.0

@@ -3,7 +3,8 @@
 Memory follows from the shapes. Time follows from three speeds that `measure` takes in
 two seconds: of a matrix product, of passing over memory, and of the model reading text.
 How often the sparse step (`tinysae.sae.step.sparse`) does each of them is fitted to its
-times on one core, from 256 x 1,024 to 1,024 x 8,192.
+times on one core, from 256 x 1,024 to 1,024 x 8,192. What earlier runs took here
+corrects both (`tinysae.runs.experience`).
 """
 
 import time
@@ -81,12 +82,16 @@ class Speed:
 class Estimate:
     """Memory at its peak, and low and high guesses of speed and time of the training.
 
-    What comes before (loading, the norm) and after (evaluation, index) is not in it.
+    What comes before (loading, the norm) and after (evaluation, index) is not in the
+    time. They were corrected by what earlier runs took: `times` as long as the
+    machine's speed alone says, `more_bytes` beyond what the shapes say.
     """
 
     memory_bytes: int
     tokens_per_s: tuple[float, float]
     seconds: tuple[float, float]
+    times: float = 1.0
+    more_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -149,17 +154,35 @@ def measure(
 
 
 def estimate(
-    config: TrainConfig, speed: Speed, d_in: int, n_parameters: int
+    config: TrainConfig,
+    speed: Speed,
+    d_in: int,
+    n_parameters: int,
+    *,
+    times: float = 1.0,
+    more_bytes: int = 0,
+    others: float = 0.0,
 ) -> Estimate:
-    """Memory, speed and time of `config` on activations of width `d_in`."""
+    """Memory, speed and time of `config` on activations of width `d_in`.
+
+    Args:
+        times, more_bytes: what earlier runs on this machine took, beside what was
+            expected (`tinysae.runs.experience`).
+        others: cores that other programs keep busy now. The machine may have been as
+            busy when it was measured, so they only make the worst case worse.
+    """
     batch = config.train_batch_size_tokens
     seconds_a_step = _step_seconds(config, speed, d_in) + batch / speed.model_tokens
+    seconds_a_step *= times
+    low, high = LOW / (1 + others / speed.n_cores), HIGH
     seconds = seconds_a_step * config.total_training_steps
     rate = batch / seconds_a_step
     return Estimate(
-        memory_bytes=memory_bytes(config, d_in, n_parameters),
-        tokens_per_s=(rate * LOW, rate * HIGH),
-        seconds=(seconds / HIGH, seconds / LOW),
+        memory_bytes=memory_bytes(config, d_in, n_parameters) + more_bytes,
+        tokens_per_s=(rate * low, rate * high),
+        seconds=(seconds / high, seconds / low),
+        times=times,
+        more_bytes=more_bytes,
     )
 
 

@@ -1,6 +1,9 @@
 """What a training says of itself while it goes on, a row at a time."""
 
-from typing import NotRequired, TypedDict
+from typing import Final, NotRequired, TypedDict
+
+ACTIVATION_SCALE: Final = "activation_scale"
+"""In a run's records: activations times this are the normalised units of its rows."""
 
 
 class StepMetrics(TypedDict):

@@ -150,6 +150,17 @@ class SAETraining:
         )
 
     @property
+    def activation_scale(self) -> float | None:
+        """What activations are multiplied with before the SAE sees them; None where
+        that is not one number for all (or not known yet)."""
+        normalize = self.config.normalize_activations
+        if normalize == "none":
+            return 1.0
+        if normalize == "expected_average_only_in":
+            return self._trainer.activation_scaler.scaling_factor
+        return None
+
+    @property
     def device(self) -> str:
         """The torch device that the SAE is on."""
         return str(self._sae.cfg.device)

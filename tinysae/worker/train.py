@@ -7,7 +7,7 @@ from tinysae.jobs.files import staged_folder
 from tinysae.jobs.reporter import Reporter
 from tinysae.runs.metrics import MetricsLog, read_metrics
 from tinysae.runs.store import Run, write_made_with
-from tinysae.sae.rows import EvalMetrics, StepMetrics
+from tinysae.sae.rows import ACTIVATION_SCALE, EvalMetrics, StepMetrics
 from tinysae.worker.keep import Keeper
 from tinysae.worker.live import Live
 from tinysae.worker.look import Looks
@@ -21,7 +21,7 @@ def train_to_the_end(run: Run, training: "SAETraining", reporter: Reporter) -> b
 
     Whatever was learnt is then in a checkpoint, and in the run's SAE.
     """
-    _note_engine(run, training)
+    _note_what_it_is_made_with(run, training)
     batch = run.config.train_batch_size_tokens
     total = run.config.total_training_steps * batch
     with (
@@ -58,14 +58,17 @@ def train_to_the_end(run: Run, training: "SAETraining", reporter: Reporter) -> b
     return to_the_end
 
 
-def _note_engine(run: Run, training: "SAETraining") -> None:
-    """Writes down what computes the steps, and how long SAELens's own would take."""
+def _note_what_it_is_made_with(run: Run, training: "SAETraining") -> None:
+    """Writes down what computes the steps, how long SAELens's own would take, and the
+    units of the curves."""
     from tinysae.sae.step.engine import DENSE, DENSE_STEP
 
     made_with = {**run.made_with(), **training.engine.to_json()}
     # Of when the run began, as the engine; SAELens's own step is its own measure.
     if training.engine.name != DENSE and DENSE_STEP not in made_with:
         made_with[DENSE_STEP] = round(training.dense_step_seconds(), 4)
+    if training.activation_scale is not None:
+        made_with[ACTIVATION_SCALE] = training.activation_scale
     write_made_with(run, made_with)
 
 

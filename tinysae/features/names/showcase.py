@@ -1,11 +1,14 @@
 """A few features worth seeing first, chosen from an index by rule, with a text each.
 
-They are chosen when the index is made and kept beside it as JSON, so that a page shows
-one before anything that reads an index is imported.
+A name that is right, and an absence that is felt: a feature is shown where its label
+reads a concept with an F1 of at least `MIN_F1` on stories that it was not chosen on,
+and where switching it off takes at least `MIN_LOST` nats from what comes next. They are
+chosen when the index is made and kept beside it as JSON, so that a page shows one
+before anything that reads an index is imported.
 """
 
-import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,15 +19,28 @@ from tinysae.jobs.files import read_json, write_json
 
 if TYPE_CHECKING:
     from tinysae.features.index.reader import FeatureIndex
-    from tinysae.features.index.records import Context, FeatureRecord
+    from tinysae.features.index.records import Context, FeatureRecord, FiringToken
+    from tinysae.features.index.vocabulary import Vocabulary
+    from tinysae.features.names.labels import Label
+    from tinysae.features.why.ablation import Absence
+    from tinysae.model.sources import LoadedModel
+    from tinysae.sae.load import SAE
 
 FORMAT = 1
 SHOWCASE_NAME = "showcase.json"
 N_SHOWN = 12
 # Rarer features are names of one thing, more frequent ones are grammar.
-DENSITIES = (0.003, 0.03)
-# Several tokens of one kind say more than one token does, and many cannot be read.
-N_KINDS = (4.0, 12.0)
+DENSITIES = (0.0008, 0.03)
+MIN_F1 = 0.8
+# Of the log-prob of what comes next, mean over the tokens on which the feature is on:
+# a tenth of a nat is a tenth of its probability.
+MIN_LOST = 0.1
+# Of the feature's activation, from which a token is one of those it fires on.
+MIN_SHARE = 0.02
+# One word is no kind of word; and what is expected has to be told in words, too.
+LEAST_FIRES_ON, LEAST_EXPECTED = 2, 3
+# Of what is expected, among how many the words are looked for.
+N_FALLEN = 12
 N_TOKENS = 6
 # A text of a few lines, also on a phone.
 TOKENS_AROUND = 36
@@ -39,10 +55,12 @@ class Showcase:
         feature: its number.
         density: share of all tokens on which it fires.
         fires_on: tokens, those with the most of its activation first.
-        promotes: tokens, those whose logit it raises most first.
+        promotes: words that the model expects less without it, the first most.
         texts: tokens of a story; joined, the text.
         activations: the feature's, at each of them.
         max_act: its strongest on any text.
+        lost: nats that what comes next loses of its log-prob without it, where it is
+            on; None in files of an earlier version.
     """
 
     feature: int
@@ -52,69 +70,79 @@ class Showcase:
     texts: list[str]
     activations: list[float]
     max_act: float
+    lost: float | None = None
 
 
-def showcases(index: "FeatureIndex", n: int = N_SHOWN) -> list[Showcase]:
-    """The `n` features that read most easily, the best first; none where none does.
+def showcases(
+    index: "FeatureIndex",
+    labels: "Sequence[Label]",
+    sae: "SAE",
+    model: "LoadedModel",
+    n: int = N_SHOWN,
+) -> list[Showcase]:
+    """The `n` features whose absence is felt most, of those that are named right.
 
-    `choose` has the rule; it is asked about those that fire on 0.3% to 3% of all
-    tokens.
+    `is_right` and `is_recognised` have the rule for the name. Of features with the
+    same name only the first stays; none is shown where none is good enough.
+
+    Args:
+        index: of the SAE.
+        labels: one a feature.
+        sae: whose features they are.
+        model: its model, by which the absence is measured: in the feature's own
+            strongest contexts.
     """
+    from tinysae.features.why.ablation import absence
+
     low, high = DENSITIES
     table = index.table()
     wanted = table["feature"][table["density"].between(low, high)]
-    records = [index.feature(feature) for feature in wanted.tolist()]
-    return [_showcase(record, index.info.bos_id) for record in choose(records, n)]
-
-
-def choose(records: "list[FeatureRecord]", n: int) -> "list[FeatureRecord]":
-    """The `n` of `records` that read most easily, the best first.
-
-    A feature must fire on several kinds of token (`_n_kinds`), and the tokens of it
-    that are shown, fired on and promoted, must all be whole words (`_whole_words`).
-    Those that do are ranked by `clarity` times `kept`; where that is 0 they are left
-    out, and of features that fire most on the same token only the first stays.
-    """
-    words = _whole_words(records)
-    scored = [(clarity(r) * kept(r), r) for r in records if _is_readable(r, words)]
-    scored.sort(key=lambda pair: pair[0], reverse=True)
-    chosen: dict[int, FeatureRecord] = {}
-    for score, record in scored:
-        if score > 0:
-            chosen.setdefault(record.tokens[0].token, record)
+    good = [f for f in wanted.tolist() if f < len(labels) and is_right(labels[f])]
+    records = [index.feature(feature) for feature in good]
+    words = whole_words(records)
+    found: list[tuple[str, Showcase]] = []
+    for record in records:
+        if not is_recognised(record, words):
+            continue
+        texts = [context.tokens.tolist() for context in record.contexts]
+        missing = absence(sae, model, texts, record.feature)
+        comes = expected(missing, index.vocabulary)
+        if missing.lost >= MIN_LOST and len(comes) >= LEAST_EXPECTED:
+            shown = _showcase(record, index.info.bos_id, missing.lost, comes)
+            found.append((labels[record.feature].text, shown))
+    found.sort(key=lambda pair: -(pair[1].lost or 0.0))
+    chosen: dict[str, Showcase] = {}
+    for name, shown in found:
+        chosen.setdefault(name, shown)
     return list(chosen.values())[:n]
 
 
-def clarity(record: "FeatureRecord") -> float:
-    """From 0 to 1: activation on tokens that make it fire, weighed by how often they
-    do. 1 is a feature whose every activation can be told from the token alone."""
-    return sum(token.mass_share * token.precision for token in record.tokens)
+def is_right(label: "Label") -> bool:
+    """Whether the name says what the feature fires on, with an F1 of `MIN_F1`."""
+    return label.kind == "fires_on" and (label.f1 or 0.0) >= MIN_F1
 
 
-def kept(record: "FeatureRecord") -> float:
-    """From 0 to 1: how often what it promotes is what comes, in its contexts.
-
-    The share of its activation that is on tokens before one of the promoted tokens that
-    are shown.
-    """
-    promoted = {token.token for token in record.promoted["raw"][:N_TOKENS]}
-    total = before_promoted = 0.0
-    for context in record.contexts:
-        # What comes after the last token is not known.
-        values, following = context.activations[:-1], context.tokens[1:]
-        for value, token in zip(values.tolist(), following.tolist(), strict=True):
-            total += value
-            before_promoted += value if token in promoted else 0.0
-    return before_promoted / total if total else 0.0
+def is_recognised(record: "FeatureRecord", words: set[int]) -> bool:
+    """Whether a reader recognises a name in the feature's tokens: there are several,
+    and those that are shown are among `words`."""
+    tokens = fires_on(record)
+    return len(tokens) >= LEAST_FIRES_ON and words.issuperset(t.token for t in tokens)
 
 
-def _is_readable(record: "FeatureRecord", words: set[int]) -> bool:
-    shown = (*record.tokens[:N_TOKENS], *record.promoted["raw"][:N_TOKENS])
-    is_several = N_KINDS[0] <= _n_kinds(record) <= N_KINDS[1]
-    return is_several and words.issuperset(each.token for each in shown)
+def fires_on(record: "FeatureRecord") -> "list[FiringToken]":
+    """The tokens with at least `MIN_SHARE` of the activation, the most first."""
+    leading = record.tokens[:N_TOKENS]
+    return [token for token in leading if token.mass_share >= MIN_SHARE]
 
 
-def _whole_words(records: "list[FeatureRecord]") -> set[int]:
+def expected(missing: "Absence", vocabulary: "Vocabulary") -> list[str]:
+    """Of the tokens that the model expects less without the feature, the words."""
+    texts = map(vocabulary.text, missing.fallen[:N_FALLEN])
+    words = [text for text in texts if text[:1] == " " and text[1:].isalpha()]
+    return words[:N_TOKENS]
+
+
+def whole_words(records: "list[FeatureRecord]") -> set[int]:
     """Tokens of a space and letters, seen in a context without more letters after them.
 
     The last sets " play" apart from " hone", which only ever begins " honey".
@@ -131,25 +159,19 @@ def _whole_words(records: "list[FeatureRecord]") -> set[int]:
     }
 
 
-def _n_kinds(record: "FeatureRecord") -> float:
-    """How many tokens the activation is spread over: e to the entropy of its shares."""
-    shares = [token.mass_share for token in record.tokens if token.mass_share > 0]
-    rest = 1 - sum(shares)
-    if rest > 1e-6:
-        shares.append(rest)
-    return math.exp(-sum(share * math.log(share) for share in shares))
-
-
-def _showcase(record: "FeatureRecord", bos_id: int) -> Showcase:
+def _showcase(
+    record: "FeatureRecord", bos_id: int, lost: float, comes: list[str]
+) -> Showcase:
     best = max((excerpt(context, bos_id) for context in record.contexts), key=_n_active)
     return Showcase(
         feature=record.feature,
         density=record.density,
-        fires_on=[token.text for token in record.tokens[:N_TOKENS]],
-        promotes=[token.text for token in record.promoted["raw"][:N_TOKENS]],
+        fires_on=[token.text for token in fires_on(record)],
+        promotes=comes,
         texts=best.texts,
         activations=[round(value, 4) for value in best.activations.tolist()],
         max_act=record.max_act,
+        lost=round(lost, 4),
     )
 
 
@@ -222,6 +244,7 @@ def _checked(showcase: Showcase) -> Showcase:
         and all(map(is_number, numbers))
         and 0 < len(showcase.texts) == len(showcase.activations)
         and showcase.max_act > 0
+        and (showcase.lost is None or is_number(showcase.lost))
     ):
         raise ValueError(SHOWCASE_NAME)
     return showcase

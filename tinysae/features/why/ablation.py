@@ -11,7 +11,7 @@ error's (Marks et al. 2024, "Sparse feature circuits", keep the error term likew
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,13 +19,20 @@ from numpy.typing import NDArray
 
 from tinysae.errors import InputError
 from tinysae.features.fit import check_fit
-from tinysae.features.why.intervene import before_and_after, direction
+from tinysae.features.why.intervene import (
+    Intervention,
+    before_and_after,
+    direction,
+)
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
 
 N_CHANGED = 8
+LEAST_FALL = 0.002
 
 
 class ChangedToken(NamedTuple):
@@ -73,24 +80,11 @@ def ablate(
     """
     import torch
 
-    from tinysae.model.circuit import changing
-    from tinysae.model.forward import activations
-
-    check_fit(sae, model)
-    row = direction(sae, feature)
-    if len(tokens) > model.n_ctx:
-        raise InputError("text_beyond_context", n=len(tokens), limit=model.n_ctx)
-    ids = torch.tensor([list(tokens)], device=model.plain.device)
     with torch.inference_mode():
-        x = activations(model, ids, sae.hook_name).float().cpu()
-        acts = sae.encode(x)[..., feature] * (ids.cpu() != model.bos_id)
-        without = (x - acts[..., None] * row).to(ids.device)
-        off_there = changing(model, sae.hook_name, lambda _: without)
-        on, off = before_and_after(model, ids, off_there)
+        acts, (on, off) = _switched_off(sae, model, tokens, feature)
         change = torch.full((len(tokens),), torch.nan)
-        actual = ids[0, 1:, None].cpu()
-        change[1:] = (off[:-1] - on[:-1]).gather(1, actual)[:, 0]
-        position = int(acts[0].argmax())
+        change[1:] = _change_of_actual(on, off, tokens)
+        position = int(acts.argmax())
         # By probability: the log-prob of what never comes moves the most, and says
         # the least.
         moved = off[position].exp() - on[position].exp()
@@ -105,8 +99,74 @@ def ablate(
     fallen, risen = moved.topk(n, largest=False), moved.topk(n)
     return Ablation(
         change.numpy(),
-        acts[0].numpy(),
+        acts.numpy(),
         position,
         changed([t for t in fallen.indices.tolist() if moved[t] < 0]),
         changed([t for t in risen.indices.tolist() if moved[t] > 0]),
     )
+
+
+class Absence(NamedTuple):
+    """What is missing when a feature is off, mean over the tokens on which it is on.
+
+    lost: of the log-prob of what came next, in nats. fallen: the next tokens whose
+    probabilities fall by at least `LEAST_FALL`, the one that falls the most first.
+    """
+
+    lost: float
+    fallen: list[int]
+
+
+def absence(
+    sae: "SAE", model: "LoadedModel", texts: Iterable[Sequence[int]], feature: int
+) -> Absence:
+    """What is missing from `texts` (each as `ablate`'s) when `feature` is off.
+
+    Raises:
+        InputError: as `ablate`.
+    """
+    import torch
+
+    moved, lost, n = torch.zeros(model.d_vocab), 0.0, 0
+    with torch.inference_mode():
+        for tokens in texts:
+            acts, (on, off) = _switched_off(sae, model, tokens, feature)
+            # What comes after the last token is not known.
+            is_on = acts[:-1] > 0
+            moved += (on[:-1].exp() - off[:-1].exp())[is_on].sum(0)
+            lost -= float(_change_of_actual(on, off, tokens)[is_on].sum())
+            n += int(is_on.sum())
+    if not n:
+        return Absence(0.0, [])
+    order = moved.argsort(descending=True)
+    fallen = order[: int((moved / n >= LEAST_FALL).sum())].tolist()
+    return Absence(lost / n, fallen)
+
+
+def _switched_off(
+    sae: "SAE", model: "LoadedModel", tokens: Sequence[int], feature: int
+) -> "tuple[Tensor, Intervention]":
+    """The feature's activations [n_tokens], and the log-probs with and without it."""
+    import torch
+
+    from tinysae.model.circuit import changing
+    from tinysae.model.forward import activations
+
+    check_fit(sae, model)
+    row = direction(sae, feature)
+    if len(tokens) > model.n_ctx:
+        raise InputError("text_beyond_context", n=len(tokens), limit=model.n_ctx)
+    ids = torch.tensor([list(tokens)], device=model.plain.device)
+    x = activations(model, ids, sae.hook_name).float().cpu()
+    acts = sae.encode(x)[..., feature] * (ids.cpu() != model.bos_id)
+    without = (x - acts[..., None] * row).to(ids.device)
+    off_there = changing(model, sae.hook_name, lambda _: without)
+    return acts[0], before_and_after(model, ids, off_there)
+
+
+def _change_of_actual(on: "Tensor", off: "Tensor", tokens: Sequence[int]) -> "Tensor":
+    """Of each token's log-prob but the first's, [n_tokens - 1]."""
+    import torch
+
+    actual = torch.tensor(list(tokens[1:]))[:, None]
+    return (off[:-1] - on[:-1]).gather(1, actual)[:, 0]

@@ -12,12 +12,18 @@ al. 2021, "A mathematical framework for transformer circuits"):
     logit_t = sum_parts  part . v_t  +  bias      v_t = d logit_t / d x_last, s frozen
 
 `Part.direct` is such a term: exact, and together they are the logit. What a part does
-through the layers that come after it is estimated, with every LayerNorm frozen,
+through the layers that come after it is estimated,
 
     effect = part . (d logit_t / d x_at_its_place)
 
 which is gradient times activation (Syed et al. 2023, "Attribution patching outperforms
 automated circuit discovery"): a first-order estimate, exact where nothing follows.
+
+Whether the gradient sees the norms' scales as frozen or goes through them was chosen by
+measurement: of what features do when they are switched off, it foretells in a single
+layer more with frozen ones (before the MLP, a correlation of 0.90 rather than 0.83),
+and where other layers follow far more with live ones (of a five-layer Llama, 0.99
+rather than 0.58; `benchmarks/several_layers.py`).
 """
 
 from collections.abc import Sequence
@@ -142,12 +148,15 @@ def attribute(
     plain: Any = model.plain
     # Forwards and backwards: thrice the products of a forward.
     cores = cores_for(3 * model.n_parameters * tokens.numel())
-    with model.lock, cores, torch.enable_grad(), frozen_norms(plain):
-        logit, seen, gradients = gradients_of(
-            model, tokens, wanted, sae.hook_name if sae else None
-        )
+    hook_name = sae.hook_name if sae else None
+    with model.lock, cores, torch.enable_grad():
+        with frozen_norms(plain):
+            logit, seen, gradients = gradients_of(model, tokens, wanted, hook_name)
+            bias = _final_bias(model, wanted)
+        if model.n_layers > 1:
+            _, _, live = gradients_of(model, tokens, wanted, hook_name)
+            gradients = _mixed(model, gradients, live, hook_name)
         components = _components(model, tokens, seen, gradients)
-        bias = _final_bias(model, wanted)
     components.append(Part("final_bias", bias, bias))
     features: list[Part] = []
     if sae is not None:
@@ -162,9 +171,20 @@ def attribute(
         prob=float(seen.logits.detach().float().softmax(-1)[target]),
         components=tuple(components),
         features=tuple(features),
-        hook_name=sae.hook_name if sae else None,
+        hook_name=hook_name,
         is_exact=sae is not None and is_last(model, sae.hook_name),
     )
+
+
+def _mixed(
+    model: "LoadedModel", frozen: Gradients, live: Gradients, hook_name: str | None
+) -> Gradients:
+    """The slopes of the effects, with live norms wherever another layer follows.
+
+    What adds directly is exact with the final norm's scale as it is.
+    """
+    follows = hook_name is not None and _hook_parts(hook_name)[0] < model.n_layers - 1
+    return live._replace(v=frozen.v, hook=live.hook if follows else frozen.hook)
 
 
 def is_last(model: "LoadedModel", hook_name: str) -> bool:

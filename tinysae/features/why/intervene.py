@@ -40,6 +40,9 @@ MAX_CHANGES = 64
 # Activations of features reach a few hundred; far beyond them float32 has no room left
 # for what is changed.
 MAX_VALUE = 1e5
+# Features that are measured without being asked for, and the multiplications that may
+# cost: a second or two.
+N_LEADING, LEADING_COST = 16, 3e10
 
 
 @dataclass(frozen=True)
@@ -214,14 +217,15 @@ def _check(
 def measure(
     model: "LoadedModel", attribution: Attribution, parts: Sequence[Part], sae: "SAE"
 ) -> list[Effect]:
-    """Switches features off one at a time, at the position that was asked about.
+    """Switches features off one at a time, each at the token where it is a part.
 
-    The text before it is run once; then the last token alone, a row a feature.
+    The text before the first of these tokens is run once; then what is left, a row a
+    feature, all in one forward.
 
     Args:
         model: what was taken apart.
         attribution: of it.
-        parts: features among its parts, active at its last position.
+        parts: features among its parts.
         sae: theirs.
 
     Raises:
@@ -239,25 +243,42 @@ def measure(
     steps = torch.stack(
         [(part.activation or 0.0) * direction(sae, part.number or 0) for part in at]
     )
+    where = torch.tensor([part.position or 0 for part in at])
+    first, n = int(where.min()), len(at) + 1
 
     def without(x: "Tensor") -> "Tensor":
-        return x - torch.cat([steps.new_zeros(1, sae.d_in), steps])[:, None].to(x)
+        moved = x.clone()
+        # The first row stays as it is.
+        moved[torch.arange(1, n), where - first] -= steps.to(x)
+        return moved
 
-    n = len(at) + 1
-    with running(model, tokens.numel() + n):
+    with running(model, first + n * (tokens.shape[1] - first)):
         cache = DynamicCache(config=model.plain.config)
-        if tokens.shape[1] > 1:
+        if first:
             kept = {"past_key_values": cache, "use_cache": True, **only_last(model)}
-            model.plain(tokens[:, :-1], **kept)
+            model.plain(tokens[:, :first], **kept)
             cache.batch_repeat_interleave(n)
+        rest = tokens[:, first:].expand(n, -1)
         with changing(model, sae.hook_name, without):
-            last = tokens[:, -1:].expand(n, 1)
-            logits = model.plain(last, past_key_values=cache, use_cache=True).logits
+            logits = model.plain(
+                rest, past_key_values=cache, use_cache=True, **only_last(model)
+            ).logits
     values = logits[:, -1, attribution.target].float()
     if attribution.other is not None:
         values = values - logits[:, -1, attribution.other].float()
     lost = (values[0] - values[1:]).tolist()
     return [Effect(part, part.effect, by) for part, by in zip(at, lost, strict=True)]
+
+
+def measure_leading(
+    model: "LoadedModel", attribution: Attribution, sae: "SAE"
+) -> list[Effect]:
+    """`measure`, of the features with the largest predicted effects: of `N_LEADING`,
+    or of as many as `LEADING_COST` pays for (none of a large model)."""
+    cost = model.n_parameters * attribution.n_tokens
+    n = min(N_LEADING, int(LEADING_COST / cost))
+    leading = [part for part in attribution.features if part.kind == "feature"][:n]
+    return measure(model, attribution, leading, sae)
 
 
 def correlation(effects: Sequence[Effect]) -> float | None:
@@ -270,3 +291,9 @@ def correlation(effects: Sequence[Effect]) -> float | None:
     if x.std() == 0 or y.std() == 0:
         return None
     return float(np.corrcoef(x, y)[0, 1])
+
+
+def same_sign(effects: Sequence[Effect]) -> float:
+    """Share of effects that are predicted with the right sign; 1 for none."""
+    right = sum(effect.predicted * effect.measured >= 0 for effect in effects)
+    return right / len(effects) if effects else 1.0

@@ -50,7 +50,11 @@ LEAST_LOSS = 0.1
 # Losses, as multiples of the usual one, from which a text is strained and gibberish.
 STRAINED, GIBBERISH = 1.5, 3.0
 
-Verdict = Literal["usual", "strained", "gibberish"]
+# Of a text's runs of three tokens, how many must be new: a loop is easily foretold, so
+# that its loss says nothing.
+LEAST_NEW = 0.5
+
+Verdict = Literal["unchanged", "usual", "strained", "gibberish"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Sample(NamedTuple):
     strength: what all strengths were multiplied with; 0 is the model as it is.
     loss: of the unsteered model on what was written, nats a token; None for nothing.
     ratio: that, as a multiple of its loss on what it writes unsteered.
+    is_unchanged: the text is the unsteered one to the token.
     """
 
     strength: float
@@ -94,11 +99,18 @@ class Sample(NamedTuple):
     text: str
     loss: float | None
     ratio: float | None
+    is_unchanged: bool = False
 
     @property
     def verdict(self) -> Verdict | None:
         if self.ratio is None:
             return None
+        if not self.strength:
+            return "usual"
+        if self.is_unchanged:
+            return "unchanged"
+        if is_loop(self.ids):
+            return "gibberish"
         if self.ratio <= STRAINED:
             return "usual"
         return "strained" if self.ratio <= GIBBERISH else "gibberish"
@@ -216,6 +228,18 @@ def loss_on(
     return -float(chosen.double().mean())
 
 
+def is_loop(ids: Sequence[int]) -> bool:
+    """Whether a text mostly repeats itself: fewer than `LEAST_NEW` of its runs of three
+    tokens are different ones."""
+    runs = list(zip(ids, ids[1:], ids[2:], strict=False))
+    return len(set(runs)) < LEAST_NEW * len(runs)
+
+
+def loss_ratio(loss: float, usual: float) -> float:
+    """A text's loss as a multiple of the usual one, both in nats a token."""
+    return max(loss, LEAST_LOSS) / max(usual, LEAST_LOSS)
+
+
 class SteeredStrip:
     """The same prompt and seed at several strengths, a token at a time.
 
@@ -276,24 +300,28 @@ class SteeredStrip:
         for writing in self.writings:
             writing.stop()
 
-    def samples(self) -> list[Sample]:
-        """Every text with the gauge; "usual" is what is written at strength 0, where
-        that is one of them."""
+    def samples(self, usual: float | None = None) -> list[Sample]:
+        """Every text with the gauge.
+
+        Args:
+            usual: the model's loss on what it writes by itself, nats a token, of many
+                texts. A text is held against that or against the one at strength 0,
+                whose dice it shares: against the larger, as either may be lucky.
+        """
         given = self.prompt.ids
         losses = [loss_on(self._model, given, w.ids) for w in self.writings]
-        usual = next(
-            (loss for s, loss in zip(self.strengths, losses, strict=True) if s == 0),
-            None,
-        )
+        at_zero = self.strengths.index(0) if 0 in self.strengths else None
+        own = None if at_zero is None else self.writings[at_zero].ids
+        known = (usual, None if at_zero is None else losses[at_zero])
+        usual = max((loss for loss in known if loss is not None), default=None)
         return [
             Sample(
                 strength,
                 tuple(writing.ids),
                 writing.text,
                 loss,
-                None
-                if loss is None or usual is None
-                else max(loss, LEAST_LOSS) / max(usual, LEAST_LOSS),
+                None if loss is None or usual is None else loss_ratio(loss, usual),
+                is_unchanged=writing.ids == own,
             )
             for strength, writing, loss in zip(
                 self.strengths, self.writings, losses, strict=True

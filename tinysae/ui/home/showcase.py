@@ -1,5 +1,7 @@
 """Home's feature: a story with one feature of the embedded SAE at work on it."""
 
+import math
+
 import streamlit as st
 
 from tinysae.features.names.showcase import Showcase, read_showcases
@@ -50,8 +52,11 @@ def _box(shown: Showcase) -> None:
                 + '<div style="height:.5rem"></div>'
                 + chips(t("home.showcase_promotes"), _words(shown.promotes), above=True)
             )
-            density = percent(shown.density)
-            st.markdown(f":small[{t('home.showcase_density', share=density)}]")
+            said = [t("home.showcase_density", share=percent(shown.density))]
+            if shown.lost is not None:
+                lost = percent(1 - math.exp(-shown.lost))
+                said.append(t("home.showcase_lost", share=lost))
+            st.markdown(f":small[{' '.join(said)}]")
             with st.container(horizontal=True, vertical_alignment="center"):
                 page_link(
                     "features",

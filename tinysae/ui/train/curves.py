@@ -19,8 +19,8 @@ _OF_EVALS = frozenset({"ce_loss_score"})
 _NEVER_LOG = frozenset({"explained_variance", "ce_loss_score"})
 # The speed is taken over this share of the rows so far: a single step's time jumps.
 SPEED_WINDOW = 20
-# How many of the last rows say what a step takes now.
-RECENT_ROWS = 20
+# What a step takes is said from so many rows on: the first ones are a busy start.
+LEAST_ROWS = 10
 MOST_SMOOTHING = 0.95
 COMPARED_COLOUR = 5
 
@@ -42,9 +42,10 @@ class Curves(NamedTuple):
         return [x for x, _ in found], [float(y) for _, y in found]
 
     def step_seconds(self) -> float | None:
-        """What a step has taken lately; None before the first."""
+        """What a step takes: the median over the run so far, which a busy moment does
+        not move; None before `LEAST_ROWS` rows."""
         took = [row["step_seconds"] for row in self.rows if "step_seconds" in row]
-        return median(took[-RECENT_ROWS:]) if took else None
+        return median(took) if len(took) >= LEAST_ROWS else None
 
 
 def curves(run: Run) -> Curves:

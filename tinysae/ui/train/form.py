@@ -9,8 +9,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tinysae.config import TrainConfig, is_read, settings
 from tinysae.errors import TinysaeError
+from tinysae.model.cores import busy_cores
 from tinysae.model.sources import is_at_hand
 from tinysae.presets import PRESETS, RETIRED, Preset
+from tinysae.runs.experience import experience
+from tinysae.runs.store import list_runs
 from tinysae.sae.estimate import Estimate, Speed, check_memory, estimate
 from tinysae.setting import GROUPS
 from tinysae.ui.parts.job_words import duration_range, gigabytes, rate_range
@@ -25,6 +28,8 @@ from tinysae.ui.train.setting_field import setting_field
 _IN_FRONT = ("model_name", "architecture", "name")
 EXPANSION_FACTORS = (1, 2, 4, 8, 16, 32, 64)
 MEASURING_S = 0.5
+# Of the cores, from which the estimate says that others use them.
+BUSY_SHARE = 0.5
 
 Start = Callable[[TrainConfig, Estimate | None], None]
 
@@ -183,16 +188,37 @@ def _show_estimate(config: TrainConfig) -> Estimate | None:
     model = cache.loaded_model(config.model_name)
     d_in = model.hook_widths[config.hook_name]
     check_memory(config, d_in, model.n_parameters)
-    guess = estimate(config, speed, d_in, model.n_parameters)
-    st.markdown(
+    others = busy_cores()
+    learnt = experience(list_runs(), config.architecture)
+    guess = estimate(
+        config,
+        speed,
+        d_in,
+        model.n_parameters,
+        times=learnt.times,
+        more_bytes=learnt.more_bytes,
+        others=others,
+    )
+    said = [
         t(
             "train.estimate",
             time=duration_range(*guess.seconds),
             rate=rate_range(*guess.tokens_per_s),
             memory=gigabytes(guess.memory_bytes),
-        ),
-        help=t("train.estimate_help"),
-    )
+        )
+    ]
+    if others >= BUSY_SHARE * speed.n_cores:
+        said.append(
+            t(
+                "train.estimate_busy",
+                n=f"{min(others, speed.n_cores):.0f}",
+                cores=speed.n_cores,
+            )
+        )
+    explained = [t("train.estimate_help")]
+    if learnt.n_runs:
+        explained.append(t("train.estimate_learnt", n=learnt.n_runs))
+    st.markdown(" ".join(said), help=" ".join(explained))
     return guess
 
 

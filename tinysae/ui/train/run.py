@@ -17,6 +17,7 @@ from tinysae.runs import trash
 from tinysae.runs.advice import advice
 from tinysae.runs.store import Run
 from tinysae.sae.estimate import Estimate
+from tinysae.sae.rows import ACTIVATION_SCALE
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
 from tinysae.ui.parts.job_words import (
     duration,
@@ -192,21 +193,28 @@ def show_evaluation(run: Run) -> None:
     if not figures:
         return
     st.subheader(t("train.result"))
+    scale = number(run.made_with().get(ACTIVATION_SCALE), low=0)
+    own_units = f"{figures.get('mse', 0):.3g}"
+    if scale is not None and "mse" in figures:
+        # In the curve's units; runs of an earlier version do not know them.
+        figures = {**figures, "mse": figures["mse"] * scale**2}
     values = {
         "n": f"{figures.get('n_tokens', 0):,}",
         "d_sae": f"{figures.get('d_sae', 0):,}",
         "above": f"{figures.get('dense_above', 0):.0%}",
         "clean": f"{figures.get('ce_loss_clean', 0):.3f}",
         "zero": f"{figures.get('ce_loss_zero', 0):.3f}",
+        "own_units": own_units,
     }
     # Runs of an earlier version were not measured on all of these.
     shown = [name for name in _FIGURES if _parts(name) <= figures.keys()]
     columns = st.columns(4)
     for index, name in enumerate(shown):
+        said = "mse_own_units" if name == "mse" and scale is None else name
         columns[index % len(columns)].metric(
-            t(f"train.figure_{name}"),
+            t(f"train.figure_{said}"),
             _FIGURES[name].format_map(figures),
-            help=t(f"train.figure_{name}_help", **values),
+            help=t(f"train.figure_{said}_help", **values),
         )
     _show_prediction(run)
 

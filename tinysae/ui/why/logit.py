@@ -18,7 +18,7 @@ from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, page_link, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -44,14 +44,20 @@ def show_why(question: Question) -> None:
     by = choose_parts()
     parts = found.features if by == "features" else found.components
     picture = _show_bars(found, parts)
+    measured: dict[Part, float] = {}
     if by == "features":
-        note(t("why.exact" if found.is_exact else "why.approximate"))
-        _show_features(question, found)
+        if found.is_exact:
+            note(t("why.exact"))
+        else:
+            note(t("why.approximate"))
+            measured = _measured(question, found)
+        _show_features(question, found, measured)
     else:
         note(t("why.model_how"))
     _show_attention(question, found)
     with st.expander(t("why.all_parts")):
-        st.dataframe(_table(question, parts), hide_index=True, key="why.table")
+        table = _table(question, parts, measured)
+        st.dataframe(table, hide_index=True, key="why.table")
     _show_share(question, found, picture)
 
 
@@ -107,9 +113,28 @@ def _show_bars(found: Attribution, parts: Sequence[Part]) -> str:
     return picture
 
 
-def _show_features(question: Question, found: Attribution) -> None:
-    """The features that do the most, with what the explorer knows of them."""
+def _measured(question: Question, found: Attribution) -> dict[Part, float]:
+    """What the leading features really do, and a sentence about the estimate."""
+    from tinysae.features.why.intervene import correlation, measure_leading, same_sign
+
+    effects = measure_leading(question.model, found, question.sae)
+    value = correlation(effects)
+    if value is not None:
+        right = round(same_sign(effects) * len(effects))
+        shown = signed(value)
+        note(t("why.estimate_here", n=len(effects), value=shown, right=right))
+    elif not effects:
+        note(t("why.estimate_unmeasured"))
+    return {effect.part: effect.measured for effect in effects}
+
+
+def _show_features(
+    question: Question, found: Attribution, measured: Mapping[Part, float]
+) -> None:
+    """The features that do the most, with what the explorer knows of them; by what was
+    measured, where it was."""
     leading = [part for part in found.features if part.kind == "feature"]
+    leading.sort(key=lambda part: -abs(measured.get(part, 0.0)))
     st.subheader(t("why.features_named"), anchor=False)
     if not leading:
         note(t("why.features_none"))
@@ -121,7 +146,7 @@ def _show_features(question: Question, found: Attribution) -> None:
         table = None
     for part in leading[:N_FEATURES]:
         with st.container(gap="xxsmall"):
-            _show_feature_line(question, part, is_exact=found.is_exact)
+            _show_feature_line(question, part, _effect(found, part, measured))
             if table is not None:
                 row = table.iloc[part.number]
                 st.html(
@@ -130,14 +155,24 @@ def _show_features(question: Question, found: Attribution) -> None:
                 )
 
 
-def _show_feature_line(question: Question, part: Part, *, is_exact: bool) -> None:
+def _effect(found: Attribution, part: Part, measured: Mapping[Part, float]) -> str:
+    """What the feature does with what follows: measured, else estimated; nothing where
+    that is what it adds directly."""
+    if found.is_exact:
+        return ""
+    if part in measured:
+        return f"{t('why.column_measured')} {signed(measured[part])}"
+    return f"{t('why.column_effect')} {signed(part.effect)}"
+
+
+def _show_feature_line(question: Question, part: Part, effect: str) -> None:
     """A link to the feature, and what it adds."""
     figures = [
         f"{t('why.column_activation')} {part.activation or 0:.2f}",
         f"{t('why.column_direct')} {signed(part.direct)}",
     ]
-    if not is_exact:
-        figures.append(f"{t('why.column_effect')} {signed(part.effect)}")
+    if effect:
+        figures.append(effect)
     with st.container(horizontal=True, vertical_alignment="center"):
         page_link(
             "features",
@@ -148,24 +183,27 @@ def _show_feature_line(question: Question, part: Part, *, is_exact: bool) -> Non
         st.html(chips("", figures))
 
 
-def _table(question: Question, parts: Sequence[Part]) -> pd.DataFrame:
+def _table(
+    question: Question, parts: Sequence[Part], measured: Mapping[Part, float]
+) -> pd.DataFrame:
     import pandas as pd
 
     from tinysae.features.why.attribution_table import part_name
 
     model = question.model
     texts = [model.token_text(model.bos_id), *map(question.token, question.ids)]
-    return pd.DataFrame(
-        {
-            t("why.column_part"): [part_name(part, language()) for part in parts],
-            t("why.column_position"): [
-                "" if part.position is None else texts[part.position] for part in parts
-            ],
-            t("why.column_activation"): [part.activation for part in parts],
-            t("why.column_direct"): [part.direct for part in parts],
-            t("why.column_effect"): [part.effect for part in parts],
-        }
-    )
+    columns = {
+        t("why.column_part"): [part_name(part, language()) for part in parts],
+        t("why.column_position"): [
+            "" if part.position is None else texts[part.position] for part in parts
+        ],
+        t("why.column_activation"): [part.activation for part in parts],
+        t("why.column_direct"): [part.direct for part in parts],
+        t("why.column_effect"): [part.effect for part in parts],
+    }
+    if measured:
+        columns[t("why.column_measured")] = [measured.get(part) for part in parts]
+    return pd.DataFrame(columns)
 
 
 def _show_attention(question: Question, found: Attribution) -> None:

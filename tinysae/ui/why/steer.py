@@ -12,12 +12,20 @@ from tinysae.errors import InputError
 from tinysae.features.names.labels import concept_name
 from tinysae.features.why.steering import (
     MAX_FEATURES,
-    MAX_STRENGTH,
     MODES,
+    STRAINED,
+    STRENGTHS,
     Mode,
     Steer,
     SteeredStrip,
+    scaled,
     steered,
+)
+from tinysae.features.why.strengths import (
+    STRONGEST,
+    WEAKEST,
+    is_quick,
+    right_strength,
 )
 from tinysae.model.text.generate import GenerateSettings
 from tinysae.model.text.prompt import prompt_with_room
@@ -35,6 +43,9 @@ if TYPE_CHECKING:
     from tinysae.ui.why.ask import Question
 
 STRIP = "why.strip"
+# What the strength was found for.
+_TURNED = "why.turned"
+DEFAULT_STRENGTH = 0.4
 # Most often that the texts are drawn while they are written.
 DRAW_EVERY_S = 0.1
 MAX_TOKENS = 100
@@ -55,7 +66,7 @@ _TEXT = (
 
 def show_steer(question: Question) -> None:
     """What to turn up, the texts at five strengths, and the next token's change."""
-    steers, settings = _choose(question)
+    steers, settings, usual = _choose(question)
     buttons = st.container(horizontal=True)
     if buttons.button(t("why.steer_write"), type="primary", key="why.write"):
         prompt = prompt_with_room(
@@ -70,7 +81,7 @@ def show_steer(question: Question) -> None:
         place, stop = st.empty(), buttons.empty()
         if not strip.is_done:
             stop.button(t("why.steer_stop"), on_click=strip.stop, key="why.stop")
-        _write(place, strip, steers[0].strength)
+        _write(place, strip, steers[0].strength, usual)
         stop.empty()
         note(t("why.steer_how"))
     st.subheader(t("why.steer_next"), anchor=False)
@@ -86,8 +97,11 @@ def _asked(
     return question.source.id, question.ids, tuple(steers), settings
 
 
-def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
-    """The features with their strength, and how the texts are written.
+def _choose(
+    question: Question,
+) -> tuple[list[Steer], GenerateSettings, float | None]:
+    """The features with their strength, how the texts are written, and the model's
+    usual loss on what it writes here, where that was measured.
 
     Raises:
         InputError: no list of features, or one that never fires.
@@ -138,24 +152,44 @@ def _choose(question: Question) -> tuple[list[Steer], GenerateSettings]:
         seed = st.number_input(
             t("why.steer_seed"), 0, 10**6, 0, key="why.seed", width=120
         )
-    strength = st.slider(
-        t("why.steer_strength"),
-        0.05,
-        MAX_STRENGTH / 4,
-        0.4,
-        0.05,
-        help=t("why.steer_strength_help"),
-        key="why.strength",
-    )
     with question.source.remedy():
         table = cache.feature_table(question.source)
     strongest = table["max_act"].tolist()
     way: Mode = mode if mode in MODES else "add"
-    steers = [
-        Steer(feature, float(strength), strongest[feature], way)
+    whole = tuple(
+        Steer(feature, 1.0, strongest[feature], way)
         for feature in parse_features(typed, question.sae.d_sae)
-    ]
-    return steers, GenerateSettings(max_new_tokens=int(tokens), seed=int(seed))
+    )
+    strength, usual = _choose_strength(question, whole)
+    settings = GenerateSettings(max_new_tokens=int(tokens), seed=int(seed))
+    return list(scaled(whole, strength)), settings, usual
+
+
+def _choose_strength(
+    question: Question, whole: tuple[Steer, ...]
+) -> tuple[float, float | None]:
+    """The slider's value, and the usual loss. For other features the slider begins
+    where theirs was found, so that the outermost texts are the strongest good ones."""
+    ids, turned = question.ids, (question.source.id, whole)
+    ids_before, before, tried = st.session_state.get(_TURNED, (None, None, None))
+    if (ids_before, before) != (ids, turned):
+        tried = None
+        if is_quick(question.model, len(ids)):
+            tried = right_strength(question.model, ids, question.sae, whole)
+        st.session_state[_TURNED] = (ids, turned, tried)
+    # A widget's own key is gone after a change of page.
+    if before != turned or "why.strength" not in st.session_state:
+        begin = DEFAULT_STRENGTH if tried is None else tried.strength / STRENGTHS[-1]
+        st.session_state["why.strength"] = round(begin, 2)
+    strength = st.slider(
+        t("why.steer_strength"),
+        WEAKEST / STRENGTHS[-1],
+        STRONGEST / STRENGTHS[-1],
+        step=0.01,
+        help=t("why.steer_strength_help", bound=STRAINED),
+        key="why.strength",
+    )
+    return float(strength), None if tried is None else tried.usual
 
 
 def _concepts(question: Question) -> dict[str, int]:
@@ -201,7 +235,9 @@ def parse_features(typed: str, d_sae: int) -> list[int]:
     return features
 
 
-def _write(place: DeltaGenerator, strip: SteeredStrip, strength: float) -> None:
+def _write(
+    place: DeltaGenerator, strip: SteeredStrip, strength: float, usual: float | None
+) -> None:
     """Draw the texts in `place`, and write on until all end.
 
     A click elsewhere interrupts this at a drawing; they have everything so far.
@@ -211,7 +247,7 @@ def _write(place: DeltaGenerator, strip: SteeredStrip, strength: float) -> None:
         if time.monotonic() - drawn_at > DRAW_EVERY_S:
             place.html(_texts(strip, strength, None))
             drawn_at = time.monotonic()
-    place.html(_texts(strip, strength, strip.samples()))
+    place.html(_texts(strip, strength, strip.samples(usual)))
 
 
 def _texts(strip: SteeredStrip, strength: float, samples: list[Sample] | None) -> str:
