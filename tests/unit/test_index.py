@@ -23,9 +23,9 @@ from tinysae.features.index.build import build_index
 from tinysae.features.index.reader import FeatureIndex, open_index
 from tinysae.features.index.records import LogitKind
 from tinysae.features.index.statistics import LEAST_FIRED
-from tinysae.features.index.vocabulary import Vocabulary, vocabulary_of
 from tinysae.model.forward import activations
 from tinysae.model.sources import LoadedModel, load_model
+from tinysae.model.text.vocabulary import Vocabulary, vocabulary_of
 from tinysae.sae.load import SAE, load_sae
 from tinysae.sae.step import engine
 

@@ -45,7 +45,7 @@ def prepare_prompt(
     Raises:
         InputError: more than `MAX_PROMPT_CHARACTERS`.
     """
-    ids = _checked_ids(model, text)
+    ids = checked_ids(model, text)
     n_kept = len(ids)
     if n_kept > model.n_ctx - 1:
         n_kept = model.n_ctx - 1 - min(max_new_tokens, model.n_ctx // 2)
@@ -59,12 +59,17 @@ def prompt_with_room(model: "LoadedModel", text: str, n_room: int) -> Prompt:
     Raises:
         InputError: more than `MAX_PROMPT_CHARACTERS`.
     """
-    ids = _checked_ids(model, text)
+    ids = checked_ids(model, text)
     n_kept = min(len(ids), max(model.n_ctx - 1 - n_room, 0))
     return _cut(model, text, ids, n_kept, "end")
 
 
-def _checked_ids(model: "LoadedModel", text: str) -> list[int]:
+def checked_ids(model: "LoadedModel", text: str) -> list[int]:
+    """The ids of a whole prompt.
+
+    Raises:
+        InputError: more than `MAX_PROMPT_CHARACTERS`.
+    """
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise InputError(
             "text_too_long", n=f"{len(text):,}", limit=f"{MAX_PROMPT_CHARACTERS:,}"

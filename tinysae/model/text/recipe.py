@@ -69,7 +69,7 @@ def generate_code(
         '        return_type="tokens",\n'
         "        verbose=False,\n"
         "    )\n"
-        "    print(model.to_string(written[0, tokens.shape[1] :]))\n"
+        "    print(model.to_string(written[0])[len(model.to_string(tokens[0])) :])\n"
     )
 
 

@@ -308,6 +308,7 @@ def show_about(explored: Explored) -> None:
                     n_chunks=f"{info.n_chunks:,}",
                     context_size=f"{info.context_size:,}",
                     n_tokens=f"{info.n_tokens:,}",
+                    bos=visible(explored.index.bos_text),
                 )
             )
         )

@@ -274,8 +274,9 @@ def heatmap_tokens(
         figures = _figures(model, stats, index)
         # What colours the strip is what a screen reader says of a token.
         details = [figures[first], *figures[:first], *figures[first + 1 :]]
-        if not text and model.token_bytes is not None:
-            part = model.token_bytes[int(stats.ids[index])].hex(" ").upper()
+        if not text:
+            own = model.vocabulary.token_bytes[int(stats.ids[index])]
+            part = own.hex(" ").upper()
             details.append((t("playground.part_of_character"), part))
         details.append(("", t("playground.alternatives")))
         for token_id, log_prob in zip(
