@@ -119,7 +119,7 @@ class LoadedModel:
         return "".join(self.token_texts(ids, after))
 
     def token_texts(self, ids: Sequence[int], after: Sequence[int] = ()) -> list[str]:
-        """The piece of text of each token; joined they are `decode(ids, after)` exactly.
+        """The piece of text of each token; joined they are `decode` exactly.
 
         A character cut in two by the tokenizer (Korean, emoji) stands whole at the
         token that completes it; the tokens before it hold the empty string.

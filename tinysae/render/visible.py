@@ -1,4 +1,4 @@
-"""Text in which nothing hides: tokens in tables and on axes, and files that are saved."""
+"""Text in which nothing hides: tokens in tables and on axes, and saved files."""
 
 import re
 import unicodedata
@@ -27,8 +27,8 @@ def visible(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    r"""`text` with `\x1b` for a control character and `\u202e` for a direction mark, for
-    files; lines and tabs stay."""
+    r"""`text` for a file: `\x1b` for a control character and `\u202e` for a direction
+    mark; lines and tabs stay."""
     return _ACTING.sub(_escape, text)
 
 
