@@ -28,12 +28,12 @@ from tinysae.model.text.continuing import continuation, spelling
 from tinysae.model.text.generate import GenerateSettings, Writing, generate_stream
 from tinysae.model.text.heatmap_file import stats_csv, stats_html
 from tinysae.model.text.logprobs import token_stats
-from tinysae.model.text.prompt import prepare_prompt
+from tinysae.model.text.prompt import prepare_prompt, prompt_with_room
 from tinysae.model.text.ranks import answer_ranks
 from tinysae.model.text.recipe import generate_code, ranks_code
 from tinysae.model.text.suite import Row, parse_csv, run_suite, summary, to_csv
 from tinysae.model.text.typed_token import one_token
-from tinysae.render.visible import visible
+from tinysae.render.visible import harmless, visible
 from tinysae.sae.load import SAE, load_sae
 
 HOOK = "blocks.1.hook_resid_post"
@@ -86,16 +86,28 @@ def test_tokens_by_themselves_say_the_text_with_its_spaces(
 @each_text
 def test_a_text_cut_anywhere_has_its_space(model: LoadedModel, text: Text) -> None:
     ids = model.encode(" ".join(text))
-    pieces = model.token_texts(ids)
     for at in range(len(ids) + 1):
-        if at and not pieces[at - 1]:
+        given, rest = ids[:at], ids[at:]
+        if model.decode(given).endswith("\ufffd"):
             # In the middle of a character.
             continue
-        given, rest = ids[:at], ids[at:]
         both = model.decode(given) + model.decode(rest, after=given)
         assert both == " ".join(text)
     own = model.encode(text.prompt)
     assert model.decode(ids[len(own) :], after=own) == f" {text.answer}"
+
+
+@each_text
+def test_a_prompt_is_not_cut_in_the_middle_of_a_character(
+    model: LoadedModel, text: Text
+) -> None:
+    long = " ".join([*text] * 30)
+    for n_room in range(8):
+        prompt = prompt_with_room(model, long, n_room)
+        assert prompt.n_cut
+        assert "\ufffd" not in model.decode(prompt.ids)
+        start = prepare_prompt(model, long, n_room, "start")
+        assert long.startswith(model.decode(start.ids))
 
 
 @each_text
@@ -169,7 +181,8 @@ def test_a_suite_ranks_as_each_row_alone(model: LoadedModel) -> None:
     saved = to_csv(model, results)
     assert parse_csv(saved) == [Row(*text) for text in TEXTS]
     top = [row["top_token"] for row in csv.DictReader(io.StringIO(saved))]
-    assert top == [model.token_text(ranks.top[0][0].token_id) for ranks in alone]
+    best = [model.token_text(ranks.top[0][0].token_id) for ranks in alone]
+    assert top == [harmless(text) for text in best]
 
 
 def test_an_answer_that_would_melt_into_the_prompt_says_so(model: LoadedModel) -> None:

@@ -31,7 +31,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from tests.unit.tiny_model import N_CTX, save_model
+from tests.unit.tiny_model import save_model
 from tinysae.model.libraries import LOADING
 
 
@@ -53,6 +53,8 @@ CORPUS = [f"{prompt} {answer}, {prompt} {answer}." for prompt, answer in TEXTS] 
     "Lily named a girl.",
     "She was a happy girl, and little Lily ran.",
 ]
+# A text of bytes is long.
+N_CTX = 128
 SPECIAL = ("<unk>", "<s>", "</s>")
 
 
@@ -73,7 +75,10 @@ def _byte_level() -> Tokenizer:
 def _sentencepiece_bpe() -> Tokenizer:
     """As Llama's: bytes first, then pieces of which single characters come last."""
     trained = Tokenizer(models.BPE())
-    trained.pre_tokenizer = pre_tokenizers.Metaspace()
+    # Marks are pieces of their own.
+    trained.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
+    )
     trainer = trainers.BpeTrainer(vocab_size=200, show_progress=False)
     # Two scripts are pieces; the others are bytes.
     trained.train_from_iterator([*CORPUS[:2], *CORPUS[5:]] * 2, trainer)

@@ -86,12 +86,16 @@ def _cut(
     if n_cut:
         # Not in the middle of a character: its other bytes would be gone.
         pieces = model.token_texts(ids)
+
+        def is_whole(n: int) -> bool:
+            return model.decode(ids[:n]) == "".join(pieces[:n])
+
         if keep == "start":
-            while n_kept and not pieces[n_kept - 1]:
+            while not is_whole(n_kept):
                 n_kept -= 1
             kept = ids[:n_kept]
         else:
-            while n_cut < len(ids) and not pieces[n_cut - 1]:
+            while not is_whole(n_cut):
                 n_cut += 1
             kept = ids[n_cut:]
     else:

@@ -37,7 +37,8 @@ def _tokens(model: "LoadedModel", prompt: Prompt, text: str) -> str:
     """As text where TransformerLens reads it as this package does, else as ids."""
     plain = not (prompt.n_cut or prompt.special or prompt.has_surrogates)
     if plain and text:
-        return f"tokens = model.to_tokens({text!r})  # BOS first\n"
+        # TransformerLens puts BOS before some models' texts only.
+        return f"tokens = model.to_tokens({text!r}, prepend_bos=True)\n"
     return f"tokens = torch.tensor([{[model.bos_id, *prompt.ids]}])  # BOS first\n"
 
 
@@ -104,6 +105,7 @@ def ranks_code(
         "        answer,\n"
         "        model,\n"
         f"        prepend_space_to_answer={prepend_space},\n"
+        "        prepend_bos=True,\n"
         "    )\n"
     )
 
