@@ -35,6 +35,7 @@ from tinysae.model.text.suite import Row, parse_csv, run_suite, summary, to_csv
 from tinysae.model.text.typed_token import one_token
 from tinysae.render.visible import harmless, visible
 from tinysae.sae.load import SAE, load_sae
+from tinysae.ui.why.ask import own_text
 
 HOOK = "blocks.1.hook_resid_post"
 N_NEW = 6
@@ -294,6 +295,8 @@ def test_a_saved_index_names_what_separates_this_models_texts(
     assert "&lt;s&gt;" in page
     assert "endoftext" not in page
     first = index.feature(1).contexts[0]
+    asked = own_text(model, first._replace(position=len(ids)))
+    assert model.encode(asked) == ids.tolist()
     assert "".join(first.texts).startswith(f"{SPECIAL[1]}")
     assert " ".join(ENGLISH).startswith(
         "".join(first.texts).removeprefix(SPECIAL[1]).removeprefix(" ")

@@ -84,18 +84,18 @@ def _cut(
     surrogates = any("\ud800" <= character <= "\udfff" for character in text)
     n_cut = len(ids) - n_kept
     if n_cut:
-        # Not in the middle of a character: its other bytes would be gone.
-        pieces = model.token_texts(ids)
+        token_bytes = model.vocabulary.token_bytes
 
-        def is_whole(n: int) -> bool:
-            return model.decode(ids[:n]) == "".join(pieces[:n])
+        def is_inside(n: int) -> bool:
+            """Whether a cut before token `n` leaves half of a character's bytes."""
+            return n < len(ids) and b"\x80" <= token_bytes[ids[n]][:1] <= b"\xbf"
 
         if keep == "start":
-            while not is_whole(n_kept):
+            while is_inside(n_kept):
                 n_kept -= 1
             kept = ids[:n_kept]
         else:
-            while not is_whole(n_cut):
+            while is_inside(n_cut):
                 n_cut += 1
             kept = ids[n_cut:]
     else:
