@@ -64,7 +64,7 @@ def source_key(source: FeatureSource) -> tuple[object, ...]:
 # What is asked of, as a key. By name: a page's first paint waits for no import of it.
 _KEYS: dict[str | type, Callable[[Any], object]] = {
     "tinysae.library.feature_source.FeatureSource": source_key,
-    "tinysae.model.sources.LoadedModel": lambda model: model.source,
+    "tinysae.model.loaded.LoadedModel": lambda model: model.source,
 }
 
 
