@@ -195,6 +195,19 @@ def test_an_answer_that_would_melt_into_the_prompt_says_so(model: LoadedModel) -
     assert not found.merges
 
 
+def test_the_command_says_where_an_answer_would_melt(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--no-space", "--model", str(folder)]
+    assert main(["ranks", "a girl named Li", "ly", *options]) == 0
+    said = capsys.readouterr()
+    assert "“ly” would be other tokens" in said.err
+    assert main(["ranks", *ENGLISH, "--model", str(folder)]) == 0
+    said = capsys.readouterr()
+    assert "would be other tokens" not in said.err
+    assert said.out.startswith("“␣Lily”")
+
+
 def test_an_answer_without_a_prompt_has_one_space(model: LoadedModel) -> None:
     ranks = answer_ranks(model, "", "Lily")
     texts = [model.token_text(token.token_id) for token in ranks.tokens]
