@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from playwright.sync_api import Locator, Page, expect
 
 from tinysae.words import Language, text
 
 # Ten times what a page takes on two idle cores, for a machine on which much goes on.
 LOADED_MS = 180_000
+# A click that nothing came of for so long was lost.
+AGAIN_S, TRIES, LOOK_MS = 45, 4, 50
 
 
 def go_to(page: Page, name: str, language: Language = "en") -> None:
@@ -24,6 +29,23 @@ def button(page: Page, key: str) -> Locator:
     """The page's own: Streamlit shows a Stop of its own while a script runs long."""
     main = page.get_by_test_id("stMain")
     return main.get_by_role("button", name=text(key, "en"), exact=True)
+
+
+def press(locator: Locator, works: Callable[[], bool]) -> None:
+    """Clicks, and as a reader would once more where nothing came of it: Streamlit lets
+    go of a click that meets the end of a rerun.
+
+    Raises:
+        TimeoutError: nothing comes of it.
+    """
+    for _ in range(TRIES):
+        locator.click(timeout=LOADED_MS)
+        deadline = time.monotonic() + AGAIN_S
+        while time.monotonic() < deadline:
+            if works():
+                return
+            locator.page.wait_for_timeout(LOOK_MS)
+    raise TimeoutError(f"nothing comes of a click on {locator}")
 
 
 def write_a_story(page: Page) -> None:

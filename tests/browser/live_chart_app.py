@@ -7,11 +7,13 @@ import streamlit as st
 from tinysae.ui.parts.charts import Series, live_chart
 
 st.title("Live chart")
-log_y = st.toggle("log")
 
 
 @st.fragment(run_every=0.25)
 def curves() -> None:
+    # Where a page has it: a rerun of the whole app may meet one of the fragment, and
+    # Streamlit then mounts what is in it anew.
+    log_y = st.toggle("log")
     n = min(st.session_state.get("n", 0) + 25, 20_000)
     st.session_state["n"] = n
     x = range(n)

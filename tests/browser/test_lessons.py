@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from benchmarks.accessibility import violations
-from benchmarks.clicks import LOADED_MS, button
+from benchmarks.clicks import LOADED_MS, button, press
 from benchmarks.tour import LOCALES
 from tests.browser.conftest import Server, visit
 from tinysae.config import TrainConfig
@@ -113,7 +113,9 @@ def test_a_lesson_is_walked_to_its_end(
 def press_next(page: Page, lesson: Lesson, number: int, language: Language) -> None:
     last = number == len(lesson.steps)
     key = "lessons.to_summary" if last else "lessons.next"
-    page.get_by_role("button", name=text(key, language), exact=True).click()
+    before = page.url
+    onward = page.get_by_role("button", name=text(key, language), exact=True)
+    press(onward, lambda: page.url != before)
 
 
 @pytest.fixture

@@ -219,8 +219,11 @@ def test_a_file_is_looked_at_and_a_pasted_text_trained_on(
         expect_still(page)
         before = len(list_runs())
         press(page, "train.start")
+        expect(button(page, "train.stop")).to_be_visible(timeout=LOADED_MS)
+        # While it trains there is a link to explore what it knows so far.
+        expect(button(page, "train.stop")).to_have_count(0, timeout=WAIT_S * 1000)
         explore = page.get_by_role("link", name=text("train.explore", "en"))
-        expect(explore).to_be_visible(timeout=WAIT_S * 1000)
+        expect(explore).to_be_visible(timeout=LOADED_MS)
         run, *others = list_runs()
         assert len(others) == before
         assert run.status.state == "done"

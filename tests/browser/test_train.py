@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks import clicks
 from benchmarks.clicks import LOADED_MS, button, expect_still
 from tests.browser.conftest import Server, visit
 from tests.browser.test_main_job import wait_for_rows
@@ -96,9 +97,8 @@ def test_a_run_is_stopped_resumed_deleted_and_brought_back(
         expect(page.get_by_text(ESTIMATE)).to_be_visible(timeout=LOADED_MS)
         expect_still(page)
 
-        press(page, "train.resume")
         # What was drawn before may stay for a moment: files say when it works again.
-        until(lambda: run.status.is_working)
+        clicks.press(button(page, "train.resume"), lambda: run.status.is_working)
         wait_for_rows(run, steps + 5)
         # Another run waits for this one, and can be taken back.
         page.get_by_text(text("train.start_another", "en")).click()

@@ -423,8 +423,10 @@ def test_models_loaded_at_once_are_as_good_as_one_by_one(tiny_model_dir: Path) -
 def test_a_new_source_of_models_is_one_function(
     monkeypatch: pytest.MonkeyPatch, copied: Path
 ) -> None:
-    """The toy source of ARCHITECTURE.md, put among the others."""
-    guide = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    """The toy source of docs/internals.md, put among the others."""
+    guide = (Path(__file__).parents[2] / "docs" / "internals.md").read_text(
+        encoding="utf-8"
+    )
     toy = re.search(r"```python\n(def _zoo.*?)```", guide, re.S)
     assert toy
     names = dict(vars(sources))

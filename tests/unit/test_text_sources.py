@@ -358,13 +358,15 @@ def test_a_preview_estimates_by_bytes_whatever_a_character_takes(
 def test_a_new_kind_of_text_is_one_module(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The toy source of ARCHITECTURE.md, put beside the others."""
+    """The toy source of docs/internals.md, put beside the others."""
     import re
     import sys
 
     import tinysae.data.texts as package
 
-    guide = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[2] / "docs" / "internals.md").read_text(
+        encoding="utf-8"
+    )
     toy = re.search(r"```python\n(# tinysae/data/texts/counting.*?)```", guide, re.S)
     assert toy
     (tmp_path / "counting.py").write_text(toy[1])
