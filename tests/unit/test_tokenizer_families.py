@@ -36,6 +36,7 @@ from tinysae.model.text.typed_token import one_token
 from tinysae.render.visible import harmless, visible
 from tinysae.sae.load import SAE, load_sae
 from tinysae.ui.why.ask import own_text
+from tinysae.ui.write.heatmap import heatmap_tokens
 
 HOOK = "blocks.1.hook_resid_post"
 N_NEW = 6
@@ -295,6 +296,19 @@ def test_saved_figures_have_the_texts_tokens(model: LoadedModel, text: Text) -> 
     spans = re.findall(r'<span class="s0" title="[^"]*">([^<]*)</span>', page)
     # A token that is only the beginning of a character is a dot.
     assert "".join(spans).replace("·", "") == " ".join(text)
+
+
+def test_a_space_that_begins_a_text_is_no_part_of_a_character(
+    model: LoadedModel,
+) -> None:
+    stats = token_stats(model, model.encode(" Lily 릴리"))
+    drawn = heatmap_tokens(model, stats, -1)
+    assert "".join(token.text for token in drawn) == model.decode(stats.ids.tolist())
+    for token, token_id in zip(drawn, stats.ids.tolist(), strict=True):
+        part = dict(token.details).get("Part of a character, bytes")
+        own = model.vocabulary.token_bytes[token_id]
+        # In UTF-8 every byte of 릴 and 리 is above 0x7F.
+        assert (part is not None) == (not token.text and own[-1:] > b"\x7f")
 
 
 def test_a_saved_index_names_what_separates_this_models_texts(

@@ -49,6 +49,7 @@ def test_lines_tabs_and_letters_of_every_script_are_no_harm() -> None:
     kept = "a\n\tb é 한 مرحبا שלום 👩\u200d👧 e\u0301 \u00a0 \ufffd"
     assert harmless(kept) == kept
     assert harmless(ACTING) == ESCAPED
+    assert harmless("a\r\nb\rc") == "a\r\nb\\x0dc"
 
 
 def acting(file: str) -> set[str]:

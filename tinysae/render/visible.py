@@ -7,8 +7,9 @@ _SPACE = "␣"
 _PICTURES = {"\n": "↵", "\t": "⇥"}
 # What changes the order in which others are read (Unicode's Bidi_Control).
 _DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-# These act on a terminal, a spreadsheet or a page, unseen; lines and tabs do not.
-_ACTING = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_DIRECTIONS}]")
+# These act on a terminal, a spreadsheet or a page, unseen; tabs and lines, however they
+# end, do not.
+_ACTING = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_DIRECTIONS}]|\r(?!\n)")
 _HIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f{_DIRECTIONS}]")
 
 
