@@ -35,7 +35,6 @@ from benchmarks.common import measuring, print_last
 from tinysae.config import TrainConfig
 from tinysae.data.corpus import batched
 from tinysae.data.storybook import CONCEPTS
-from tinysae.features.index.vocabulary import vocabulary_of
 from tinysae.features.names.concept_search import ConceptSearch
 from tinysae.features.names.concept_tokens import (
     CONTEXTS_AT_ONCE,
@@ -98,7 +97,7 @@ def shares() -> dict[str, float]:
         (STORYBOOK_SAE_DIR / "config.json").read_text(encoding="utf-8")
     )
     model, sae = load_model(config.model_name), load_sae(STORYBOOK_SAE_DIR)
-    token_bytes = vocabulary_of(model).token_bytes
+    token_bytes = model.vocabulary.token_bytes
     choosing, reporting = (
         Stories(chunks, concept_tokens(chunks, token_bytes, model.bos_id))
         for chunks in concept_contexts(model, HeldOut.of(config))

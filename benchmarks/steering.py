@@ -184,8 +184,9 @@ class Writer:
         # place.
         end = torch.full((len(texts), 1), self.model.bos_id)
         chunks = torch.cat([texts, end], dim=1).numpy().astype(np.int32)
-        assert self.model.token_bytes is not None
-        found = concept_tokens(chunks, self.model.token_bytes, self.model.bos_id)
+        found = concept_tokens(
+            chunks, self.model.vocabulary.token_bytes, self.model.bos_id
+        )
         is_written = found.rows % chunks.shape[1] > GIVEN
         tokens = torch.from_numpy(found.tokens[is_written]).long()
         return found.labels[is_written, : len(CONCEPTS)], tokens

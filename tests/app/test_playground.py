@@ -461,6 +461,24 @@ def test_ranks_are_shown_for_each_token_of_each_answer(language: Language) -> No
             assert wanted in sentences(page).replace("\u2060", "")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_answer_that_would_change_the_prompts_tokens_says_so(
+    language: Language,
+) -> None:
+    state = {"prompt": "Once upon a ti", "prepend_space": False}
+    page = in_view("ranks", language, answers="me", **state)
+    said = text("playground.answer_merges", language, answer="me")
+    assert said in sentences(page)
+    page.session_state["playground.suite_rows"] = [
+        Row("Once upon a ti", "me"),
+        Row("Once upon a time", ", there"),
+    ]
+    pressed(page, "playground.suite_run")
+    assert text("playground.suite_merges", language, n=1) in sentences(page)
+    page = in_view("ranks", language, answers="me", prompt="Once upon a ti")
+    assert said not in sentences(page)
+
+
 @pytest.mark.parametrize(
     "answers", ["", " \n ", "a\n" * 11, "word " * 300, "x" * 100_000]
 )

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models
 
 from tests.builders import HOSTILE, token_chunks, write_model, write_sae
 from tests.unit.index_kernels_in_numpy import stand_in
@@ -23,9 +24,9 @@ from tinysae.features.index.build import build_index
 from tinysae.features.index.reader import FeatureIndex, open_index
 from tinysae.features.index.records import LogitKind
 from tinysae.features.index.statistics import LEAST_FIRED
-from tinysae.features.index.vocabulary import Vocabulary, vocabulary_of
 from tinysae.model.forward import activations
 from tinysae.model.sources import LoadedModel, load_model
+from tinysae.model.text.vocabulary import Vocabulary, vocabulary_of
 from tinysae.sae.load import SAE, load_sae
 from tinysae.sae.step import engine
 
@@ -387,25 +388,21 @@ def test_pieces_of_characters_can_be_read() -> None:
     assert vocabulary.texts([0, 1, 2, 0]) == [" Lily", "", "한", " Lily"]
 
 
-def test_sentence_pieces_are_read_too(built: Built) -> None:
-    model = dataclasses.replace(
-        built.model, backend=FakeBackend(), _made={"token_bytes": None}
+def test_sentence_pieces_are_read_too() -> None:
+    pieces = {"<s>": 0, "\u2581Lily": 1, "<0xED>": 2, "ly": 3, "\u2581": 4}
+    tokenizer = Tokenizer(models.BPE(pieces, [], byte_fallback=True))
+    tokenizer.decoder = decoders.Sequence(
+        [
+            decoders.Replace("\u2581", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
     )
-    texts = [vocabulary_of(model).text(token) for token in range(4)]
-    assert texts == ["<s>", " Lily", "\\xed", "ly"]
-
-
-class FakeBackend:
-    """As much of a SentencePiece tokenizer as gives its pieces."""
-
-    class _Added(NamedTuple):
-        content: str
-
-    def get_added_tokens_decoder(self) -> dict[int, Any]:
-        return {0: self._Added("<s>")}
-
-    def id_to_token(self, token: int) -> str | None:
-        return {0: "<s>", 1: "\u2581Lily", 2: "<0xED>", 3: "ly"}.get(token)
+    tokenizer.add_special_tokens(["<s>"])
+    vocabulary = vocabulary_of(tokenizer, 6)
+    texts = [vocabulary.text(token) for token in range(6)]
+    assert texts == ["<s>", " Lily", "\\xed", "ly", " ", "<5>"]
 
 
 def test_progress_counts_every_token(built: Built, tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ from tinysae.features.index.search import (
     concepts_of,
     find_tokens,
 )
-from tinysae.features.index.vocabulary import Vocabulary
 from tinysae.features.names.labels import Label, concept_name, label_sentence
 from tinysae.features.names.notes import Note
+from tinysae.model.text.vocabulary import Vocabulary
 from tinysae.sae.load import SAE, load_sae
 from tinysae.words import LANGUAGES, Language, catalogue
 

@@ -16,6 +16,7 @@ from tinysae.model.text.generate import (
 )
 from tinysae.model.text.prompt import prepare_prompt
 from tinysae.render.visible import visible
+from tinysae.words import text as sentence
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -81,7 +82,7 @@ def _generate(options: argparse.Namespace) -> int:
         if options.samples > 1:
             _print(f"--- seed {seed}\n")
         _print(model.decode(prompt.ids))
-        stream = model.text_stream()
+        stream = model.text_stream(prompt.ids)
         own = replace(settings, seed=seed)
         for token_id in generate_stream(model, prompt.ids, own):
             _print(stream.feed(token_id))
@@ -101,6 +102,9 @@ def _ranks(options: argparse.Namespace) -> int:
     model = load_model(options.model)
     for answer in options.answers:
         ranks = answer_ranks(model, options.prompt, answer, prepend_space=space)
+        if ranks.merges:
+            said = sentence("playground.answer_merges", "en", answer=visible(answer))
+            sys.stderr.write(f"{said}\n")
         for token, top in zip(ranks.tokens, ranks.top, strict=True):
             _print(
                 f"“{_text(model, token.token_id)}”  rank {token.rank:,}  "

@@ -14,6 +14,7 @@ from tinysae.checked_numbers import is_number, whole
 from tinysae.config import TrainConfig, is_read
 from tinysae.data.texts.local import is_local_path
 from tinysae.render.numbers import percent
+from tinysae.render.visible import harmless
 from tinysae.words import Language, text
 
 # How the hub writes them.
@@ -74,7 +75,7 @@ def model_card(facts: CardFacts, language: Language = "en") -> str:
         *_settings(facts, language),
         *_made_with(facts, language),
     ]
-    return "\n\n".join(parts) + "\n"
+    return harmless("\n\n".join(parts) + "\n")
 
 
 def _front_matter(facts: CardFacts, language: Language) -> str:

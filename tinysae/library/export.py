@@ -21,7 +21,7 @@ from tinysae.render import svg
 from tinysae.render.csp import FILE_POLICY, policy_tag
 from tinysae.render.numbers import percent
 from tinysae.render.palette import SEQUENTIAL, ink_on
-from tinysae.render.visible import visible
+from tinysae.render.visible import harmless, visible
 from tinysae.words import Language, text
 
 # A feature takes 60 KB: 300 are what a browser opens at once without thinking.
@@ -99,7 +99,7 @@ class _Document:
     def _about(self) -> str:
         info = self._index.info
         read = self._options.text or noted_in(info)
-        about = about_index(info, read, self._options.language)
+        about = about_index(self._index, read, self._options.language)
         return f'<p class="quiet">{html.escape(about)}</p>'
 
     def _contents(self, records: Sequence[FeatureRecord]) -> str:
@@ -163,6 +163,7 @@ class _Document:
         given = {
             "n_fired": f"{record.n_fired:,}",
             "n_tokens": f"{self._index.info.n_tokens:,}",
+            "bos": visible(self._index.bos_text),
         }
         rows = "".join(
             f"<tr><th>{self._t(name)}</th><td>{value}</td>"
@@ -291,14 +292,15 @@ def _chips(texts: Iterable[str]) -> str:
 
 
 def document(title: str, body: str, language: Language) -> str:
-    """A file of its own: no script, and nothing that it may ask for.
+    """A file of its own: no script, and nothing that it may ask for; characters that
+    act on what shows them are made visible.
 
     Args:
         title: its name and its first heading, escaped already.
         body: what stands below, as HTML.
         language: that it is in.
     """
-    return (
+    return harmless(
         f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
         f"{policy_tag(FILE_POLICY)}"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -5,7 +5,9 @@ from typing import NamedTuple
 from tinysae.data.texts import pasted
 from tinysae.data.texts.storybook import STORYBOOK
 from tinysae.features.index.format import IndexInfo
+from tinysae.features.index.reader import FeatureIndex
 from tinysae.library.card import without_place
+from tinysae.render.visible import visible
 from tinysae.words import Language, text
 
 
@@ -34,8 +36,9 @@ def text_name(path: str, language: Language) -> str:
     return without_place(path) or text("features.text_unknown", language)
 
 
-def about_index(info: IndexInfo, read: TextRead, language: Language) -> str:
+def about_index(index: FeatureIndex, read: TextRead, language: Language) -> str:
     """How the figures of an index came about, in a few sentences (untrusted text)."""
+    info = index.info
     key = "about_text" if read.is_held_out else "about_text_unsure"
     return text(
         f"features.{key}",
@@ -46,4 +49,5 @@ def about_index(info: IndexInfo, read: TextRead, language: Language) -> str:
         n_chunks=f"{info.n_chunks:,}",
         context_size=f"{info.context_size:,}",
         n_tokens=f"{info.n_tokens:,}",
+        bos=visible(index.bos_text),
     )

@@ -14,9 +14,10 @@ from tinysae.model.text.pieces import (
     ByteStream,
     TextStream,
     WindowStream,
-    bytes_of_tokens,
+    is_byte_level,
     token_texts,
 )
+from tinysae.model.text.vocabulary import Vocabulary, vocabulary_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -75,10 +76,10 @@ class LoadedModel:
         return self._verified[1]
 
     @property
-    def token_bytes(self) -> Sequence[bytes] | None:
-        """The bytes of every token; None where a token has no bytes of its own."""
+    def vocabulary(self) -> Vocabulary:
+        """What every token stands for by itself: [d_vocab]."""
         return self._once(
-            "token_bytes", lambda: bytes_of_tokens(self.backend, self.d_vocab)
+            "vocabulary", lambda: vocabulary_of(self.backend, self.d_vocab)
         )
 
     @property
@@ -109,37 +110,36 @@ class LoadedModel:
         )
         return [encoding.ids for encoding in encodings]
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`; bytes that are no character become U+FFFD."""
-        return "".join(self.token_texts(ids))
+    def decode(self, ids: Sequence[int], after: Sequence[int] = ()) -> str:
+        """The text of `ids`; bytes that are no character become U+FFFD.
 
-    def token_texts(self, ids: Sequence[int]) -> list[str]:
-        """The piece of text of each token; joined they are `decode(ids)` exactly.
+        With `after`, what they add to the text of those ids: most tokenizers leave out
+        the space with which a text begins, and it would be gone between the two.
+        """
+        return "".join(self.token_texts(ids, after))
+
+    def token_texts(self, ids: Sequence[int], after: Sequence[int] = ()) -> list[str]:
+        """The piece of text of each token; joined they are `decode` exactly.
 
         A character cut in two by the tokenizer (Korean, emoji) stands whole at the
         token that completes it; the tokens before it hold the empty string.
         """
-        return token_texts(self.text_stream(), ids)
+        return token_texts(self.text_stream(after), ids)
 
     def token_text(self, token_id: int) -> str:
-        """The text of a token by itself, never empty.
+        """The text of a token by itself: see `Vocabulary.text`."""
+        return self.vocabulary.text(token_id)
 
-        Bytes that are no character are said in hexadecimal, and a number without a text
-        (an embedding may be larger than its vocabulary) as that number.
-        """
-        if self.token_bytes is None:
-            return self.decode([token_id]) or f"<{token_id}>"
-        raw = self.token_bytes[token_id]
-        try:
-            return raw.decode() or f"<{token_id}>"
-        except UnicodeDecodeError:
-            return f"<{raw.hex(' ').upper()}>"
-
-    def text_stream(self) -> TextStream:
-        """A fresh `TextStream`, for text that is shown while it is written."""
-        if self.token_bytes is not None:
-            return ByteStream(self.token_bytes)
-        return WindowStream(self.backend)
+    def text_stream(self, after: Sequence[int] = ()) -> TextStream:
+        """A fresh `TextStream`, for text that is shown while it is written after the
+        text of other ids."""
+        stream: TextStream = (
+            ByteStream(self.vocabulary.token_bytes)
+            if is_byte_level(self.backend)
+            else WindowStream(self.backend)
+        )
+        token_texts(stream, after)
+        return stream
 
     def to_input(self, ids: Sequence[int]) -> Tensor:
         """What the model reads for a text: [1, 1 + len(ids)], BOS first.

@@ -1,9 +1,16 @@
-"""Tokens as text where their spaces would not be seen: in tables and on axes."""
+"""Text in which nothing hides: tokens in tables and on axes, and saved files."""
 
+import re
 import unicodedata
 
 _SPACE = "␣"
 _PICTURES = {"\n": "↵", "\t": "⇥"}
+# What changes the order in which others are read (Unicode's Bidi_Control).
+_DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+# These act on a terminal, a spreadsheet or a page, unseen; tabs and lines, however they
+# end, do not.
+_ACTING = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_DIRECTIONS}]|\r(?!\n)")
+_HIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f{_DIRECTIONS}]")
 
 
 def visible(text: str) -> str:
@@ -16,11 +23,17 @@ def visible(text: str) -> str:
     if core and all(unicodedata.category(character) == "Cf" for character in core):
         shown = "◌"
     else:
-        shown = "".join(map(_picture, core))
+        shown = _HIDDEN.sub(_escape, core)
     return _SPACE * start + shown + _SPACE * (len(text) - start - len(core))
 
 
-def _picture(character: str) -> str:
-    if unicodedata.category(character) == "Cc":
-        return _PICTURES.get(character, f"\\x{ord(character):02x}")
-    return character
+def harmless(text: str) -> str:
+    r"""`text` for a file: `\x1b` for a control character and `\u202e` for a direction
+    mark; lines and tabs stay."""
+    return _ACTING.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    character, code = found[0], ord(found[0])
+    escaped = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return _PICTURES.get(character, escaped)

@@ -31,7 +31,6 @@ from tinysae.features.index.statistics import (
     Sampling,
     band_statistics,
 )
-from tinysae.features.index.vocabulary import vocabulary_of
 from tinysae.model.blas import PRODUCTS, one_thread
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def index_data(
         contexts=_joined([band.contexts for band in bands]),
         chunks=chunks,
         token_counts=token_counts,
-        vocabulary=vocabulary_of(model),
+        vocabulary=model.vocabulary,
         **relatives,
     )
 

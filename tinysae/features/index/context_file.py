@@ -14,7 +14,7 @@ from tinysae.features.index.records import (
     Context,
 )
 from tinysae.features.index.tensor_file import TensorFile
-from tinysae.features.index.vocabulary import Vocabulary
+from tinysae.model.text.vocabulary import Vocabulary
 
 
 class ContextFile:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from tinysae.errors import DamagedError, MissingError
 from tinysae.features.index.records import LogitKind
-from tinysae.features.index.vocabulary import Vocabulary
 from tinysae.jobs.files import read_json, staged_folder, write_json
+from tinysae.model.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     # What computes them imports the compiler, which a reader does not need.

@@ -33,7 +33,7 @@ from tinysae.features.index.records import (
     logit_edges,
 )
 from tinysae.features.index.tensor_file import TensorFile
-from tinysae.features.index.vocabulary import Vocabulary
+from tinysae.model.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +87,11 @@ class FeatureIndex:
                 raise ValueError("another vocabulary")
         # pyarrow does not promise that threads may share a reader.
         self._lock = Lock()
+
+    @property
+    def bos_text(self) -> str:
+        """What separates the texts that were read."""
+        return self.vocabulary.text(self.info.bos_id)
 
     def table(self) -> "pd.DataFrame":
         """A row a feature: feature, n_fired, density, mean_act, max_act, and the texts

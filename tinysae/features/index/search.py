@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tinysae.errors import InputError
 from tinysae.features.fit import check_fit, check_same_model, read_at_hook
-from tinysae.features.index.vocabulary import Vocabulary
+from tinysae.model.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from tinysae.features.names.labels import Label
@@ -157,9 +157,10 @@ class Tokens(NamedTuple):
 def find_tokens(vocabulary: Vocabulary, query: str) -> Tokens:
     """The token that `query` names.
 
-    Its exact text; for a word without a space, first the token with a space before it,
-    which is how a word stands inside a sentence. ␣ may be typed for a space. Otherwise
-    the shortest token that differs only in capitals, else that begins with it.
+    Its exact text (`Vocabulary.find`); for a word without a space, first the token with
+    a space before it, which is how a word stands inside a sentence. ␣ may be typed for
+    a space. Otherwise the shortest token that differs only in capitals, else that
+    begins with it.
 
     Raises:
         InputError: no token is like it.
@@ -169,28 +170,29 @@ def find_tokens(vocabulary: Vocabulary, query: str) -> Tokens:
         raise InputError("search_nothing")
     texts = [vocabulary.text(token) for token in range(len(vocabulary))]
     word = wanted.strip(" ") or wanted
-    exact = [f" {wanted}", wanted, word] if word == wanted else [wanted, word]
+    readings = [f" {wanted}", wanted, word] if word == wanted else [wanted, word]
+    exact = [vocabulary.find(reading) for reading in readings]
     low = word.lower()
 
-    def rank(token: int) -> tuple[int, int, int] | None:
+    def rank(token: int) -> tuple[int, int] | None:
         text = texts[token]
         core = text.strip(" ")
-        if text in exact:
-            return 0, exact.index(text), token
+        if token in exact:
+            return 0, exact.index(token)
         if core.lower() == low:
-            return 1, len(text), token
+            return 1, len(text)
         if low and core.lower().startswith(low):
-            return 2, len(text), token
+            return 2, len(text)
         return None
 
     ranked = sorted(
-        (place, token)
+        (place, vocabulary.preference(token), token)
         for token in range(len(texts))
         if (place := rank(token)) is not None
     )
     if not ranked:
         raise InputError("search_no_token", query=query[:80])
-    token, *others = [token for _, token in ranked]
+    token, *others = [token for *_, token in ranked]
     return Tokens(token, texts[token], others[:N_OTHER_TOKENS])
 
 

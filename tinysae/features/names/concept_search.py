@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.data.storybook import CONCEPTS
-from tinysae.features.index.vocabulary import vocabulary_of
 from tinysae.features.names.concept_tokens import (
     ConceptTokens,
     FeaturePairs,
@@ -206,7 +205,7 @@ def concept_scores(
         reporting: contexts of other stories, for the scores.
         progress: hears (concepts done, concepts in all); what it raises ends it all.
     """
-    token_bytes = vocabulary_of(model).token_bytes
+    token_bytes = model.vocabulary.token_bytes
 
     def read(chunks: NDArray[np.int32]) -> tuple[ConceptTokens, FeaturePairs]:
         tokens = concept_tokens(chunks, token_bytes, model.bos_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES, Story, stories
 from tinysae.errors import InputError
+from tinysae.model.text.continuing import spelling
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -47,7 +48,7 @@ def read_name(model: "LoadedModel", template: str, name: str) -> tuple[list[int]
     """
     if NAME not in template:
         raise InputError("lesson_no_name", mark=NAME)
-    token = model.encode(f" {name.strip()}")
+    token = spelling(model, f" {name.strip()}")
     if not name.strip() or not token:
         raise InputError("lesson_no_name", mark=NAME)
     return model.encode(filled(template, name.strip()).rstrip(" ")), token[0]

@@ -81,13 +81,12 @@ def held_out_tokens(
     from tinysae.config import TextChoice
     from tinysae.data.corpus import token_chunks
     from tinysae.data.texts.storybook import STORYBOOK
-    from tinysae.features.index.vocabulary import vocabulary_of
     from tinysae.features.names.concept_tokens import concept_tokens
 
     size = min(CONTEXT, model.n_ctx)
     chunks = token_chunks(model, TextChoice(STORYBOOK), size, seed=seed, held_out=True)
     contexts = np.stack(list(islice(chunks, N_TOKENS // size)))
-    token_bytes = vocabulary_of(model).token_bytes
+    token_bytes = model.vocabulary.token_bytes
     return contexts, concept_tokens(contexts, token_bytes, model.bos_id)
 
 

@@ -27,6 +27,7 @@ from tinysae.lessons.calls.results import (
     percents,
     sae_of,
 )
+from tinysae.model.text.continuing import spelling
 from tinysae.render.numbers import percent
 from tinysae.render.visible import visible
 
@@ -60,7 +61,7 @@ def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
     if not active:
         raise InputError("lesson_nothing_active")
     records = {feature: index.feature(feature) for feature in active}
-    names = [model.encode(f" {each}")[0] for each in (*GIRL_NAMES, *BOY_NAMES)]
+    names = [spelling(model, f" {each}")[0] for each in (*GIRL_NAMES, *BOY_NAMES)]
     of_names = {*names, token}
 
     parts = feature_parts(model, sae, CHECKING_SEED)

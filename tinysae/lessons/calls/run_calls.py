@@ -52,7 +52,9 @@ def samples(stage: Stage, *, template: str, name: str, other: str) -> Result:
     texts = []
     for number in range(N_SAMPLES):
         settings = GenerateSettings(max_new_tokens=N_NEW, seed=sample_seed(42, number))
-        texts.append(model.decode(list(generate_stream(model, ids, settings))))
+        texts.append(
+            model.decode(list(generate_stream(model, ids, settings)), after=ids)
+        )
     said = sum(name in text for text in texts)
     control = sum(other in text for text in texts)
     rows = [[str(number), text] for number, text in enumerate(texts, 1)]

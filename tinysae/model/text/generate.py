@@ -225,7 +225,7 @@ class Writing:
         prompt: what the model was given.
         settings: how tokens are chosen.
         ids: the tokens written so far.
-        text: what they say.
+        text: what they say after the prompt: with its text before it, the whole.
         reason: why it ended; None while it goes on.
     """
 
@@ -242,7 +242,7 @@ class Writing:
         self.text = ""
         self.reason: StopReason | None = None
         self._stream = generate_stream(model, prompt.ids, settings, around=around)
-        self._texts = model.text_stream()
+        self._texts = model.text_stream(prompt.ids)
         self._lock = threading.Lock()
 
     def step(self) -> bool:

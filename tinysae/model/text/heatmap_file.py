@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tinysae.render.csp import FILE_POLICY, policy_tag
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import BACKGROUND, SEQUENTIAL, ink_on
+from tinysae.render.visible import harmless
 from tinysae.words import Language, text
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def stats_csv(model: "LoadedModel", stats: "TokenStats") -> str:
                 *(f"{stats.entropy[i]:.6f}", f"{stats.surprise[i]:.6f}"),
             ]
         )
-    return out.getvalue()
+    return harmless(out.getvalue())
 
 
 def stats_html(
@@ -94,7 +95,7 @@ def stats_html(
         perplexity=f"{stats.perplexity:,.2f}",
     )
     heading = html.escape(text("playground.heatmap", language))
-    return (
+    return harmless(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         f"{policy_tag(FILE_POLICY)}"
         '<meta name="viewport" content="width=device-width">'

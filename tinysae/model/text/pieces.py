@@ -90,14 +90,19 @@ def token_texts(stream: TextStream, ids: Sequence[int]) -> list[str]:
     return pieces
 
 
+def is_byte_level(tokenizer: "Tokenizer") -> bool:
+    """Whether every token is bytes, whatever stands before it."""
+    from tokenizers import decoders
+
+    return isinstance(tokenizer.decoder, decoders.ByteLevel)
+
+
 def bytes_of_tokens(tokenizer: "Tokenizer", n_tokens: int) -> list[bytes] | None:
     """The bytes of every id below `n_tokens`, or None if it is not byte-level.
 
     Ids without a token (an embedding padded to a round size) stand for nothing.
     """
-    from tokenizers import decoders
-
-    if not isinstance(tokenizer.decoder, decoders.ByteLevel):
+    if not is_byte_level(tokenizer):
         return None
     added = tokenizer.get_added_tokens_decoder()
     alphabet = _byte_of_character()

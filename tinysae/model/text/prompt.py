@@ -45,7 +45,7 @@ def prepare_prompt(
     Raises:
         InputError: more than `MAX_PROMPT_CHARACTERS`.
     """
-    ids = _checked_ids(model, text)
+    ids = checked_ids(model, text)
     n_kept = len(ids)
     if n_kept > model.n_ctx - 1:
         n_kept = model.n_ctx - 1 - min(max_new_tokens, model.n_ctx // 2)
@@ -59,12 +59,17 @@ def prompt_with_room(model: "LoadedModel", text: str, n_room: int) -> Prompt:
     Raises:
         InputError: more than `MAX_PROMPT_CHARACTERS`.
     """
-    ids = _checked_ids(model, text)
+    ids = checked_ids(model, text)
     n_kept = min(len(ids), max(model.n_ctx - 1 - n_room, 0))
     return _cut(model, text, ids, n_kept, "end")
 
 
-def _checked_ids(model: "LoadedModel", text: str) -> list[int]:
+def checked_ids(model: "LoadedModel", text: str) -> list[int]:
+    """The ids of a whole prompt.
+
+    Raises:
+        InputError: more than `MAX_PROMPT_CHARACTERS`.
+    """
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise InputError(
             "text_too_long", n=f"{len(text):,}", limit=f"{MAX_PROMPT_CHARACTERS:,}"
@@ -79,14 +84,18 @@ def _cut(
     surrogates = any("\ud800" <= character <= "\udfff" for character in text)
     n_cut = len(ids) - n_kept
     if n_cut:
-        # Not in the middle of a character: its other bytes would be gone.
-        pieces = model.token_texts(ids)
+        token_bytes = model.vocabulary.token_bytes
+
+        def is_inside(n: int) -> bool:
+            """Whether a cut before token `n` leaves half of a character's bytes."""
+            return n < len(ids) and b"\x80" <= token_bytes[ids[n]][:1] <= b"\xbf"
+
         if keep == "start":
-            while n_kept and not pieces[n_kept - 1]:
+            while is_inside(n_kept):
                 n_kept -= 1
             kept = ids[:n_kept]
         else:
-            while n_cut < len(ids) and not pieces[n_cut - 1]:
+            while is_inside(n_cut):
                 n_cut += 1
             kept = ids[n_cut:]
     else:

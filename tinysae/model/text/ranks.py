@@ -1,15 +1,18 @@
 """How high the model ranks an expected answer: TransformerLens's `test_prompt`.
 
-The numbers are those that `transformer_lens.utilities.test_prompt` prints (tested):
-prompt and answer are tokenized apart, the Bridge runs them after BOS, and a rank is a
-place in the sorted probabilities, 0 the likeliest. Special tokens in a text are plain
-text here, as everywhere in this package.
+The numbers are those that `transformer_lens.utilities.test_prompt` prints (tested): the
+Bridge runs prompt and answer after BOS, and a rank is a place in the sorted
+probabilities, 0 the likeliest. Special tokens in a text are plain text here, as
+everywhere in this package. The answer's tokens are those with which the prompt goes on;
+`test_prompt` tokenizes the two apart, which is the same where tokens are bytes, and
+puts a second space before the answer where they are not.
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tinysae.errors import InputError
+from tinysae.model.text.continuing import continuation
 from tinysae.model.text.prompt import Prompt, prompt_with_room
 
 if TYPE_CHECKING:
@@ -37,11 +40,14 @@ class AnswerRanks:
         prompt: what was read, without the answer.
         tokens: the answer's tokens, each given the prompt and those before it.
         top: at each of them the likeliest tokens, likeliest first, [n][top].
+        merges: written as one text, the two would be other tokens, the prompt's own
+            among them; the prompt keeps its own here.
     """
 
     prompt: Prompt
     tokens: tuple[RankedToken, ...]
     top: tuple[tuple[RankedToken, ...], ...]
+    merges: bool = False
 
     @property
     def rank(self) -> int:
@@ -86,7 +92,9 @@ def answer_ranks(
     limit = model.n_ctx - 2
     if len(answer) > 100 * model.n_ctx:
         raise InputError("answer_too_long", n=f"{len(answer):,}+", limit=limit)
-    expected = model.encode(spaced(answer) if prepend_space else answer)
+    expected, merges = continuation(
+        model, prompt, spaced(answer) if prepend_space else answer
+    )
     if len(expected) > limit:
         raise InputError("answer_too_long", n=f"{len(expected):,}", limit=limit)
     given = prompt_with_room(model, prompt, len(expected))
@@ -127,6 +135,7 @@ def answer_ranks(
             )
             for i in range(len(expected))
         ),
+        merges,
     )
 
 

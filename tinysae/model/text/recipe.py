@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 from tinysae.hub.names import MAIN
 from tinysae.model.names import hub_name
+from tinysae.model.text.continuing import continuation
 from tinysae.model.text.generate import GenerateSettings, sample_seed
 from tinysae.model.text.prompt import Prompt
+from tinysae.model.text.ranks import spaced
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -35,7 +37,8 @@ def _tokens(model: "LoadedModel", prompt: Prompt, text: str) -> str:
     """As text where TransformerLens reads it as this package does, else as ids."""
     plain = not (prompt.n_cut or prompt.special or prompt.has_surrogates)
     if plain and text:
-        return f"tokens = model.to_tokens({text!r})  # BOS first\n"
+        # TransformerLens puts BOS before some models' texts only.
+        return f"tokens = model.to_tokens({text!r}, prepend_bos=True)\n"
     return f"tokens = torch.tensor([{[model.bos_id, *prompt.ids]}])  # BOS first\n"
 
 
@@ -69,7 +72,7 @@ def generate_code(
         '        return_type="tokens",\n'
         "        verbose=False,\n"
         "    )\n"
-        "    print(model.to_string(written[0, tokens.shape[1] :]))\n"
+        "    print(model.to_string(written[0])[len(model.to_string(tokens[0])) :])\n"
     )
 
 
@@ -86,7 +89,12 @@ def heatmap_code(model: "LoadedModel", prompt: Prompt, text: str) -> str:
 def ranks_code(
     model: "LoadedModel", text: str, answers: list[str], prepend_space: bool
 ) -> str:
-    """Prints what the ranks show."""
+    """Prints what the ranks show: by `test_prompt`, where it tokenizes the answers as
+    they go on from the text."""
+    said = [spaced(answer) if prepend_space else answer for answer in answers]
+    ids = [continuation(model, text, each).ids for each in said]
+    if ids != [model.encode(each) for each in said]:
+        return _ranks_of_ids_code(model, model.encode(text), ids)
     return (
         _load(model).replace(
             "import torch\n", "from transformer_lens.utilities import test_prompt\n"
@@ -97,5 +105,22 @@ def ranks_code(
         "        answer,\n"
         "        model,\n"
         f"        prepend_space_to_answer={prepend_space},\n"
+        "        prepend_bos=True,\n"
         "    )\n"
+    )
+
+
+def _ranks_of_ids_code(
+    model: "LoadedModel", prompt_ids: list[int], answers: list[list[int]]
+) -> str:
+    return (
+        _load(model) + f"prompt = {[model.bos_id, *prompt_ids]}  # BOS first\n"
+        f"for answer in {answers}:\n"
+        "    with torch.no_grad():\n"
+        "        logits = model(torch.tensor([prompt + answer]))[0]\n"
+        "    for token, row in zip(answer, logits[len(prompt) - 1 :]):\n"
+        "        rank = int((row > row[token]).sum())\n"
+        "        prob = float(row.softmax(-1)[token])\n"
+        '        print(f"Rank: {rank:<8} Logit: {row[token]:5.2f} "\n'
+        '              f"Prob: {prob:6.2%} Token: |{model.to_string([token])}|")\n'
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tinysae.errors import InputError, TinysaeError
 from tinysae.model.text.ranks import AnswerRanks, answer_ranks
+from tinysae.render.visible import harmless
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -149,7 +150,8 @@ def summary(results: Sequence[Result]) -> Summary | None:
 
 
 def to_csv(model: "LoadedModel", results: Iterable[Result]) -> str:
-    """`results` as CSV, which `parse_csv` reads again as a suite."""
+    """`results` as CSV, which `parse_csv` reads again as a suite; characters that act
+    on what shows them are made visible."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(RESULT_COLUMNS)
@@ -160,7 +162,7 @@ def to_csv(model: "LoadedModel", results: Iterable[Result]) -> str:
             best = model.token_text(ranks.top[0][0].token_id)
             figures = (ranks.rank, f"{ranks.prob:.6g}", len(ranks.tokens), best)
             writer.writerow([*row, *figures, ""])
-    return text.getvalue()
+    return harmless(text.getvalue())
 
 
 class SuiteRun:

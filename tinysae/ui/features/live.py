@@ -6,7 +6,6 @@ import streamlit as st
 from tinysae.errors import InputError
 from tinysae.features.index.history import Moment, has_moments, watched
 from tinysae.features.index.search import MAX_QUERY_CHARACTERS, find_tokens
-from tinysae.features.index.vocabulary import Vocabulary
 from tinysae.library.feature_source import (
     FeatureSource,
     feature_source,
@@ -14,6 +13,7 @@ from tinysae.library.feature_source import (
     vocabulary_dir,
 )
 from tinysae.library.saved import add_sae
+from tinysae.model.text.vocabulary import Vocabulary
 from tinysae.render.visible import visible
 from tinysae.runs.checkpoints import SAE_NAME, checkpoints
 from tinysae.runs.live import (

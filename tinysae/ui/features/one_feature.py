@@ -33,7 +33,12 @@ def show_head(record: "FeatureRecord", explored: Explored) -> None:
         feature=str(record.feature),
         view="whatif",
     )
-    n_tokens, n_fired = f"{explored.index.info.n_tokens:,}", f"{record.n_fired:,}"
+    n_fired = f"{record.n_fired:,}"
+    given = {
+        "n_fired": n_fired,
+        "n_tokens": f"{explored.index.info.n_tokens:,}",
+        "bos": visible(explored.index.bos_text),
+    }
     values = {
         "density": percent(record.density),
         "max_act": f"{record.max_act:.2f}",
@@ -42,7 +47,7 @@ def show_head(record: "FeatureRecord", explored: Explored) -> None:
     }
     with st.container(horizontal=True):
         for name, value in values.items():
-            formula = t(f"features.{name}_help", n_fired=n_fired, n_tokens=n_tokens)
+            formula = t(f"features.{name}_help", **given)
             st.metric(t(f"features.{name}"), value, help=plain(formula), width=165)
 
 

@@ -299,6 +299,7 @@ def _seed() -> int:
 def show_about(explored: Explored) -> None:
     """How the figures came about."""
     info = explored.index.info
-    about = about_index(info, explored.source.text_read(info), language())
+    read = explored.source.text_read(explored.index.info)
+    about = about_index(explored.index, read, language())
     with st.expander(t("features.about")):
         st.markdown(plain(about))

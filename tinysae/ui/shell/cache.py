@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from tinysae.features.index.reader import FeatureIndex
     from tinysae.features.index.search import TextActivations, TextSearch
-    from tinysae.features.index.vocabulary import Vocabulary
     from tinysae.features.names.concepts import ConceptReport
     from tinysae.features.names.labels import Label
     from tinysae.library.feature_source import FeatureSource
     from tinysae.model.sources import LoadedModel
+    from tinysae.model.text.vocabulary import Vocabulary
     from tinysae.sae.estimate import Speed
     from tinysae.sae.load import SAE
     from tinysae.ui.parts.charts import FeaturePoints

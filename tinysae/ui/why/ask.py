@@ -154,7 +154,9 @@ def _linked_example() -> str:
         index = cache.feature_index(source)
         number = typed_whole(feature, index.info.d_sae)
         if number is not None:
-            texts = map(own_text, index.feature(number).contexts)
+            model = cache.loaded_model(source.model)
+            contexts = index.feature(number).contexts
+            texts = (own_text(model, context) for context in contexts)
             return next(filter(None, texts), t("why.prompt_example"))
     except TinysaeError:
         # What is wrong with the SAE is said where it is opened.
@@ -162,14 +164,20 @@ def _linked_example() -> str:
     return t("why.prompt_example")
 
 
-def own_text(context: Context) -> str:
+def own_text(model: LoadedModel, context: Context) -> str:
     """Of a context the text in which the feature is strongest, up to there; nothing
-    when it is strongest between two texts."""
+    when it is strongest between two texts.
+
+    Raises:
+        InputError: the context is of another model.
+    """
     end = context.position + 1
     # A context begins with BOS, which also stands between its texts.
     is_bos = context.tokens[:end] == context.tokens[0]
     start = int(is_bos.nonzero()[0][-1]) + 1
-    return "".join(context.texts[start:end])[-MAX_CHARACTERS:]
+    ids = context.tokens[start:end].tolist()
+    model.check_ids(ids)
+    return model.decode(ids)[-MAX_CHARACTERS:]
 
 
 def _choose_source() -> FeatureSource:

@@ -177,7 +177,7 @@ def show_strip(
 def show_pinned(model: LoadedModel, stats: TokenStats, position: int) -> None:
     """The clicked token's figures, and the ten that the model found likeliest there."""
     texts = model.token_texts(stats.ids.tolist())
-    token = visible(texts[position]) or model.token_text(int(stats.ids[position]))
+    token = visible(texts[position] or model.token_text(int(stats.ids[position])))
     st.subheader(plain(t("playground.pinned", token=token)))
     figures = _figures(model, stats, position)
     st.html(chips("", [f"{name}: {value}" for name, value in figures]))
@@ -274,8 +274,10 @@ def heatmap_tokens(
         figures = _figures(model, stats, index)
         # What colours the strip is what a screen reader says of a token.
         details = [figures[first], *figures[:first], *figures[first + 1 :]]
-        if not text and model.token_bytes is not None:
-            part = model.token_bytes[int(stats.ids[index])].hex(" ").upper()
+        own = model.vocabulary.token_bytes[int(stats.ids[index])]
+        # What is empty may be the space that begins a text, too.
+        if not text and not own.isascii():
+            part = own.hex(" ").upper()
             details.append((t("playground.part_of_character"), part))
         details.append(("", t("playground.alternatives")))
         for token_id, log_prob in zip(

@@ -93,6 +93,9 @@ def _show_answer(
                 prob=percent(ranks.prob),
             )
         )
+    if ranks.merges:
+        said = _said(answer, prepend_space)
+        note(t("playground.answer_merges", answer=said))
     for token, top in zip(ranks.tokens, ranks.top, strict=True):
         own = t(
             "playground.answer_token",

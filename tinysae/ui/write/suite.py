@@ -150,6 +150,8 @@ def _show_results(model: LoadedModel, run: SuiteRun) -> None:
                 problems=f"{figures.n_problems:,}",
             )
         )
+    if n_merging := sum(each.ranks.merges for each in run.results if each.ranks):
+        note(t("playground.suite_merges", n=f"{n_merging:,}"))
     names = ("prompt", "answer", "rank", "prob", "likeliest", "problem")
     st.dataframe(
         pd.DataFrame(

@@ -1,0 +1,109 @@
+"""What acts on a terminal, a spreadsheet or a page is seen and does nothing."""
+
+import csv
+import io
+
+import pytest
+
+from tests.builders import token_chunks, write_model, write_sae
+from tinysae.features.index.build import build_index
+from tinysae.features.names.labels import Label
+from tinysae.features.names.notes import Note
+from tinysae.library.card import CardFacts, model_card
+from tinysae.library.export import ExportOptions, export_html
+from tinysae.model.sources import LoadedModel, load_model
+from tinysae.model.text.generate import GenerateSettings
+from tinysae.model.text.heatmap_file import stats_csv, stats_html
+from tinysae.model.text.logprobs import token_stats
+from tinysae.model.text.prompt import prepare_prompt
+from tinysae.model.text.recipe import generate_code, heatmap_code, ranks_code
+from tinysae.model.text.suite import Row, run_suite, to_csv
+from tinysae.render.visible import harmless, visible
+from tinysae.sae.load import load_sae
+
+# NUL, a terminal's red, C1's next line and APC, and marks that turn or fence off the
+# order of reading.
+ACTING = "\x00\x1b[31m\x85\x9f\u200e\u200f\u061c\u202a\u202e\u2066\u2069"
+ESCAPED = "\\x00\\x1b[31m\\x85\\x9f\\u200e\\u200f\\u061c\\u202a\\u202e\\u2066\\u2069"
+TEXT = f"Tom{ACTING}said\n\tno"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (" Lily ", "␣Lily␣"),
+        ("a b", "a b"),
+        ("\n\t", "↵⇥"),
+        ("a\x1bb", "a\\x1bb"),
+        ("a\u202eb", "a\\u202eb"),
+        ("\u200d", "◌"),
+        ("👩\u200d👧", "👩\u200d👧"),
+        ("مرحبا", "مرحبا"),
+    ],
+)
+def test_a_token_is_shown_with_what_cannot_be_seen(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_lines_tabs_and_letters_of_every_script_are_no_harm() -> None:
+    kept = "a\n\tb é 한 مرحبا שלום 👩\u200d👧 e\u0301 \u00a0 \ufffd"
+    assert harmless(kept) == kept
+    assert harmless(ACTING) == ESCAPED
+    assert harmless("a\r\nb\rc") == "a\r\nb\\x0dc"
+
+
+def acting(file: str) -> set[str]:
+    return set(file) & set(ACTING.replace("[31m", ""))
+
+
+def test_saved_heatmaps_show_it(tiny_model: LoadedModel) -> None:
+    stats = token_stats(tiny_model, tiny_model.encode(TEXT))
+    table = stats_csv(tiny_model, stats)
+    page = stats_html(tiny_model, stats, [0] * len(stats), ACTING, "en")
+    assert not acting(table + page)
+    tokens = [row["token"] for row in csv.DictReader(io.StringIO(table))]
+    assert "".join(tokens) == f"Tom{ESCAPED}said\n\tno"
+    assert ESCAPED in page
+
+
+def test_a_saved_suite_shows_it(tiny_model: LoadedModel) -> None:
+    results = run_suite(tiny_model, [Row(TEXT, ACTING)])
+    saved = to_csv(tiny_model, results)
+    assert not acting(saved)
+    (row,) = csv.DictReader(io.StringIO(saved))
+    assert (row["prompt"], row["answer"]) == (f"Tom{ESCAPED}said\n\tno", ESCAPED)
+
+
+def test_copied_code_shows_it(tiny_model: LoadedModel) -> None:
+    prompt = prepare_prompt(tiny_model, TEXT, 1)
+    settings = GenerateSettings()
+    code = (
+        generate_code(tiny_model, prompt, TEXT, settings, 1)
+        + heatmap_code(tiny_model, prompt, TEXT)
+        + ranks_code(tiny_model, TEXT, [ACTING], True)
+    )
+    assert not acting(code)
+
+
+def test_a_card_shows_it() -> None:
+    hostile = {"architecture": ACTING, "metadata": {"hook_name": ACTING}}
+    card = model_card(CardFacts(ACTING, hostile, made_with={"git": ACTING}))
+    assert not acting(card)
+    assert "\\u202e" in card
+
+
+def test_a_saved_page_of_features_shows_it(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("acting")
+    model = load_model(str(write_model(folder / "model")))
+    sae, chunks = load_sae(write_sae(folder / "sae")), token_chunks(model, 20)
+    index = build_index(sae, model, chunks, folder / "index", n_tokens=20 * 16)
+    own = list(index.vocabulary.token_bytes)
+    index.vocabulary.token_bytes = [ACTING.encode() for _ in own]
+    options = ExportOptions(
+        ACTING, "en", [Label(ACTING, "explained")] * 40, {5: Note(TEXT)}
+    )
+    page = export_html(index, [5], options)
+    assert not acting(page)
+    assert ESCAPED in page
