@@ -18,7 +18,6 @@ from tinysae.features.index.records import (
     Histogram,
     TokenLogit,
 )
-from tinysae.features.index.vocabulary import Vocabulary
 from tinysae.features.names.labels import Label, LabelKind, read_labels
 from tinysae.features.names.showcase import (
     MIN_F1,
@@ -38,6 +37,7 @@ from tinysae.features.names.showcase import (
 from tinysae.features.why.ablation import Absence, absence
 from tinysae.library.shipped import STORYBOOK_FEATURES_DIR, STORYBOOK_SAE_DIR
 from tinysae.model.sources import STORYBOOK, load_model
+from tinysae.model.text.vocabulary import Vocabulary
 from tinysae.sae.load import load_sae
 
 BOS = 0

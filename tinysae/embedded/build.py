@@ -155,7 +155,7 @@ class _Made(NamedTuple):
     features_name: str
     config: Callable[..., TrainConfig]
     card: Callable[[TrainConfig, dict[str, Any]], str]
-    index_options: dict[str, int]
+    index_options: dict[str, Any]
     has_showcases: bool
 
 

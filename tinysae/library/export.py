@@ -97,8 +97,7 @@ class _Document:
         return self._t("export_title", n=len(self._features), name=name)
 
     def _about(self) -> str:
-        info = self._index.info
-        read = self._options.text or noted_in(info)
+        read = self._options.text or noted_in(self._index.info)
         about = about_index(self._index, read, self._options.language)
         return f'<p class="quiet">{html.escape(about)}</p>'
 

@@ -20,10 +20,10 @@ from tinysae.jobs.files import read_json, write_json
 if TYPE_CHECKING:
     from tinysae.features.index.reader import FeatureIndex
     from tinysae.features.index.records import Context, FeatureRecord, FiringToken
-    from tinysae.features.index.vocabulary import Vocabulary
     from tinysae.features.names.labels import Label
     from tinysae.features.why.ablation import Absence
     from tinysae.model.sources import LoadedModel
+    from tinysae.model.text.vocabulary import Vocabulary
     from tinysae.sae.load import SAE
 
 FORMAT = 1

@@ -298,7 +298,6 @@ def _seed() -> int:
 
 def show_about(explored: Explored) -> None:
     """How the figures came about."""
-    info = explored.index.info
     read = explored.source.text_read(explored.index.info)
     about = about_index(explored.index, read, language())
     with st.expander(t("features.about")):
