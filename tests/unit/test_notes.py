@@ -53,7 +53,8 @@ def test_what_is_emptied_leaves_nothing(notes: Notes) -> None:
 def test_any_text_comes_back_as_it_was(notes: Notes, text: str) -> None:
     notes.keep(0, text=text)
     kept = notes.of(0).text
-    assert kept == text.encode("utf-8", "replace").decode()
+    # Half a character is nothing that could be written.
+    assert kept == text.replace("\ud800", "\ufffd")
     another = Notes(OWN, 40)
     notes.keep(0, text="")
     another.merge(
