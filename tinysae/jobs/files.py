@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from tinysae.checked_numbers import MAX_DIGITS, typed_whole
+from tinysae.render.visible import encodable
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 # Settings, counters, a few thousand notes; what may be larger says so itself.
@@ -142,9 +143,8 @@ def write_text(path: Path, text: str) -> None:
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        # Lone surrogates have no UTF-8.
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(encodable(text))
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
@@ -213,8 +213,7 @@ def parsed_json(text: bytes) -> Any:
     if brackets:
         raise ValueError("nested too deep")
     if _HALF.search(text):
-        halves = json.dumps(data, ensure_ascii=False).encode("utf-16", "surrogatepass")
-        data = json.loads(halves.decode("utf-16", "replace"))
+        data = json.loads(encodable(json.dumps(data, ensure_ascii=False)))
     return data
 
 

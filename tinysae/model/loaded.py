@@ -18,6 +18,7 @@ from tinysae.model.text.pieces import (
     token_texts,
 )
 from tinysae.model.text.vocabulary import Vocabulary, vocabulary_of
+from tinysae.render.visible import encodable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -181,12 +182,3 @@ class LoadedModel:
         norm = getattr(self.bridge, "ln_final", None)
         weight = getattr(getattr(norm, "original_component", None), "weight", None)
         return None if weight is None else weight.detach()
-
-
-def encodable(text: str) -> str:
-    """`text` with lone surrogates, which no encoding has, as U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

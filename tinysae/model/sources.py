@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tinysae.errors import DamagedError, MissingError
-from tinysae.model.loaded import LoadedModel, encodable
+from tinysae.model.loaded import LoadedModel
 from tinysae.model.loading import load_files
 from tinysae.model.names import folder_of, hub_name
 
@@ -21,7 +21,6 @@ __all__ = [
     "STORYBOOK",
     "STORYBOOK_DIR",
     "LoadedModel",
-    "encodable",
     "is_at_hand",
     "load_model",
 ]

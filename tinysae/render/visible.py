@@ -37,3 +37,12 @@ def _escape(found: re.Match[str]) -> str:
     character, code = found[0], ord(found[0])
     escaped = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
     return _PICTURES.get(character, escaped)
+
+
+def encodable(text: str) -> str:
+    """`text` with lone surrogates, which no encoding has, as U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -6,8 +6,8 @@ so that what follows a prompt cannot be tokenized apart from it: " girl" would h
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tinysae.model.loaded import encodable
 from tinysae.model.text.prompt import checked_ids
+from tinysae.render.visible import encodable
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel

@@ -15,9 +15,10 @@ from tinysae.checked_numbers import whole
 from tinysae.errors import InputError
 from tinysae.jobs.files import parsed_json
 from tinysae.model.names import hub_name
-from tinysae.model.sources import STORYBOOK, encodable
+from tinysae.model.sources import STORYBOOK
 from tinysae.model.text.generate import MAX_SAMPLES, GenerateSettings
 from tinysae.model.text.prompt import Keep
+from tinysae.render.visible import encodable
 
 View = Literal["write", "ranks", "compare"]
 Colour = Literal["log_prob", "prob", "rank", "entropy", "surprise"]
