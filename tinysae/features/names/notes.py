@@ -17,6 +17,7 @@ from tinysae.checked_numbers import typed_whole
 from tinysae.errors import DamagedError, InputError
 from tinysae.jobs.files import changing, parsed_json, read_json, write_json
 from tinysae.jobs.home import home, home_error
+from tinysae.render.visible import encodable
 
 FORMAT = 1
 KIND = "tinysae-notes"
@@ -179,8 +180,7 @@ def _dumped(data: Mapping[str, Any]) -> bytes:
 
 
 def _bounded(text: str, feature: int) -> str:
-    # Lone surrogates have no UTF-8: a file could not hold them.
-    text = text.strip().encode("utf-8", "replace").decode()
+    text = encodable(text.strip())
     if len(text) > MAX_NOTE_CHARACTERS:
         raise InputError(
             "note_too_long", feature=feature, limit=f"{MAX_NOTE_CHARACTERS:,}"
@@ -213,5 +213,5 @@ def _note(data: Any) -> Note:
         case {"text": str(text), "bookmarked": bool(bookmarked)} if (
             len(text) <= MAX_NOTE_CHARACTERS
         ):
-            return Note(text.encode("utf-8", "replace").decode(), bookmarked)
+            return Note(encodable(text), bookmarked)
     raise ValueError("not a note")
