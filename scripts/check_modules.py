@@ -51,4 +51,4 @@ def _name(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(problems()))
+    sys.exit("\n".join(problems()) or 0)
