@@ -5,6 +5,8 @@ values in it, so that the page shows it in the reader's language and the command
 English. Anything else that is raised is a bug.
 """
 
+from collections.abc import Mapping
+
 from tinysae.words import Language, text
 
 
@@ -26,6 +28,14 @@ class TinysaeError(Exception):
         sentence = text(self.key, language, **self.values)
         # What it repeats may be half of a character, which cannot be sent or printed.
         return sentence.encode("utf-8", "replace").decode()
+
+
+def plain_values(values: Mapping[str, object]) -> dict[str, int | float | str]:
+    """What a sentence fills in, as JSON holds it: for another process to say it."""
+    return {
+        key: value if isinstance(value, int | float | str) else str(value)
+        for key, value in values.items()
+    }
 
 
 class InputError(TinysaeError):

@@ -1,11 +1,11 @@
 """A job's progress in a terminal: the status that the pages read, as a bar."""
 
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
 from tinysae.jobs.job import Job
 from tinysae.jobs.state_words import doing
+from tinysae.jobs.work import looking
 
 LOOK_EVERY_S = 0.5
 
@@ -16,24 +16,17 @@ def progress_bar(job: Job) -> Generator[None]:
     # A well-kept library that is here anyway (SAELens, transformers).
     from tqdm import tqdm
 
-    is_over = threading.Event()
     with tqdm(bar_format="{desc} {percentage:3.0f}%|{bar}| {postfix}") as bar:
 
-        def watch() -> None:
-            while not is_over.wait(LOOK_EVERY_S):
-                status = job.status
-                bar.total = max(1, status.total)
-                bar.n = min(status.done, bar.total)
-                bar.set_description_str(doing(status.state), refresh=False)
-                speed = status.rate
-                rate = f"{speed:,.0f} tokens/s" if speed else ""
-                left = f", {status.eta_s:,.0f} s left" if status.eta_s else ""
-                bar.set_postfix_str(rate + left)
+        def look() -> None:
+            status = job.status
+            bar.total = max(1, status.total)
+            bar.n = min(status.done, bar.total)
+            bar.set_description_str(doing(status.state), refresh=False)
+            speed = status.rate
+            rate = f"{speed:,.0f} tokens/s" if speed else ""
+            left = f", {status.eta_s:,.0f} s left" if status.eta_s else ""
+            bar.set_postfix_str(rate + left)
 
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
+        with looking(look, LOOK_EVERY_S):
             yield
-        finally:
-            is_over.set()
-            watcher.join()

@@ -98,14 +98,15 @@ def _runs(_: argparse.Namespace) -> int:
     from tinysae.library.saved import saved_saes
 
     for run in list_runs():
-        sys.stdout.write(_row(run.id, run.status.state, run.status, run.title))
+        status = run.status
+        sys.stdout.write(_row(run.id, status.state, status, run.title))
     for saved in saved_saes():
-        sys.stdout.write(_row(saved.id, _standing(saved), saved.status, saved.title))
+        status = saved.status
+        sys.stdout.write(_row(saved.id, _standing(saved, status), status, saved.title))
     return 0
 
 
-def _standing(saved: "SavedSAE") -> str:
-    status = saved.status
+def _standing(saved: "SavedSAE", status: JobStatus) -> str:
     if status.is_working or status.state == "failed":
         return status.state
     # It was never trained here: that it "is done" or "was stopped" would say nothing.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from tinysae.checked_numbers import MAX_WHOLE, number
+from tinysae.errors import plain_values
 from tinysae.jobs.files import open_private, read_json, write_json
 from tinysae.jobs.home import is_disk_full
 from tinysae.jobs.lock import is_locked
@@ -106,10 +107,7 @@ def write_status(path: Path, status: JobStatus) -> None:
         if value is not None and key not in ("error_values", "reason")
     }
     if status.error_values:
-        data["error_values"] = {
-            key: value if isinstance(value, int | float | str) else str(value)
-            for key, value in status.error_values.items()
-        }
+        data["error_values"] = plain_values(status.error_values)
     try:
         write_json(path / STATUS_NAME, data)
     except OSError as problem:

@@ -59,14 +59,25 @@ def quits_when_asked(
     Args:
         before: called first; for what has not been said yet.
     """
+
+    def look() -> None:
+        if job.stop_requested:
+            before()
+            job.say("stopped")
+            os._exit(0)
+
+    with looking(look, LOOK_EVERY_S):
+        yield
+
+
+@contextmanager
+def looking(look: Callable[[], object], every_s: float) -> Generator[None]:
+    """Calls `look` every `every_s` seconds, in a thread, for as long as this lasts."""
     is_over = threading.Event()
 
     def watch() -> None:
-        while not is_over.wait(LOOK_EVERY_S):
-            if job.stop_requested:
-                before()
-                job.say("stopped")
-                os._exit(0)
+        while not is_over.wait(every_s):
+            look()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

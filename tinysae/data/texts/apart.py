@@ -116,11 +116,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         text = open_text(TextChoice(**request["choice"]))
         return beginning(text, *request["limits"])._asdict()
     except TinysaeError as error:
-        values = {
-            key: value if isinstance(value, int | float | str) else str(value)
-            for key, value in error.values.items()
-        }
-        return {"error": error.key, "values": values, "kind": type(error).__name__}
+        values, kind = errors.plain_values(error.values), type(error).__name__
+        return {"error": error.key, "values": values, "kind": kind}
 
 
 def _limit() -> None:

@@ -25,6 +25,7 @@ HEADERS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_NAMES: Final = frozenset(name for name, _ in HEADERS)
 FORBIDDEN: Final = 403
 # What only reads may come without an Origin: a browser sends none with a plain visit.
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -108,8 +109,8 @@ def _allowed_origins() -> list[str]:
 def _with_headers(send: Send) -> Send:
     async def sends(message: Message) -> None:
         if message["type"] == "http.response.start":
-            ours = {name for name, _ in HEADERS}
-            kept = [pair for pair in message["headers"] if pair[0].lower() not in ours]
+            given = message["headers"]
+            kept = [pair for pair in given if pair[0].lower() not in _NAMES]
             message = {**message, "headers": [*kept, *HEADERS]}
         await send(message)
 
