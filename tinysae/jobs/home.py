@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tinysae.errors import MissingError, TinysaeError
@@ -32,3 +34,16 @@ def home_error(problem: OSError) -> TinysaeError:
     reason = os.strerror(problem.errno) if problem.errno else str(problem)
     key = "home_full" if is_disk_full(problem) else "home_unwritable"
     return MissingError(key, path=str(home()), reason=reason)
+
+
+@contextmanager
+def home_errors() -> Generator[None]:
+    """Around what writes in the home folder.
+
+    Raises:
+        MissingError: it does not take files.
+    """
+    try:
+        yield
+    except OSError as problem:
+        raise home_error(problem) from problem

@@ -28,7 +28,7 @@ from typing import IO, Any, ClassVar
 from tinysae.checked_numbers import is_number
 from tinysae.errors import BusyError, TinysaeError
 from tinysae.jobs.files import clear_hidden, open_private, read_json
-from tinysae.jobs.home import home_error
+from tinysae.jobs.home import home_errors
 from tinysae.jobs.lock import LOCK_NAME, take_lock
 from tinysae.jobs.status import (
     JobStatus,
@@ -138,12 +138,8 @@ class Job:
         Raises:
             MissingError: its folder cannot be written.
         """
-        try:
+        with home_errors(), suppress(FileNotFoundError):
             open_private(self.path / name, "ab").close()
-        except FileNotFoundError:
-            pass
-        except OSError as problem:
-            raise home_error(problem) from problem
 
     @contextmanager
     def locked(self) -> Generator[IO[bytes]]:

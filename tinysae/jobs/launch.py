@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tinysae.jobs.files import open_private
-from tinysae.jobs.home import home_error
+from tinysae.jobs.home import home_errors
 from tinysae.jobs.job import Job
 
 CHECKOUT = Path(__file__).parents[2]
@@ -33,24 +33,25 @@ def launch(job: Job, command: str) -> None:
         BusyError: the job has a worker already.
         MissingError: the job's folder cannot be written.
     """
-    try:
-        with job.locked() as lock, open_private(job.log_path, "ab") as log:
-            # Here, so that who asked sees it at once: the worker needs a moment.
-            job.enqueue()
-            words = [command, job.argument, "--lock-fd", str(lock.fileno())]
-            subprocess.Popen(
-                [sys.executable, "-m", "tinysae", *words],
-                cwd=CHECKOUT,
-                env=worker_environment(os.environ, job.keys),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # It holds the lock on when this process lets go of it.
-                pass_fds=[lock.fileno()],
-                start_new_session=True,
-            )
-    except OSError as problem:
-        raise home_error(problem) from problem
+    with (
+        home_errors(),
+        job.locked() as lock,
+        open_private(job.log_path, "ab") as log,
+    ):
+        # Here, so that who asked sees it at once: the worker needs a moment.
+        job.enqueue()
+        words = [command, job.argument, "--lock-fd", str(lock.fileno())]
+        subprocess.Popen(
+            [sys.executable, "-m", "tinysae", *words],
+            cwd=CHECKOUT,
+            env=worker_environment(os.environ, job.keys),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # It holds the lock on when this process lets go of it.
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
 
 
 def worker_environment(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tinysae.checked_numbers import is_number, typed_whole, whole
 from tinysae.jobs.files import changing, read_json, write_json
-from tinysae.jobs.home import home, home_error
+from tinysae.jobs.home import home, home_errors
 from tinysae.lessons.lesson import MAX_STEPS
 
 PROGRESS_NAME: Final = "lessons.json"
@@ -67,14 +67,11 @@ def keep_answer(lesson_id: str, step: int, chosen: Chosen) -> None:
 def _changing() -> Generator[dict[str, Progress]]:
     """How far the reader is in every lesson, to be changed; written at the end."""
     path = home() / PROGRESS_NAME
-    try:
-        with changing(path):
-            progress = read_progress()
-            yield progress
-            lessons = {name: _as_json(each) for name, each in progress.items()}
-            write_json(path, {"format": FORMAT, "lessons": lessons})
-    except OSError as problem:
-        raise home_error(problem) from problem
+    with home_errors(), changing(path):
+        progress = read_progress()
+        yield progress
+        lessons = {name: _as_json(each) for name, each in progress.items()}
+        write_json(path, {"format": FORMAT, "lessons": lessons})
 
 
 def _as_json(progress: Progress) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tinysae.jobs.files import (
     staged_folder,
     typed_path,
 )
-from tinysae.jobs.home import home_error
+from tinysae.jobs.home import home_errors
 from tinysae.library.archive import (
     LIMITS,
     NEEDED,
@@ -200,7 +200,7 @@ def _installed(
 ) -> SavedSAE:
     """The SAE that `fill` writes into an empty folder, in its place under
     `<home>/saes`; the one that is there if it has the same weights."""
-    try:
+    with home_errors():
         _clear_abandoned()
         target = _free_place(name)
         with suppress(_IsThere), staged_folder(target, STAGE_PREFIX) as stage:
@@ -212,8 +212,6 @@ def _installed(
                 if saved.fingerprint == sae.fingerprint:
                     target = saved.directory
                     raise _IsThere
-    except OSError as problem:
-        raise home_error(problem) from problem
     return add_sae(str(target), model)
 
 

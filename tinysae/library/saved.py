@@ -27,7 +27,7 @@ from tinysae.jobs.files import (
     typed_path,
     write_json,
 )
-from tinysae.jobs.home import home, home_error
+from tinysae.jobs.home import home, home_errors
 from tinysae.jobs.job import Job
 from tinysae.jobs.listed import Listed, listed
 from tinysae.jobs.status import STATUS_NAME, JobStatus, write_status
@@ -170,13 +170,11 @@ def add_sae(path: str, model: str | None = None) -> SavedSAE:
     if model is None or not model.strip():
         model = sae.model_name if is_at_hand(sae.model_name) else STORYBOOK
     target = indexes_dir() / sae.fingerprint
-    try:
+    with home_errors():
         make_folder(target)
         write_json(target / SOURCE_NAME, {"path": str(folder), "model": model.strip()})
         if not (target / STATUS_NAME).exists():
             write_status(target, JobStatus("stopped"))
-    except OSError as problem:
-        raise home_error(problem) from problem
     return _saved(folder)
 
 

@@ -13,7 +13,7 @@ from tinysae.data.texts.local import is_local_path
 from tinysae.data.texts.storybook import STORYBOOK
 from tinysae.errors import TinysaeError
 from tinysae.jobs.files import make_folder, read_json, write_json
-from tinysae.jobs.home import home_error
+from tinysae.jobs.home import home_errors
 from tinysae.library.saved import SavedSAE, saes_dir
 from tinysae.sae.load import CFG_NAME, MAX_CFG_BYTES, RUNNER_CFG_NAME
 
@@ -52,11 +52,9 @@ def choose_text(saved: SavedSAE, text: TextChoice) -> None:
     Raises:
         MissingError: the home cannot be written.
     """
-    try:
+    with home_errors():
         make_folder(saved.path)
         write_json(saved.path / CHOICE_NAME, text._asdict())
-    except OSError as problem:
-        raise home_error(problem) from problem
 
 
 def _choice(data: object) -> TextChoice | None:

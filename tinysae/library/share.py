@@ -19,7 +19,7 @@ from tinysae.jobs.files import (
     shown_path,
     write_text,
 )
-from tinysae.jobs.home import home_error
+from tinysae.jobs.home import home_errors
 from tinysae.library.archive import sae_files, write_zip
 from tinysae.library.card import LICENCES, CardFacts, model_card, without_place
 from tinysae.library.saved import AnySAE, SavedSAE
@@ -85,7 +85,7 @@ def plan_upload(
             "repo_licence", licence=licence[:80], known=", ".join(LICENCES)
         )
     folder = check_place(folder or hook_name(run), "")[0]
-    try:
+    with home_errors():
         make_folder(transfers_dir())
         with tempfile.TemporaryDirectory(dir=transfers_dir(), prefix=".") as place:
             files = Path(place) / "files"
@@ -107,8 +107,6 @@ def plan_upload(
             write_text(files / CARD_NAME, model_card(facts, language))
             request = {"repo_id": repo_id, "private": private, "run": run.id}
             return new_transfer("upload", {**request, "message": MESSAGE}, files)
-    except OSError as problem:
-        raise home_error(problem) from problem
 
 
 def planned_card(transfer: Transfer) -> str:

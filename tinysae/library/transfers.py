@@ -20,7 +20,7 @@ from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.hub.names import check_place, check_repo_id
 from tinysae.hub.upload import upload_files
 from tinysae.jobs.files import read_json, staged_folder, write_json
-from tinysae.jobs.home import home, home_error
+from tinysae.jobs.home import home, home_errors
 from tinysae.jobs.job import JOB_ID, Job, job_ids, new_job_id
 from tinysae.jobs.launch import HUB_KEYS
 from tinysae.jobs.listed import Listed, listed
@@ -118,14 +118,11 @@ def new_transfer(
     """
     transfer_id = new_job_id()
     path = transfers_dir() / transfer_id
-    try:
-        with staged_folder(path) as stage:
-            write_json(stage / REQUEST_NAME, {"kind": kind, **request})
-            write_status(stage, JobStatus("stopped"))
-            if files is not None:
-                files.replace(stage / FILES_NAME)
-    except OSError as problem:
-        raise home_error(problem) from problem
+    with home_errors(), staged_folder(path) as stage:
+        write_json(stage / REQUEST_NAME, {"kind": kind, **request})
+        write_status(stage, JobStatus("stopped"))
+        if files is not None:
+            files.replace(stage / FILES_NAME)
     return open_transfer(transfer_id)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tinysae.hub.cache import is_commit
 from tinysae.jobs.files import changing, read_json, write_json
-from tinysae.jobs.home import home, home_error
+from tinysae.jobs.home import home, home_errors
 
 PINS_NAME = "model_pins.json"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -148,11 +148,8 @@ def write_pin(repo_id: str, pin: Pin) -> None:
     """
     path = home() / PINS_NAME
     written = {"revision": pin.revision, "sha256": pin.sha256}
-    try:
-        with changing(path):
-            write_json(path, {**_pins(), repo_id: written})
-    except OSError as problem:
-        raise home_error(problem) from problem
+    with home_errors(), changing(path):
+        write_json(path, {**_pins(), repo_id: written})
 
 
 def pin_from(found: object) -> Pin | None:

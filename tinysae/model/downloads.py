@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from tinysae.errors import BusyError
 from tinysae.jobs.files import make_folder
-from tinysae.jobs.home import home, home_error
+from tinysae.jobs.home import home, home_errors
 from tinysae.jobs.job import Job
 from tinysae.jobs.launch import HUB_KEYS, launch
 from tinysae.jobs.lock import is_locked
@@ -76,10 +76,8 @@ def start_download(source: str) -> None:
         MissingError: the home folder cannot be written.
     """
     download = download_of(source)
-    try:
+    with home_errors():
         make_folder(download.path)
-    except OSError as problem:
-        raise home_error(problem) from problem
     launch(download, COMMAND)
 
 

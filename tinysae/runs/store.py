@@ -15,7 +15,7 @@ from tinysae.jobs.files import (
     staged_folder,
     write_json,
 )
-from tinysae.jobs.home import home_error
+from tinysae.jobs.home import home_errors
 from tinysae.jobs.job import JOB_ID, Job, job_ids, new_job_id
 from tinysae.jobs.listed import Listed, listed
 from tinysae.jobs.lock import LOCK_NAME
@@ -118,16 +118,13 @@ def create_run(config: TrainConfig, estimate: Mapping[str, Any] | None = None) -
     """
     run_id = new_job_id()
     path = runs_dir() / run_id
-    try:
-        with staged_folder(path) as stage:
-            write_json(stage / CONFIG_NAME, config.to_json())
-            write_status(stage, JobStatus("queued"))
-            if estimate is not None:
-                write_json(stage / ESTIMATE_NAME, dict(estimate))
-            open_private(stage / LOCK_NAME, "ab").close()
-            keep_reserve(stage)
-    except OSError as problem:
-        raise home_error(problem) from problem
+    with home_errors(), staged_folder(path) as stage:
+        write_json(stage / CONFIG_NAME, config.to_json())
+        write_status(stage, JobStatus("queued"))
+        if estimate is not None:
+            write_json(stage / ESTIMATE_NAME, dict(estimate))
+        open_private(stage / LOCK_NAME, "ab").close()
+        keep_reserve(stage)
     return Run(run_id, path, config)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.files import write_json
 from tinysae.runs.store import Run
 from tinysae.sae.rows import EvalMetrics
 from tinysae.sae.tracker import NullTracker, Tracker
@@ -153,11 +153,8 @@ class WandbTracker:
 
 def _last_step(run: Run) -> int:
     """The last step that was given to wandb by an earlier process; -1 if none was."""
-    try:
-        found = read_json(run.path / WANDB_NAME).get("last_step")
-    except (OSError, ValueError):
-        return -1
-    return found if isinstance(found, int) else -1
+    step = (run.read_json(WANDB_NAME) or {}).get("last_step")
+    return step if isinstance(step, int) else -1
 
 
 def start_tracker(run: Run, config: Mapping[str, Any]) -> Tracker:
@@ -197,9 +194,7 @@ class Tracked(NamedTuple):
 
 def tracked(run: Run) -> Tracked | None:
     """None of a run that does not log to wandb, or has not begun to."""
-    try:
-        data = read_json(run.path / WANDB_NAME)
-    except (OSError, ValueError):
+    if (data := run.read_json(WANDB_NAME)) is None:
         return None
     mode, url, n_lost = (data.get(name) for name in ("mode", "url", "n_lost"))
     if mode not in ("online", "offline"):

@@ -7,7 +7,7 @@ from tinysae.config import TextChoice
 from tinysae.data.texts.local import Files
 from tinysae.errors import InputError, MissingError
 from tinysae.jobs.files import make_folder, sha256_of, write_text
-from tinysae.jobs.home import home, home_error
+from tinysae.jobs.home import home, home_errors
 
 PREFIX = "pasted:"
 SHA_DIGITS = 64
@@ -39,12 +39,10 @@ def keep(text: str) -> str:
     content = text.encode("utf-8", "replace")
     sha256 = sha256_of(content)
     file = _file(sha256)
-    try:
+    with home_errors():
         make_folder(file.parent)
         if not file.is_file():
             write_text(file, content.decode("utf-8"))
-    except OSError as problem:
-        raise home_error(problem) from problem
     return PREFIX + sha256
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from tinysae.checked_numbers import typed_whole
 from tinysae.errors import DamagedError, InputError
 from tinysae.jobs.files import changing, parsed_json, read_json, write_json
-from tinysae.jobs.home import home, home_error
+from tinysae.jobs.home import home, home_errors
 from tinysae.render.visible import encodable
 
 FORMAT = 1
@@ -151,17 +151,14 @@ class Notes:
     @contextmanager
     def _changing(self) -> Iterator[dict[int, Note]]:
         """All notes, to be changed; written at the end unless something was raised."""
-        try:
-            with changing(self.path):
-                notes = self.all()
-                yield notes
-                kept = {f: note for f, note in notes.items() if not note.is_empty}
-                data = self._as_json(kept)
-                if len(kept) > MAX_NOTES or len(_dumped(data)) > MAX_FILE_BYTES:
-                    raise InputError("notes_too_many", limit=f"{MAX_NOTES:,}")
-                write_json(self.path, data)
-        except OSError as problem:
-            raise home_error(problem) from problem
+        with home_errors(), changing(self.path):
+            notes = self.all()
+            yield notes
+            kept = {f: note for f, note in notes.items() if not note.is_empty}
+            data = self._as_json(kept)
+            if len(kept) > MAX_NOTES or len(_dumped(data)) > MAX_FILE_BYTES:
+                raise InputError("notes_too_many", limit=f"{MAX_NOTES:,}")
+            write_json(self.path, data)
 
     def _as_json(self, notes: Mapping[int, Note]) -> dict[str, Any]:
         return {
