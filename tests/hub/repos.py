@@ -5,6 +5,7 @@ its config's keys, GPT-2's 50,257 tokens in GPT-2's files, and weights as the pi
 that it ships. Only the widths are small, and the weights random.
 """
 
+import time
 from pathlib import Path
 
 import torch
@@ -17,6 +18,9 @@ from benchmarks.tutorial_shape import (
     tutorial_config,
     write_json,
 )
+from tinysae.jobs.lock import is_locked
+from tinysae.jobs.status import JobStatus
+from tinysae.model.downloads import download_of
 from tinysae.model.libraries import LOADING
 
 TUTORIAL_MODEL = "roneneldan/TinyStories-1Layer-21M"
@@ -58,3 +62,11 @@ def tutorial_model(folder: Path, *, hidden_size: int = 32, num_heads: int = 4) -
     (folder / ".gitattributes").write_text(GITATTRIBUTES)
     (folder / "README.md").write_text("A model of the tests, with random weights.\n")
     return folder
+
+
+def wait_for_download(source: str) -> JobStatus:
+    """Waits until nobody is at the download of `source` any more."""
+    download = download_of(source)
+    while is_locked(download.path):
+        time.sleep(0.1)
+    return download.status

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import OpenPage
-from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
+from tests.hub.repos import TUTORIAL_MODEL, tutorial_model, wait_for_download
 from tests.hub.server import Hub
 from tinysae.config import TrainConfig
 from tinysae.features.index.reader import open_index
 from tinysae.model.catalogue import Pin, write_pin
-from tinysae.model.downloads import wait_for_download
 from tinysae.model.sources import is_at_hand
 from tinysae.runs.store import create_run
 from tinysae.worker import finish, life, load, look

@@ -11,18 +11,13 @@ import pytest
 import torch
 
 from tests.hub.conftest import CHILD_S
-from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
+from tests.hub.repos import TUTORIAL_MODEL, tutorial_model, wait_for_download
 from tests.hub.server import TOKEN, Hub
 from tinysae.errors import InputError, MissingError
 from tinysae.hub.cache import repo_dir
 from tinysae.jobs.status import JobStatus
 from tinysae.model.catalogue import Pin, pin_from, write_pin
-from tinysae.model.downloads import (
-    download_of,
-    start_download,
-    stop_download,
-    wait_for_download,
-)
+from tinysae.model.downloads import download_of, start_download, stop_download
 from tinysae.model.names import converted_dir, hub_name
 from tinysae.model.sources import is_at_hand, load_model
 

@@ -7,7 +7,6 @@ keeps it, and the next download of the model goes on there.
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,8 +15,7 @@ from tinysae.jobs.files import make_folder
 from tinysae.jobs.home import home, home_errors
 from tinysae.jobs.job import Job
 from tinysae.jobs.launch import HUB_KEYS, launch
-from tinysae.jobs.lock import is_locked
-from tinysae.jobs.status import JobStatus, State
+from tinysae.jobs.status import State
 from tinysae.model.names import checked_hub_name
 
 # The command that does it (`cli.fetching`).
@@ -88,11 +86,3 @@ def stop_download(source: str) -> None:
         InputError: from `download_of`.
     """
     download_of(source).request_stop()
-
-
-def wait_for_download(source: str, *, look_every_s: float = 0.1) -> JobStatus:
-    """Waits until nobody is at the download of `source` any more."""
-    download = download_of(source)
-    while is_locked(download.path):
-        time.sleep(look_every_s)
-    return download.status

@@ -15,16 +15,6 @@ from tinysae.model.loaded import LoadedModel
 from tinysae.model.loading import load_files
 from tinysae.model.names import folder_of, hub_name
 
-__all__ = [
-    "MAX_SOURCE_CHARACTERS",
-    "ORIGINS",
-    "STORYBOOK",
-    "STORYBOOK_DIR",
-    "LoadedModel",
-    "is_at_hand",
-    "load_model",
-]
-
 logger = logging.getLogger(__name__)
 
 STORYBOOK = "storybook"

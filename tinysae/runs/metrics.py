@@ -8,7 +8,6 @@ import errno
 import json
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Generic, NamedTuple, Self, TypeVar, cast
 
 from tinysae.checked_numbers import is_number, whole
@@ -71,12 +70,7 @@ class MetricsLog(Generic[Row]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
 

@@ -8,7 +8,6 @@ its threshold, either may call it active.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 
 import numpy as np
 
@@ -72,12 +71,7 @@ class Encoder:
     def __enter__(self) -> "Encoder":
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.pool.shutdown(cancel_futures=True)
 
     def pairs(self, x: Floats, token: int = 0) -> list[Pairs]:
