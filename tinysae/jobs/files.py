@@ -127,24 +127,25 @@ def changing(path: Path) -> Generator[None]:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Replaces `path` by `data` as JSON: temporary name, fsync, rename.
-
-    Raises:
-        OSError: when the folder cannot be written; `path` is then as it was.
-    """
+    """`write_bytes` of `data` as JSON."""
     write_text(path, json.dumps(data, ensure_ascii=False, indent=1))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces `path` by `text`: temporary name, fsync, rename.
+    """`write_bytes` of a text; half a character is U+FFFD."""
+    write_bytes(path, encodable(text).encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replaces `path` by `data`: temporary name, fsync, rename.
 
     Raises:
         OSError: when the folder cannot be written; `path` is then as it was.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(encodable(text))
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)

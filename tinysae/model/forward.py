@@ -3,6 +3,7 @@
 Every function takes the model's lock for exactly one forward.
 """
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -43,16 +44,25 @@ def activations(model: "LoadedModel", tokens: "Tensor", hook_name: str) -> "Tens
     Raises:
         InputError: the model has no such hook.
     """
-    place = _place(model, hook_name)
-    with (
-        running(model, tokens.numel()),
-        reading(model.plain, place, stop=True) as seen,
-    ):
+    return activations_at(model, tokens, _place(model, hook_name))
+
+
+def activations_at(
+    model: "LoadedModel", tokens: "Tensor", place: HookPlace
+) -> "Tensor":
+    """As `activations`, of a place that need not be one of the model's hooks."""
+    with running(model, tokens.numel()), reading(model.plain, place, stop=True) as seen:
         try:
             model.plain(tokens.to(model.plain.device), use_cache=False)
         except Reached:
             return seen[0]
-    raise RuntimeError(f"the forward never came to {hook_name}")
+    raise RuntimeError(f"the forward never came to {place.module}")
+
+
+def only_last(model: "LoadedModel") -> dict[str, int]:
+    """The argument by which a forward computes the last position's logits alone."""
+    has = "logits_to_keep" in inspect.signature(model.plain.forward).parameters
+    return {"logits_to_keep": 1} if has else {}
 
 
 def logits_with(

@@ -5,8 +5,6 @@ that many steps, so that afterwards any token can be asked for, and any feature 
 back. Only rows of it are read. A file that is damaged is left out.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +14,7 @@ from tinysae.errors import DamagedError
 from tinysae.features.index.format import damage_in
 from tinysae.features.index.reader import FeatureIndex
 from tinysae.features.index.tensor_file import TensorFile
-from tinysae.jobs.files import make_folder
+from tinysae.jobs.files import make_folder, write_bytes
 from tinysae.runs.checkpoints import DIGITS
 
 SUFFIX = ".safetensors"
@@ -52,14 +50,7 @@ def keep_moment(folder: Path, step: int, index: FeatureIndex) -> None:
 
     data = save(index.heads(N_TOKENS, N_FEATURES)._asdict())
     make_folder(folder)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(folder / f"{step:0{DIGITS}}{SUFFIX}")
-    finally:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
+    write_bytes(folder / f"{step:0{DIGITS}}{SUFFIX}", data)
     kept = _files(folder)
     if len(kept) > MAX_KEPT:
         # The first and the last stay; the past is told in larger steps.

@@ -1,12 +1,12 @@
 """One forward with everything kept, and the gradient of a logit by all of it."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinysae.errors import InputError
 from tinysae.model.circuit import head_place
+from tinysae.model.forward import only_last
 from tinysae.model.hooks import HookPlace, hooked
 
 if TYPE_CHECKING:
@@ -112,9 +112,3 @@ def _forward(model: "LoadedModel", tokens: "Tensor", hook_name: str | None) -> S
         None if hook_name is None else passed[hook_name],
         logits[0, -1].float(),
     )
-
-
-def only_last(model: "LoadedModel") -> dict[str, int]:
-    """The argument by which a forward computes the last position's logits alone."""
-    has = "logits_to_keep" in inspect.signature(model.plain.forward).parameters
-    return {"logits_to_keep": 1} if has else {}

@@ -20,7 +20,6 @@ import numpy as np
 from tinysae.errors import InputError
 from tinysae.features.fit import check_same_model
 from tinysae.features.why.attribution import Attribution, Part
-from tinysae.features.why.gradients import only_last
 from tinysae.model.circuit import (
     Change,
     changing,
@@ -28,7 +27,7 @@ from tinysae.model.circuit import (
     head_place,
     head_slice,
 )
-from tinysae.model.forward import running
+from tinysae.model.forward import only_last, running
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from tinysae.features.why.gradients import only_last
 from tinysae.features.why.steering import (
     STRAINED,
     Steer,
@@ -19,7 +18,7 @@ from tinysae.features.why.steering import (
     scaled,
     steering,
 )
-from tinysae.model.forward import running
+from tinysae.model.forward import only_last, running
 from tinysae.model.text.generate import Around
 
 if TYPE_CHECKING:

@@ -174,16 +174,9 @@ def read_place(
     """What passes `place`, [row, pos, d]."""
     import torch
 
-    from tinysae.model.forward import running
-    from tinysae.model.hooks import Reached, reading
+    from tinysae.model.forward import activations_at
 
-    tokens = torch.tensor(rows, device=model.plain.device)
-    with running(model, tokens.numel()), reading(model.plain, place, stop=True) as seen:
-        try:
-            model.plain(tokens, use_cache=False)
-        except Reached:
-            return seen[0].float().cpu().numpy()
-    raise RuntimeError(f"the forward never came to {place.module}")
+    return activations_at(model, torch.tensor(rows), place).float().cpu().numpy()
 
 
 def n_neurons(model: "LoadedModel") -> int:

@@ -208,9 +208,8 @@ def _log_prob(
     token: int,
     changes: "Sequence[AnyChange]",
 ) -> float:
-    from tinysae.features.why.gradients import only_last
     from tinysae.features.why.intervene import applied
-    from tinysae.model.forward import running
+    from tinysae.model.forward import only_last, running
 
     tokens = model.to_input(ids)
     with running(model, tokens.numel()), applied(model, changes, None):

@@ -3,7 +3,6 @@
 torch is imported inside functions: the page reads the settings before it is loaded.
 """
 
-import inspect
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tinysae.checked_numbers import is_number_within
 from tinysae.errors import SettingError
-from tinysae.model.forward import running
+from tinysae.model.forward import only_last, running
 from tinysae.model.text.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -182,10 +181,8 @@ def _generate(
 
     generator = torch.Generator().manual_seed(settings.seed)
     cache = DynamicCache(config=model.plain.config)
-    arguments: dict[str, Any] = {"past_key_values": cache, "use_cache": True}
-    # Only the last position's logits are read: a long prompt need not pay for all.
-    if "logits_to_keep" in inspect.signature(model.plain.forward).parameters:
-        arguments["logits_to_keep"] = 1
+    # A long prompt need not pay for the logits of all its positions.
+    last = only_last(model)
     n_read = 0
     seen: list[int] = tokens[0].tolist()
     for _ in range(settings.max_new_tokens):
@@ -195,8 +192,8 @@ def _generate(
             return "context"
         changed = nullcontext() if around is None else around(n_before)
         with running(model, tokens.numel()), changed:
-            logits = model.plain(tokens, **arguments).logits[0, -1]
-        probs = next_token_probs(logits.cpu(), settings, seen)
+            output = model.plain(tokens, past_key_values=cache, use_cache=True, **last)
+        probs = next_token_probs(output.logits[0, -1].cpu(), settings, seen)
         token_id = _drawn(probs, settings, generator)
         if settings.stop_at_eos and token_id in model.eos_ids:
             return "eos"
