@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from tinysae.cli import (
     asking,
@@ -15,10 +14,8 @@ from tinysae.cli import (
     training,
     writing,
 )
+from tinysae.cli.arguments import Commands
 from tinysae.errors import TinysaeError
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 GROUPS = (writing, asking, training, exploring, sharing, fetching, rebuilding)
 # Their processes are started by pages: no command of theirs is for people.
@@ -67,7 +64,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _empty() -> "tuple[argparse.ArgumentParser, Commands]":
+def _empty() -> tuple[argparse.ArgumentParser, Commands]:
     parser = argparse.ArgumentParser(prog="python -m tinysae", description=__doc__)
     return parser, parser.add_subparsers(required=True, metavar="COMMAND")
 

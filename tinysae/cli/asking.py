@@ -1,11 +1,11 @@
 """`python -m tinysae attribute|steer`: the Why page without Streamlit."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinysae.cli.sae_argument import add_sae_option
+from tinysae.cli.arguments import Commands, add_sae_option
+from tinysae.cli.output import write_line
 from tinysae.errors import InputError
 from tinysae.library.shipped import STORYBOOK_POST
 from tinysae.render.visible import visible
@@ -20,9 +20,7 @@ N_SHOWN = 15
 STRENGTHS = "-2,-1,0,1,2"
 
 
-def add_commands(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `attribute` and `steer` to the parser's commands."""
     attribute = commands.add_parser(
         "attribute", help="what made the model say a token, as a sum of parts"
@@ -86,7 +84,7 @@ def _attribute(options: argparse.Namespace) -> int:
     ids = prompt.ids
     if prompt.n_cut:
         cut = text("why.prompt_cut", "en", cut=prompt.n_cut, kept=len(ids))
-        _print(f"{cut}\n")
+        write_line(cut)
     log_probs = next_log_probs(model, ids).cpu()
 
     def token(typed: str | None) -> int | None:
@@ -98,19 +96,19 @@ def _attribute(options: argparse.Namespace) -> int:
     said = f"“{_text(model, target)}”  {found.prob:.2%}  logit"
     if found.other is not None:
         said += f" minus that of “{_text(model, found.other)}”"
-    _print(f"{said} {found.logit:.3f}\n")
+    write_line(f"{said} {found.logit:.3f}")
     for parts in (found.features, found.components):
         shown, others = strongest(parts, max(1, options.top))
-        _print(f"\n{'':18}{'direct':>9}{'with what follows':>20}\n")
+        write_line(f"\n{'':18}{'direct':>9}{'with what follows':>20}")
         for part in shown:
             name = part_name(part, "en")
-            _print(f"{name:<18}{part.direct:9.3f}{part.effect:20.3f}\n")
+            write_line(f"{name:<18}{part.direct:9.3f}{part.effect:20.3f}")
         if others:
             rest = sum(part.direct for part in others)
-            _print(f"{f'{len(others)} others':<18}{rest:9.3f}\n")
+            write_line(f"{f'{len(others)} others':<18}{rest:9.3f}")
         total = sum(part.direct for part in parts)
         left = found.remainder(parts)
-        _print(f"{'sum':<18}{total:9.3f}   left over {left:.1e}\n")
+        write_line(f"{'sum':<18}{total:9.3f}   left over {left:.1e}")
     if options.out:
         write_text(options.out, attribution_csv(found))
     return 0
@@ -143,8 +141,8 @@ def _steer(options: argparse.Namespace) -> int:
         gauge = "" if sample.loss is None else f"  {sample.loss:.2f} nats a token"
         if sample.ratio is not None:
             gauge += f", {sample.ratio:.2f} times the usual ({sample.verdict})"
-        _print(f"--- {sample.strength:g} × {options.strength:g}{gauge}\n")
-        _print(f"{model.decode(prompt.ids)}{sample.text}\n")
+        write_line(f"--- {sample.strength:g} × {options.strength:g}{gauge}")
+        write_line(f"{model.decode(prompt.ids)}{sample.text}")
     return 0
 
 
@@ -162,8 +160,3 @@ def _numbers(typed: str) -> list[float]:
 
 def _text(model: "LoadedModel", token_id: int) -> str:
     return visible(model.token_text(token_id))
-
-
-def _print(text: str) -> None:
-    # A terminal has no halves of characters.
-    sys.stdout.write(text.encode("utf-8", "replace").decode())

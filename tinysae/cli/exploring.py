@@ -3,13 +3,13 @@ Streamlit."""
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinysae.cli.arguments import Commands, add_sae_argument
 from tinysae.cli.job_here import add_lock_option, do_here, say
-from tinysae.cli.sae_argument import add_sae_argument
+from tinysae.cli.output import write_line
 from tinysae.cli.training import add_settings, chosen_settings
 from tinysae.errors import InputError
 from tinysae.jobs.work import log_to_stderr
@@ -33,9 +33,7 @@ TEXT_SETTINGS = (
 )
 
 
-def add_commands(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `index`, `evaluate`, `search`, `export` and `explain` to the parser's
     commands."""
     index = commands.add_parser("index", help="collect an SAE's features")
@@ -101,7 +99,7 @@ def _index(options: argparse.Namespace) -> int:
         status = do_here(sae, options.lock_fd, life.index)
     if status == 0:
         # What the other commands call it, which a folder does not tell.
-        _print(sae.id)
+        write_line(sae.id)
     return status
 
 
@@ -135,7 +133,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         figures = finish.evaluate_again(sae, progress)
-    _print(json.dumps(figures, indent=1))
+    write_line(json.dumps(figures, indent=1))
     return 0
 
 
@@ -157,7 +155,7 @@ def _search(options: argparse.Namespace) -> int:
     else:
         query = options.raises or options.lowers or options.fires_on or ""
         token = find_tokens(index.vocabulary, query)
-        _print(f"token {token.token} “{visible(token.text)}”")
+        write_line(f"token {token.token} “{visible(token.text)}”")
         if options.fires_on is not None:
             rows = (
                 (each.feature, f"{each.n_fired:,} times, {each.precision:.1%} of them")
@@ -178,7 +176,7 @@ def _by_text(
     from tinysae.sae.load import load_sae
 
     found = by_text(load_sae(source.sae_dir), load_model(index.info.model), text)
-    _print(f"{found.n_features:,} features on {len(found.tokens):,} tokens")
+    write_line(f"{found.n_features:,} features on {len(found.tokens):,} tokens")
     for hit in found.hits:
         token = visible(found.tokens[hit.position])
         yield hit.feature, f"{hit.max_act:.2f} at {hit.position} “{token}”"
@@ -210,9 +208,9 @@ def _print_rows(
         tokens = index.feature(feature).tokens[:N_TOP_TOKENS]
         label = label_sentence(labels[feature], "en") if labels else ""
         top = " ".join(visible(token.text) for token in tokens)
-        _print(f"{feature:>6}  {what:<28}  {label or top}")
+        write_line(f"{feature:>6}  {what:<28}  {label or top}")
     if not n:
-        _print("none")
+        write_line("none")
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -238,7 +236,7 @@ def _export(options: argparse.Namespace) -> int:
         raise InputError(
             "export_unwritable", path=str(options.out), reason=problem.strerror
         ) from problem
-    _print(str(options.out))
+    write_line(str(options.out))
     return 0
 
 
@@ -250,9 +248,5 @@ def _explain(options: argparse.Namespace) -> int:
     folder = named_sae(options.sae).features_dir
     new = explain_features(folder, endpoint, options.features)
     for feature, label in zip(options.features, new, strict=True):
-        _print(f"{feature}  {label.text}")
+        write_line(f"{feature}  {label.text}")
     return 0
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")

@@ -1,11 +1,12 @@
 """The commands that list, download and pin models."""
 
 import argparse
-import sys
 import time
 from typing import Any
 
+from tinysae.cli.arguments import Commands
 from tinysae.cli.job_here import add_lock_option
+from tinysae.cli.output import write_line
 from tinysae.errors import InputError, TinysaeError
 from tinysae.jobs.status import JobStatus
 from tinysae.jobs.work import log_to_stderr, outcome
@@ -22,7 +23,7 @@ from tinysae.words import text
 LOOK_EVERY_S = 0.3
 
 
-def add_commands(commands: Any) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `models`, `download` and `pin` to the parser's commands."""
     models = commands.add_parser("models", help="list models that are known to work")
     models.set_defaults(command=_models)
@@ -38,7 +39,7 @@ def add_commands(commands: Any) -> None:
     pin.set_defaults(command=_pin)
 
 
-def add_worker_commands(commands: Any) -> None:
+def add_worker_commands(commands: Commands) -> None:
     """Adds the command of a download's process."""
     fetch = commands.add_parser(COMMAND)
     fetch.add_argument("model")
@@ -49,10 +50,10 @@ def add_worker_commands(commands: Any) -> None:
 def _models(_: argparse.Namespace) -> int:
     for entry in CATALOGUE:
         place = "here" if is_at_hand(entry.source) else f"{entry.megabytes} MB"
-        sys.stdout.write(
+        write_line(
             f"{entry.source:<28} {entry.n_parameters / 1e6:6.1f}M  "
             f"{entry.licence or '-':<10}  {place:>7}  "
-            f"{text(f'models.for_{entry.key}', 'en')}\n"
+            f"{text(f'models.for_{entry.key}', 'en')}"
         )
     return 0
 
@@ -100,5 +101,5 @@ def _pin(options: argparse.Namespace) -> int:
         raise InputError("pin_unlisted", model=options.model)
     pin = ask_for_pin(entry.repo_id)
     write_pin(entry.repo_id, pin)
-    sys.stdout.write(f"{entry.repo_id} {pin.revision} {pin.sha256}\n")
+    write_line(f"{entry.repo_id} {pin.revision} {pin.sha256}")
     return 0

@@ -2,15 +2,14 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
+from tinysae.cli.arguments import Commands
+from tinysae.cli.output import write_line
 from tinysae.jobs.work import log_to_stderr
 
 
-def add_commands(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `storybook` to the parser's commands."""
     storybook = commands.add_parser(
         "storybook", help="rebuild the embedded model and its SAE from their seeds"
@@ -49,5 +48,5 @@ def _storybook(options: argparse.Namespace) -> int:
             figures = embedded.build_sae(
                 out, tokens=options.sae_tokens, seed=options.seed, post=post
             )
-            sys.stdout.write(f"{json.dumps(figures)}\n")
+            write_line(json.dumps(figures))
     return 0

@@ -6,9 +6,10 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from tinysae.cli.arguments import Commands, add_sae_argument
 from tinysae.cli.job_here import add_lock_option
+from tinysae.cli.output import write, write_line
 from tinysae.cli.progress_bar import progress_bar
-from tinysae.cli.sae_argument import add_sae_argument
 from tinysae.jobs.status import JobStatus
 from tinysae.jobs.work import log_to_stderr, outcome, quits_when_asked
 from tinysae.library.named_sae import is_folder
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from tinysae.library.transfers import Transfer
 
 
-def add_commands(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `import-sae` and `upload` to the parser's commands."""
     bring = commands.add_parser("import-sae", help="take in an SAE from elsewhere")
     bring.add_argument(
@@ -48,9 +47,7 @@ def add_commands(
     upload.set_defaults(command=_upload)
 
 
-def add_worker_commands(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
+def add_worker_commands(commands: Commands) -> None:
     """Adds the command of a transfer's process."""
     transfer = commands.add_parser(COMMAND)
     transfer.add_argument("transfer")
@@ -64,7 +61,7 @@ def _import(options: argparse.Namespace) -> int:
     if options.sae_id:
         return _done_here(fetch_from_registry(options.source, options.sae_id))
     if (saved := _from_this_machine(options)) is not None:
-        sys.stdout.write(f"{saved.id}\n")
+        write_line(saved.id)
         return 0
     place = (options.source, options.subfolder, options.revision)
     return _done_here(fetch_from_hub(*place))
@@ -98,9 +95,9 @@ def _upload(options: argparse.Namespace) -> int:
     )
     for file in planned_files(plan):
         where = f"{plan.request['repo_id']}/{file.path}"
-        sys.stdout.write(f"{file.size:>13,}  {where}\n")
+        write_line(f"{file.size:>13,}  {where}")
     if options.dry_run:
-        sys.stdout.write(f"\n{planned_card(plan)}")
+        write(f"\n{planned_card(plan)}")
         forget(plan)
         return 0
     return _done_here(plan)
@@ -112,7 +109,7 @@ def _done_here(transfer: "Transfer") -> int:
     with transfer.locked(), bar:
         status = _perform(transfer)
     for value in transfer.result().values():
-        sys.stdout.write(f"{value}\n")
+        write_line(str(value))
     return 0 if status.state == "done" else 1
 
 

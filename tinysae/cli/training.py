@@ -1,11 +1,12 @@
 """`python -m tinysae train|resume|runs`: the training page without Streamlit."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from tinysae.cli.arguments import Commands
 from tinysae.cli.job_here import add_lock_option, do_here
+from tinysae.cli.output import write_line
 from tinysae.config import TrainConfig, choices, settings
 from tinysae.errors import InputError
 from tinysae.jobs.status import JobStatus
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 ID_WIDTH = 23
 
 
-def add_commands(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `train`, `resume` and `runs` to the parser's commands."""
     train = commands.add_parser("train", help="train an SAE in this terminal")
     train.add_argument("run", nargs="?", help="a run that waits to be started")
@@ -99,10 +98,10 @@ def _runs(_: argparse.Namespace) -> int:
 
     for run in list_runs():
         status = run.status
-        sys.stdout.write(_row(run.id, status.state, status, run.title))
+        write_line(_row(run.id, status.state, status, run.title))
     for saved in saved_saes():
         status = saved.status
-        sys.stdout.write(_row(saved.id, _standing(saved, status), status, saved.title))
+        write_line(_row(saved.id, _standing(saved, status), status, saved.title))
     return 0
 
 
@@ -116,4 +115,4 @@ def _standing(saved: "SavedSAE", status: JobStatus) -> str:
 def _row(job_id: str, state: str, status: JobStatus, title: str) -> str:
     # A state of which nothing is counted has no share: "done" is not 0 % done.
     share = f"{status.share:.0%}" if status.total else ""
-    return f"{job_id:<{ID_WIDTH}}  {state:<12} {share:>4}  {title}\n"
+    return f"{job_id:<{ID_WIDTH}}  {state:<12} {share:>4}  {title}"

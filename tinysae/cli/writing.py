@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinysae.cli.arguments import Commands
+from tinysae.cli.output import write, write_line
 from tinysae.errors import InputError, MissingError
 from tinysae.model.text.generate import (
     BOUNDS,
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
 
 
-def add_commands(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `generate` and `ranks` to the parser's commands."""
     generate = commands.add_parser("generate", help="let the model write on")
     generate.add_argument("prompt")
@@ -80,13 +80,13 @@ def _generate(options: argparse.Namespace) -> int:
     for sample in range(options.samples):
         seed = sample_seed(settings.seed, sample)
         if options.samples > 1:
-            _print(f"--- seed {seed}\n")
-        _print(model.decode(prompt.ids))
+            write_line(f"--- seed {seed}")
+        write(model.decode(prompt.ids))
         stream = model.text_stream(prompt.ids)
         own = replace(settings, seed=seed)
         for token_id in generate_stream(model, prompt.ids, own):
-            _print(stream.feed(token_id))
-        _print(f"{stream.finish()}\n")
+            write(stream.feed(token_id))
+        write_line(stream.finish())
     return 0
 
 
@@ -106,14 +106,14 @@ def _ranks(options: argparse.Namespace) -> int:
             said = sentence("playground.answer_merges", "en", answer=visible(answer))
             sys.stderr.write(f"{said}\n")
         for token, top in zip(ranks.tokens, ranks.top, strict=True):
-            _print(
+            write_line(
                 f"“{_text(model, token.token_id)}”  rank {token.rank:,}  "
-                f"{token.prob:.2%}  logit {token.logit:.2f}\n"
+                f"{token.prob:.2%}  logit {token.logit:.2f}"
             )
             for each in top:
-                _print(
+                write_line(
                     f"  {each.rank:2}  {each.prob:7.2%}  {each.logit:6.2f}  "
-                    f"“{_text(model, each.token_id)}”\n"
+                    f"“{_text(model, each.token_id)}”"
                 )
     return 0
 
@@ -141,7 +141,7 @@ def _suite(options: argparse.Namespace, space: bool) -> int:
     if options.out:
         write_text(options.out, text)
     else:
-        _print(text)
+        write(text)
     if figures := summary(results):
         sys.stderr.write(
             f"{figures.n} rows, {figures.n_problems} problems: top-1 "
@@ -162,9 +162,3 @@ def _read(path: Path) -> str:
 
 def _text(model: "LoadedModel", token_id: int) -> str:
     return visible(model.token_text(token_id))
-
-
-def _print(text: str) -> None:
-    # A terminal has no halves of characters.
-    sys.stdout.write(text.encode("utf-8", "replace").decode())
-    sys.stdout.flush()

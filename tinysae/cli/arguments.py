@@ -1,8 +1,13 @@
-"""The argument that says which SAE: the same for every command."""
+"""What the arguments of several commands share."""
 
 import argparse
+from typing import TypeAlias
 
 from tinysae.library.shipped import STORYBOOK_POST, STORYBOOK_SAE
+
+# A name that argparse does not make public; in quotes, as it cannot be indexed.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""The parser's commands, to which each module adds its own."""
 
 HELP = (
     f"an SAE: “{STORYBOOK_SAE}” or “{STORYBOOK_POST}”, a run's or a saved SAE's id or "
