@@ -20,7 +20,7 @@ from tinysae.library.text_read import TextRead, about_index, noted_in
 from tinysae.render import svg
 from tinysae.render.csp import FILE_POLICY, policy_tag
 from tinysae.render.numbers import percent
-from tinysae.render.palette import SEQUENTIAL, ink_on
+from tinysae.render.palette import SEQUENTIAL, step_rules
 from tinysae.render.visible import harmless, visible
 from tinysae.words import Language, text
 
@@ -311,11 +311,5 @@ def document(title: str, body: str, language: Language) -> str:
 
 def _css() -> str:
     """The style of a saved file."""
-    steps = zip(SEQUENTIAL.light, SEQUENTIAL.dark, strict=True)
-    scale = "".join(
-        f".s{step}{{background:light-dark({light},{dark});"
-        f"color:light-dark({ink_on(light)},{ink_on(dark)})}}"
-        for step, (light, dark) in enumerate(steps)
-    )
     own = files("tinysae.library").joinpath("export.css")
-    return own.read_text(encoding="utf-8") + scale
+    return own.read_text(encoding="utf-8") + step_rules(SEQUENTIAL)

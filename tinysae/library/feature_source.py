@@ -29,7 +29,7 @@ from tinysae.library.shipped import (
 )
 from tinysae.library.text_read import TextRead, noted_in
 from tinysae.model.sources import STORYBOOK
-from tinysae.runs.live import LiveIndex, live_indexes
+from tinysae.runs.live import live_indexes
 from tinysae.runs.store import Run, list_runs, open_run
 from tinysae.sae.load import SAE, WEIGHTS_NAME, load_sae
 
@@ -185,8 +185,6 @@ def feature_source(source_id: str) -> FeatureSource:
 def run_source(run: AnySAE) -> FeatureSource:
     """The features of `run`: while it works those of a moment ago, if there are any."""
     is_working = run.status.is_working
-    if isinstance(run, Run) and is_working and (live := live_indexes(run)):
-        return _live(run, live[-1])
     readiness: Readiness = "ready"
     if not (run.features_dir / INDEX_NAME).is_file():
         if is_working:
@@ -194,7 +192,7 @@ def run_source(run: AnySAE) -> FeatureSource:
         else:
             has_sae = (run.sae_dir / WEIGHTS_NAME).is_file()
             readiness = "no_index" if has_sae else "no_sae"
-    return FeatureSource(
+    source = FeatureSource(
         id=run.id,
         name=run.title,
         created_at=run.created_at,
@@ -204,26 +202,22 @@ def run_source(run: AnySAE) -> FeatureSource:
         readiness=readiness,
         trained_on=run.config.dataset_path if isinstance(run, Run) else None,
     )
+    if isinstance(run, Run) and is_working and (live := live_indexes(run)):
+        newest = live[-1]
+        return replace(
+            source,
+            sae_dir=newest.sae_dir,
+            index_dir=newest.features_dir,
+            readiness="live",
+            step=newest.step,
+        )
+    return source
 
 
 def vocabulary_dir(run: Run) -> Path | None:
     """Any index of `run`, to read its model's tokens with; None: there is none."""
     folders = [*(live.features_dir for live in live_indexes(run)), run.features_dir]
     return next((f for f in reversed(folders) if (f / INDEX_NAME).is_file()), None)
-
-
-def _live(run: Run, live: LiveIndex) -> FeatureSource:
-    return FeatureSource(
-        id=run.id,
-        name=run.title,
-        created_at=run.created_at,
-        sae_dir=live.sae_dir,
-        index_dir=live.features_dir,
-        model=run.model_name,
-        readiness="live",
-        trained_on=run.config.dataset_path,
-        step=live.step,
-    )
 
 
 def _fingerprint(sae_dir: Path) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tinysae.hub.cache import is_commit
@@ -45,7 +45,7 @@ class Entry:
         megabytes: about what a download takes.
         licence: as its page says; None when it says nothing.
         key: names the line on what it is good for (`models.for_<key>`).
-        names: other names for it, TransformerLens's among them.
+        names: other names for it; its repository's is always one.
         pin: its pickle, if that is known.
     """
 
@@ -65,9 +65,7 @@ def _tiny_stories(
     repo_id = f"roneneldan/TinyStories-{size}"
     # Four bytes a parameter; the source is the name that SAELens's tutorials use.
     megabytes = round(n_parameters * 4 / 1e6)
-    return Entry(
-        alias, repo_id, n_parameters, megabytes, licence, key, names=(repo_id,)
-    )
+    return Entry(alias, repo_id, n_parameters, megabytes, licence, key)
 
 
 CATALOGUE: tuple[Entry, ...] = (
@@ -86,7 +84,6 @@ CATALOGUE: tuple[Entry, ...] = (
         53,
         "Apache 2.0",
         "pythia_small",
-        names=("EleutherAI/pythia-14m",),
     ),
     Entry(
         "pythia-70m",
@@ -95,7 +92,6 @@ CATALOGUE: tuple[Entry, ...] = (
         166,
         "Apache 2.0",
         "pythia",
-        names=("EleutherAI/pythia-70m",),
     ),
     Entry(
         "gpt2",
@@ -104,7 +100,7 @@ CATALOGUE: tuple[Entry, ...] = (
         548,
         "MIT",
         "gpt2",
-        names=("openai-community/gpt2", "gpt2-small"),
+        names=("gpt2-small",),
     ),
     Entry(
         "HuggingFaceTB/SmolLM2-135M",
@@ -116,7 +112,10 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
 )
 _BY_NAME: Mapping[str, Entry] = {
-    name: entry for entry in CATALOGUE for name in (entry.source, *entry.names)
+    name: entry
+    for entry in CATALOGUE
+    for name in (entry.source, entry.repo_id, *entry.names)
+    if name
 }
 
 
@@ -147,9 +146,8 @@ def write_pin(repo_id: str, pin: Pin) -> None:
         MissingError: the home folder cannot be written.
     """
     path = home() / PINS_NAME
-    written = {"revision": pin.revision, "sha256": pin.sha256}
     with home_errors(), changing(path):
-        write_json(path, {**_pins(), repo_id: written})
+        write_json(path, {**_pins(), repo_id: asdict(pin)})
 
 
 def pin_from(found: object) -> Pin | None:

@@ -110,6 +110,15 @@ DIVERGING = Scale(
 )
 
 
+def step_rules(scale: Scale) -> str:
+    """CSS of a file: a class for each step, `.s0` the lowest, as the theme has it."""
+    return "".join(
+        f".s{step}{{background:light-dark({light},{dark});"
+        f"color:light-dark({ink_on(light)},{ink_on(dark)})}}"
+        for step, (light, dark) in enumerate(zip(scale.light, scale.dark, strict=True))
+    )
+
+
 def luminance(colour: str) -> float:
     """Relative luminance of `#rrggbb`, 0 to 1 (WCAG 2.2)."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +166,7 @@ class Notes:
             "format": FORMAT,
             "sae_fingerprint": self._fingerprint,
             "notes": {
-                str(feature): {"text": note.text, "bookmarked": note.bookmarked}
-                for feature, note in sorted(notes.items())
+                str(feature): asdict(note) for feature, note in sorted(notes.items())
             },
         }
 

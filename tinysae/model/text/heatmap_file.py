@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tinysae.render.csp import FILE_POLICY, policy_tag
 from tinysae.render.numbers import percent, signed
-from tinysae.render.palette import BACKGROUND, SEQUENTIAL, ink_on
+from tinysae.render.palette import BACKGROUND, SEQUENTIAL, step_rules
 from tinysae.render.visible import harmless
 from tinysae.words import Language, text
 
@@ -60,13 +60,6 @@ def stats_html(
         legend: what the colours say.
         language: of the document.
     """
-    rules = "".join(
-        f".s{step}{{background:light-dark({light},{dark});"
-        f"color:light-dark({ink_on(light)},{ink_on(dark)})}}"
-        for step, (light, dark) in enumerate(
-            zip(SEQUENTIAL.light, SEQUENTIAL.dark, strict=True)
-        )
-    )
     pieces = model.token_texts(stats.ids.tolist())
     spans = []
     for i, (piece, step) in enumerate(zip(pieces, steps, strict=True)):
@@ -103,7 +96,7 @@ def stats_html(
         f"background:light-dark({BACKGROUND['light']},{BACKGROUND['dark']})}}"
         "body{font:1.05rem/2 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
         "padding:0 1rem}.text{white-space:pre-wrap;overflow-wrap:anywhere}"
-        f"{rules}</style></head><body><h1>{heading}</h1><p>{html.escape(legend)}</p>"
+        f"{step_rules(SEQUENTIAL)}</style></head><body><h1>{heading}</h1><p>{html.escape(legend)}</p>"
         f'<p>{html.escape(figures)}</p><div class="text" dir="auto">'
         f"{''.join(spans)}</div></body></html>\n"
     )
