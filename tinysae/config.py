@@ -22,6 +22,7 @@ from tinysae.setting import (
     JUMPRELU,
     KEEPS_K,
     KEEPS_K_A_BATCH,
+    KEEPS_WHOLE_K,
     MATRYOSHKA,
     MAX_BATCH,
     MAX_D_SAE,
@@ -164,7 +165,7 @@ class TrainConfig:
     def _check_sparsity(self) -> None:
         if self.architecture in KEEPS_K and self.k > self.d_sae:
             raise self._setting_error("setting_k_above_d_sae", "k", d_sae=self.d_sae)
-        if self.architecture == "topk" and self.k != int(self.k):
+        if self.architecture in KEEPS_WHOLE_K and self.k != int(self.k):
             raise self._setting_error("setting_k_not_whole", "k")
         if is_read("target_l0", vars(self)) and self.target_l0 > self.d_sae:
             raise self._setting_error(

@@ -29,6 +29,8 @@ MAX_SEED = 2**53 - 1
 
 PENALISES_L1: tuple[Architecture, ...] = ("standard", "gated")
 KEEPS_K: tuple[Architecture, ...] = ("topk", "batchtopk", "matryoshka_batchtopk")
+# Of these, the ones that keep as many features of every single token.
+KEEPS_WHOLE_K: tuple[Architecture, ...] = ("topk",)
 KEEPS_K_A_BATCH: tuple[Architecture, ...] = ("batchtopk", "matryoshka_batchtopk")
 JUMPRELU: tuple[Architecture, ...] = ("jumprelu",)
 MATRYOSHKA: tuple[Architecture, ...] = ("matryoshka_batchtopk",)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tinysae.config import (
     COSINES,
+    KEEPS_WHOLE_K,
     Architecture,
     TrainConfig,
     choices,
@@ -40,7 +41,7 @@ def configs(draw: st.DrawFn) -> TrainConfig:
         "architecture": architecture,
         "training_tokens": batch * steps + draw(st.integers(0, batch - 1)),
         "train_batch_size_tokens": batch,
-        "k": float(int(k)) if architecture == "topk" else k,
+        "k": float(int(k)) if architecture in KEEPS_WHOLE_K else k,
         "matryoshka_widths": ", ".join(map(str, sorted(levels - {d_sae}))),
         "target_l0": draw(st.floats(1e-3, d_sae)),
         "lr": lr,

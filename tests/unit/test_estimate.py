@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +37,16 @@ def test_a_model_that_takes_all_the_time_sets_the_speed() -> None:
     model_only = Speed(1e30, 1e30, 1000.0, n_cores=1)
     guess = estimate(TrainConfig(), model_only, 256, 10**6)
     assert guess.tokens_per_s == pytest.approx((1000 * LOW, 1000 * HIGH))
+
+
+def test_an_architecture_without_a_step_of_ours_takes_as_long_as_saelens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = TrainConfig(architecture="standard")
+    # Which only SAELens's own step trains.
+    slow = estimate(replace(config, dtype="bfloat16"), SPEED, 256, 10**6)
+    monkeypatch.delitem(estimate_module._COSTS, "standard")
+    assert estimate(config, SPEED, 256, 10**6) == slow
 
 
 def test_the_tutorials_weights_are_in_its_memory() -> None:

@@ -10,7 +10,7 @@ from sae_lens import registry
 from sae_lens.config import LoggingConfig, SAETrainerConfig
 from sae_lens.training.sae_trainer import SAETrainer
 
-from tinysae.config import KEEPS_K, Architecture, TrainConfig
+from tinysae.config import KEEPS_K, KEEPS_WHOLE_K, Architecture, TrainConfig
 from tinysae.sae.train import SAETraining, TrainingBatches
 
 STEPS = 50
@@ -144,7 +144,7 @@ def theirs(config: TrainConfig, model: Any) -> list[Step]:
         "d_in": model.hook_widths[config.hook_name],
         "device": "cpu",
         "matryoshka_widths": config.matryoshka_levels,
-        "k": int(config.k) if config.architecture == "topk" else config.k,
+        "k": int(config.k) if config.architecture in KEEPS_WHOLE_K else config.k,
     }
     known = {key: value for key, value in values.items() if value is not None}
     torch.manual_seed(config.seed)

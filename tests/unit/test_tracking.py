@@ -236,6 +236,44 @@ def test_a_wandb_that_hangs_is_left_alone(
     assert registered == [(tracking.os._exit, 0)]
 
 
+def test_trackers_that_the_settings_switch_on_all_hear_of_a_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[tuple[str, object]] = []
+
+    class Listener:
+        def __init__(self, name: str, every: int) -> None:
+            self._name, self._every = name, every
+
+        def wants(self, step: int) -> bool:
+            return step % self._every == 0
+
+        def log(self, values: object, step: int) -> None:  # noqa: ARG002
+            heard.append((self._name, step))
+
+        def close(self) -> None:
+            heard.append((self._name, "closed"))
+
+    made = {
+        "log_to_wandb": lambda *_: Listener("a", 2),
+        "streaming": lambda *_: Listener("b", 3),
+        "exclude_special_tokens": lambda *_: Listener("c", 1),
+    }
+    monkeypatch.setattr(tracking, "TRACKERS", made)
+    config = TrainConfig(log_to_wandb=True, exclude_special_tokens=False)
+    trackers = tracking.start_trackers(create_run(config), {})
+    wanted = [step for step in range(7) if trackers.wants(step)]
+    assert wanted == [0, 2, 3, 4, 6]
+    trackers.log({}, 2)
+    trackers.close()
+    assert heard == [("a", 2), ("b", 2), ("a", "closed"), ("b", "closed")]
+
+
+def test_a_tracker_is_switched_on_by_a_setting_that_is_off() -> None:
+    for name in tracking.TRACKERS:
+        assert getattr(TrainConfig(), name) is False
+
+
 def test_a_key_decides_where_it_goes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import netrc
 import os
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from tinysae.jobs.files import write_json
 from tinysae.runs.store import Run
 from tinysae.sae.rows import EvalMetrics
-from tinysae.sae.tracker import NullTracker, Tracker
+from tinysae.sae.tracker import Tracker, Trackers
 
 logger = logging.getLogger(__name__)
 
@@ -157,9 +157,16 @@ def _last_step(run: Run) -> int:
     return step if isinstance(step, int) else -1
 
 
-def start_tracker(run: Run, config: Mapping[str, Any]) -> Tracker:
-    """What the run's settings ask for."""
-    return WandbTracker(run, config) if run.config.log_to_wandb else NullTracker()
+TRACKERS: Mapping[str, Callable[[Run, Mapping[str, Any]], Tracker]] = {
+    "log_to_wandb": WandbTracker
+}
+"""The setting that switches it on -> a tracker of the run, told its settings."""
+
+
+def start_trackers(run: Run, config: Mapping[str, Any]) -> Tracker:
+    """Those that the run's settings ask for."""
+    chosen = [make for name, make in TRACKERS.items() if getattr(run.config, name)]
+    return Trackers(make(run, config) for make in chosen)
 
 
 def wandb_mode() -> Mode:

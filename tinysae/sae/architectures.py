@@ -1,14 +1,14 @@
 """The settings of a run -> SAELens's training module of its architecture.
 
 Settings have SAELens's own names and are handed on by name. Adding an architecture of
-SAELens's: its name and its settings in `tinysae/config.py`, and `_as_saelens` for a
-value that SAELens wants in another form.
+SAELens's: its name and who reads what in `tinysae/setting.py`, settings of its own in
+`tinysae/config.py`, and `_as_saelens` for a value that SAELens wants in another form.
 """
 
 from dataclasses import fields
 from typing import Any
 
-from tinysae.config import TrainConfig
+from tinysae.config import KEEPS_WHOLE_K, TrainConfig
 
 
 def build_training_sae(config: TrainConfig, d_in: int, device: str) -> Any:
@@ -37,7 +37,7 @@ def _as_saelens(config: TrainConfig) -> dict[str, Any]:
     is_quadratic = config.jumprelu_sparsity_loss_mode == "quadratic"
     return {
         "decoder_init_norm": config.decoder_init_norm or None,
-        "k": int(config.k) if config.architecture == "topk" else config.k,
+        "k": int(config.k) if config.architecture in KEEPS_WHOLE_K else config.k,
         "target_l0": config.target_l0 if is_quadratic else None,
         # SAELens skips the term for None only.
         "pre_act_loss_coefficient": config.pre_act_loss_coefficient or None,

@@ -64,6 +64,8 @@ _COSTS: dict[Architecture, _Cost] = {
     "gated": _Cost(1.5, 1.8),
     "matryoshka_batchtopk": _Cost(3, 1),
 }
+# Of one that only SAELens's step trains: what most have, `DENSE_OVER_SPARSE` times.
+_USUAL_COST = _Cost(1.5, 1)
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,8 @@ def estimate(
 
 
 def _step_seconds(config: TrainConfig, speed: Speed, d_in: int) -> float:
-    cost, batch = _COSTS[config.architecture], config.train_batch_size_tokens
+    cost = _COSTS.get(config.architecture, _USUAL_COST)
+    batch = config.train_batch_size_tokens
     l0 = config.k if config.architecture in KEEPS_K else min(USUAL_L0, config.d_sae)
     product = 2 * batch * config.d_sae * d_in
     pairs = 2 * PAIR_SUMS * cost.pairs * batch * l0 * d_in
@@ -197,7 +200,8 @@ def _step_seconds(config: TrainConfig, speed: Speed, d_in: int) -> float:
     )
     sparse = (product + pairs / PAIR_SHARE) / (speed.product_flops * cores)
     sparse += FLOAT_BYTES * passes / speed.pass_bytes
-    is_sparse = config.dtype == "float32" and config.lp_norm == 1
+    has_sparse = config.architecture in _COSTS
+    is_sparse = has_sparse and config.dtype == "float32" and config.lp_norm == 1
     return sparse * (1 if is_sparse else DENSE_OVER_SPARSE)
 
 

@@ -1,6 +1,6 @@
 """Where a training's curves go besides its rows, and under which names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -21,17 +21,22 @@ class Tracker(Protocol):
         ...
 
 
-class NullTracker:
-    """Nowhere."""
+class Trackers:
+    """Several at once, or none: each takes what any of them wants."""
 
-    def wants(self, step: int) -> bool:  # noqa: ARG002
-        return False
+    def __init__(self, trackers: Iterable[Tracker] = ()) -> None:
+        self._trackers = list(trackers)
+
+    def wants(self, step: int) -> bool:
+        return any(tracker.wants(step) for tracker in self._trackers)
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
-        """Drops it."""
+        for tracker in self._trackers:
+            tracker.log(values, step)
 
     def close(self) -> None:
-        """There is nothing to wait for."""
+        for tracker in self._trackers:
+            tracker.close()
 
 
 def step_log(trainer: Any, result: "StepResult") -> dict[str, float]:

@@ -36,7 +36,7 @@ from tinysae.sae.step.engine import (
 )
 from tinysae.sae.step.result import StepResult
 from tinysae.sae.step.saelens import dense_step_seconds
-from tinysae.sae.tracker import NullTracker, Tracker, step_log
+from tinysae.sae.tracker import Tracker, Trackers, step_log
 from tinysae.sae.training_state import load_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class SAETraining:
             self._sae,
             self._batches,
         )
-        self.tracker: Tracker = NullTracker()
+        self.tracker: Tracker = Trackers()
         """Where SAELens would log to."""
         self.step_seconds = 0.0
         """What a step took, without the making of its batch: the median since the row

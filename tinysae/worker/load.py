@@ -11,7 +11,7 @@ from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.work import quits_when_asked
 from tinysae.runs.checkpoints import checkpoints, has_newest_sae
 from tinysae.runs.store import Run, write_made_with
-from tinysae.runs.tracking import start_tracker
+from tinysae.runs.tracking import start_trackers
 from tinysae.sae.estimate import check_memory
 from tinysae.worker.provenance import DATA_FINGERPRINT, provenance
 
@@ -63,7 +63,7 @@ def load_training(run: Run, model: "LoadedModel", reporter: Reporter) -> "SAETra
             open_text(config.text).bring(Counted(reporter, "downloading"))
         before = run.made_with()
         training = SAETraining(config, model, EngineChoice.from_json(before))
-        training.tracker = start_tracker(run, training.runner_config)
+        training.tracker = start_trackers(run, training.runner_config)
         now = provenance(config, model, training.device)
         _check_same_text(before, now)
         write_made_with(run, {**before, **now})
