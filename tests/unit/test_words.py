@@ -56,6 +56,24 @@ def sources() -> tuple[Path, ...]:
 
 
 @cache
+def templates() -> tuple[Path, ...]:
+    return tuple((ROOT / "tinysae").rglob("*.html"))
+
+
+def in_templates() -> Iterator[tuple[str, re.Pattern[str]]]:
+    """As `asked_keys`: `t("key", ...)`, or `t("begin_" ~ rest ~ "_end", ...)`."""
+    for path in templates():
+        for found in re.finditer(r"\bt\(([^,)]+)", path.read_text(encoding="utf-8")):
+            parts = [part.strip() for part in found[1].split("~")]
+            is_text = [part.startswith('"') for part in parts]
+            pieces = (
+                re.escape(part.strip('"')) if fixed else ".+"
+                for part, fixed in zip(parts, is_text, strict=True)
+            )
+            yield str(path.relative_to(ROOT)), re.compile("".join(pieces))
+
+
+@cache
 def trees() -> tuple[tuple[Path, ast.Module], ...]:
     return tuple((p, ast.parse(p.read_text(encoding="utf-8"))) for p in sources())
 
@@ -75,6 +93,7 @@ def pattern(node: ast.expr) -> re.Pattern[str] | None:
 
 def asked_keys() -> Iterator[tuple[str, re.Pattern[str]]]:
     """Where a sentence is asked for by a literal, and which keys that can be."""
+    yield from in_templates()
     for path, tree in trees():
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not node.args:
@@ -101,6 +120,7 @@ def strings() -> tuple[re.Pattern[str], ...]:
         for node in ast.walk(tree)
         if isinstance(node, ast.expr)
     ]
+    found += [key for _, key in in_templates()]
     # An f-string without a fixed word in it would match anything.
     return tuple(p for p in found if p and re.search("[a-z]{3}", p.pattern))
 

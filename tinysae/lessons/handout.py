@@ -1,17 +1,11 @@
-"""A lesson as it went, as one HTML file that opens anywhere and asks nobody anything.
+"""A lesson as it went, as one HTML file: `handout.html`, filled in."""
 
-In the style and under the policy of `library.export`: no script, everything escaped.
-"""
-
-import html
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tinysae.lessons.calls.results import Bars, Result, Strip, Table, View
+from tinysae.lessons.calls.results import Bars, Result
 from tinysae.lessons.lesson import Lesson, Step
-from tinysae.library.export import document
-from tinysae.render import svg
-from tinysae.render.palette import SEQUENTIAL
+from tinysae.render.html_file import html_file
 from tinysae.words import Language, text
 
 
@@ -34,84 +28,32 @@ def handout(
     language: Language,
 ) -> str:
     """The document. name: whose features were asked; untrusted, as are all texts."""
-    title = html.escape(lesson.title[language])
-    about = _t("handout_about", language, name=name, model=model)
-    steps = "".join(
-        _step(number, entry, language) for number, entry in enumerate(entries, 1)
-    )
-    lead = f'<p>{html.escape(lesson.lead[language])}</p><p class="quiet">{about}</p>'
-    return document(title, lead + steps, language)
 
+    def named(kind: str, name: str) -> str:
+        return (
+            name if name.startswith("#") else text(f"lessons.{kind}_{name}", language)
+        )
 
-def _t(key: str, language: Language, /, **values: object) -> str:
-    return html.escape(text(f"lessons.{key}", language, **values))
+    def labels(view: Bars) -> list[str]:
+        own = view.labels
+        return [named("bar", label) for label in own] if view.named else own
 
-
-def _step(number: int, entry: Entry, language: Language) -> str:
-    step = entry.step
-    parts = [
-        f"<h2>{number}. {html.escape(step.title[language])}</h2>",
-        f"<p>{html.escape(step.text[language])}</p>",
-    ]
-    if entry.chosen:
-        chosen = ", ".join(
+    def chosen(entry: Entry) -> str:
+        return ", ".join(
             f"{each.label[language]}: {each.said(entry.chosen[each.name], language)}"
-            for each in step.inputs
+            for each in entry.step.inputs
             if each.name in entry.chosen
         )
-        said = _t("handout_chosen", language, chosen=chosen)
-        parts.append(f'<p class="quiet">{said}</p>')
-    if entry.result is not None:
-        parts += [_view(view, language) for view in entry.result.views]
-    parts.append(f'<p class="label">{html.escape(step.question[language])}</p>')
-    parts += [
-        f"<p>{html.escape(said)}</p>" for said in (entry.answer, entry.claim) if said
-    ]
-    return f"<article>{''.join(parts)}</article>"
 
-
-def _view(view: View, language: Language) -> str:
-    title = text(f"lessons.view_{view.title}", language)
-    head = f"<h3>{html.escape(title)}</h3>"
-    match view:
-        case Strip():
-            return head + _strip(view)
-        case Bars():
-            labels = view.labels
-            if view.named:
-                labels = [_bar(label, language) for label in labels]
-            return head + svg.bars(labels, view.values, title=title)
-        case Table():
-            heads = "".join(
-                f"<th>{html.escape(_column(name, language))}</th>"
-                for name in view.columns
-            )
-            rows = "".join(
-                "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>"
-                for row in view.rows
-            )
-            return (
-                f'{head}<div class="wide"><table><thead><tr>{heads}</tr></thead>'
-                f"<tbody>{rows}</tbody></table></div>"
-            )
-
-
-def _bar(name: str, language: Language) -> str:
-    return name if name.startswith("#") else text(f"lessons.bar_{name}", language)
-
-
-def _column(name: str, language: Language) -> str:
-    return name if name.startswith("#") else text(f"lessons.column_{name}", language)
-
-
-def _strip(view: Strip) -> str:
-    # Without values any scale will do.
-    high = view.high or 1.0
-    tokens = [
-        html.escape(token)
-        if value is None
-        else f'<span class="s{SEQUENTIAL.step(value, 0.0, high)}" '
-        f'title="{value:.3g}">{html.escape(token)}</span>'
-        for token, value in zip(view.texts, view.values, strict=True)
-    ]
-    return f'<p class="strip"><bdi>{"".join(tokens)}</bdi></p>'
+    return html_file(
+        "lessons/handout.html",
+        lesson.title[language],
+        language,
+        lesson=lesson,
+        entries=entries,
+        name=name,
+        model=model,
+        named=named,
+        labels=labels,
+        chosen=chosen,
+    )

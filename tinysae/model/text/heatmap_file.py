@@ -1,19 +1,13 @@
-"""A heatmap as a file: CSV for a spreadsheet, or HTML that opens anywhere, offline.
-
-The HTML has no script, a policy that forbids whatever a hostile token would need, and
-the colours of the reader's system, light or dark.
-"""
+"""A heatmap as a file: CSV for a spreadsheet, or HTML (`heatmap.html`, filled in)."""
 
 import csv
-import html
 import io
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tinysae.render.csp import FILE_POLICY, policy_tag
+from tinysae.render.html_file import html_file
 from tinysae.render.numbers import percent, signed
-from tinysae.render.palette import BACKGROUND, SEQUENTIAL, step_rules
 from tinysae.render.visible import harmless
 from tinysae.words import Language, text
 
@@ -60,16 +54,15 @@ def stats_html(
         legend: what the colours say.
         language: of the document.
     """
-    pieces = model.token_texts(stats.ids.tolist())
-    spans = []
-    for i, (piece, step) in enumerate(zip(pieces, steps, strict=True)):
+
+    def note(i: int) -> str:
         best = ", ".join(
             f"{model.token_text(int(token_id))} {percent(math.exp(log_prob))}"
             for token_id, log_prob in zip(
                 stats.top_ids[i], stats.top_log_probs[i], strict=True
             )
         )
-        note = text(
+        return text(
             "playground.file_note",
             language,
             log_prob=signed(float(stats.log_prob[i])),
@@ -77,26 +70,18 @@ def stats_html(
             rank=f"{int(stats.rank[i]) + 1:,}",
             best=best,
         )
-        title = html.escape(note)
-        shown = html.escape(piece) or "·"
-        spans.append(f'<span class="s{step}" title="{title}">{shown}</span>')
-    figures = text(
-        "playground.figures",
+
+    pieces = model.token_texts(stats.ids.tolist())
+    return html_file(
+        "model/text/heatmap.html",
+        text("playground.heatmap", language),
         language,
-        n=f"{len(stats):,}",
+        legend=legend,
+        n=len(stats),
         loss=signed(stats.mean_loss, 3),
-        perplexity=f"{stats.perplexity:,.2f}",
-    )
-    heading = html.escape(text("playground.heatmap", language))
-    return harmless(
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
-        f"{policy_tag(FILE_POLICY)}"
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{heading}</title><style>:root{{color-scheme:light dark;"
-        f"background:light-dark({BACKGROUND['light']},{BACKGROUND['dark']})}}"
-        "body{font:1.05rem/2 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
-        "padding:0 1rem}.text{white-space:pre-wrap;overflow-wrap:anywhere}"
-        f"{step_rules(SEQUENTIAL)}</style></head><body><h1>{heading}</h1><p>{html.escape(legend)}</p>"
-        f'<p>{html.escape(figures)}</p><div class="text" dir="auto">'
-        f"{''.join(spans)}</div></body></html>\n"
+        perplexity=stats.perplexity,
+        tokens=[
+            (piece, step, note(i))
+            for i, (piece, step) in enumerate(zip(pieces, steps, strict=True))
+        ],
     )
