@@ -17,7 +17,7 @@ from tinysae.embedded.build import (
     post_config,
     shipped_config,
 )
-from tinysae.embedded.cards import post_card, sae_card
+from tinysae.embedded.cards import sae_card
 from tinysae.errors import DamagedError, TinysaeError
 from tinysae.features.index.reader import open_index
 from tinysae.features.names.labels import read_labels
@@ -88,7 +88,7 @@ def test_the_second_sae_is_as_its_command_and_its_card_say() -> None:
     assert figures["ce_loss_score"] >= 0.99
     assert figures["dead_share"] < 0.05
     card = (POST_SAE_DIR / "README.md").read_text(encoding="utf-8")
-    assert card == post_card(post_config(seed=0), figures)
+    assert card == sae_card(post_config(seed=0), figures, post=True)
     index = post_source().open()
     assert index.info.d_sae == figures["d_sae"]
     assert index.info.hook_name == "blocks.0.hook_resid_post"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tinysae.config import TrainConfig
-from tinysae.embedded.cards import post_card, sae_card
+from tinysae.embedded.cards import sae_card
 from tinysae.errors import DamagedError, TinysaeError
 from tinysae.features.names.labels import read_labels
 from tinysae.features.names.showcase import showcases, write_showcases
@@ -38,7 +38,7 @@ def shipped_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConf
     settings: dict[str, Any] = {
         "name": "storybook",
         # What the MLP reads: the token's own meaning is in it, of which the MLP's
-        # output keeps half; see `sae_card`.
+        # output keeps half; see `sae_card.md`.
         "hook_name": "blocks.0.hook_resid_mid",
         "architecture": "batchtopk",
         "d_sae": 4096,
@@ -102,7 +102,7 @@ def build_sae(
             for source in (*run.sae_dir.iterdir(), run.path / "eval.json"):
                 shutil.copyfile(source, stage / source.name)
             write_json(stage / CONFIG_NAME, config.to_json())
-            card = made.card(config, figures)
+            card = sae_card(config, figures, post=post)
             (stage / "README.md").write_text(card, encoding="utf-8")
         with staged_folder(assets / made.features_name) as stage:
             shutil.copytree(index, stage, dirs_exist_ok=True)
@@ -145,7 +145,7 @@ def _build_features(
 
 
 class _Made(NamedTuple):
-    """An SAE that comes along: its folders among the assets, and what is made for it.
+    """An SAE that comes along: its folders among the assets, and how it is made.
 
     index_options: of its index, less of everything than a run's has: this one is
     downloaded with the code. has_showcases: whether the home page shows its features.
@@ -154,7 +154,6 @@ class _Made(NamedTuple):
     sae_name: str
     features_name: str
     config: Callable[..., TrainConfig]
-    card: Callable[[TrainConfig, dict[str, Any]], str]
     index_options: dict[str, Any]
     has_showcases: bool
 
@@ -169,11 +168,11 @@ def _made(post: bool) -> _Made:
             "n_tokens": 120_000,
         }
         names = POST_SAE_DIR.name, POST_FEATURES_DIR.name
-        return _Made(*names, post_config, post_card, index, has_showcases=False)
+        return _Made(*names, post_config, index, has_showcases=False)
     index = {
         "contexts_per_feature": 10,
         "contexts_per_bin": 3,
         "features_per_token": 20,
     }
     names = STORYBOOK_SAE_DIR.name, STORYBOOK_FEATURES_DIR.name
-    return _Made(*names, shipped_config, sae_card, index, has_showcases=True)
+    return _Made(*names, shipped_config, index, has_showcases=True)
