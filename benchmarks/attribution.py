@@ -44,7 +44,8 @@ import torch
 
 from benchmarks import several_layers, steering
 from benchmarks.common import in_turns, measuring, print_last, timed
-from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES, Story, stories
+from tinysae.data.storybook.generator import Story, stories
+from tinysae.data.storybook.words import BOY_NAMES, GIRL_NAMES
 from tinysae.features.why.attribution import Attribution, Part, attribute
 from tinysae.features.why.intervene import (
     Effect,

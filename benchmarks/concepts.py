@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from benchmarks.common import measuring, print_last
 from tinysae.config import TrainConfig
 from tinysae.data.corpus import batched
-from tinysae.data.storybook import CONCEPTS
+from tinysae.data.storybook.words import CONCEPTS
 from tinysae.features.names.concept_search import ConceptSearch
 from tinysae.features.names.concept_tokens import (
     CONTEXTS_AT_ONCE,

@@ -51,7 +51,7 @@ from benchmarks.browser import Server, launch_chromium, start_server, visit
 from benchmarks.clicks import LOADED_MS
 from benchmarks.common import measuring, print_last, row, spread, timed
 from benchmarks.printed_ranks import LISTED, RANKED, printed
-from tinysae.data.storybook import stories
+from tinysae.data.storybook.generator import stories
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, LoadedModel, load_model
 from tinysae.model.text.generate import GenerateSettings, Writing
 from tinysae.model.text.logprobs import token_stats

@@ -18,7 +18,7 @@ import torch
 
 from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.corpus import batched, token_chunks
-from tinysae.data.storybook import stories
+from tinysae.data.storybook.generator import stories
 from tinysae.features.why.attribution import attribute
 from tinysae.features.why.intervene import Effect, correlation, measure, same_sign
 from tinysae.library.shipped import ASSETS

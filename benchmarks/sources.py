@@ -44,7 +44,7 @@ from benchmarks.tutorial_shape import random_tutorial_model  # noqa: E402
 from tinysae.config import TextChoice  # noqa: E402
 from tinysae.data.activations import activation_batches  # noqa: E402
 from tinysae.data.corpus import token_chunks  # noqa: E402
-from tinysae.data.storybook import stories  # noqa: E402
+from tinysae.data.storybook.generator import stories  # noqa: E402
 from tinysae.model.forward import logits  # noqa: E402
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, load_model  # noqa: E402
 

@@ -45,7 +45,8 @@ from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from benchmarks.common import measuring, print_last
-from tinysae.data.storybook import CONCEPTS, stories
+from tinysae.data.storybook.generator import stories
+from tinysae.data.storybook.words import CONCEPTS
 from tinysae.features.index.reader import open_index
 from tinysae.features.names.concept_tokens import concept_tokens
 from tinysae.features.names.concepts import read_concepts

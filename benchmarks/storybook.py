@@ -37,13 +37,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.common import measuring, options, print_last
 from tinysae.config import TrainConfig
-from tinysae.data.storybook import (
-    BOY_NAMES,
-    GIRL_NAMES,
-    PET_NAMES,
-    Story,
-    stories,
-)
+from tinysae.data.storybook.generator import Story, stories
+from tinysae.data.storybook.words import BOY_NAMES, GIRL_NAMES, PET_NAMES
 from tinysae.embedded.cards import write_model_card
 from tinysae.embedded.recipe import END_ID, Recipe
 from tinysae.embedded.train_model import (

@@ -16,7 +16,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
-from tinysae.data.storybook import stories
+from tinysae.data.storybook.generator import stories
 
 HIDDEN_SIZE, N_HEADS = 1024, 16
 END = "<|endoftext|>"

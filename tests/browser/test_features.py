@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from benchmarks.clicks import LOADED_MS
 from tests.browser.conftest import Server, visit
 from tests.builders import HOSTILE, finished_run, write_model
-from tinysae.data.storybook import LEXICON, stories
+from tinysae.data.storybook.generator import stories
+from tinysae.data.storybook.words import LEXICON
 from tinysae.features.index.reader import open_index
 from tinysae.features.index.search import find_tokens
 from tinysae.features.names.labels import Label

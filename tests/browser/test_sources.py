@@ -23,7 +23,7 @@ from tests.builders import D_MODEL, HOOK_NAME, finished_run, index_run, write_mo
 from tests.hub.conftest import hub_environment
 from tests.hub.repos import TUTORIAL_MODEL, tutorial_model
 from tests.hub.server import Hub, serving
-from tinysae.data.storybook import stories
+from tinysae.data.storybook.generator import stories
 from tinysae.model.catalogue import pin_of
 from tinysae.model.sources import STORYBOOK_DIR
 from tinysae.runs.store import list_runs

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tinysae.data.storybook import CONCEPTS
+from tinysae.data.storybook.words import CONCEPTS
 from tinysae.errors import DamagedError
 from tinysae.features.names.concept_search import ConceptSearch, FeatureScores
 from tinysae.features.names.concept_tokens import (

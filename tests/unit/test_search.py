@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.builders import write_sae
-from tinysae.data.storybook import CONCEPTS
+from tinysae.data.storybook.words import CONCEPTS
 from tinysae.errors import InputError
 from tinysae.features.index.search import (
     MAX_TEXT_CHARACTERS,

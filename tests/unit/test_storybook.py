@@ -13,21 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from tinysae.data.storybook import (
+from tinysae.data.storybook.generator import (
+    Story,
+    is_held_out,
+    plain,
+    stories,
+    token_concepts,
+    word_spans,
+)
+from tinysae.data.storybook.plots import PLOTS
+from tinysae.data.storybook.slots import SLOT_VALUES
+from tinysae.data.storybook.templates import parse, render
+from tinysae.data.storybook.words import (
     BOY_NAMES,
     CONCEPTS,
     GIRL_NAMES,
     LEXICON,
     PET_NAMES,
-    Story,
-    stories,
-    token_concepts,
-    word_spans,
 )
-from tinysae.data.storybook.generator import is_held_out, plain
-from tinysae.data.storybook.plots import PLOTS
-from tinysae.data.storybook.slots import SLOT_VALUES
-from tinysae.data.storybook.templates import parse, render
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "tinysae" / "embedded" / "assets" / "storybook"
@@ -185,7 +188,7 @@ def test_most_stories_have_a_cue_in_their_second_half(told: list[Story]) -> None
 def test_the_same_seed_tells_the_same_in_every_process() -> None:
     code = (
         "from itertools import islice; import zlib;"
-        "from tinysae.data.storybook import stories;"
+        "from tinysae.data.storybook.generator import stories;"
         "t = ''.join(s.text + repr(s.slots) for h in (0, 1) "
         "for s in islice(stories(3, held_out=bool(h)), 100));"
         "print(zlib.crc32(t.encode()))"

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tinysae.data.packing import pack
-from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES, PET_NAMES, stories
+from tinysae.data.storybook.generator import stories
+from tinysae.data.storybook.words import BOY_NAMES, GIRL_NAMES, PET_NAMES
 from tinysae.embedded.cards import write_model_card
 from tinysae.embedded.recipe import END, END_ID, VOCABULARY, Recipe
 

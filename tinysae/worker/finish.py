@@ -111,7 +111,7 @@ def index_features(
     job: "AnySAE", model: "LoadedModel", reporter: Reporter
 ) -> "FeatureIndex":
     """The index of the job's SAE, of held-out text, and its features' names."""
-    from tinysae.data.storybook import CONCEPTS
+    from tinysae.data.storybook.words import CONCEPTS
     from tinysae.features.fit import check_fit
     from tinysae.sae.load import load_sae
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tinysae.config import TextChoice
-from tinysae.data.storybook import stories
+from tinysae.data.storybook.generator import stories
 from tinysae.data.texts.text import Text
 
 STORYBOOK = "storybook"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysae.data.storybook import CONCEPTS
+from tinysae.data.storybook.words import CONCEPTS
 from tinysae.features.names.concept_tokens import (
     ConceptTokens,
     FeaturePairs,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysae.data.storybook import CONCEPTS, begun_concepts, token_concepts, word_spans
+from tinysae.data.storybook.generator import begun_concepts, token_concepts, word_spans
+from tinysae.data.storybook.words import CONCEPTS
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysae.data.storybook import CONCEPTS
+from tinysae.data.storybook.words import CONCEPTS
 from tinysae.errors import DamagedError
 from tinysae.features.names.concept_tokens import READINGS, Reading
 from tinysae.jobs.files import read_json, write_json

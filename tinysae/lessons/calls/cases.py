@@ -7,7 +7,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES, Story, stories
+from tinysae.data.storybook.generator import Story, stories
+from tinysae.data.storybook.words import BOY_NAMES, GIRL_NAMES
 from tinysae.errors import InputError
 from tinysae.model.text.continuing import spelling
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysae.data.storybook import CONCEPTS
+from tinysae.data.storybook.words import CONCEPTS
 from tinysae.errors import InputError, MissingError
 from tinysae.lessons.calls.held_out import (
     CHECKING_SEED,

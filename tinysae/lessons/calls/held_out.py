@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysae.data.storybook import CONCEPTS
+from tinysae.data.storybook.words import CONCEPTS
 from tinysae.errors import InputError
 from tinysae.lessons.calls.model_cache import kept_with_model
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tinysae.data.storybook import BOY_NAMES, GIRL_NAMES
+from tinysae.data.storybook.words import BOY_NAMES, GIRL_NAMES
 from tinysae.errors import InputError
 from tinysae.lessons.calls.cases import read_name
 from tinysae.lessons.calls.held_out import CHECKING_SEED, feature_parts
