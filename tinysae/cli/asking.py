@@ -92,12 +92,12 @@ def _attribute(options: argparse.Namespace) -> int:
 
     target = token(options.target)
     target = int(log_probs.argmax()) if target is None else target
-    found = attribute(model, ids, target, token(options.other), sae=sae)
-    said = f"“{_text(model, target)}”  {found.prob:.2%}  logit"
-    if found.other is not None:
-        said += f" minus that of “{_text(model, found.other)}”"
-    write_line(f"{said} {found.logit:.3f}")
-    for parts in (found.features, found.components):
+    attribution = attribute(model, ids, target, token(options.other), sae=sae)
+    said = f"“{_text(model, target)}”  {attribution.prob:.2%}  logit"
+    if attribution.other is not None:
+        said += f" minus that of “{_text(model, attribution.other)}”"
+    write_line(f"{said} {attribution.logit:.3f}")
+    for parts in (attribution.features, attribution.components):
         shown, others = strongest(parts, max(1, options.top))
         write_line(f"\n{'':18}{'direct':>9}{'with what follows':>20}")
         for part in shown:
@@ -107,10 +107,10 @@ def _attribute(options: argparse.Namespace) -> int:
             rest = sum(part.direct for part in others)
             write_line(f"{f'{len(others)} others':<18}{rest:9.3f}")
         total = sum(part.direct for part in parts)
-        left = found.remainder(parts)
+        left = attribution.remainder(parts)
         write_line(f"{'sum':<18}{total:9.3f}   left over {left:.1e}")
     if options.out:
-        write_text(options.out, attribution_csv(found))
+        write_text(options.out, attribution_csv(attribution))
     return 0
 
 

@@ -175,10 +175,10 @@ def _by_text(
     from tinysae.model.sources import load_model
     from tinysae.sae.load import load_sae
 
-    found = by_text(load_sae(source.sae_dir), load_model(index.info.model), text)
-    write_line(f"{found.n_features:,} features on {len(found.tokens):,} tokens")
-    for hit in found.hits:
-        token = visible(found.tokens[hit.position])
+    search = by_text(load_sae(source.sae_dir), load_model(index.info.model), text)
+    write_line(f"{search.n_features:,} features on {len(search.tokens):,} tokens")
+    for hit in search.hits:
+        token = visible(search.tokens[hit.position])
         yield hit.feature, f"{hit.max_act:.2f} at {hit.position} “{token}”"
 
 
@@ -191,8 +191,8 @@ def _by_name(
     if options.concept is not None:
         return [(feature, "") for feature in by_concept(labels, options.concept)]
     notes = Notes(index.info.sae_fingerprint, index.info.d_sae).all()
-    found = by_words(labels, notes, options.words)
-    return [(hit.feature, hit.where) for hit in found]
+    hits = by_words(labels, notes, options.words)
+    return [(hit.feature, hit.where) for hit in hits]
 
 
 def _print_rows(

@@ -64,22 +64,22 @@ def _download(options: argparse.Namespace) -> int:
     start_download(options.model)
     with tqdm(unit="B", unit_scale=True) as bar:
         try:
-            while (found := download_of(options.model).status).is_working:
-                _show(bar, found)
+            while (status := download_of(options.model).status).is_working:
+                _show(bar, status)
                 time.sleep(LOOK_EVERY_S)
-            _show(bar, found)
+            _show(bar, status)
         except KeyboardInterrupt:
             stop_download(options.model)
             return 130
-    if found.error is not None:
-        key = found.error.removeprefix("error.")
-        raise TinysaeError(key, **(found.error_values or {}))
-    return 0 if found.state == "done" else 1
+    if status.error is not None:
+        key = status.error.removeprefix("error.")
+        raise TinysaeError(key, **(status.error_values or {}))
+    return 0 if status.state == "done" else 1
 
 
-def _show(bar: Any, found: JobStatus) -> None:
-    bar.total, bar.n = found.total, found.done
-    bar.set_description_str(found.state)
+def _show(bar: Any, status: JobStatus) -> None:
+    bar.total, bar.n = status.total, status.done
+    bar.set_description_str(status.state)
 
 
 def _fetch(options: argparse.Namespace) -> int:

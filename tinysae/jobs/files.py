@@ -302,11 +302,11 @@ def sync_folder(path: Path) -> None:
 
 
 def _make_private(path: Path) -> None:
-    found = path.lstat()
-    if stat.S_ISDIR(found.st_mode):
+    entry = path.lstat()
+    if stat.S_ISDIR(entry.st_mode):
         path.chmod(PRIVATE_FOLDER)
     # A file with another name (`copy_file`) may be somebody's outside the home.
-    elif stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+    elif stat.S_ISREG(entry.st_mode) and entry.st_nlink == 1:
         path.chmod(PRIVATE_FILE)
 
 

@@ -189,10 +189,10 @@ class Job:
     def read_numbers(self, name: str) -> dict[str, float] | None:
         """The numbers in the JSON object of one of its files, by name, what is none
         left out; None when there is no object to be read."""
-        found = self.read_json(name)
-        if found is None:
+        data = self.read_json(name)
+        if data is None:
             return None
-        return {key: value for key, value in found.items() if is_number(value)}
+        return {key: value for key, value in data.items() if is_number(value)}
 
 
 def new_job_id() -> str:

@@ -32,9 +32,9 @@ class Listed(list[T]):
     """What could be read, and what could not: `unreadable`."""
 
     def __init__(
-        self, found: Iterable[T] = (), unreadable: Iterable[Unreadable] = ()
+        self, items: Iterable[T] = (), unreadable: Iterable[Unreadable] = ()
     ) -> None:
-        super().__init__(found)
+        super().__init__(items)
         self.unreadable = list(unreadable)
 
 
@@ -48,14 +48,14 @@ def listed(
             there is no such thing (any more).
         path_of: an item's folder.
     """
-    found: Listed[T] = Listed()
+    readable: Listed[T] = Listed()
     for item in items:
         try:
-            found.append(opened(item))
+            readable.append(opened(item))
         except (MissingError, FileNotFoundError, NotADirectoryError):
             continue
         except TinysaeError as why:
-            found.unreadable.append(Unreadable(path_of(item), why))
+            readable.unreadable.append(Unreadable(path_of(item), why))
         except Exception as problem:
             # What nobody thought of must not hide the others either.
             if not isinstance(problem, OSError | ValueError):
@@ -63,8 +63,8 @@ def listed(
             path = path_of(item)
             said = {"path": shown_path(path), "reason": _reason(problem)}
             why = DamagedError("folder_unreadable", **said)
-            found.unreadable.append(Unreadable(path, why))
-    return found
+            readable.unreadable.append(Unreadable(path, why))
+    return readable
 
 
 def _reason(problem: Exception) -> str:

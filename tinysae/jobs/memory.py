@@ -11,8 +11,8 @@ def peak_memory_bytes() -> int:
     try:
         status = Path("/proc/self/status").read_text()
         # Linux's `ru_maxrss` also knows the process that started this one.
-        if found := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
-            return int(found[1]) * 1024
+        if peak_line := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
+            return int(peak_line[1]) * 1024
     except OSError:
         pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -143,7 +143,7 @@ def find_entries(query: str, limit: int) -> tuple[list[RegistryEntry], int]:
         The first `limit` of them, and how many there are.
     """
     words = query.lower().split()
-    found = [
+    entries = [
         entry
         for entry in registry()
         if all(
@@ -151,10 +151,10 @@ def find_entries(query: str, limit: int) -> tuple[list[RegistryEntry], int]:
             for word in words
         )
     ]
-    found.sort(
+    entries.sort(
         key=lambda entry: (entry.refusal is not None, entry_of(entry.model) is None)
     )
-    return found[:limit], len(found)
+    return entries[:limit], len(entries)
 
 
 def registry_entry(release: str, sae_id: str) -> RegistryEntry:

@@ -131,11 +131,11 @@ def saved_saes() -> Listed[SavedSAE]:
     What is no SAELens directory (any more) is left out.
     """
     added = listed(_indexes(), _added, lambda index: index)
-    found = listed([*_folders(saes_dir()), *added], _saved, lambda folder: folder)
+    readable = listed([*_folders(saes_dir()), *added], _saved, lambda folder: folder)
     # One that lies in two places is one SAE; the first of them is its place.
-    by_id = {saved.id: saved for saved in reversed(found)}
-    unique = dict.fromkeys(saved.id for saved in found)
-    unreadable = [*added.unreadable, *found.unreadable]
+    by_id = {saved.id: saved for saved in reversed(readable)}
+    unique = dict.fromkeys(saved.id for saved in readable)
+    unreadable = [*added.unreadable, *readable.unreadable]
     return Listed((by_id[each] for each in unique), unreadable)
 
 

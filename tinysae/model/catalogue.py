@@ -150,11 +150,11 @@ def write_pin(repo_id: str, pin: Pin) -> None:
         write_json(path, {**_pins(), repo_id: asdict(pin)})
 
 
-def pin_from(found: object) -> Pin | None:
+def pin_from(data: object) -> Pin | None:
     """The pin that a file of ours holds; None if it is none."""
-    if not isinstance(found, dict):
+    if not isinstance(data, dict):
         return None
-    revision, sha256 = str(found.get("revision")), str(found.get("sha256"))
+    revision, sha256 = str(data.get("revision")), str(data.get("sha256"))
     is_whole = is_commit(revision) and _SHA256.fullmatch(sha256)
     return Pin(revision, sha256) if is_whole else None
 

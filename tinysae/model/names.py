@@ -81,8 +81,8 @@ def folder_of(name: HubName, source: str) -> Path:
     Raises:
         MissingError: it was not downloaded, or not to the end; with what to do.
     """
-    if (found := _converted(name)) is not None:
-        return found
+    if (converted := _converted(name)) is not None:
+        return converted
     folder = snapshot_dir(name)
     if folder is not None:
         names = [path.name for path in folder.iterdir() if path.exists()]

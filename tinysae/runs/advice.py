@@ -33,20 +33,20 @@ def advice(config: TrainConfig, rows: Sequence[StepMetrics]) -> list[Advice]:
     """What to say about a run whose curve so far is `rows`; empty when all is well."""
     if not rows or rows[-1]["step"] < TOO_EARLY * config.total_training_steps:
         return []
-    found: list[Advice] = []
+    given: list[Advice] = []
     last = rows[-1]
     penalty = _PENALTY.get(config.architecture)
     dead = last["n_dead"] / config.d_sae
     if dead > MANY_DEAD:
         key = "many_dead_penalty" if penalty else "many_dead_k"
         values = {"share": f"{dead:.0%}", "field": penalty or "d_sae"}
-        found.append(Advice(f"train.advice_{key}", values))
+        given.append(Advice(f"train.advice_{key}", values))
     if penalty and last["l0"] < SPARSE:
-        found.append(Advice("train.advice_l0_low", {"field": penalty}))
+        given.append(Advice("train.advice_l0_low", {"field": penalty}))
     elif penalty and last["l0"] > DENSE * config.d_sae and not _falls(rows):
         values = {"l0": f"{last['l0']:,.0f}", "field": penalty}
-        found.append(Advice("train.advice_l0_high", values))
-    return found
+        given.append(Advice("train.advice_l0_high", values))
+    return given
 
 
 def _falls(rows: Sequence[StepMetrics]) -> bool:

@@ -212,14 +212,14 @@ def tracked(run: Run) -> Tracked | None:
     )
 
 
-def eval_log(found: EvalMetrics) -> dict[str, Any]:
+def eval_log(row: EvalMetrics) -> dict[str, Any]:
     """A look at held-out text, under the names of SAELens's evaluations.
 
     Of those, SAELens logs the CE-loss score while it trains; the other two stand for
     what it logs of the batch (`metrics/...`), here on held-out text.
     """
     return {
-        "model_performance_preservation": {"ce_loss_score": found["ce_loss_score"]},
-        "reconstruction_quality": {"explained_variance": found["explained_variance"]},
-        "sparsity": {"l0": found["l0"]},
+        "model_performance_preservation": {"ce_loss_score": row["ce_loss_score"]},
+        "reconstruction_quality": {"explained_variance": row["explained_variance"]},
+        "sparsity": {"l0": row["l0"]},
     }

@@ -177,10 +177,10 @@ def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) ->
         **dict.fromkeys(_PER_FEATURE[architecture], (d_sae,)),
     }
     for name, shape in shapes.items():
-        found = weights[name]
-        if tuple(found.shape) != shape or not found.is_floating_point():
+        weight = weights[name]
+        if tuple(weight.shape) != shape or not weight.is_floating_point():
             raise ValueError(name)
-        if not found.isfinite().all():
+        if not weight.isfinite().all():
             raise ValueError(name)
     # Whatever they were trained in (bfloat16): the model's activations are float32.
     tensors = {name: weights[name].float() for name in shapes}

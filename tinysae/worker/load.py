@@ -67,8 +67,8 @@ def load_training(run: Run, model: "LoadedModel", reporter: Reporter) -> "SAETra
         now = provenance(config, model, training.device)
         _check_same_text(before, now)
         write_made_with(run, {**before, **now})
-        if found := checkpoints(run):
-            training.resume(found[-1].path)
+        if earlier := checkpoints(run):
+            training.resume(earlier[-1].path)
             logger.info("goes on after step %d", training.n_steps)
     return training
 

@@ -35,11 +35,11 @@ class Looks:
         training = self._training
         if training.n_steps % self._every or training.n_steps <= self._log.last_step:
             return
-        found = training.look(self._contexts)
-        self._log.append(found)
-        training.tracker.log(eval_log(found), training.n_steps)
+        row = training.look(self._contexts)
+        self._log.append(row)
+        training.tracker.log(eval_log(row), training.n_steps)
         logger.info(
             "step %d: CE-loss score %.4f, L0 %.1f, explained variance %.4f",
-            *(found["step"], found["ce_loss_score"]),
-            *(found["l0"], found["explained_variance"]),
+            *(row["step"], row["ce_loss_score"]),
+            *(row["l0"], row["explained_variance"]),
         )

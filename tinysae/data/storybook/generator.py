@@ -126,7 +126,7 @@ def begun_concepts(
 def _concepts_at(
     spans: Sequence[Span], offsets: Sequence[tuple[int, int]], *, begins_only: bool
 ) -> list[frozenset[str]]:
-    found: list[frozenset[str]] = []
+    by_token: list[frozenset[str]] = []
     first = 0
     for start, end in offsets:
         while first < len(spans) and spans[first].end <= start:
@@ -137,8 +137,8 @@ def _concepts_at(
             if end > start and not (begins_only and spans[at].start < start):
                 concepts |= spans[at].concepts
             at += 1
-        found.append(concepts)
-    return found
+        by_token.append(concepts)
+    return by_token
 
 
 def is_held_out(cast: Sequence[str]) -> bool:

@@ -127,13 +127,13 @@ def _options(pieces: list[str], at: int) -> tuple[list[Template], int]:
 
 def slots_of(template: Template) -> set[str]:
     """Every form that some rendering of `template` may ask for."""
-    found: set[str] = set()
+    forms: set[str] = set()
     for part in template:
         if isinstance(part, Slot):
-            found.add(part.form)
+            forms.add(part.form)
         elif isinstance(part, Choice):
-            found.update(*(slots_of(option) for option in part.options))
-    return found
+            forms.update(*(slots_of(option) for option in part.options))
+    return forms
 
 
 def render(

@@ -33,12 +33,12 @@ PET_NAMES: Final[tuple[str, ...]] = tuple(_TABLE["pet_name"]["words"])
 
 
 def _invert() -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
+    concepts_of: dict[str, set[str]] = {}
     for concept, words in LEXICON.items():
         if not concept.startswith("quote_"):
             for word in words:
-                found.setdefault(word, set()).add(concept)
-    return {word: frozenset(concepts) for word, concepts in found.items()}
+                concepts_of.setdefault(word, set()).add(concept)
+    return {word: frozenset(concepts) for word, concepts in concepts_of.items()}
 
 
 WORD_CONCEPTS: Final[dict[str, frozenset[str]]] = _invert()

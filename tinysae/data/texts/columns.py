@@ -47,14 +47,14 @@ def column_of(columns: Mapping[str, Kind], choice: TextChoice) -> str:
         if columns[choice.column] != wanted:
             raise InputError(f"text_column_no_{wanted}", column=choice.column[:80])
         return choice.column
-    found = [name for name, kind in columns.items() if kind == wanted]
+    likely = [name for name, kind in columns.items() if kind == wanted]
     for name in TOKEN_NAMES if choice.is_tokenized else TEXT_NAMES:
-        if name in found:
+        if name in likely:
             return name
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError("text_many_columns", columns=", ".join(found)[:400])
+    if len(likely) == 1:
+        return likely[0]
+    if likely:
+        raise InputError("text_many_columns", columns=", ".join(likely)[:400])
     if not choice.is_tokenized and "tokens" in columns.values():
         raise InputError("text_is_tokenized")
     raise InputError(f"text_without_{wanted}", columns=named)

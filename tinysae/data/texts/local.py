@@ -153,7 +153,7 @@ def found_files(path: Path) -> list[Path]:
         if not path.stat().st_size:
             raise InputError("text_empty")
         return [path]
-    found: list[Path] = []
+    files: list[Path] = []
     n_entries = 0
     # Links to folders are not followed: they may lead in a circle.
     for folder, inner, names in os.walk(path):
@@ -167,14 +167,14 @@ def found_files(path: Path) -> list[Path]:
             if not Path(os.path.realpath(file)).is_relative_to(path):
                 raise InputError("text_link_out", file=name, folder=path.name)
             if os.path.isfile(file) and file.stat().st_size:
-                found.append(file)
-        if len(found) > MAX_FILES or n_entries > MAX_ENTRIES:
+                files.append(file)
+        if len(files) > MAX_FILES or n_entries > MAX_ENTRIES:
             raise InputError("text_many_files", limit=MAX_FILES)
-    if not found:
+    if not files:
         raise InputError(
             "text_folder_empty", folder=path.name, kinds=", ".join(SUFFIXES)
         )
-    return found
+    return files
 
 
 def plain_text(file: Path) -> Iterator[str]:

@@ -122,9 +122,9 @@ def pieces(document: Document, size: int) -> Iterator[Document]:
 def _cut(text: str, start: int, end: int) -> int:
     for mark in ("\n\n", "\n", " "):
         # In the second half, so that pieces are not much shorter than they may be.
-        found = text.rfind(mark, start + (end - start) // 2, end)
-        if found > start:
-            return found + len(mark)
+        place = text.rfind(mark, start + (end - start) // 2, end)
+        if place > start:
+            return place + len(mark)
     return end
 
 

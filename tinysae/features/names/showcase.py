@@ -100,7 +100,7 @@ def showcases(
     good = [f for f in wanted.tolist() if f < len(labels) and is_right(labels[f])]
     records = [index.feature(feature) for feature in good]
     words = whole_words(records)
-    found: list[tuple[str, Showcase]] = []
+    candidates: list[tuple[str, Showcase]] = []
     for record in records:
         if not is_recognised(record, words):
             continue
@@ -109,10 +109,10 @@ def showcases(
         comes = expected(missing, index.vocabulary)
         if missing.lost >= MIN_LOST and len(comes) >= LEAST_EXPECTED:
             shown = _showcase(record, index.info.bos_id, missing.lost, comes)
-            found.append((labels[record.feature].text, shown))
-    found.sort(key=lambda pair: -(pair[1].lost or 0.0))
+            candidates.append((labels[record.feature].text, shown))
+    candidates.sort(key=lambda pair: -(pair[1].lost or 0.0))
     chosen: dict[str, Showcase] = {}
-    for name, shown in found:
+    for name, shown in candidates:
         chosen.setdefault(name, shown)
     return list(chosen.values())[:n]
 

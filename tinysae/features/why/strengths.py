@@ -85,15 +85,15 @@ def right_strength(
 
     usual = loss(None, N_USUAL)
     low, high = WEAKEST, STRONGEST
-    found = Tried(low, 1.0, usual)
+    best = Tried(low, 1.0, usual)
     for _ in range(HALVINGS):
         tried = math.sqrt(low * high)
         reached = ratio(tried)
         if reached <= STRAINED:
-            low, found = tried, Tried(tried, reached, usual)
+            low, best = tried, Tried(tried, reached, usual)
         else:
             high = tried
-    return found
+    return best
 
 
 def _loss_of_texts(
