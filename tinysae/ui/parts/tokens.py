@@ -147,7 +147,6 @@ def pack(
         "follows": follows,
         "given": n_given,
         "room": n_to_come,
-        "replay": replay,
         "tokens": [
             [
                 token.text,
@@ -159,8 +158,9 @@ def pack(
         ],
     }
     fingerprint = zlib.crc32(_compact(data))
-    drawn = {**data, "fingerprint": fingerprint, "selected": selected}
-    return zlib.compress(_compact(drawn)), fingerprint
+    # Neither is a reason to draw the same text again.
+    passing = {"fingerprint": fingerprint, "replay": replay, "selected": selected}
+    return zlib.compress(_compact({**data, **passing})), fingerprint
 
 
 def circuitsvis_log_probs(
