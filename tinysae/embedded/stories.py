@@ -98,6 +98,7 @@ def _story(
         entropy=_rounded(stats.entropy),
         top_ids=stats.top_ids.tolist(),
         top_log_probs=[_rounded(row) for row in stats.top_log_probs],
+        favourites=[model.token_text(int(top[0])) for top in stats.top_ids],
         features=features,
         n_features=(acts > 0).sum(axis=1).tolist(),
     )

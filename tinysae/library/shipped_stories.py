@@ -6,6 +6,7 @@ were at work there. Read from one JSON file, without numpy or torch;
 `embedded.stories` makes it.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from tinysae.checked_numbers import is_number, whole
 from tinysae.errors import DamagedError
-from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.files import read_json, write_text
 from tinysae.library.shipped import ASSETS, embedded_remedy
 
 FORMAT = 1
@@ -33,6 +34,7 @@ class ShippedStory:
         entropy: of the whole distribution, in nats, [n].
         top_ids: the likeliest instead, likeliest first, [n][top].
         top_log_probs: theirs, [n][top].
+        favourites: the text of the likeliest, [n].
         features: those at work at each token, the strongest first, as pairs of a number
             and an activation, [n][up to 8].
         n_features: how many are, [n].
@@ -46,6 +48,7 @@ class ShippedStory:
     entropy: list[float]
     top_ids: list[list[int]]
     top_log_probs: list[list[float]]
+    favourites: list[str]
     features: list[list[list[float]]]
     n_features: list[int]
 
@@ -78,7 +81,10 @@ def write_stories(stories: ShippedStories, folder: Path = ASSETS) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    write_json(folder / STORIES_NAME, {"format": FORMAT, **asdict(stories)})
+    data = {"format": FORMAT, **asdict(stories)}
+    # On lines of their own, its numbers would be three times as long.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    write_text(folder / STORIES_NAME, text)
 
 
 def read_stories(folder: Path = ASSETS) -> ShippedStories:
@@ -107,6 +113,7 @@ def _checked(story: ShippedStory) -> ShippedStory:
         story.entropy,
         story.top_ids,
         story.top_log_probs,
+        story.favourites,
         story.features,
         story.n_features,
     )
@@ -114,7 +121,7 @@ def _checked(story: ShippedStory) -> ShippedStory:
     if not (
         n > 0
         and all(len(column) == n for column in columns)
-        and all(isinstance(text, str) for text in story.texts)
+        and all(isinstance(text, str) for text in (*story.texts, *story.favourites))
         and all(whole(token) is not None for token in story.ids)
         and all(map(is_number, numbers))
     ):

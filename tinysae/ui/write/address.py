@@ -39,7 +39,9 @@ def opened_state() -> State:
         except InputError as problem:
             st.warning(plain(problem.in_language(language())))
     default = State(
-        prompt=t("playground.prompt_default"), other=t("playground.other_default")
+        prompt=t("playground.prompt_default"),
+        other=t("playground.other_default"),
+        colour="surprise",
     )
     return st.session_state.get(STATE, default)
 

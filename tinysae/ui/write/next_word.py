@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tinysae.render.numbers import percent
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word
 from tinysae.ui.parts.distribution import Candidate, distribution_chart
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note
-from tinysae.ui.write.controls import temperature_sentence
 
 if TYPE_CHECKING:
     from tinysae.library.shipped_stories import ShippedStories
@@ -21,12 +20,13 @@ if TYPE_CHECKING:
 N_CANDIDATES = 8
 
 
-def show_shipped_next(shipped: ShippedStories, settings: GenerateSettings) -> None:
-    """The same of the first prompt as it came with tinysae, at temperature 1."""
+def show_shipped_next(shipped: ShippedStories) -> None:
+    """The likeliest tokens after the first prompt, with the settings that everybody
+    begins with, as they came with tinysae."""
     best = [
         Candidate(text, prob, prob) for text, prob in shipped.next_tokens[:N_CANDIDATES]
     ]
-    _show(best, settings, shipped.d_vocab, shipped.d_vocab)
+    _show(best, shipped.d_vocab, shipped.d_vocab)
 
 
 def show_next(model: LoadedModel, prompt: Prompt, settings: GenerateSettings) -> None:
@@ -41,19 +41,17 @@ def show_next(model: LoadedModel, prompt: Prompt, settings: GenerateSettings) ->
     best = [
         Candidate(model.token_text(i), float(probs[i]), float(drawn[i])) for i in ids
     ]
-    _show(best, settings, int((drawn > 0).sum()), model.d_vocab)
+    _show(best, int((drawn > 0).sum()), model.d_vocab)
 
 
-def _show(
-    best: Sequence[Candidate], settings: GenerateSettings, n_drawable: int, total: int
-) -> None:
+def _show(best: Sequence[Candidate], n_drawable: int, total: int) -> None:
     first, second = sorted(best, key=lambda each: -each.after)[:2]
     said = [
         t(
             "playground.next_said",
-            first=visible(first.text),
+            first=as_word(first.text),
             first_odds=percent(first.after),
-            second=visible(second.text),
+            second=as_word(second.text),
             second_odds=percent(second.after),
         )
     ]
@@ -62,4 +60,3 @@ def _show(
         said.append(t("playground.n_drawable", n=n, total=f"{total:,}"))
     note(" ".join(said))
     distribution_chart(best, key="playground_next")
-    note(temperature_sentence(settings.temperature))

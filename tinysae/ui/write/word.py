@@ -13,9 +13,10 @@ import streamlit as st
 from tinysae.features.index.search import ActiveFeature, active_features
 from tinysae.library.shipped import STORYBOOK_SAE
 from tinysae.render.numbers import percent
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word
 from tinysae.ui.parts.chips import bar, chips
 from tinysae.ui.parts.feature_names import feature_name
+from tinysae.ui.parts.word_said import word_said
 from tinysae.ui.shell.cache import feature_table, loaded_model, loaded_sae
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, page_link, plain, shown_errors
@@ -27,14 +28,11 @@ if TYPE_CHECKING:
     from tinysae.ui.write.told import Told
 
 N_FEATURES = 6
-N_PREFERRED = 5
+N_PREFERRED = 4
 N_PUSHED = 4
 # Browsers and servers take an address of this length, and the page Inside such a text.
 MAX_LINKED_CHARACTERS = 1_500
-_ROW = (
-    '<div style="display:grid;grid-template-columns:7rem 1fr;gap:.5rem;'
-    'align-items:center;height:1.5rem">{}{}</div>'
-)
+_ROW = '<div class="preferred"><bdi>{}</bdi>{}</div>'
 
 
 def show_word(here: Chosen, told: Told, position: int) -> None:
@@ -46,19 +44,19 @@ def show_word(here: Chosen, told: Told, position: int) -> None:
     """
     stats, reader = told.stats, told.reader
     texts = reader.token_texts(told.ids)
-    token = visible(texts[position] or reader.token_text(told.ids[position]))
+    token = as_word(texts[position] or reader.token_text(told.ids[position]))
     st.subheader(plain(t("playground.pinned", token=token)), anchor=False)
     with st.container(key="write_word_said"):
         note(said(told, position))
     best = [math.exp(value) for value in stats.top_log_probs[position].tolist()]
     names = [
-        visible(reader.token_text(token_id))
+        as_word(reader.token_text(token_id))
         for token_id in stats.top_ids[position].tolist()
     ]
     pairs = list(zip(names, best, strict=True))
     st.html(
         "".join(
-            _ROW.format(chips("", [name]), bar(prob / best[0], percent(prob)))
+            _ROW.format(html.escape(name), bar(prob / best[0], percent(prob)))
             for name, prob in pairs[:N_PREFERRED]
         )
         + chips(
@@ -78,25 +76,14 @@ def show_word(here: Chosen, told: Told, position: int) -> None:
 
 
 def said(told: Told, position: int) -> str:
-    """One sentence: how sure the model was, and what it would rather have written."""
-    stats, reader = told.stats, told.reader
-    prob, rank = float(stats.prob[position]), int(stats.rank[position])
-    how = next(
-        name
-        for limit, name in (
-            (0.9, "sure"),
-            (0.5, "likely"),
-            (0.1, "maybe"),
-            (0.0, "surprised"),
-        )
-        if prob >= limit
+    """How sure the model was, and what it would rather have written."""
+    stats = told.stats
+    return word_said(
+        float(stats.prob[position]),
+        int(stats.rank[position]),
+        told.reader.token_text(int(stats.top_ids[position][0])),
+        math.exp(float(stats.top_log_probs[position][0])),
     )
-    sentences = [t(f"playground.it_was_{how}", prob=percent(prob))]
-    if rank:
-        favourite = visible(reader.token_text(int(stats.top_ids[position][0])))
-        odds = percent(math.exp(float(stats.top_log_probs[position][0])))
-        sentences.append(t("playground.it_preferred", token=favourite, prob=odds))
-    return " ".join(sentences)
 
 
 def _show_features(here: Chosen, told: Told, position: int) -> None:
@@ -115,7 +102,9 @@ def _show_features(here: Chosen, told: Told, position: int) -> None:
     for feature, activation in active[:N_FEATURES]:
         row = table.iloc[feature]
         fires = " · ".join(row["top_tokens"][:8])
-        pushed = " · ".join(row["promoted"][:N_PUSHED])
+        pushed = " · ".join(
+            token.strip("␣") or token for token in row["promoted"][:N_PUSHED]
+        )
         with st.container(key=f"write_feature_{feature}", gap=None):
             page_link(
                 "features",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tinysae.ui.shell.chosen import Chosen
 
 # As high as the controls beside it.
-NEXT_PX = 300
+NEXT_PX = 262
 # How often a page that came before the model looks whether it is there.
 POLL_S = 1.0
 
@@ -53,6 +53,8 @@ def show_write(here: Chosen, state: State) -> None:
         )
         with row:
             state = controls.choose_settings(state)
+            with st.container(key="write_temperature", width="stretch"):
+                note(controls.temperature_sentence(state.settings.temperature))
         address.keep_state(state)
         notices = st.container(key="write_notices")
         shades = st.container(
@@ -74,7 +76,7 @@ def show_write(here: Chosen, state: State) -> None:
         is_early = not warm_up_state().done and drawing == "strip" and not is_typed
         if first is not None and is_early and _is_usual(state):
             model = None
-            next_word.show_shipped_next(first[0], state.settings)
+            next_word.show_shipped_next(first[0])
         else:
             model = loaded_model(state.model)
             with notices:
