@@ -16,7 +16,7 @@ from tinysae.model.sources import is_at_hand  # noqa: E402
 from tinysae.model.text.state import State, View  # noqa: E402
 from tinysae.ui.parts import model_chooser  # noqa: E402
 from tinysae.ui.shell.cache import loaded_model  # noqa: E402
-from tinysae.ui.shell.chosen import Chosen, chosen  # noqa: E402
+from tinysae.ui.shell.chosen import chosen  # noqa: E402
 from tinysae.ui.write import address, compare, export, ranks, stories, suite  # noqa: E402
 from tinysae.ui.write.write_view import show_write  # noqa: E402
 
@@ -28,13 +28,21 @@ def main() -> None:
         stories.forget()
         st.session_state.pop(suite.RUN, None)
         state = replace(state, model=here.model, is_written=False)
-    state = choose_view(state)
+    # What comes next stands beside the controls, and begins as high as the tabs.
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        state = choose_view(state)
     address.keep_state(state)
     if not is_at_hand(state.model):
         empty_state("models.needed")
         return
     with shown_errors():
-        VIEWS[state.view](here, state)
+        if state.view == "write":
+            show_write(here, state, left, right)
+        elif state.view == "ranks":
+            show_ranks(state)
+        else:
+            show_compare(state)
 
 
 def choose_view(state: State) -> State:
@@ -51,7 +59,7 @@ def choose_view(state: State) -> State:
     return replace(state, view=view if view in views else state.view)
 
 
-def show_ranks(_here: Chosen, state: State) -> None:
+def show_ranks(state: State) -> None:
     state = ranks.choose_answers(state)
     address.keep_state(state)
     address.show_in_address(state)
@@ -60,7 +68,7 @@ def show_ranks(_here: Chosen, state: State) -> None:
     show_below(state)
 
 
-def show_compare(_here: Chosen, state: State) -> None:
+def show_compare(state: State) -> None:
     state = compare.choose_texts(state)
     address.keep_state(state)
     address.show_in_address(state)
@@ -76,5 +84,4 @@ def show_below(state: State) -> None:
     model_chooser.show_hooks(model)
 
 
-VIEWS = {"write": show_write, "ranks": show_ranks, "compare": show_compare}
 main()

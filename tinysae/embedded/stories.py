@@ -1,11 +1,14 @@
 """What the embedded model writes for who comes for the first time, made in advance."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinysae.features.index.reader import open_index
+from tinysae.features.names.labels import read_labels
 from tinysae.library.shipped import (
     ASSETS,
     STORYBOOK_FEATURES_DIR,
@@ -21,12 +24,15 @@ from tinysae.sae.load import load_sae
 from tinysae.words import text
 
 if TYPE_CHECKING:
+    from tinysae.features.names.labels import Label
     from tinysae.model.loaded import LoadedModel
     from tinysae.sae.load import SAE
 
 # At a token; a page shows no more.
 N_FEATURES = 8
 N_PROMOTED = 6
+# Of these a first visitor reads the names.
+N_CLEAR = 3
 N_NEXT = 12
 # A ten-thousandth of a nat is nothing that a page can show.
 DIGITS = 4
@@ -50,7 +56,13 @@ def build_stories(assets: Path = ASSETS) -> ShippedStories:
             pass
         ids = [*prompt.ids, *writing.ids]
         told.append(_story(model, sae, ids, writing.reason or "length"))
-    table = open_index(assets / STORYBOOK_FEATURES_DIR.name).table()
+    features_dir = assets / STORYBOOK_FEATURES_DIR.name
+    labels = read_labels(features_dir)
+    told = [
+        replace(story, begin_at=_clearest(story, labels, len(prompt.ids)))
+        for story in told
+    ]
+    table = open_index(features_dir).table()
     used = {int(f) for story in told for at in story.features for f, _ in at}
     after = next_log_probs(model, prompt.ids)
     best = after.topk(N_NEXT)
@@ -98,10 +110,31 @@ def _story(
         entropy=_rounded(stats.entropy),
         top_ids=stats.top_ids.tolist(),
         top_log_probs=[_rounded(row) for row in stats.top_log_probs],
-        favourites=[model.token_text(int(top[0])) for top in stats.top_ids],
+        rivals=[
+            model.token_text(int(top[0 if rank else 1]))
+            for top, rank in zip(stats.top_ids, stats.rank, strict=True)
+        ],
         features=features,
         n_features=(acts > 0).sum(axis=1).tolist(),
+        begin_at=0,
     )
+
+
+def _clearest(story: ShippedStory, labels: "Sequence[Label]", n_given: int) -> int:
+    """The word that the model wrote whose strongest features are named best, by the F1
+    of what they light up on."""
+
+    def clarity(at: int) -> float:
+        strongest = [int(feature) for feature, _ in story.features[at][:N_CLEAR]]
+        named = [labels[f] for f in strongest if f < len(labels)]
+        return sum(label.f1 or 0.0 for label in named if label.kind == "fires_on")
+
+    words = [
+        at
+        for at in range(n_given, len(story.ids))
+        if story.texts[at][:1] == " " and story.texts[at][1:].isalpha()
+    ]
+    return max(words, key=clarity, default=n_given)
 
 
 def _rounded(values: np.ndarray) -> list[float]:

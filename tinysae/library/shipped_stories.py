@@ -34,10 +34,11 @@ class ShippedStory:
         entropy: of the whole distribution, in nats, [n].
         top_ids: the likeliest instead, likeliest first, [n][top].
         top_log_probs: theirs, [n][top].
-        favourites: the text of the likeliest, [n].
+        rivals: the text of the likeliest other token, [n].
         features: those at work at each token, the strongest first, as pairs of a number
             and an activation, [n][up to 8].
         n_features: how many are, [n].
+        begin_at: the position of a word whose features have good names.
     """
 
     ids: list[int]
@@ -48,9 +49,10 @@ class ShippedStory:
     entropy: list[float]
     top_ids: list[list[int]]
     top_log_probs: list[list[float]]
-    favourites: list[str]
+    rivals: list[str]
     features: list[list[list[float]]]
     n_features: list[int]
+    begin_at: int
 
 
 @dataclass(frozen=True)
@@ -113,15 +115,16 @@ def _checked(story: ShippedStory) -> ShippedStory:
         story.entropy,
         story.top_ids,
         story.top_log_probs,
-        story.favourites,
+        story.rivals,
         story.features,
         story.n_features,
     )
     numbers = [*story.log_prob, *story.entropy, *story.rank, *story.n_features]
     if not (
         n > 0
+        and whole(story.begin_at, high=n - 1) is not None
         and all(len(column) == n for column in columns)
-        and all(isinstance(text, str) for text in (*story.texts, *story.favourites))
+        and all(isinstance(text, str) for text in (*story.texts, *story.rivals))
         and all(whole(token) is not None for token in story.ids)
         and all(map(is_number, numbers))
     ):

@@ -25,7 +25,7 @@ from tinysae.ui.shell.page import note, page_link, plain, shown_errors
 _STORY, _WORD = "home.story", "home.word"
 N_FEATURES = 3
 # As high as the longest story and the fullest word, in pixels.
-PICTURE_PX = 330
+PICTURE_PX = 290
 # Of 1 chance in 1,024.
 MOST_BITS = 10.0
 
@@ -40,7 +40,7 @@ def story() -> None:
         shown = stories.stories[which]
         at = st.session_state.get(_WORD)
         if at is None or not 0 <= at < len(shown.ids):
-            at = _surprise(shown, stories.n_given)
+            at = shown.begin_at
         with st.container(key="home_picture", border=True):
             left, right = st.columns([3, 2], gap="medium")
             with left.container(height=PICTURE_PX, border=False, key="home_story"):
@@ -49,11 +49,6 @@ def story() -> None:
                 height=PICTURE_PX, border=False, key="home_word", gap="xsmall"
             ):
                 _show_word(stories, shown, at)
-
-
-def _surprise(shown: ShippedStory, n_given: int) -> int:
-    """Where the model least expected what it wrote."""
-    return min(range(n_given, len(shown.ids)), key=shown.log_prob.__getitem__)
 
 
 def _show_story(shown: ShippedStory, n_given: int, which: int, at: int) -> None:
@@ -99,9 +94,10 @@ def _another() -> None:
 def _show_word(stories: ShippedStories, shown: ShippedStory, at: int) -> None:
     word = as_word(shown.texts[at])
     st.subheader(plain(t("home.word", token=word)), anchor=False)
-    prob = math.exp(shown.log_prob[at])
-    odds = math.exp(shown.top_log_probs[at][0])
-    note(word_said(prob, shown.rank[at], shown.favourites[at], odds))
+    rank = shown.rank[at]
+    odds = shown.top_log_probs[at][0 if rank else 1]
+    prob = shown.log_prob[at]
+    note(word_said(math.exp(prob), rank, shown.rivals[at], math.exp(odds)))
     # The names are read from the index, which takes numpy: the story is there by now.
     from tinysae.library.feature_source import embedded_source
     from tinysae.ui.parts.feature_names import feature_name

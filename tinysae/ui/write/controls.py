@@ -13,6 +13,7 @@ from tinysae.ui.parts.as_typed import text_as_typed
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import more, note, plain, shown_errors
+from tinysae.ui.write.drawings import Drawing, choose_drawing
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -48,23 +49,26 @@ def prompt_field(
     )
 
 
-def choose_settings(state: State) -> State:
+def choose_settings(state: State) -> tuple[State, Drawing, bool]:
     """Temperature, and behind More all else of how the next token is chosen; `state`
-    with what they say. The switch for `show_typed` is there, too: its key is `TYPED`.
+    with what they say.
+
+    How the stories are drawn and whether spaces are marked is behind More, too, and the
+    switch for `show_typed`, whose key is `TYPED`.
 
     Raises:
         SettingError: a value that only a forged message can hold.
     """
     saved = state.settings
-    temperature = st.slider(
-        t("playground.temperature"),
-        *BOUNDS["temperature"],
-        saved.temperature,
-        step=0.05,
-        key="_temperature",
-        help=t("playground.temperature_help"),
-        width=240,
-    )
+    with st.container(key="write_slider", width="stretch"):
+        temperature = st.slider(
+            t("playground.temperature"),
+            *BOUNDS["temperature"],
+            saved.temperature,
+            step=0.05,
+            key="_temperature",
+            help=t("playground.temperature_help"),
+        )
     with more("write_more"):
         first, second = st.columns(2)
         numbers = {
@@ -81,8 +85,9 @@ def choose_settings(state: State) -> State:
             t("playground.n_samples"), 1, MAX_SAMPLES, state.n_samples, key="_n_samples"
         )
         st.toggle(t("playground.typed"), key=TYPED)
+        drawing, spaces = choose_drawing()
     settings = GenerateSettings(temperature=temperature, **numbers)
-    return replace(state, settings=settings, n_samples=n_samples)
+    return replace(state, settings=settings, n_samples=n_samples), drawing, spaces
 
 
 def _number(place: Any, name: str, saved: GenerateSettings, **options: Any) -> Any:

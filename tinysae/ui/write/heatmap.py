@@ -74,13 +74,12 @@ def legend(colour: Colour) -> str:
         html.escape(t(f"playground.{end}_{colour}")) for end in ("low", "high")
     )
     steps = "".join(
-        f'<i style="width:1rem;height:.7rem;background:light-dark({light},{dark})"></i>'
+        f'<i style="background:light-dark({light},{dark})"></i>'
         for light, dark in zip(SEQUENTIAL.light, SEQUENTIAL.dark, strict=True)
     )
     return (
-        f'<div title="{said}" style="display:flex;align-items:center;gap:.5rem;'
-        f'font-size:.875rem"><span>{low}</span><span style="display:inline-flex" '
-        f'aria-hidden="true">{steps}</span><span>{high}</span></div>'
+        f'<div class="shades" title="{said}"><span>{low}</span>'
+        f'<span aria-hidden="true">{steps}</span><span>{high}</span></div>'
     )
 
 

@@ -59,4 +59,4 @@ def _show(best: Sequence[Candidate], n_drawable: int, total: int) -> None:
         n = f"{n_drawable:,}"
         said.append(t("playground.n_drawable", n=n, total=f"{total:,}"))
     note(" ".join(said))
-    distribution_chart(best, key="playground_next")
+    distribution_chart(best, key="playground_next", is_short_on_phones=True)

@@ -192,6 +192,9 @@ def show_stories(
         if pointed is None:
             note(t("playground.word_none"))
             return
+        if WORD in st.session_state:
+            with st.container(key="write_word_close"):
+                st.button(t("playground.close"), on_click=_let_go, type="tertiary")
         name, position = pointed
         told = next(card.told for card in cards if card.name == name)
         show_word(here, told, position)
@@ -199,18 +202,22 @@ def show_stories(
 
 def _columns() -> tuple[st.delta_generator.DeltaGenerator, ...]:
     left, right = st.columns([3, 2], gap="medium")
-    return left, right.container(
-        height=WORD_PX, border=True, key="write_word", gap="xsmall"
-    )
+    # On a phone, what was tapped opens at the foot of the window.
+    key = "write_word_tapped" if WORD in st.session_state else "write_word"
+    return left, right.container(height=WORD_PX, border=True, key=key, gap="xsmall")
+
+
+def _let_go() -> None:
+    st.session_state.pop(WORD, None)
 
 
 def _pointed(cards: Sequence[Card]) -> tuple[str, int] | None:
-    """The word that is pointed at; where nobody has, the one that surprised most."""
+    """The word that is pointed at; where nobody has, the first story's own."""
     name, position = st.session_state.get(WORD, ("", 0))
     for card in cards:
         if card.name == name and position < len(card.told.stats):
             return name, position
-    return (cards[0].name, cards[0].told.surprise()) if cards else None
+    return (cards[0].name, cards[0].told.begin_at) if cards else None
 
 
 def _show_card(

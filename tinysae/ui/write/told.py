@@ -73,6 +73,7 @@ class Told:
         stats: of its tokens.
         n_given: how many of them the model was given.
         ended: why the model ended (`StopReason`); None of a text that it did not write.
+        begin_at: the word to point at first.
         features: those of the embedded SAE at work at each token, where they came
             along.
     """
@@ -81,17 +82,13 @@ class Told:
     stats: TokenStats
     n_given: int
     ended: str | None = None
+    begin_at: int = 0
     features: Sequence[Sequence[ActiveFeature]] | None = None
 
     @property
     def ids(self) -> list[int]:
         """Its tokens."""
         return self.stats.ids.tolist()
-
-    def surprise(self) -> int:
-        """Where it was least expected, of what the model wrote."""
-        written = self.stats.log_prob[self.n_given :]
-        return self.n_given + int(written.argmin()) if len(written) else 0
 
 
 def read_by(
@@ -103,7 +100,10 @@ def read_by(
         InputError: they do not fit the context.
     """
     stats = text_figures(model, tuple(ids))
-    return Told(model, stats, n_given, ended)
+    # What surprised the model most of all that it wrote, or of a prompt.
+    written = stats.log_prob[n_given:]
+    begin_at = n_given + int(written.argmin()) if len(written) else 0
+    return Told(model, stats, n_given, ended, begin_at)
 
 
 def shipped() -> tuple[ShippedStories, list[Told]]:
@@ -134,4 +134,4 @@ def _told(reader: Reader, story: ShippedStory, n_given: int) -> Told:
         [ActiveFeature(int(feature), float(act)) for feature, act in at]
         for at in story.features
     ]
-    return Told(reader, stats, n_given, story.ended, features)
+    return Told(reader, stats, n_given, story.ended, story.begin_at, features)

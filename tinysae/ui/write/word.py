@@ -59,11 +59,7 @@ def show_word(here: Chosen, told: Told, position: int) -> None:
             _ROW.format(html.escape(name), bar(prob / best[0], percent(prob)))
             for name, prob in pairs[:N_PREFERRED]
         )
-        + chips(
-            t("playground.then"),
-            [f"{name} {percent(prob)}" for name, prob in pairs[N_PREFERRED:]],
-            small=True,
-        )
+        + _less_likely(pairs[N_PREFERRED:])
     )
     with shown_errors():
         _show_features(here, told, position)
@@ -75,14 +71,21 @@ def show_word(here: Chosen, told: Told, position: int) -> None:
         page_link("why", t("why.token_link"), text=before, target=target)
 
 
+def _less_likely(pairs: Sequence[tuple[str, float]]) -> str:
+    names = " · ".join(f"{name} {percent(prob)}" for name, prob in pairs)
+    return f'<div class="less">{html.escape(f"{t("playground.then")} {names}")}</div>'
+
+
 def said(told: Told, position: int) -> str:
     """How sure the model was, and what it would rather have written."""
     stats = told.stats
+    rank = int(stats.rank[position])
+    rival = 0 if rank else 1
     return word_said(
         float(stats.prob[position]),
-        int(stats.rank[position]),
-        told.reader.token_text(int(stats.top_ids[position][0])),
-        math.exp(float(stats.top_log_probs[position][0])),
+        rank,
+        told.reader.token_text(int(stats.top_ids[position][rival])),
+        math.exp(float(stats.top_log_probs[position][rival])),
     )
 
 

@@ -14,31 +14,35 @@ from tinysae.model.text.state import State
 from tinysae.ui.parts import model_chooser
 from tinysae.ui.shell.cache import loaded_model, warm_up_state
 from tinysae.ui.shell.i18n import t
-from tinysae.ui.shell.page import more, note
+from tinysae.ui.shell.page import note
 from tinysae.ui.write import address, controls, export, next_word, stories
-from tinysae.ui.write.drawings import choose_drawing
 from tinysae.ui.write.heatmap import choose_colour
 from tinysae.ui.write.stories import SAMPLES, Card
 from tinysae.ui.write.told import shipped
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from tinysae.library.shipped_stories import ShippedStories
     from tinysae.ui.shell.chosen import Chosen
 
 # As high as the controls beside it.
-NEXT_PX = 262
+NEXT_PX = 278
 # How often a page that came before the model looks whether it is there.
 POLL_S = 1.0
 
 
-def show_write(here: Chosen, state: State) -> None:
-    """The whole tab. Who comes for the first time waits for no model: the first stories
-    and what could come after their prompt came with tinysae.
+def show_write(
+    here: Chosen, state: State, left: DeltaGenerator, right: DeltaGenerator
+) -> None:
+    """The whole tab, its controls at the `left` and the odds at the `right`.
+
+    Who comes for the first time waits for no model: the first stories, and what could
+    come after their prompt, came with tinysae.
 
     Raises:
         TinysaeError: of the model, or of what was chosen.
     """
-    left, right = st.columns([3, 2], gap="medium")
     with left:
         prompt_text = controls.prompt_field(
             state, height=controls.PROMPT_PX, is_labelled=False
@@ -52,18 +56,12 @@ def show_write(here: Chosen, state: State) -> None:
             t("playground.generate"), type="primary", icon=":material/edit:"
         )
         with row:
-            state = controls.choose_settings(state)
+            state, drawing, spaces = controls.choose_settings(state)
             with st.container(key="write_temperature", width="stretch"):
                 note(controls.temperature_sentence(state.settings.temperature))
         address.keep_state(state)
         notices = st.container(key="write_notices")
-        shades = st.container(
-            horizontal=True, vertical_alignment="center", key="write_shades"
-        )
-        with shades:
-            state = replace(state, colour=choose_colour(state.colour))
-            with more("write_view", t("playground.view_more")):
-                drawing, spaces = choose_drawing()
+        state = replace(state, colour=choose_colour(state.colour))
     is_typed = st.session_state.get(controls.TYPED, False)
     samples: list[Writing] = st.session_state.get(SAMPLES, [])
     cards: list[Card] = []
