@@ -73,7 +73,8 @@ def show_word(here: Chosen, told: Told, position: int) -> None:
 
 def _less_likely(pairs: Sequence[tuple[str, float]]) -> str:
     names = " · ".join(f"{name} {percent(prob)}" for name, prob in pairs)
-    return f'<div class="less">{html.escape(f"{t("playground.then")} {names}")}</div>'
+    said = html.escape(f"{t('playground.then')} {names}")
+    return f'<div class="less">{said}</div>'
 
 
 def said(told: Told, position: int) -> str:
