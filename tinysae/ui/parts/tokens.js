@@ -58,6 +58,7 @@ function draw(root, strip, select) {
   list.dir = "auto";
   if (strip.spaces) list.classList.add("spaces");
   if (strip.follows) list.classList.add("follows");
+  if (strip.story) list.classList.add("story");
   if (strip.replay) list.classList.add("replay");
   const spans = strip.tokens.map(([text, step, highlighted, details], index) => {
     const span = addToken(list, "span", "token", text);

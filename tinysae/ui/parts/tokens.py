@@ -56,6 +56,7 @@ def token_strip(
     label: str | None = None,
     n_given: int = 0,
     n_to_come: int = 0,
+    is_story: bool = False,
     replay: bool = False,
     on_select: Callable[[int], None] | None = None,
     selected: int | None = None,
@@ -77,6 +78,7 @@ def token_strip(
         label: names the strip to screen readers, instead of `legend`.
         n_given: of the first tokens, which are drawn paler.
         n_to_come: tokens for which room is kept at the end.
+        is_story: set like a text to read, closer than a text to study.
         replay: the others appear one after the other, unless the reader's system asks
             for less motion.
         on_select: called with the position of a token that is selected, by an arrow,
@@ -95,6 +97,7 @@ def token_strip(
         label=label,
         n_given=n_given,
         n_to_come=n_to_come,
+        is_story=is_story,
         replay=replay,
         follows=on_select is not None,
         selected=selected,
@@ -123,6 +126,7 @@ def pack(
     label: str | None = None,
     n_given: int = 0,
     n_to_come: int = 0,
+    is_story: bool = False,
     replay: bool = False,
     follows: bool = False,
     selected: int | None = None,
@@ -147,6 +151,7 @@ def pack(
         "follows": follows,
         "given": n_given,
         "room": n_to_come,
+        "story": is_story,
         "tokens": [
             [
                 token.text,

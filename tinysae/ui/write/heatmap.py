@@ -14,10 +14,12 @@ from tinysae.render.numbers import ordinal, percent, signed
 from tinysae.render.palette import SEQUENTIAL
 from tinysae.ui.parts.tokens import StripToken
 from tinysae.ui.shell.i18n import language, t
+from tinysae.words import text
 
 if TYPE_CHECKING:
     from tinysae.model.text.logprobs import TokenStats
     from tinysae.ui.write.told import Reader
+    from tinysae.words import Language
 
 # On a card; the token that is pointed at shows all ten.
 N_ON_CARD = 5
@@ -83,20 +85,29 @@ def legend(colour: Colour) -> str:
     )
 
 
-def figures(
-    reader: Reader, stats: TokenStats, index: int
-) -> list[tuple[Colour, str, str]]:
-    """Everything that is known of one token: what it is, its name and its number."""
-    ranks = ordinal if language() == "en" else "{:,}".format
-    rank = ranks(int(stats.rank[index]) + 1)
-    said: dict[Colour, str] = {
+def figures(reader: Reader, stats: TokenStats, index: int) -> list[tuple[str, str]]:
+    """Everything that is known of one token: a name and a number each."""
+    return list(zip(_names(), _numbers(reader, stats, index, language()), strict=True))
+
+
+def _names() -> list[str]:
+    return [t(f"playground.{name}") for name in get_args(Colour)]
+
+
+def _numbers(
+    reader: Reader, stats: TokenStats, index: int, spoken: Language
+) -> list[str]:
+    """In the order of `Colour`. The language is asked for once for hundreds of them."""
+    ranks = ordinal if spoken == "en" else "{:,}".format
+    rank, total = ranks(int(stats.rank[index]) + 1), f"{reader.d_vocab:,}"
+    numbers: dict[Colour, str] = {
         "log_prob": signed(float(stats.log_prob[index])),
         "prob": percent(float(stats.prob[index])),
-        "rank": t("playground.rank_of", rank=rank, total=f"{reader.d_vocab:,}"),
+        "rank": text("playground.rank_of", spoken, rank=rank, total=total),
         "entropy": signed(float(stats.entropy[index])),
         "surprise": signed(float(stats.surprise[index])),
     }
-    return [(name, t(f"playground.{name}"), value) for name, value in said.items()]
+    return [numbers[name] for name in get_args(Colour)]
 
 
 def heatmap_tokens(
@@ -109,26 +120,27 @@ def heatmap_tokens(
         int(token_id): reader.token_text(int(token_id))
         for token_id in set(likeliest.flat)
     }
-    order = list(get_args(Colour))
-    first = order.index(colour)
+    first = get_args(Colour).index(colour)
+    names, heading = _names(), t("playground.alternatives")
+    part_of, spoken = t("playground.part_of_character"), language()
     tokens: list[StripToken] = []
-    for index, (text, value) in enumerate(
+    for index, (piece, value) in enumerate(
         zip(texts, values(stats, colour), strict=True)
     ):
-        known = [(name, said) for _, name, said in figures(reader, stats, index)]
+        numbers = _numbers(reader, stats, index, spoken)
+        known = list(zip(names, numbers, strict=True))
         # What colours the strip is what a screen reader says of a token.
         details = [known[first], *known[:first], *known[first + 1 :]]
         own = reader.vocabulary.token_bytes[int(stats.ids[index])]
         # What is empty may be the space that begins a text, too.
-        if not text and not own.isascii():
-            part = own.hex(" ").upper()
-            details.append((t("playground.part_of_character"), part))
-        details.append(("", t("playground.alternatives")))
+        if not piece and not own.isascii():
+            details.append((part_of, own.hex(" ").upper()))
+        details.append(("", heading))
         for token_id, log_prob in zip(
             likeliest[index], stats.top_log_probs[index, :N_ON_CARD], strict=True
         ):
             details.append((alone[int(token_id)], percent(math.exp(log_prob))))
-        tokens.append(StripToken(text, value, details, index == n_given))
+        tokens.append(StripToken(piece, value, details, index == n_given))
     return tokens
 
 

@@ -3,9 +3,11 @@ that is pointed at."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 
@@ -41,6 +43,27 @@ class Card(NamedTuple):
 
     name: str
     told: Told
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown, and how.
+
+    Attributes:
+        cards: none while stories are written.
+        model: the page's; None where the cards came with tinysae and it is not there.
+        colour: what colours the tokens.
+        drawing: what draws them.
+        spaces: whether spaces are marked.
+        is_first_visit: the stories appear word by word, as if they were written now.
+    """
+
+    cards: Sequence[Card]
+    model: LoadedModel | None
+    colour: Colour
+    drawing: Drawing
+    spaces: bool
+    is_first_visit: bool
 
 
 def begin(model: LoadedModel, prompt: Prompt, state: State) -> list[Writing]:
@@ -115,27 +138,68 @@ def names_of(cards: Sequence[Card]) -> list[tuple[str, list[int]]]:
     return texts
 
 
-def show_writing(model: LoadedModel, samples: Sequence[Writing], state: State) -> None:
-    """The stories while they are written, a token each in turn, until all end; then one
-    whole rerun."""
-    st.fragment(_write, run_every=DRAW_EVERY_S)(model, samples, state)
+def show_stories(here: Chosen, shown: Shown, samples: Sequence[Writing]) -> None:
+    """The stories, and what is known of the word that is pointed at.
+
+    Pointing at another runs only this again, and not the rest of the page. While
+    `samples` are written it runs by itself, until all end; then the whole page does.
+    """
+    pace = DRAW_EVERY_S if is_writing(samples) else None
+    st.fragment(_stories, run_every=pace)(here, shown, samples)
 
 
-def _write(model: LoadedModel, samples: Sequence[Writing], state: State) -> None:
-    with shown_errors():
-        enough = time.monotonic() + DRAW_EVERY_S
-        # A sum: each takes its step, whether or not one before it has ended.
-        while sum(sample.step() for sample in samples) and time.monotonic() < enough:
-            pass
+def _stories(here: Chosen, shown: Shown, samples: Sequence[Writing]) -> None:
+    was_writing = not shown.cards and bool(samples)
+    if was_writing:
+        _write_on(samples)
         if not is_writing(samples):
             st.rerun()
-        left, right = _columns()
-        with left:
+    pointed = _pointed(shown.cards)
+    left, right = st.columns([3, 2], gap="medium")
+    with left, shown_errors():
+        if was_writing and shown.model is not None:
             for place, sample in enumerate(samples):
-                with st.container(border=True, key=f"write_story_{place}"):
-                    _show_unfinished(model, sample, place, state.colour)
-        with right:
-            note(t("playground.word_later"))
+                _show_unfinished(shown.model, sample, place, shown.colour)
+        elif shown.drawing != "strip" and shown.model is not None:
+            show_drawing(shown.drawing, shown.model, names_of(shown.cards))
+        else:
+            for card in shown.cards:
+                is_here = pointed is not None and pointed[0] is card
+                _show_card(card, shown, pointed[1] if pointed and is_here else None)
+    # On a phone, what was tapped opens at the foot of the window.
+    key = "write_word_tapped" if WORD in st.session_state else "write_word"
+    with (
+        right.container(height=WORD_PX, border=True, key=key, gap="xsmall"),
+        shown_errors(),
+    ):
+        if pointed is None:
+            note(t("playground.word_later" if was_writing else "playground.word_none"))
+            return
+        if WORD in st.session_state:
+            with st.container(key="write_word_close"):
+                st.button(t("playground.close"), on_click=_let_go, type="tertiary")
+        show_word(here, pointed[0].told, pointed[1])
+
+
+def _write_on(samples: Sequence[Writing]) -> None:
+    """A token each in turn, for as long as nobody sees a pause."""
+    enough = time.monotonic() + DRAW_EVERY_S
+    # A sum: each takes its step, whether or not one before it has ended.
+    while sum(sample.step() for sample in samples) and time.monotonic() < enough:
+        pass
+
+
+def _let_go() -> None:
+    st.session_state.pop(WORD, None)
+
+
+def _pointed(cards: Sequence[Card]) -> tuple[Card, int] | None:
+    """The word that is pointed at; where nobody has, the first story's own."""
+    name, position = st.session_state.get(WORD, ("", 0))
+    for card in cards:
+        if card.name == name and position < len(card.told.stats):
+            return card, position
+    return (cards[0], cards[0].told.begin_at) if cards else None
 
 
 def _show_unfinished(
@@ -143,119 +207,80 @@ def _show_unfinished(
 ) -> None:
     given = model.token_texts(sample.prompt.ids)
     written = model.token_texts(sample.ids, sample.prompt.ids)
-    # Rank and entropy are known when the story is read as a whole.
-    low, high, _ = SCALES["log_prob"]
-    shades = sample.log_probs if colour in ("log_prob", "prob", "surprise") else []
+    shades = _shades(sample, colour)
     tokens = [StripToken(piece, None, []) for piece in given]
-    for at, piece in enumerate(written):
-        value = shades[at] if at < len(shades) else None
-        tokens.append(StripToken(piece, value, []))
-    token_strip(
-        tokens,
-        key=f"playground_story_{place}",
-        scale="sequential",
-        low=low,
-        high=high,
-        legend=None,
-        label=t("playground.story", n=place + 1),
-        n_given=len(given),
-        n_to_come=sample.settings.max_new_tokens - len(sample.ids),
-    )
-    note(t("playground.writing", n=len(sample.ids)))
+    tokens += [
+        StripToken(piece, value, [])
+        for piece, value in zip(written, shades, strict=True)
+    ]
+    story = t("playground.story", n=place + 1)
+    to_come = sample.settings.max_new_tokens - len(sample.ids)
+    said = t("playground.writing", n=len(sample.ids))
+    _show_strip(str(place), tokens, colour, story, said, len(given), n_to_come=to_come)
 
 
-@st.fragment
-def show_stories(
-    here: Chosen,
-    cards: Sequence[Card],
-    colour: Colour,
-    drawing: Drawing,
-    spaces: bool,
-    model: LoadedModel | None,
-    is_first_visit: bool,
-) -> None:
-    """The cards, and what is known of the word that is pointed at.
-
-    Pointing at another runs only this again, and not the rest of the page.
-    """
-    left, right = _columns()
-    with left, shown_errors():
-        if drawing != "strip" and model is not None:
-            show_drawing(drawing, model, names_of(cards))
-        else:
-            pointed = _pointed(cards)
-            for card in cards:
-                position = pointed[1] if pointed and pointed[0] == card.name else None
-                _show_card(card, colour, spaces, position, is_first_visit)
-    with right, shown_errors():
-        pointed = _pointed(cards)
-        if pointed is None:
-            note(t("playground.word_none"))
-            return
-        if WORD in st.session_state:
-            with st.container(key="write_word_close"):
-                st.button(t("playground.close"), on_click=_let_go, type="tertiary")
-        name, position = pointed
-        told = next(card.told for card in cards if card.name == name)
-        show_word(here, told, position)
+def _shades(sample: Writing, colour: Colour) -> Sequence[float | None]:
+    """What colours each token as it comes: rank and entropy are known when the story is
+    read as a whole."""
+    log_probs = sample.log_probs[: len(sample.ids)]
+    if colour == "prob":
+        return [math.exp(value) for value in log_probs]
+    if colour == "surprise":
+        return [-value / math.log(2) for value in log_probs]
+    return log_probs if colour == "log_prob" else [None] * len(sample.ids)
 
 
-def _columns() -> tuple[st.delta_generator.DeltaGenerator, ...]:
-    left, right = st.columns([3, 2], gap="medium")
-    # On a phone, what was tapped opens at the foot of the window.
-    key = "write_word_tapped" if WORD in st.session_state else "write_word"
-    return left, right.container(height=WORD_PX, border=True, key=key, gap="xsmall")
-
-
-def _let_go() -> None:
-    st.session_state.pop(WORD, None)
-
-
-def _pointed(cards: Sequence[Card]) -> tuple[str, int] | None:
-    """The word that is pointed at; where nobody has, the first story's own."""
-    name, position = st.session_state.get(WORD, ("", 0))
-    for card in cards:
-        if card.name == name and position < len(card.told.stats):
-            return name, position
-    return (cards[0].name, cards[0].told.begin_at) if cards else None
-
-
-def _show_card(
-    card: Card, colour: Colour, spaces: bool, position: int | None, replay: bool
-) -> None:
+def _show_card(card: Card, shown: Shown, position: int | None) -> None:
     name, told = card
-    scale = SCALES[colour]
     n_highlighted = told.n_given if told.ended else -1
-    legend = t(f"playground.legend_{colour}")
 
     def point(at: int) -> None:
         st.session_state[WORD] = (name, at)
 
+    if name == TYPED:
+        story = t("playground.typed_card")
+    else:
+        story = t("playground.story", n=int(name) + 1)
+    _show_strip(
+        name,
+        heatmap_tokens(told.reader, told.stats, n_highlighted, shown.colour),
+        shown.colour,
+        story,
+        f"{story}. {_figures(told)}" if name == TYPED else _figures(told),
+        told.n_given,
+        spaces=shown.spaces,
+        replay=shown.is_first_visit,
+        on_select=point,
+        selected=position,
+    )
+
+
+def _show_strip(
+    name: str,
+    tokens: Sequence[StripToken],
+    colour: Colour,
+    story: str,
+    said: str,
+    n_given: int,
+    **options: Any,
+) -> None:
+    """A card: the text as a strip, and under it what is `said`."""
+    low, high, _ = SCALES[colour]
     with st.container(border=True, key=f"write_story_{name}", gap="xxsmall"):
-        is_typed = name == TYPED
-        title = (
-            t("playground.typed_card")
-            if is_typed
-            else t("playground.story", n=int(name) + 1)
-        )
-        if is_typed:
-            note(title)
         token_strip(
-            heatmap_tokens(told.reader, told.stats, n_highlighted, colour),
+            tokens,
             key=f"playground_story_{name}",
             scale="sequential",
-            low=scale.low,
-            high=scale.high,
+            low=low,
+            high=high,
             legend=None,
-            label=f"{title}: {legend}",
-            spaces=spaces,
-            n_given=told.n_given,
-            replay=replay,
-            on_select=point,
-            selected=position,
+            label=f"{story}: {t(f'playground.legend_{colour}')}",
+            is_story=True,
+            n_given=n_given,
+            **options,
         )
         with st.container(key=f"write_figures_{name}"):
-            note(_figures(told))
+            note(said)
 
 
 def _figures(told: Told) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import streamlit as st
 
 from tinysae.features.index.search import ActiveFeature
 from tinysae.library.shipped import STORYBOOK_FEATURES_DIR
@@ -106,6 +107,7 @@ def read_by(
     return Told(model, stats, n_given, ended, begin_at)
 
 
+@st.cache_resource(show_spinner=False)
 def shipped() -> tuple[ShippedStories, list[Told]]:
     """The stories that came with tinysae.
 

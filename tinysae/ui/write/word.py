@@ -64,7 +64,7 @@ def show_word(here: Chosen, told: Told, position: int) -> None:
     with shown_errors():
         _show_features(here, told, position)
     known = figures(reader, stats, position)
-    st.html(chips("", [f"{name}: {value}" for _, name, value in known], small=True))
+    st.html(chips("", [f"{name}: {value}" for name, value in known], small=True))
     before = "".join(texts[:position])
     if before and len(before) <= MAX_LINKED_CHARACTERS:
         target = reader.token_text(told.ids[position])

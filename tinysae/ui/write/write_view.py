@@ -90,20 +90,23 @@ def show_write(
                 )
     address.keep_state(state)
     address.show_in_address(state)
-    if model is not None and stories.is_writing(samples):
+    is_writing = stories.is_writing(samples)
+    if is_writing:
         button.button(
             t("playground.stop"),
             icon=":material/stop:",
             on_click=stories.stop,
             args=(samples,),
         )
-        stories.show_writing(model, samples, state)
-        return
-    if model is not None and first is None:
+        cards = []
+    elif model is not None and first is None:
         cards = stories.cards_of(model, prompt, samples)
-    stories.show_stories(
-        here, cards, state.colour, drawing, spaces, model, first is not None
+    shown = stories.Shown(
+        cards, model, state.colour, drawing, spaces, is_first_visit=first is not None
     )
+    stories.show_stories(here, shown, samples)
+    if is_writing:
+        return
     if model is None:
         _wait_for_model()
         return
