@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tinysae.ui.shell.chosen import Chosen
     from tinysae.ui.write.told import Told
 
-N_FEATURES = 6
+N_FEATURES = 8
 N_PREFERRED = 4
 N_PUSHED = 4
 # Browsers and servers take an address of this length, and the page Inside such a text.
