@@ -34,7 +34,7 @@ from tinysae.render.visible import as_word, visible
 from tinysae.sae.load import load_sae
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.page import ROOT
-from tinysae.ui.write import address, stories, word
+from tinysae.ui.write import address, stories, word, write_view
 from tinysae.ui.write.heatmap import SCALES, colour_steps
 from tinysae.ui.write.suite import rows_of
 from tinysae.ui.write.told import shipped
@@ -67,8 +67,11 @@ def checked(page: AppTest) -> AppTest:
 def generate(page: AppTest) -> AppTest:
     label = text("playground.generate", language_of(page))
     (button,) = [each for each in page.button if each.label == label]
-    checked(button.click().run())
-    # Here nothing makes the page go on by itself.
+    return until_written(checked(button.click().run()))
+
+
+def until_written(page: AppTest) -> AppTest:
+    """Here nothing makes the page go on by itself."""
     while any(each.reason is None for each in page.session_state[stories.SAMPLES]):
         checked(page.run())
     return page
@@ -312,6 +315,43 @@ def linked_features(page: AppTest) -> list[tuple[str, int]]:
     return [
         (link["run"][0], int(link["feature"][0])) for link in links if "feature" in link
     ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_first_visit_waits_for_no_model(
+    language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_source: str) -> None:
+        raise AssertionError("the model was asked for")
+
+    early = cache.WarmUp("libraries", done=False)
+    for module in (write_view, word):
+        monkeypatch.setattr(module, "loaded_model", never)
+    monkeypatch.setattr(write_view, "warm_up_state", lambda: early)
+    page = opened(language)
+    assert not page.error
+    early_strips, early_bars = strips(page), bars(page)
+    assert len(early_strips) == 5
+    assert linked_features(page)
+    monkeypatch.undo()
+    # When the model is there, it says the same.
+    warm = opened(language)
+    assert strips(warm) == early_strips
+    assert [row[:1] for row in bars(warm)] == [row[:1] for row in early_bars]
+    for row, other in zip(bars(warm), early_bars, strict=True):
+        assert row[1:3] == pytest.approx(other[1:3], abs=1e-4)
+    generate(warm)
+    assert [each["tokens"] for each in strips(warm)] == [
+        each["tokens"] for each in early_strips
+    ]
+
+
+def test_a_prompt_that_the_model_cannot_read_is_told_why() -> None:
+    page = typed(opened(), "옛날 옛적에 릴리라는 아이가 살았어요.")
+    assert "only read English" in sentences(page)
+    assert "only read English" not in sentences(
+        typed(page, "Once upon a time, Lily met 릴리.")
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -635,9 +675,9 @@ def test_a_link_opens_the_same_page() -> None:
     page.number_input(key="_top_k").set_value(11)
     page.number_input(key="_seed").set_value(7)
     page.slider(key="_n_samples").set_value(2)
-    page.selectbox(key="_colour").set_value("surprise")
+    page.selectbox(key="_colour").set_value("rank")
     generate(typed(page, "One day, 한국어 🎈"))
-    other = generate(with_link(shared_link(page)))
+    other = until_written(with_link(shared_link(page)))
     assert other.text_area[0].value == "One day, 한국어 🎈"
     assert strip(other) == strip(page)
     assert [sample.text for sample in other.session_state["playground.samples"]] == [

@@ -27,7 +27,7 @@ PROMPT_PX, TEXT_PX = 78, 110
 TYPED = "_typed"
 # From which share of tokens that are pieces of a character a text is one that the model
 # cannot read.
-MOST_PIECES = 0.25
+MOST_PIECES = 0.5
 
 
 def prompt_field(
