@@ -1,5 +1,5 @@
-"""What `streamlit run app.py` serves, and home: what tinysae is, a feature at work,
-what to do next, the model, the runs.
+"""What `streamlit run app.py` serves, and home: a story being written, what is at work
+in a word of it, and ways on; a feature at work, the runs, the model.
 
 The server imports this file for the one, and runs it as a script for the other.
 """
@@ -13,20 +13,23 @@ if __name__ != "__main__":
 else:
     from tinysae.ui.home import front as home
     from tinysae.ui.home.showcase import showcase
+    from tinysae.ui.home.story import story
     from tinysae.ui.shell.i18n import t
-    from tinysae.ui.shell.page import page_setup, plain, shown_errors
+    from tinysae.ui.shell.page import page_head, page_setup, shown_errors
 
     page_setup("home")
-    st.title(t("home.title"))
-    st.markdown(plain(t("home.lead")))
-    showcase()
-    home.ways()
+    page_head("home")
     home.lesson()
-    st.subheader(t("home.model"), anchor=False)
-    model = st.container()
+    story()
+    home.ways()
     st.subheader(t("home.runs"), anchor=False)
     with shown_errors():
         home.runs()
-    # Last: it waits for the warm-up, and nothing else should wait for it.
-    with model, shown_errors():
-        home.model()
+    showcase()
+    st.subheader(t("home.model"), anchor=False)
+    home.model()
+    with shown_errors():
+        # Last: it imports numpy, and the picture waits for nothing.
+        from tinysae.ui.shell.chosen import chosen
+
+        chosen("home")

@@ -1,54 +1,48 @@
-"""Playground: give the model a prompt, watch it choose every token."""
+"""Write: give the model a prompt, watch it choose every token, look into a word."""
 
 from dataclasses import replace
 from typing import get_args
 
 import streamlit as st
 
-from tinysae.model.sources import is_at_hand
-from tinysae.model.text.state import State, View
-from tinysae.ui.parts import model_chooser
-from tinysae.ui.shell.cache import loaded_model
 from tinysae.ui.shell.i18n import t
-from tinysae.ui.shell.page import empty_state, page_setup, plain, shown_errors
-from tinysae.ui.write import (
-    address,
-    compare,
-    export,
-    heatmap,
-    ranks,
-    suite,
-    writing,
-)
+from tinysae.ui.shell.page import empty_state, page_head, page_setup, shown_errors
+
+page_setup("playground")
+page_head("playground")
+
+# After the title, which waits for no library.
+from tinysae.model.sources import is_at_hand  # noqa: E402
+from tinysae.model.text.state import State, View  # noqa: E402
+from tinysae.ui.parts import model_chooser  # noqa: E402
+from tinysae.ui.shell.cache import loaded_model  # noqa: E402
+from tinysae.ui.shell.chosen import chosen  # noqa: E402
+from tinysae.ui.write import address, compare, export, ranks, stories, suite  # noqa: E402
+from tinysae.ui.write.write_view import show_write  # noqa: E402
 
 
 def main() -> None:
-    page_setup("playground")
-    st.title(t("playground.title"))
-    st.markdown(plain(t("playground.lead")))
-    state = choose_view(choose_model(address.opened_state()))
+    state = address.opened_state()
+    here = chosen("playground")
+    if here.model != state.model:
+        stories.forget()
+        st.session_state.pop(suite.RUN, None)
+        state = replace(state, model=here.model, is_written=False)
+    # What comes next stands beside the controls, and begins as high as the tabs.
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        state = choose_view(state)
+    address.keep_state(state)
     if not is_at_hand(state.model):
-        address.keep_state(state)
         empty_state("models.needed")
         return
     with shown_errors():
-        VIEWS[state.view](state)
-        model_chooser.show_hooks(loaded_model(state.model))
-
-
-def choose_model(state: State) -> State:
-    source = model_chooser.choose_model(
-        state.model,
-        key="_model",
-        label=t("models.model"),
-        help=t("models.choose_help"),
-    )
-    if source != state.model:
-        # What another model wrote is not this one's.
-        for key in (writing.SAMPLES, suite.RUN):
-            st.session_state.pop(key, None)
-        state = replace(state, is_written=False)
-    return replace(state, model=source)
+        if state.view == "write":
+            show_write(here, state, left, right)
+        elif state.view == "ranks":
+            show_ranks(state)
+        else:
+            show_compare(state)
 
 
 def choose_view(state: State) -> State:
@@ -65,41 +59,13 @@ def choose_view(state: State) -> State:
     return replace(state, view=view if view in views else state.view)
 
 
-def show_write(state: State) -> None:
-    talk, choice = st.columns([3, 2], gap="large")
-    with talk:
-        state = replace(state, prompt=writing.prompt_field(state))
-        address.keep_state(state)
-        buttons = st.container(horizontal=True)
-    with choice:
-        state = writing.choose_settings(state)
-        address.keep_state(state)
-    with talk:
-        model = loaded_model(state.model)
-        prompt, state = writing.read_prompt(model, state)
-        writing.show_typed(model, state.prompt)
-    with choice:
-        writing.show_next_token(model, prompt, state.settings)
-    with talk:
-        samples = writing.show_samples(buttons, model, prompt, state)
-    state = replace(
-        state,
-        colour=heatmap.choose_colour(state.colour),
-        is_written=writing.are_of(samples, prompt, state),
-    )
-    address.keep_state(state)
-    address.show_in_address(state)
-    heatmap.show_heatmap(model, prompt, samples, state.colour)
-    export.show_share(model, state, samples)
-
-
 def show_ranks(state: State) -> None:
     state = ranks.choose_answers(state)
     address.keep_state(state)
     address.show_in_address(state)
     model = loaded_model(state.model)
     ranks.show_ranks(model, state)
-    export.show_share(model, state, [])
+    show_below(state)
 
 
 def show_compare(state: State) -> None:
@@ -109,8 +75,13 @@ def show_compare(state: State) -> None:
     model = loaded_model(state.model)
     with shown_errors():
         compare.show_comparison(model, state)
-    export.show_share(model, state, [])
+    show_below(state)
 
 
-VIEWS = {"write": show_write, "ranks": show_ranks, "compare": show_compare}
+def show_below(state: State) -> None:
+    model = loaded_model(state.model)
+    export.show_share(model, state)
+    model_chooser.show_hooks(model)
+
+
 main()

@@ -1,11 +1,13 @@
 """The home page: what it says, the model's state, the runs and the language."""
 
 import json
+import math
 import zlib
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -16,8 +18,12 @@ from tinysae.errors import MissingError
 from tinysae.features.names.showcase import Showcase, read_showcases, write_showcases
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library.shipped import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
+from tinysae.library.shipped_stories import read_stories
+from tinysae.render.palette import SEQUENTIAL
+from tinysae.render.visible import as_word
 from tinysae.runs.store import create_run
-from tinysae.ui.home import showcase
+from tinysae.ui.home import showcase, story
+from tinysae.ui.home.front import WAYS
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.page import PAGES, ROOT, plain
 from tinysae.words import LANGUAGES, Language, text
@@ -29,6 +35,8 @@ def model(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     sizes = SimpleNamespace(n_layers=1, d_model=32, d_vocab=2048, n_ctx=64)
     monkeypatch.setattr(cache, "start_warm_up", lambda: None)
     monkeypatch.setattr(cache, "loaded_model", lambda _source: sizes)
+    ready = cache.WarmUp("ready", done=True)
+    monkeypatch.setattr(cache, "warm_up_state", lambda: ready)
     return sizes
 
 
@@ -42,9 +50,10 @@ def test_it_says_what_this_is_and_what_to_do(open_page: OpenPage, language: Lang
     assert not page.exception
     assert not page.error
     assert page.title[0].value == text("home.title", language)
-    shown = [heading.value for heading in page.subheader]
-    for way in ("playground", "train", "features"):
-        assert text(f"home.way_{way}", language) in shown
+    labels = [link.proto.label for link in page.get("page_link")]
+    for way in WAYS:
+        assert f":primary[{plain(text(f'home.way_{way}', language))}]" in labels
+        assert plain(text(f"home.way_{way}_what", language)) in words(page)
     links = [link.proto.page for link in page.get("page_link")]
     present = [path for path, _ in PAGES.values() if (ROOT / path).is_file()]
     assert len(links) >= len(present)
@@ -72,15 +81,103 @@ def test_a_run_is_listed_with_its_state_and_a_hostile_name_is_literal(
     assert any(f"run={run.id}" in query for query in queries)
 
 
+def strips(page: AppTest) -> list[dict[str, Any]]:
+    """What the strips were sent: the story's, and the feature's if it is there."""
+    components = page.get("bidi_component")
+    return [json.loads(zlib.decompress(each.proto.bytes)) for each in components]
+
+
 def strip(page: AppTest) -> dict[str, Any]:
-    """What the token strip was sent."""
-    (component,) = page.get("bidi_component")
-    return json.loads(zlib.decompress(component.proto.bytes))
+    """What the feature's token strip was sent."""
+    (_, feature) = strips(page)
+    return feature
+
+
+def linked_features(page: AppTest) -> list[tuple[int, str, bool]]:
+    """Each link to a feature: its number, the link's query, and whether it is
+    the feature at work's, rather than one of the story's word."""
+    links: list[tuple[int, str, bool]] = []
+    for link in page.get("page_link"):
+        query = parse_qs(link.proto.query_string)
+        if "feature" not in query:
+            continue
+        (number,) = query["feature"]
+        shown = {text("home.showcase_link", to, feature=number) for to in LANGUAGES}
+        is_own = any(plain(label) in link.proto.label for label in shown)
+        links.append((int(number), link.proto.query_string, is_own))
+    return links
 
 
 def feature_links(page: AppTest) -> list[str]:
-    queries = [link.proto.query_string for link in page.get("page_link")]
-    return [query for query in queries if "feature=" in query]
+    return [query for _, query, is_own in linked_features(page) if is_own]
+
+
+def word_links(page: AppTest) -> list[int]:
+    return [number for number, _, is_own in linked_features(page) if not is_own]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_story_is_there_with_what_is_at_work_in_a_word_of_it(
+    open_page: OpenPage, language: Language
+):
+    stories = read_stories()
+    (shown, *_) = stories.stories
+    page = open_page(language=language)
+    assert not page.error
+    drawn = strips(page)[0]
+    assert "".join(token[0] for token in drawn["tokens"]) == "".join(shown.texts)
+    assert drawn["given"] == stories.n_given
+    assert drawn["replay"]
+    assert drawn["selected"] == shown.begin_at
+    bits = [-log_prob / math.log(2) for log_prob in shown.log_prob]
+    assert [token[1] for token in drawn["tokens"]] == [
+        SEQUENTIAL.step(value, 0, 10) for value in bits
+    ]
+    wanted = shown.features[shown.begin_at][: story.N_FEATURES]
+    assert word_links(page) == [feature for feature, _ in wanted]
+    html = "\n".join(element.proto.body for element in page.get("html"))
+    for feature, _ in wanted:
+        for token in stories.promoted[str(int(feature))]:
+            assert escape(as_word(token)) in html
+
+
+def test_another_word_shows_other_features_and_another_story_its_own(
+    open_page: OpenPage,
+):
+    stories = read_stories()
+    page = open_page()
+    page.session_state["home.word"] = 20
+    page.run()
+    assert word_links(page) == [
+        feature for feature, _ in stories.stories[0].features[20][: story.N_FEATURES]
+    ]
+    label = text("home.story_another", "en")
+    for shown in (*stories.stories[1:], stories.stories[0]):
+        next(b for b in page.button if b.label == label).click().run()
+        drawn = strips(page)[0]
+        assert "".join(token[0] for token in drawn["tokens"]) == "".join(shown.texts)
+        assert drawn["selected"] == shown.begin_at
+
+
+def test_the_first_lesson_leads(open_page: OpenPage):
+    page = open_page()
+    (primary,) = [b for b in page.button if b.proto.type == "primary"]
+    assert primary.label == text("home.lesson", "en")
+
+
+def test_home_does_not_wait_for_the_model(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+):
+    def never(_source: str) -> None:
+        raise AssertionError("the model was asked for")
+
+    monkeypatch.setattr(cache, "loaded_model", never)
+    early = cache.WarmUp("libraries", done=False)
+    monkeypatch.setattr(cache, "warm_up_state", lambda: early)
+    page = open_page()
+    assert not page.error
+    assert strips(page)[0]["tokens"]
+    assert plain(text("common.warm_up_libraries", "en")) in words(page)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -152,7 +249,7 @@ def test_without_a_feature_worth_showing_there_is_no_box(
     page = open_page(language=language)
     assert not page.error
     assert not page.exception
-    assert not page.get("bidi_component")
+    assert len(strips(page)) == 1
     assert not feature_links(page)
     headings = [heading.value for heading in with_one.subheader]
     headings.remove(text("home.showcase", language))

@@ -30,15 +30,24 @@ from tinysae.model.text.ranks import answer_ranks
 from tinysae.model.text.state import MAX_LINK_CHARACTERS, Colour, State, View, packed
 from tinysae.model.text.suite import Row, SuiteRun, shipped_suite, summary
 from tinysae.render.numbers import percent, signed
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word, visible
 from tinysae.sae.load import load_sae
+from tinysae.ui.shell import cache
 from tinysae.ui.shell.page import ROOT
-from tinysae.ui.write import address, firing, heatmap
+from tinysae.ui.write import address, stories, word, write_view
 from tinysae.ui.write.heatmap import SCALES, colour_steps
 from tinysae.ui.write.suite import rows_of
+from tinysae.ui.write.told import shipped
 from tinysae.words import LANGUAGES, Language, text
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def warm() -> None:
+    """The model is there: a page that came before it is looked at on purpose."""
+    cache.start_warm_up()
+    assert cache._warm_up_thread().finished.wait(PATIENCE_S)
 
 
 def opened(language: Language = "en", **state: Any) -> AppTest:
@@ -58,7 +67,14 @@ def checked(page: AppTest) -> AppTest:
 def generate(page: AppTest) -> AppTest:
     label = text("playground.generate", language_of(page))
     (button,) = [each for each in page.button if each.label == label]
-    return checked(button.click().run())
+    return until_written(checked(button.click().run()))
+
+
+def until_written(page: AppTest) -> AppTest:
+    """Here nothing makes the page go on by itself."""
+    while any(each.reason is None for each in page.session_state[stories.SAMPLES]):
+        checked(page.run())
+    return page
 
 
 def language_of(page: AppTest) -> Language:
@@ -70,13 +86,8 @@ def typed(page: AppTest, prompt: str) -> AppTest:
 
 
 def strip(page: AppTest) -> dict[str, Any]:
-    """What the token strip was sent."""
-    (component,) = [
-        node.proto
-        for node in page.get("bidi_component")
-        if node.proto.component_name == "tinysae_tokens"
-    ]
-    return json.loads(zlib.decompress(component.bytes))
+    """What the first of the token strips was sent."""
+    return strips(page)[0]
 
 
 def bars(page: AppTest) -> list[list[Any]]:
@@ -99,8 +110,8 @@ def sentences(page: AppTest) -> str:
     return "\n".join(node.value for node in nodes).replace("\\", "")
 
 
-def stories(page: AppTest) -> str:
-    """The samples, as HTML."""
+def html(page: AppTest) -> str:
+    """What the page draws itself, as HTML."""
     return "\n".join(node.proto.body for node in page.get("html"))
 
 
@@ -109,7 +120,7 @@ def test_page_speaks_the_chosen_language(language: Language) -> None:
     page = opened(language)
     assert page.title[0].value == text("playground.title", language)
     assert page.text_area[0].label == text("playground.prompt", language)
-    assert strip(page)["legend"] == text("playground.legend_log_prob", language)
+    assert text("playground.legend_surprise", language) in strip(page)["label"]
     assert text("playground.temperature_one", language) in sentences(page)
 
 
@@ -117,13 +128,13 @@ def test_page_speaks_the_chosen_language(language: Language) -> None:
 def test_generated_text_follows_the_prompt_in_the_strip(language: Language) -> None:
     page = opened(language)
     prompt = text("playground.prompt_default", language)
-    assert strip_text(page) == prompt
     generate(page)
     assert strip_text(page).startswith(prompt)
     assert len(strip_text(page)) > len(prompt)
     tokens = strip(page)["tokens"]
     model = load_model(STORYBOOK)
     n_given = len(model.encode(prompt))
+    assert strip(page)["given"] == n_given
     assert [token[2] for token in tokens] == [
         int(place == n_given) for place in range(len(tokens))
     ]
@@ -148,7 +159,7 @@ def test_temperature_zero_ignores_the_seed_and_says_so() -> None:
     assert "always the likeliest" in sentences(page)
     tokens = strip(page)["tokens"]
     written = tokens[[token[2] for token in tokens].index(1) :]
-    assert all(token[3][2][1].startswith("1st of ") for token in written)
+    assert all(dict(token[3])["Rank"].startswith("1st of ") for token in written)
 
 
 def test_bars_reshape_with_temperature_and_grey_what_is_cut() -> None:
@@ -163,7 +174,7 @@ def test_bars_reshape_with_temperature_and_grey_what_is_cut() -> None:
         weights[1] / weights[0], abs=0.02
     )
     checked(page.number_input(key="_top_k").set_value(3).run())
-    assert [row[2] > 0 for row in bars(page)] == [True] * 3 + [False] * 9
+    assert [row[2] > 0 for row in bars(page)] == [True] * 3 + [False] * 5
     assert sum(row[2] for row in bars(page)) == pytest.approx(1, abs=1e-4)
     assert bars(page)[5][3] == "cut"
     assert "3 of " in sentences(page)
@@ -183,9 +194,8 @@ def test_any_prompt_comes_back_to_the_letter(prompt: str) -> None:
     page = generate(typed(opened(), prompt))
     assert strip_text(page).startswith(prompt)
     assert not page.error
-    story = "".join(node.proto.body for node in page.get("html"))
-    assert "<script>alert" not in story
-    assert "<img" not in story
+    assert "<script>alert" not in html(page)
+    assert "<img" not in html(page)
 
 
 def test_empty_prompt_is_no_error() -> None:
@@ -290,15 +300,13 @@ def test_stop_keeps_what_is_written() -> None:
     writing.stop()
     checked(page.run())
     assert len(page.session_state["playground.samples"][0].ids) == n_before
-    assert f"{n_before} tokens, then you pressed Stop" in stories(page)
+    assert f"{n_before} tokens, then you pressed Stop" in sentences(page)
 
 
-def clicked(
-    monkeypatch: pytest.MonkeyPatch, position: int, language: Language = "en"
-) -> AppTest:
-    """The page after a click on that token: AppTest has no browser to click in."""
-    monkeypatch.setattr(heatmap, "token_strip", lambda *_, **__: position)
-    return opened(language)
+def clicked(position: int, language: Language = "en", name: str = "0") -> AppTest:
+    """The page after a click on that token of a story: AppTest has no browser to click
+    in."""
+    return opened(language, **{stories.WORD: (name, position)})
 
 
 def linked_features(page: AppTest) -> list[tuple[str, int]]:
@@ -310,51 +318,107 @@ def linked_features(page: AppTest) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_before_a_click_the_page_says_what_a_click_does(language: Language) -> None:
+def test_a_first_visit_waits_for_no_model(
+    language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_source: str) -> None:
+        raise AssertionError("the model was asked for")
+
+    early = cache.WarmUp("libraries", done=False)
+    for module in (write_view, word):
+        monkeypatch.setattr(module, "loaded_model", never)
+    monkeypatch.setattr(write_view, "warm_up_state", lambda: early)
     page = opened(language)
-    assert text("playground.features_none_chosen", language) in sentences(page)
-    assert not linked_features(page)
+    assert not page.error
+    early_strips, early_bars = strips(page), bars(page)
+    assert len(early_strips) == 5
+    assert linked_features(page)
+    monkeypatch.undo()
+    # When the model is there, it says the same.
+    warm = opened(language)
+    assert strips(warm) == early_strips
+    assert [row[:1] for row in bars(warm)] == [row[:1] for row in early_bars]
+    for row, other in zip(bars(warm), early_bars, strict=True):
+        assert row[1:3] == pytest.approx(other[1:3], abs=1e-4)
+    generate(warm)
+    assert [each["tokens"] for each in strips(warm)] == [
+        each["tokens"] for each in early_strips
+    ]
+
+
+def test_a_prompt_that_the_model_cannot_read_is_told_why() -> None:
+    page = typed(opened(), "옛날 옛적에 릴리라는 아이가 살았어요.")
+    assert "only read English" in sentences(page)
+    assert "only read English" not in sentences(
+        typed(page, "Once upon a time, Lily met 릴리.")
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_before_a_click_a_word_of_the_first_story_is_there(language: Language) -> None:
+    page = opened(language)
+    (_, (first, *_)) = shipped()
+    wanted = first.features[first.begin_at] if first.features else []
+    assert linked_features(page) == [
+        (STORYBOOK_SAE, each.feature) for each in wanted[: word.N_FEATURES]
+    ]
+    assert strip(page)["selected"] == first.begin_at
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_click_lists_the_features_active_at_that_token(
-    language: Language, monkeypatch: pytest.MonkeyPatch, tiny_home: Path
+    language: Language, tiny_home: Path
 ) -> None:
     assert tiny_home.is_dir()
-    page = clicked(monkeypatch, 3, language)
+    page = clicked(3, language)
     assert not page.error
     model = load_model(STORYBOOK)
     ids = model.encode(text("playground.prompt_default", language))
     active = active_features(load_sae(STORYBOOK_SAE_DIR), model, ids, 3)
     assert linked_features(page) == [
-        (STORYBOOK_SAE, each.feature) for each in active[: firing.N_FEATURES]
+        (STORYBOOK_SAE, each.feature) for each in active[: word.N_FEATURES]
     ]
     table = open_index(STORYBOOK_FEATURES_DIR).table()
-    html = "\n".join(node.proto.body for node in page.get("html"))
-    for each in active[: firing.N_FEATURES]:
-        assert f"{each.activation:.2f}" in html
+    for each in active[: word.N_FEATURES]:
+        assert f"{each.activation:.2f}" in html(page)
         for token in table["top_tokens"][each.feature][:5]:
-            assert escape(visible(token)) in html
-    # What the token means, before what the model is about to say.
-    assert page.selectbox(key="_features_source").value == STORYBOOK_SAE
+            assert escape(visible(token)) in html(page)
+        for token in table["promoted"][each.feature][: word.N_PUSHED]:
+            assert escape(as_word(token)) in html(page)
+
+
+def test_a_click_in_a_story_that_was_written_lists_its_features() -> None:
+    page = generate(opened())
+    sample = page.session_state[stories.SAMPLES][2]
+    ids = [*sample.prompt.ids, *sample.ids]
+    page.session_state[stories.WORD] = ("2", 30)
+    checked(page.run())
+    model = load_model(STORYBOOK)
+    active = active_features(load_sae(STORYBOOK_SAE_DIR), model, ids, 30)
+    assert [feature for _, feature in linked_features(page)] == [
+        each.feature for each in active[: word.N_FEATURES]
+    ]
+    assert [each["selected"] for each in strips(page)] == [None, None, 30, None, None]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_an_sae_of_another_model_is_refused_and_another_can_be_chosen(
-    language: Language, monkeypatch: pytest.MonkeyPatch, tiny_home: Path
+def test_the_features_are_those_of_the_sae_that_is_chosen(
+    language: Language, tiny_home: Path
 ) -> None:
     run = finished_run(write_model(tiny_home / "model"), name="<b>other</b>")
-    page = clicked(monkeypatch, 3, language)
-    assert linked_features(page)
-    checked(page.selectbox(key="_features_source").set_value(run.id).run())
-    (error,) = page.error
-    own = run.config.model_name
-    wanted = text("error.features_other_model", language, sae=own, model=STORYBOOK)
-    assert error.value.replace("\\", "") == wanted
-    assert not linked_features(page)
-    checked(page.selectbox(key="_features_source").set_value(STORYBOOK_SAE).run())
+    page = clicked(3, language, name=stories.TYPED)
+    assert {run_id for run_id, _ in linked_features(page)} == {STORYBOOK_SAE}
+    # An SAE of another model brings its model along: it reads the prompt, too.
+    page.query_params["run"] = run.id
+    checked(page.run())
     assert not page.error
-    assert linked_features(page)
+    assert page.session_state[address.STATE].model == run.config.model_name
+    prompt = text("playground.prompt_default", language)
+    assert strip_text(page) == prompt
+    page.query_params["run"] = STORYBOOK_SAE
+    checked(page.run())
+    assert not page.error
+    assert {run_id for run_id, _ in linked_features(page)} == {STORYBOOK_SAE}
 
 
 def in_view(view: View, language: Language = "en", **state: Any) -> AppTest:
@@ -382,15 +446,14 @@ def pressed(page: AppTest, key: str) -> AppTest:
     return checked(button.click().run())
 
 
-def test_five_samples_have_seeds_of_their_own_and_open_in_the_heatmap() -> None:
+def test_five_samples_have_seeds_of_their_own_and_are_strips() -> None:
     page = generate(opened())
     samples = page.session_state["playground.samples"]
     assert len(samples) == 5
     assert len({sample.text for sample in samples}) == 5
-    assert all(escape(sample.text) in stories(page) for sample in samples)
-    pills = group(page, "_which")
-    checked(pills.set_value(3).run())
-    assert strip_text(page).endswith(samples[2].text)
+    shown = ["".join(token[0] for token in each["tokens"]) for each in strips(page)]
+    prompt = text("playground.prompt_default", "en")
+    assert shown == [prompt + sample.text for sample in samples]
     again = generate(opened()).session_state["playground.samples"]
     assert [sample.text for sample in again] == [sample.text for sample in samples]
 
@@ -400,9 +463,10 @@ def test_five_samples_have_seeds_of_their_own_and_open_in_the_heatmap() -> None:
 def test_heatmap_is_coloured_by_what_was_chosen(
     colour: Colour, language: Language
 ) -> None:
-    page = in_view("write", language, colour=colour)
+    page = in_view("write", language, colour=colour, prompt="Tom ate a zebra.")
     shown = strip(page)
-    assert shown["legend"] == text(f"playground.legend_{colour}", language)
+    assert text(f"playground.legend_{colour}", language) in shown["label"]
+    assert text(f"playground.low_{colour}", language) in html(page)
     model = load_model(STORYBOOK)
     stats = token_stats(model, model.encode(page.text_area[0].value or ""))
     assert [token[1] for token in shown["tokens"]] == colour_steps(stats, colour)
@@ -413,14 +477,12 @@ def test_heatmap_is_coloured_by_what_was_chosen(
     assert f"{stats.perplexity:,.2f}" in sentences(page)
 
 
-def test_a_pinned_token_shows_its_ten_alternatives(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    page = clicked(monkeypatch, 9)
+def test_a_pinned_token_shows_its_ten_alternatives() -> None:
+    page = clicked(9)
     model = load_model(STORYBOOK)
     stats = token_stats(model, model.encode(text("playground.prompt_default", "en")))
     for token_id in stats.top_ids[9].tolist():
-        assert escape(visible(model.token_text(token_id))) in stories(page)
+        assert escape(as_word(model.token_text(token_id))) in html(page)
 
 
 @pytest.mark.parametrize("drawing", ["circuitsvis", "attention"])
@@ -613,9 +675,9 @@ def test_a_link_opens_the_same_page() -> None:
     page.number_input(key="_top_k").set_value(11)
     page.number_input(key="_seed").set_value(7)
     page.slider(key="_n_samples").set_value(2)
-    page.selectbox(key="_colour").set_value("surprise")
+    page.selectbox(key="_colour").set_value("rank")
     generate(typed(page, "One day, 한국어 🎈"))
-    other = generate(with_link(shared_link(page)))
+    other = until_written(with_link(shared_link(page)))
     assert other.text_area[0].value == "One day, 한국어 🎈"
     assert strip(other) == strip(page)
     assert [sample.text for sample in other.session_state["playground.samples"]] == [
@@ -637,13 +699,13 @@ def test_a_bad_link_is_a_plain_sentence_on_a_page_that_works(
         f"error.{key}", language, n=f"{len(link):,}", limit=f"{MAX_LINK_CHARACTERS:,}"
     )
     assert warning.value.replace("\\", "") == wanted
-    assert strip_text(page) == text("playground.prompt_default", language)
+    assert strip_text(page).startswith(text("playground.prompt_default", language))
 
 
 def test_a_link_of_a_megabyte_opens_the_page_without_it() -> None:
     # Streamlit itself drops a query of more than 512 KiB before a page sees it.
     page = with_link("x" * 1_000_000)
-    assert strip_text(page) == text("playground.prompt_default", "en")
+    assert strip_text(page).startswith(text("playground.prompt_default", "en"))
     assert not page.error
 
 
@@ -674,7 +736,7 @@ def test_the_beginning_of_a_long_text_can_be_kept_instead() -> None:
 def test_tokens_are_shown_as_they_are_typed_if_asked_for() -> None:
     page = typed(opened(), "Once, 한국어 🎈")
     checked(page.toggle(key="_typed").set_value(True).run())
-    shown = strips(page)[0]
+    shown = next(each for each in strips(page) if each["spaces"])
     assert shown["spaces"]
     assert "".join(token[0] for token in shown["tokens"]) == "Once, 한국어 🎈"
     assert all(token[1] is None for token in shown["tokens"])

@@ -8,10 +8,18 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tinysae.model.sources import LoadedModel
 from tinysae.model.text.logprobs import token_stats
 from tinysae.render.numbers import ordinal, percent, signed
-from tinysae.render.palette import DIVERGING, SEQUENTIAL, contrast
+from tinysae.render.palette import (
+    BACKGROUND,
+    DIVERGING,
+    SEQUENTIAL,
+    Scale,
+    Theme,
+    contrast,
+)
 from tinysae.ui.parts import tokens as strips
 from tinysae.ui.parts.tokens import StripToken, pack
 from tinysae.ui.write.heatmap import heatmap_tokens
@@ -59,13 +67,42 @@ def test_every_colour_carries_legible_text(scale: Any, theme: int) -> None:
     rules = strips._colour_rules()
     for step in range(len(scale)):
         rule = re.search(
-            rf"\.{letter}{step}{{background:light-dark\((.+?),(.+?)\);"
-            r"color:light-dark\((.+?),(.+?)\)}",
+            rf"\.{letter}{step}{{--ground:light-dark\((.+?),(.+?)\);"
+            r"--ink:light-dark\((.+?),(.+?)\)}",
             rules,
         )
         assert rule is not None
         background, ink = rule.groups()[theme], rule.groups()[2 + theme]
         assert contrast(background, ink) >= 4.5
+
+
+@pytest.mark.parametrize("scale", [SEQUENTIAL, DIVERGING])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_was_given_is_paler_and_legible(scale: Scale, theme: Theme) -> None:
+    css = (ROOT / "tinysae/ui/parts/tokens.css").read_text()
+    rule = css[css.index(".token.given") :]
+    found = re.search(
+        r"transparent\) (\d+)%.*?light-dark\((#\w+), (#\w+)\)", rule, re.S
+    )
+    assert found is not None
+    share, ink = int(found[1]) / 100, found[3] if theme == "dark" else found[2]
+    for colour in scale.steps(theme):
+        parts = zip(channels(colour), channels(BACKGROUND[theme]), strict=True)
+        mixed = [round(share * own + (1 - share) * below) for own, below in parts]
+        assert contrast("#" + bytes(mixed).hex(), ink) >= 4.5
+
+
+def channels(colour: str) -> bytes:
+    return bytes.fromhex(colour.removeprefix("#"))
+
+
+def test_what_is_selected_is_no_reason_to_draw_the_text_again() -> None:
+    tokens = [StripToken("Once", 1.0, []), StripToken(" upon", 0.0, [])]
+    scale: dict[str, Any] = {"scale": "sequential", "low": 0, "high": 1, "legend": None}
+    _, first = pack(tokens, **scale, follows=True, selected=0, replay=True)
+    _, second = pack(tokens, **scale, follows=True, selected=1)
+    _, other = pack(tokens[:1], **scale, follows=True)
+    assert first == second != other
 
 
 def test_256_tokens_with_their_cards_fit_in_25_kib(tiny_model: LoadedModel) -> None:
@@ -99,6 +136,8 @@ def test_javascript_makes_no_markup_of_text() -> None:
     ("message", "position"),
     [
         ([7, 2], 2),
+        # The third says how often one was selected.
+        ([7, 2, 5], 2),
         ([8, 2], None),
         ([7, 3], None),
         ([7, -1], None),

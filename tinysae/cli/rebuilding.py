@@ -16,9 +16,9 @@ def add_commands(commands: Commands) -> None:
     )
     storybook.add_argument(
         "--only",
-        choices=["model", "sae", "post", "features"],
+        choices=["model", "sae", "post", "features", "stories"],
         help="SAEs of the model that is there (post: the second alone); or indexes of "
-        "the SAEs that are there",
+        "the SAEs that are there; or the stories that a first visitor sees",
     )
     storybook.add_argument("--out", type=Path, help="a folder (the embedded assets)")
     storybook.add_argument("--tokens", type=int, help="how many to train the model on")
@@ -31,12 +31,15 @@ def add_commands(commands: Commands) -> None:
 
 def _storybook(options: argparse.Namespace) -> int:
     from tinysae.embedded import build as embedded
+    from tinysae.embedded.stories import build_stories
     from tinysae.library.shipped import ASSETS
 
     out = options.out or ASSETS
     if options.only == "features":
         embedded.build_features(out)
         embedded.build_features(out, post=True)
+    if options.only in ("features", "stories"):
+        build_stories(out)
         return 0
     if options.only not in ("sae", "post"):
         from tinysae.embedded.train_model import build
@@ -49,4 +52,6 @@ def _storybook(options: argparse.Namespace) -> int:
                 out, tokens=options.sae_tokens, seed=options.seed, post=post
             )
             write_line(json.dumps(figures))
+        if options.only != "post":
+            build_stories(out)
     return 0

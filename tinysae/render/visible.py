@@ -27,6 +27,11 @@ def visible(text: str) -> str:
     return _SPACE * start + shown + _SPACE * (len(text) - start - len(core))
 
 
+def as_word(text: str) -> str:
+    """`text` as a sentence says it, `visible` but for the space before a word."""
+    return visible(text.strip(" ") or text)
+
+
 def harmless(text: str) -> str:
     r"""`text` for a file: `\x1b` for a control character and `\u202e` for a direction
     mark; lines and tabs stay."""

@@ -6,8 +6,8 @@ torch is imported inside functions: the page reads the settings before it is loa
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tinysae.checked_numbers import is_number_within
 from tinysae.errors import SettingError
@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 StopReason = Literal["eos", "length", "context", "stopped"]
 
 MAX_SAMPLES = 10
+
+
+class Drawn(NamedTuple):
+    """A token that was drawn.
+
+    log_prob: natural logarithm of the model's own probability for it, before the
+    settings changed anything.
+    """
+
+    token_id: int
+    log_prob: float
+
 
 # What surrounds each forward, given how many tokens were read before it: there a hook
 # may change what the model thinks, and for nobody else, because the lock is held.
@@ -103,6 +115,16 @@ def sample_seed(seed: int, sample: int) -> int:
     return int(state[0]) % int(BOUNDS["seed"][1] + 1)
 
 
+def settings_of_samples(
+    settings: GenerateSettings, n_samples: int
+) -> list[GenerateSettings]:
+    """Each sample's own: they differ in their dice."""
+    return [
+        replace(settings, seed=sample_seed(settings.seed, sample))
+        for sample in range(n_samples)
+    ]
+
+
 def next_token_probs(
     logits: "Tensor", settings: GenerateSettings, seen: Sequence[int] = ()
 ) -> "Tensor":
@@ -167,7 +189,18 @@ def generate_stream(
     Raises:
         InputError: when called, if the prompt does not fit the context.
     """
-    return _generate(model, model.to_input(prompt_ids), settings, around)
+    return _ids_of(_generate(model, model.to_input(prompt_ids), settings, around))
+
+
+def _ids_of(
+    draws: Generator[Drawn, None, StopReason],
+) -> Generator[int, None, StopReason]:
+    while True:
+        try:
+            drawn = next(draws)
+        except StopIteration as end:
+            return end.value
+        yield drawn.token_id
 
 
 def _generate(
@@ -175,7 +208,7 @@ def _generate(
     tokens: "Tensor",
     settings: GenerateSettings,
     around: Around | None,
-) -> Generator[int, None, StopReason]:
+) -> Generator[Drawn, None, StopReason]:
     import torch
     from transformers import DynamicCache
 
@@ -193,11 +226,12 @@ def _generate(
         changed = nullcontext() if around is None else around(n_before)
         with running(model, tokens.numel()), changed:
             output = model.plain(tokens, past_key_values=cache, use_cache=True, **last)
-        probs = next_token_probs(output.logits[0, -1].cpu(), settings, seen)
+        logits = output.logits[0, -1].float().cpu()
+        probs = next_token_probs(logits, settings, seen)
         token_id = _drawn(probs, settings, generator)
         if settings.stop_at_eos and token_id in model.eos_ids:
             return "eos"
-        yield token_id
+        yield Drawn(token_id, float(logits[token_id] - logits.logsumexp(-1)))
         seen.append(token_id)
         tokens = torch.tensor([[token_id]], device=tokens.device)
     return "length"
@@ -222,6 +256,7 @@ class Writing:
         prompt: what the model was given.
         settings: how tokens are chosen.
         ids: the tokens written so far.
+        log_probs: of each of them, by the model's own odds.
         text: what they say after the prompt: with its text before it, the whole.
         reason: why it ended; None while it goes on.
     """
@@ -236,9 +271,11 @@ class Writing:
         self.prompt = prompt
         self.settings = settings
         self.ids: list[int] = []
+        self.log_probs: list[float] = []
         self.text = ""
         self.reason: StopReason | None = None
-        self._stream = generate_stream(model, prompt.ids, settings, around=around)
+        tokens = model.to_input(prompt.ids)
+        self._stream = _generate(model, tokens, settings, around)
         self._texts = model.text_stream(prompt.ids)
         self._lock = threading.Lock()
 
@@ -248,12 +285,13 @@ class Writing:
             if self.reason is not None:
                 return False
             try:
-                token_id = next(self._stream)
+                drawn = next(self._stream)
             except StopIteration as end:
                 self._end(end.value or "stopped")
                 return False
-            self.ids.append(token_id)
-            self.text += self._texts.feed(token_id)
+            self.ids.append(drawn.token_id)
+            self.log_probs.append(drawn.log_prob)
+            self.text += self._texts.feed(drawn.token_id)
             return True
 
     def stop(self) -> None:

@@ -16,11 +16,14 @@ _LABEL = "font-size:.875rem;margin-right:.6em;opacity:.8"
 _BAR_COLOUR = f"light-dark({SEQUENTIAL.light[4]},{SEQUENTIAL.dark[4]})"
 
 
-def chips(label: str, texts: Iterable[str], *, above: bool = False) -> str:
+def chips(
+    label: str, texts: Iterable[str], *, above: bool = False, small: bool = False
+) -> str:
     """`label`, then each text on a ground of its own; the label in the same line, or
     in one of its own `above`."""
     display = "block" if above else "inline"
-    shown = "".join(f'<bdi style="{_CHIP}">{html.escape(text)}</bdi>' for text in texts)
+    style = f"{_CHIP};font-size:.8125rem" if small else _CHIP
+    shown = "".join(f'<bdi style="{style}">{html.escape(text)}</bdi>' for text in texts)
     return (
         f'<div style="line-height:1.9"><span style="{_LABEL};display:{display}">'
         f"{html.escape(label)}</span>{shown}</div>"

@@ -13,7 +13,7 @@ const drawn = new WeakMap();
 
 function build(parent, data) {
   parent.querySelector(".bars")?.remove();
-  const bars = add(parent, "div", "bars");
+  const bars = add(parent, "div", data.short ? "bars short" : "bars");
   const legend = add(bars, "div", "legend");
   for (const [name, text] of [["after", data.after], ["before", data.before]]) {
     const item = add(legend, "span");

@@ -30,12 +30,17 @@ class Candidate(NamedTuple):
 
 
 def distribution_chart(
-    candidates: Sequence[Candidate], *, key: str, words: str = "playground"
+    candidates: Sequence[Candidate],
+    *,
+    key: str,
+    words: str = "playground",
+    is_short_on_phones: bool = False,
 ) -> None:
     """Draw one row a candidate: an outline for `before`, a bar for `after`.
 
     `words`: whose sentences say what is before and after: "playground", where tokens
-    may be cut, or "why", where something was changed.
+    may be cut, or "why", where something was changed. `is_short_on_phones`: only the
+    first four there.
     """
     is_why = words == "why"
     rows = [
@@ -52,6 +57,7 @@ def distribution_chart(
         key=key,
         data={
             "rows": rows,
+            "short": is_short_on_phones,
             "before": t(f"{words}.bar_before"),
             "after": t("why.bar_changed" if is_why else "playground.bar_after"),
         },

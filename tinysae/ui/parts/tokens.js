@@ -1,6 +1,9 @@
 // Draws tokens as coloured spans with one card of details.
 // Text reaches the page through textContent only: nothing in it is ever markup.
 
+// Arrows are held down: what follows them waits for a pause.
+const PAUSE_MS = 120;
+
 // What stands in for text that cannot be seen; it is drawn by CSS, so that copied text
 // stays exact.
 function mark(text) {
@@ -54,11 +57,16 @@ function draw(root, strip, select) {
   list.ariaLabel = strip.label;
   list.dir = "auto";
   if (strip.spaces) list.classList.add("spaces");
+  if (strip.follows) list.classList.add("follows");
+  if (strip.story) list.classList.add("story");
+  if (strip.replay) list.classList.add("replay");
   const spans = strip.tokens.map(([text, step, highlighted, details], index) => {
     const span = addToken(list, "span", "token", text);
     if (step !== null) span.classList.add(strip.scale + step);
     if (strip.spaces && text.startsWith(" ")) span.classList.add("space");
     if (highlighted) span.classList.add("highlighted");
+    if (index < strip.given) span.classList.add("given");
+    span.style.setProperty("--at", index - strip.given);
     span.role = "option";
     span.tabIndex = index ? -1 : 0;
     span.ariaSelected = "false";
@@ -66,6 +74,8 @@ function draw(root, strip, select) {
     span.ariaLabel = `“${mark(text) || text}”${first}`;
     return span;
   });
+  // The tokens of a story are four letters long, on average.
+  if (strip.room) add(list, "span", "room", "abc ".repeat(strip.room)).ariaHidden = "true";
 
   let shown = -1;
   let following;
@@ -123,15 +133,28 @@ function draw(root, strip, select) {
     spans[current].tabIndex = 0;
     spans[current].focus();
   }
+  function showSelected(index) {
+    spans.forEach((span, i) => (span.ariaSelected = String(i === index)));
+  }
+  let nChosen = 0, pause;
   function choose(index) {
     if (!strip.selectable) return;
-    spans.forEach((span, i) => (span.ariaSelected = String(i === index)));
-    select([strip.fingerprint, index]);
+    clearTimeout(pause);
+    showSelected(index);
+    // The same token again, after one of another strip, is news, too.
+    select([strip.fingerprint, index, ++nChosen]);
     // What is opened by it says all of this; the card would lie upon it.
     hide();
   }
   const indexOf = (event) => spans.indexOf(event.target);
-  list.addEventListener("focusin", (event) => show(indexOf(event)));
+  list.addEventListener("focusin", (event) => {
+    const index = indexOf(event);
+    if (!strip.follows) return show(index);
+    // What stands beside the strip says what the card would, and covers no text.
+    if (!event.target.matches(":focus-visible")) return;
+    clearTimeout(pause);
+    pause = setTimeout(() => choose(index), PAUSE_MS);
+  });
   list.addEventListener("focusout", hide);
   list.onmouseover = (event) => show(indexOf(event));
   list.onmouseleave = hide;
@@ -154,7 +177,7 @@ function draw(root, strip, select) {
     else return;
     event.preventDefault();
   };
-  return hide;
+  return { hide, select: showSelected };
 }
 
 const drawn = new WeakMap();
@@ -162,14 +185,16 @@ const drawn = new WeakMap();
 export default function ({ data, parentElement, setStateValue }) {
   let entry = drawn.get(parentElement);
   if (!entry) {
-    entry = { root: add(parentElement, "div", "strip"), print: null, hide() {} };
+    entry = { root: add(parentElement, "div", "strip"), print: null, strip: null };
     drawn.set(parentElement, entry);
   }
   unpacked(data).then((strip) => {
     // A rerun of the page sends the same again: keep the focus where it is.
-    if (strip.fingerprint === entry.print) return;
-    entry.print = strip.fingerprint;
-    entry.hide();
-    entry.hide = draw(entry.root, strip, (value) => setStateValue("selected", value));
+    if (strip.fingerprint !== entry.print) {
+      entry.print = strip.fingerprint;
+      entry.strip?.hide();
+      entry.strip = draw(entry.root, strip, (value) => setStateValue("selected", value));
+    }
+    if (strip.follows) entry.strip.select(strip.selected);
   });
 }

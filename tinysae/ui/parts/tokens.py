@@ -2,7 +2,8 @@
 
 The tokens are drawn in the browser by `tokens.js` with `textContent` only, so that no
 text can become markup. With the keyboard: Tab enters the strip, arrows move, Enter or
-Space selects, Escape closes the card.
+Space selects, Escape closes the card. Where a strip has a place beside it for what is
+selected, the arrows select, too.
 """
 
 import json
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import streamlit as st
 from streamlit.components.v2 import component
 
 from tinysae.render.palette import DIVERGING, SEQUENTIAL, Scale, ink_on
@@ -51,6 +53,13 @@ def token_strip(
     selectable: bool = False,
     ends: tuple[str, str] | None = None,
     spaces: bool = False,
+    label: str | None = None,
+    n_given: int = 0,
+    n_to_come: int = 0,
+    is_story: bool = False,
+    replay: bool = False,
+    on_select: Callable[[int], None] | None = None,
+    selected: int | None = None,
 ) -> int | None:
     """Draw `tokens`; with `selectable`, the position of the one that was clicked.
 
@@ -66,6 +75,15 @@ def token_strip(
             the tokens change.
         ends: what the scale says at its ends instead of `low` and `high`.
         spaces: mark every space, and where each token begins.
+        label: names the strip to screen readers, instead of `legend`.
+        n_given: of the first tokens, which are drawn paler.
+        n_to_come: tokens for which room is kept at the end.
+        is_story: set like a text to read, closer than a text to study.
+        replay: the others appear one after the other, unless the reader's system asks
+            for less motion.
+        on_select: called with the position of a token that is selected, by an arrow,
+            too: something beside the strip follows it.
+        selected: the position of the one that is; only with `on_select`.
     """
     packed, fingerprint = pack(
         tokens,
@@ -73,11 +91,25 @@ def token_strip(
         low=low,
         high=high,
         legend=legend,
-        selectable=selectable,
+        selectable=selectable or on_select is not None,
         ends=ends,
         spaces=spaces,
+        label=label,
+        n_given=n_given,
+        n_to_come=n_to_come,
+        is_story=is_story,
+        replay=replay,
+        follows=on_select is not None,
+        selected=selected,
     )
-    result = _COMPONENT(key=key, data=packed, on_selected_change=lambda: None)
+
+    def tell() -> None:
+        said = st.session_state[key].get("selected")
+        position = _selected(said, fingerprint, len(tokens))
+        if on_select is not None and position is not None:
+            on_select(position)
+
+    result = _COMPONENT(key=key, data=packed, on_selected_change=tell)
     return _selected(result.get("selected"), fingerprint, len(tokens))
 
 
@@ -91,15 +123,24 @@ def pack(
     selectable: bool = False,
     ends: tuple[str, str] | None = None,
     spaces: bool = False,
+    label: str | None = None,
+    n_given: int = 0,
+    n_to_come: int = 0,
+    is_story: bool = False,
+    replay: bool = False,
+    follows: bool = False,
+    selected: int | None = None,
 ) -> tuple[bytes, int]:
     """What `tokens.js` draws, as deflated JSON, and its fingerprint.
+
+    The fingerprint is of what is drawn: another token may be selected in it.
 
     Five alternatives a token say much the same over and over: deflate takes 256 tokens
     from 40 to 10 KiB.
     """
     colours = SCALES[scale]
     data = {
-        "label": legend or t("tokens.label"),
+        "label": label or legend or t("tokens.label"),
         "legend": legend,
         "low": ends[0] if ends else _number(low),
         "high": ends[1] if ends else _number(high),
@@ -107,6 +148,10 @@ def pack(
         "scale": scale[0],
         "steps": len(colours),
         "selectable": selectable,
+        "follows": follows,
+        "given": n_given,
+        "room": n_to_come,
+        "story": is_story,
         "tokens": [
             [
                 token.text,
@@ -118,7 +163,9 @@ def pack(
         ],
     }
     fingerprint = zlib.crc32(_compact(data))
-    return zlib.compress(_compact({**data, "fingerprint": fingerprint})), fingerprint
+    # Neither is a reason to draw the same text again.
+    passing = {"fingerprint": fingerprint, "replay": replay, "selected": selected}
+    return zlib.compress(_compact({**data, **passing})), fingerprint
 
 
 def circuitsvis_log_probs(
@@ -176,7 +223,7 @@ def _number(value: float) -> str:
 def _selected(value: object, fingerprint: int, n_tokens: int) -> int | None:
     """The position in a browser's message, unless it is forged or of another text."""
     match value:
-        case [int(print_), int(position)] if (
+        case [int(print_), int(position), *_] if (
             print_ == fingerprint and 0 <= position < n_tokens
         ):
             return position
@@ -186,15 +233,16 @@ def _selected(value: object, fingerprint: int, n_tokens: int) -> int | None:
 def _colour_rules() -> str:
     """One CSS rule a colour: `.s0` to `.s8` sequential, `.d0` to `.d8` diverging.
 
-    `light-dark()` follows the theme at once, without a rerun.
+    `light-dark()` follows the theme at once, without a rerun. Variables, because what
+    the model was given wears them paler.
     """
     bar = f"light-dark({SEQUENTIAL.light[2]},{SEQUENTIAL.dark[2]})"
     rules = [f".strip{{--bar:{bar}}}"]
     for name, scale in SCALES.items():
         for step, (light, dark) in enumerate(zip(scale.light, scale.dark, strict=True)):
             rules.append(
-                f".{name[0]}{step}{{background:light-dark({light},{dark});"
-                f"color:light-dark({ink_on(light)},{ink_on(dark)})}}"
+                f".{name[0]}{step}{{--ground:light-dark({light},{dark});"
+                f"--ink:light-dark({ink_on(light)},{ink_on(dark)})}}"
             )
     return "\n".join(rules)
 

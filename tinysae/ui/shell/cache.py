@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tinysae.features.names.labels import Label
     from tinysae.library.feature_source import FeatureSource
     from tinysae.model.sources import LoadedModel
+    from tinysae.model.text.logprobs import TokenStats
     from tinysae.model.text.vocabulary import Vocabulary
     from tinysae.sae.estimate import Speed
     from tinysae.sae.load import SAE
@@ -206,6 +207,18 @@ def speed(source: str, hook_name: str) -> Speed | None:
         # What was missing may be there the next time.
         _speed.clear(source, hook_name)
     return future.result()
+
+
+@_shared(64)
+def text_figures(model: LoadedModel, ids: tuple[int, ...]) -> TokenStats:
+    """`token_stats` of `ids`: five stories are on a page that runs at every click.
+
+    Raises:
+        InputError: they do not fit the context.
+    """
+    from tinysae.model.text.logprobs import token_stats
+
+    return token_stats(model, ids)
 
 
 @_shared(8)

@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from tinysae.errors import InputError
+from tinysae.model.sources import STORYBOOK
 from tinysae.model.text.state import State, packed, unpacked
+from tinysae.ui.shell.choice import MODEL, RUN, choose
 from tinysae.ui.shell.i18n import language, link_parameters, t
 from tinysae.ui.shell.page import plain
 
@@ -29,11 +31,17 @@ def opened_state() -> State:
     if linked and linked not in own:
         own.append(linked)
         try:
-            st.session_state[STATE] = unpacked(linked)
+            state = unpacked(linked)
+            st.session_state[STATE] = state
+            # The chooser in the sidebar says which model; a link names its own.
+            if not {RUN, MODEL} & set(st.query_params) and state.model != STORYBOOK:
+                choose(model=state.model)
         except InputError as problem:
             st.warning(plain(problem.in_language(language())))
     default = State(
-        prompt=t("playground.prompt_default"), other=t("playground.other_default")
+        prompt=t("playground.prompt_default"),
+        other=t("playground.other_default"),
+        colour="surprise",
     )
     return st.session_state.get(STATE, default)
 

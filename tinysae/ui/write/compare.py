@@ -16,8 +16,8 @@ from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell.cache import loaded_model
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note
+from tinysae.ui.write.controls import prompt_field, show_notices
 from tinysae.ui.write.heatmap import SCALES, heatmap_tokens
-from tinysae.ui.write.writing import prompt_field, show_notices
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel

@@ -11,28 +11,35 @@ from tinysae.model.text.ranks import answers_in
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, shown_errors
 from tinysae.ui.write.address import link_to
-from tinysae.ui.write.heatmap import choose_text, colour_steps
+from tinysae.ui.write.heatmap import colour_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tinysae.model.sources import LoadedModel
-    from tinysae.model.text.generate import Writing
     from tinysae.model.text.state import State
 
 
-def show_share(model: LoadedModel, state: State, samples: Sequence[Writing]) -> None:
-    """Everything that can be taken along."""
-    st.subheader(t("playground.share"))
-    with st.expander(t("playground.share_link")), shown_errors():
-        note(t("playground.share_link_note"))
-        st.code(link_to(state), language=None, wrap_lines=True)
-    with st.expander(t("playground.share_python")), shown_errors():
-        note(t("playground.share_python_note"))
-        st.code(_python(model, state), language="python")
-    if state.view == "write":
-        with st.expander(t("playground.share_files")), shown_errors():
-            _show_files(model, state, samples)
+def show_share(
+    model: LoadedModel, state: State, texts: Sequence[tuple[str, list[int]]] = ()
+) -> None:
+    """Everything that can be taken along, behind one button.
+
+    Args:
+        model: the page's.
+        state: what is on the page.
+        texts: those whose figures are there as files: a name and its tokens each.
+    """
+    with st.popover(t("playground.share"), icon=":material/share:", key="write_share"):
+        with shown_errors():
+            note(t("playground.share_link_note"))
+            st.code(link_to(state), language=None, wrap_lines=True)
+        with shown_errors():
+            note(t("playground.share_python_note"))
+            st.code(_python(model, state), language="python")
+        if state.view == "write":
+            with shown_errors():
+                _show_files(model, state, texts)
 
 
 def _python(model: LoadedModel, state: State) -> str:
@@ -50,14 +57,22 @@ def _python(model: LoadedModel, state: State) -> str:
     )
 
 
-def _show_files(model: LoadedModel, state: State, samples: Sequence[Writing]) -> None:
-    """The text's figures as files, made when they are asked for."""
-    n_new = state.settings.max_new_tokens
-    prompt = prepare_prompt(model, state.prompt, n_new, state.keep)
-    ids, _ = choose_text(prompt, samples, key="_which_file")
-    if not ids:
+def _show_files(
+    model: LoadedModel, state: State, texts: Sequence[tuple[str, list[int]]]
+) -> None:
+    """A text's figures as files, made when they are asked for."""
+    if not texts:
         note(t("playground.prompt_empty"))
         return
+    chosen = st.pills(
+        t("playground.which"),
+        range(len(texts)),
+        default=len(texts) > 1,
+        required=True,
+        format_func=[name for name, _ in texts].__getitem__,
+        key="_which_file",
+    )
+    _, ids = texts[chosen if chosen in range(len(texts)) else 0]
     spoken, legend = language(), t(f"playground.legend_{state.colour}")
 
     def table() -> bytes:

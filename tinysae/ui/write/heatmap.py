@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -11,33 +12,17 @@ import streamlit as st
 from tinysae.model.text.state import Colour
 from tinysae.render.numbers import ordinal, percent, signed
 from tinysae.render.palette import SEQUENTIAL
-from tinysae.render.visible import visible
-from tinysae.ui.parts.chips import bar, chips
-from tinysae.ui.parts.framed import framed
-from tinysae.ui.parts.tokens import (
-    StripToken,
-    circuitsvis_attention,
-    circuitsvis_log_probs,
-    token_strip,
-)
+from tinysae.ui.parts.tokens import StripToken
 from tinysae.ui.shell.i18n import language, t
-from tinysae.ui.shell.page import note, page_link, plain, shown_errors
-from tinysae.ui.write.firing import show_features
+from tinysae.words import text
 
 if TYPE_CHECKING:
-    from tinysae.model.sources import LoadedModel
-    from tinysae.model.text.generate import Writing
     from tinysae.model.text.logprobs import TokenStats
-    from tinysae.model.text.prompt import Prompt
+    from tinysae.ui.write.told import Reader
+    from tinysae.words import Language
 
-# On a card; the token that is clicked shows all ten.
+# On a card; the token that is pointed at shows all ten.
 N_ON_CARD = 5
-# CircuitsVis draws a square of elements for every head.
-MAX_ATTENTION_TOKENS = 64
-# Browsers and servers take an address of this length, and the Why page such a text.
-MAX_LINKED_CHARACTERS = 1_500
-
-DRAWINGS = ("strip", "circuitsvis", "attention")
 
 
 class Scale(NamedTuple):
@@ -67,224 +52,95 @@ def values(stats: TokenStats, colour: Colour) -> Sequence[float]:
 
 
 def choose_colour(saved: Colour) -> Colour:
-    """What colours the heatmap."""
+    """What colours the stories; beside it, what the colours mean."""
     options: tuple[Colour, ...] = get_args(Colour)
-    chosen = st.selectbox(
-        t("playground.colour"),
-        options,
-        options.index(saved),
-        format_func={name: t(f"playground.{name}") for name in options}.__getitem__,
-        key="_colour",
-        width=320,
-    )
-    return options[options.index(chosen)] if chosen in options else saved
-
-
-def choose_text(
-    prompt: Prompt, samples: Sequence[Writing], *, key: str = "_which"
-) -> tuple[list[int], int]:
-    """The ids of the text to look at, and how many of them the model was given."""
-    if not samples:
-        return list(prompt.ids), len(prompt.ids)
-    names = [t("playground.prompt")]
-    names += [t("playground.sample", n=place + 1) for place in range(len(samples))]
-    chosen = st.pills(
-        t("playground.which"),
-        range(len(names)),
-        default=1,
-        required=True,
-        format_func=names.__getitem__,
-        key=key,
-    )
-    if chosen not in range(1, len(samples) + 1):
-        return list(prompt.ids), len(prompt.ids)
-    sample = samples[chosen - 1]
-    given = sample.prompt.ids
-    return [*given, *sample.ids], len(given)
-
-
-@st.fragment
-def show_heatmap(
-    model: LoadedModel, prompt: Prompt, samples: Sequence[Writing], colour: Colour
-) -> None:
-    """The chosen text's strip, its figures, and what is known of the clicked token.
-
-    A click runs only this again, and not the rest of the page.
-    """
-    from tinysae.model.text.logprobs import token_stats
-
-    if not prompt.ids and not samples:
-        return
-    st.subheader(t("playground.heatmap"))
-    ids, n_given = choose_text(prompt, samples)
-    if not ids:
-        note(t("playground.prompt_empty"))
-        return
-    drawings = {name: t(f"playground.drawing_{name}") for name in DRAWINGS}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        drawing = st.segmented_control(
-            t("playground.drawing"),
-            DRAWINGS,
-            default="strip",
-            required=True,
-            format_func=drawings.__getitem__,
-            wrap=True,
-            key="_drawing",
+    with st.container(horizontal=True, vertical_alignment="center", key="write_colour"):
+        chosen = st.selectbox(
+            t("playground.colour"),
+            options,
+            options.index(saved),
+            format_func={name: t(f"playground.{name}") for name in options}.__getitem__,
+            key="_colour",
+            label_visibility="collapsed",
+            width=190,
         )
-        spaces = st.toggle(t("playground.spaces"), key="_spaces")
-    stats = token_stats(model, ids)
-    note(
-        t(
-            "playground.figures",
-            n=f"{len(stats):,}",
-            loss=signed(stats.mean_loss, 3),
-            perplexity=f"{stats.perplexity:,.2f}",
-        )
+        colour = options[options.index(chosen)] if chosen in options else saved
+        st.html(legend(colour))
+    return colour
+
+
+def legend(colour: Colour) -> str:
+    """The scale from end to end, as HTML; what it measures, on hover."""
+    said = html.escape(t(f"playground.legend_{colour}"))
+    low, high = (
+        html.escape(t(f"playground.{end}_{colour}")) for end in ("low", "high")
     )
-    with shown_errors():
-        if drawing == "circuitsvis":
-            show_circuitsvis(model, ids)
-        elif drawing == "attention":
-            show_attention(model, ids)
-        else:
-            show_strip(model, stats, n_given, colour, spaces)
-
-
-def show_strip(
-    model: LoadedModel, stats: TokenStats, n_given: int, colour: Colour, spaces: bool
-) -> None:
-    """The strip; below it what the clicked token has to say."""
-    scale = SCALES[colour]
-    position = token_strip(
-        heatmap_tokens(model, stats, n_given, colour),
-        key="playground_heatmap",
-        scale="sequential",
-        low=scale.low,
-        high=scale.high,
-        ends=scale.ends,
-        legend=t(f"playground.legend_{colour}"),
-        selectable=True,
-        spaces=spaces,
+    steps = "".join(
+        f'<i style="background:light-dark({light},{dark})"></i>'
+        for light, dark in zip(SEQUENTIAL.light, SEQUENTIAL.dark, strict=True)
     )
-    note(t("playground.heatmap_note"))
-    ids = stats.ids.tolist()
-    if position is not None:
-        show_pinned(model, stats, position)
-    with shown_errors():
-        show_features(model, ids, position)
-
-
-def show_pinned(model: LoadedModel, stats: TokenStats, position: int) -> None:
-    """The clicked token's figures, and the ten that the model found likeliest there."""
-    texts = model.token_texts(stats.ids.tolist())
-    token = visible(texts[position] or model.token_text(int(stats.ids[position])))
-    st.subheader(plain(t("playground.pinned", token=token)))
-    figures = _figures(model, stats, position)
-    st.html(chips("", [f"{name}: {value}" for name, value in figures]))
-    if position:
-        before = model.decode(stats.ids[:position].tolist())
-        if len(before) <= MAX_LINKED_CHARACTERS:
-            page_link(
-                "why",
-                t("why.token_link"),
-                text=before,
-                target=model.token_text(int(stats.ids[position])),
-            )
-    note(t("playground.alternatives"))
-    best = [math.exp(value) for value in stats.top_log_probs[position].tolist()]
-    rows = zip(stats.top_ids[position].tolist(), best, strict=True)
-    st.html(
-        "".join(
-            '<div style="display:grid;grid-template-columns:8rem 1fr;gap:.75rem;'
-            f'align-items:center">{chips("", [visible(model.token_text(token_id))])}'
-            f"{bar(prob / best[0], percent(prob))}</div>"
-            for token_id, prob in rows
-        )
+    return (
+        f'<div class="shades" title="{said}"><span>{low}</span>'
+        f'<span aria-hidden="true">{steps}</span><span>{high}</span></div>'
     )
 
 
-def show_circuitsvis(model: LoadedModel, ids: list[int]) -> None:
-    """The tutorial's own view."""
-    from tinysae.model.text.logprobs import log_probs
-
-    tokens = model.to_input(ids)
-    body = circuitsvis_log_probs(
-        tokens[0].cpu(), log_probs(model, tokens)[0].cpu(), model.token_text
-    )
-    framed(body, t("playground.drawing_circuitsvis"), key="playground_circuitsvis")
-    note(t("playground.circuitsvis_note"))
-
-
-def show_attention(model: LoadedModel, ids: list[int]) -> None:
-    """Where the heads of a layer look, by CircuitsVis."""
-    from tinysae.model.attention import attention_pattern
-
-    layer = 0
-    if model.n_layers > 1:
-        layer = int(
-            st.number_input(
-                t("playground.layer"), 0, model.n_layers - 1, 0, key="_layer"
-            )
-        )
-    shown = ids[:MAX_ATTENTION_TOKENS]
-    pattern = attention_pattern(model, shown, layer).cpu()
-    texts = [model.token_text(token_id) for token_id in (model.bos_id, *shown)]
-    framed(
-        circuitsvis_attention(texts, pattern),
-        t("playground.drawing_attention"),
-        key="playground_attention",
-    )
-    note(t("playground.attention_note", n=len(shown), total=f"{len(ids):,}"))
-
-
-def _figures(
-    model: LoadedModel, stats: TokenStats, index: int
-) -> list[tuple[str, str]]:
+def figures(reader: Reader, stats: TokenStats, index: int) -> list[tuple[str, str]]:
     """Everything that is known of one token: a name and a number each."""
-    ranks = ordinal if language() == "en" else "{:,}".format
-    rank = ranks(int(stats.rank[index]) + 1)
-    return [
-        (t("playground.log_prob"), signed(float(stats.log_prob[index]))),
-        (t("playground.prob"), percent(float(stats.prob[index]))),
-        (
-            t("playground.rank"),
-            t("playground.rank_of", rank=rank, total=f"{model.d_vocab:,}"),
-        ),
-        (t("playground.entropy"), signed(float(stats.entropy[index]))),
-        (t("playground.surprise"), signed(float(stats.surprise[index]))),
-    ]
+    return list(zip(_names(), _numbers(reader, stats, index, language()), strict=True))
+
+
+def _names() -> list[str]:
+    return [t(f"playground.{name}") for name in get_args(Colour)]
+
+
+def _numbers(
+    reader: Reader, stats: TokenStats, index: int, spoken: Language
+) -> list[str]:
+    """In the order of `Colour`. The language is asked for once for hundreds of them."""
+    ranks = ordinal if spoken == "en" else "{:,}".format
+    rank, total = ranks(int(stats.rank[index]) + 1), f"{reader.d_vocab:,}"
+    numbers: dict[Colour, str] = {
+        "log_prob": signed(float(stats.log_prob[index])),
+        "prob": percent(float(stats.prob[index])),
+        "rank": text("playground.rank_of", spoken, rank=rank, total=total),
+        "entropy": signed(float(stats.entropy[index])),
+        "surprise": signed(float(stats.surprise[index])),
+    }
+    return [numbers[name] for name in get_args(Colour)]
 
 
 def heatmap_tokens(
-    model: LoadedModel, stats: TokenStats, n_given: int, colour: Colour = "log_prob"
+    reader: Reader, stats: TokenStats, n_given: int, colour: Colour = "log_prob"
 ) -> list[StripToken]:
     """A strip's tokens for `stats`; the first after `n_given` is highlighted."""
-    texts = model.token_texts(stats.ids.tolist())
+    texts = reader.token_texts(stats.ids.tolist())
     likeliest = stats.top_ids[:, :N_ON_CARD]
     alone = {
-        int(token_id): model.token_text(int(token_id))
+        int(token_id): reader.token_text(int(token_id))
         for token_id in set(likeliest.flat)
     }
-    order = list(get_args(Colour))
-    first = order.index(colour)
+    first = get_args(Colour).index(colour)
+    names, heading = _names(), t("playground.alternatives")
+    part_of, spoken = t("playground.part_of_character"), language()
     tokens: list[StripToken] = []
-    for index, (text, value) in enumerate(
+    for index, (piece, value) in enumerate(
         zip(texts, values(stats, colour), strict=True)
     ):
-        figures = _figures(model, stats, index)
+        numbers = _numbers(reader, stats, index, spoken)
+        known = list(zip(names, numbers, strict=True))
         # What colours the strip is what a screen reader says of a token.
-        details = [figures[first], *figures[:first], *figures[first + 1 :]]
-        own = model.vocabulary.token_bytes[int(stats.ids[index])]
+        details = [known[first], *known[:first], *known[first + 1 :]]
+        own = reader.vocabulary.token_bytes[int(stats.ids[index])]
         # What is empty may be the space that begins a text, too.
-        if not text and not own.isascii():
-            part = own.hex(" ").upper()
-            details.append((t("playground.part_of_character"), part))
-        details.append(("", t("playground.alternatives")))
+        if not piece and not own.isascii():
+            details.append((part_of, own.hex(" ").upper()))
+        details.append(("", heading))
         for token_id, log_prob in zip(
             likeliest[index], stats.top_log_probs[index, :N_ON_CARD], strict=True
         ):
             details.append((alone[int(token_id)], percent(math.exp(log_prob))))
-        tokens.append(StripToken(text, value, details, index == n_given))
+        tokens.append(StripToken(piece, value, details, index == n_given))
     return tokens
 
 

@@ -12,8 +12,8 @@ from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, plain, shown_errors
+from tinysae.ui.write.controls import prompt_field, show_notices
 from tinysae.ui.write.suite import show_suite
-from tinysae.ui.write.writing import prompt_field, show_notices
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
