@@ -99,9 +99,8 @@ def _quantiles(record: "FeatureRecord") -> Iterator[list[Any]]:
     """A passage of each of some ranges of activation, the strongest range first."""
     groups = [group for group in record.bin_contexts if group.contexts]
     step = max(1, (len(groups) - 1) / max(1, N_BINS - 1))
-    places = sorted({round(at * step) for at in range(N_BINS)} & set(range(len(groups))))
-    for place in places:
-        group = groups[place]
+    places = {round(at * step) for at in range(N_BINS)}
+    for group in (group for at, group in enumerate(groups) if at in places):
         for context in group.contexts[:N_OF_A_BIN]:
             yield _passage(context, record.max_act)
 

@@ -1,4 +1,4 @@
-"""In which order the features are listed: the clearest first, unless asked otherwise."""
+"""The orders in which features are listed; the clearest first, unless asked."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -53,7 +53,7 @@ def readings(
         found.append("words")
     found.append("text")
     # A word that is no token by itself may begin one.
-    rest: list[Reading] = ["fires_on", "raises"] if is_word else []
+    rest: tuple[Reading, ...] = ("fires_on", "raises") if is_word else ()
     return [*found, *(each for each in rest if each not in found)]
 
 
