@@ -1,5 +1,8 @@
 """Features: what an SAE found in the model, one feature at a time."""
 
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
 from tinysae.library.feature_source import FeatureSource
 from tinysae.library.saved import saved_sae
 from tinysae.ui.features import collect, linked, live, open_sae, overview, search_box
@@ -15,22 +18,24 @@ def main() -> None:
     from tinysae.ui.shell.chosen import chosen
 
     source = chosen("features").source
-    with more("features_more"):
-        open_sae.show_opener()
+    with st.container(key="features_search", horizontal=True):
+        search = st.container(horizontal=True, vertical_alignment="center")
+        with more("features_more"):
+            open_sae.show_opener()
     open_sae.show_fetching()
     with shown_errors():
         if source is not None:
-            show_source(source)
+            show_source(source, search)
     if source is not None and source.is_saved:
         with shown_errors():
             share.show_share(saved_sae(source.id))
 
 
-def show_source(source: FeatureSource) -> None:
+def show_source(source: FeatureSource, search: DeltaGenerator) -> None:
     """Its features, else why there are none yet."""
     if source.is_open:
         with source.remedy():
-            show_index(source)
+            show_index(source, search)
     elif source.is_saved:
         collect.show_indexing(source)
     elif source.readiness == "working":
@@ -39,11 +44,11 @@ def show_source(source: FeatureSource) -> None:
         linked.show_why_not(source)
 
 
-def show_index(source: FeatureSource) -> None:
+def show_index(source: FeatureSource, search: DeltaGenerator) -> None:
     """Search, list, panel, and below what belongs to all of its features."""
     live.show_bar(source)
     explored = Explored.open(source)
-    explore(search_box.show_search(explored), explored)
+    explore(search_box.show_search(explored, search), explored)
     overview.show_about(explored)
 
 

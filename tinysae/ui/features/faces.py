@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tinysae.features.names.labels import Label
 
 # Tokens before and after the strongest, in the panel's strips and a card's.
-AROUND, IN_A_CARD = (11, 7), (4, 7)
-N_STRIPS, N_PUSHED, N_WORDS = 5, 7, 3
+AROUND, IN_A_CARD = (13, 8), (5, 8)
+N_STRIPS, N_PUSHED, N_WORDS = 6, 8, 3
 # Two passages that share more of their tokens are of one template.
 ALIKE = 0.4
 # Contexts of a range of activations that are drawn, and the ranges.
-N_OF_A_BIN, N_BINS = 1, 5
+N_OF_A_BIN, N_BINS = 1, 6
 
 Face = dict[str, Any]
 
@@ -118,16 +118,27 @@ def _strip(
     whether it is the place that the passage was kept for]."""
     before, after = around
     first = max(0, context.position - before)
-    # A passage begins with a word, not inside of one.
-    while first < context.position and context.texts[first][:1].isalpha():
+    # A passage begins with a word: not inside of one, nor with what ends a sentence.
+    while first < context.position and not _begins_word(context.texts[first]):
         first += 1
     strip: list[str | list[Any]] = []
     for place in range(first, min(context.position + after + 1, len(context.texts))):
-        text, value = context.texts[place], float(context.activations[place])
+        text, value = _drawn(context.texts[place]), float(context.activations[place])
+        text = text if strip else text.lstrip(" ")
         colour = SEQUENTIAL.step(value, 0.0, max_act)
         at = int(place == context.position)
         strip.append([text, colour, f"{value:.2f}", at] if value > 0 else text)
     return strip
+
+
+def _begins_word(text: str) -> bool:
+    return text[:1] == " " and any(letter.isalpha() for letter in text)
+
+
+def _drawn(text: str) -> str:
+    """A token in which nothing hides, with its spaces as they are."""
+    core = text.strip(" ")
+    return text.replace(core, visible(core)) if core else text
 
 
 def _pushed(tokens: Sequence["TokenLogit"]) -> list[list[Any]]:

@@ -54,17 +54,17 @@ def linked_search() -> tuple[Reading | None, str]:
     return (cast("Reading", by) if by in READINGS else None), query
 
 
-def show_search(explored: Explored) -> Listing:
-    """The box, the order, and how what was typed is understood; returns what is listed:
-    all features where nothing is looked for, or nothing found."""
+def show_search(explored: Explored, place: "DeltaGenerator") -> Listing:
+    """The box and the order in `place`, and below how what was typed is understood.
+
+    Returns what is listed: all features where nothing is looked for, or nothing found.
+    """
     by, query = linked_search()
     concepts = {
         concept: concept_name(concept, language())
         for concept in concepts_of(explored.labels)
     }
-    with st.container(
-        key="features_search", horizontal=True, vertical_alignment="center"
-    ):
+    with place:
         _show_box(concepts.get(query, query) if by == "concept" else query)
         sort = _choose_sort(is_search=bool(query.strip()))
         _random_button(explored)
@@ -134,6 +134,7 @@ def _random_button(explored: Explored) -> None:
         icon=":material/casino:",
         help=t("features.random_help"),
         disabled=not explored.live,
+        key="features_random",
         on_click=lambda: go(feature=int(np.random.default_rng().choice(explored.live))),
     )
 
@@ -172,7 +173,7 @@ def _found(
         MissingError, DamagedError: what is searched cannot be read.
     """
     hits = by_name(explored.labels, explored.label_texts, explored.kept, query)
-    found = readings(
+    found: list[Reading] = readings(
         query,
         d_sae=explored.index.info.d_sae,
         vocabulary=explored.index.vocabulary,

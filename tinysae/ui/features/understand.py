@@ -42,19 +42,21 @@ def readings(
     if not typed:
         return []
     found: list[Reading] = []
+    as_word: tuple[Reading, ...] = ("fires_on", "raises")
     if typed_whole(typed, d_sae) is not None:
         found.append("number")
     if concept_called(typed, concepts) is not None:
         found.append("concept")
     is_word = len(typed.split()) == 1
     if is_word and _is_token(typed, vocabulary):
-        found += ["fires_on", "raises"]
+        found += as_word
     if is_name:
         found.append("words")
     found.append("text")
     # A word that is no token by itself may begin one.
-    rest: tuple[Reading, ...] = ("fires_on", "raises") if is_word else ()
-    return [*found, *(each for each in rest if each not in found)]
+    if is_word and as_word[0] not in found:
+        found += as_word
+    return found
 
 
 def concept_called(query: str, concepts: Mapping[str, str]) -> str | None:
