@@ -144,7 +144,7 @@ function card(place) {
   card.dataset.feature = feature;
   card.ariaSetSize = String(shown.n);
   card.ariaPosInSet = String(place + 1);
-  card.ariaLabel = `${face.name}, ${shown.words.one} ${feature}`;
+  card.ariaLabel = `${face.name}, ${face.title}`;
   const head = add(card, "div", "row");
   add(head, "span", "name", face.name).title = face.name;
   add(head, "span", "number", why || `#${feature}`);
@@ -193,12 +193,12 @@ function drawPanel() {
   root.dataset.print = print;
   const held = root.getRootNode().activeElement?.dataset?.does;
   root.dataset.feature = face.feature;
-  root.ariaLabel = `${words.one} ${face.feature}`;
+  root.ariaLabel = face.title;
 
   const head = document.createElement("header");
   const title = add(head, "h2", "", face.name);
   title.title = face.name;
-  add(head, "span", "number", `#${face.feature}`).title = `${words.one} ${face.feature}`;
+  add(head, "span", "number", `#${face.feature}`).title = face.title;
   does(addButton(head, "", "‹", words.previous, () => choose(shown.rank - 1)), "previous");
   does(addButton(head, "", "›", words.next, () => choose(shown.rank + 1)), "next");
   const said = document.createElement("p");

@@ -190,7 +190,7 @@ def _list_id(listing: Listing, explored: Explored) -> str:
 
 # What the component says, of the words' `features.panel_...`.
 _WORDS = (
-    *("one", "list", "page_back", "page_on", "previous", "next", "strongest"),
+    *("list", "page_back", "page_on", "previous", "next", "strongest"),
     *("quantiles", "towards", "away", "histogram", "axis", "activation", "note"),
     *("kept", "no_passage"),
 )

@@ -35,6 +35,7 @@ def face(record: "FeatureRecord", name: str, label: "Label | None") -> Face:
     words = [visible(token.text.strip(" ")) for token in pushes[:N_WORDS]]
     return {
         "feature": record.feature,
+        "title": t("features.one", feature=record.feature),
         "name": name,
         "sure": _sureness(label),
         "often": t("features.dead_short")
@@ -80,15 +81,17 @@ def _sureness(label: "Label | None") -> str:
 
 
 def varied(contexts: Sequence["Context"], n: int) -> list["Context"]:
-    """`n` of `contexts`, the strongest first: those of another wording than the ones
-    before them come first, then the rest in their order."""
+    """`n` of `contexts`, the strongest first: of those that repeat another's token in
+    the same wording, then those that repeat either, only what is needed to fill up."""
     words = [set(context.window(AROUND[0]).tokens.tolist()) for context in contexts]
-    chosen: list[int] = []
-    for at, own in enumerate(words):
-        if all(_share(own, words[other]) < ALIKE for other in chosen):
-            chosen.append(at)
-    rest = (at for at in range(len(contexts)) if at not in set(chosen))
-    return [contexts[at] for at in [*chosen, *rest][:n]]
+    at = [int(context.tokens[context.position]) for context in contexts]
+    repeats = []
+    for place, own in enumerate(words):
+        before = range(place)
+        is_alike = any(_share(own, words[other]) >= ALIKE for other in before)
+        repeats.append(is_alike + (at[place] in at[:place]))
+    order = sorted(range(len(contexts)), key=lambda place: (repeats[place], place))
+    return [contexts[place] for place in sorted(order[:n])]
 
 
 def _share(one: set[int], other: set[int]) -> float:

@@ -31,6 +31,8 @@ from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import plain, shown_errors
 
 N_SIDE_BY_SIDE = 10
+# As high as the panel beside it.
+MAP_PX, CONCEPTS_PX = 500, 520
 MAX_SEED = 2**31 - 1
 # Firing rates in tenths of a power of ten.
 BINS_A_DECADE = 5
@@ -98,6 +100,7 @@ def show_map(explored: Explored) -> None:
         key="features.map",
         alt=t("features.map_how"),
         on_click=lambda feature: go(feature=feature),
+        height=MAP_PX,
     )
 
 
@@ -214,7 +217,7 @@ def show_concepts(explored: Explored) -> None:
         on_select=chosen,
         selection_mode="single-cell",
         hide_index=True,
-        height=520,
+        height=CONCEPTS_PX,
         column_config={
             "concept": st.column_config.TextColumn(t("features.concept"), width=220),
             "features": st.column_config.NumberColumn(t("features.n_features")),

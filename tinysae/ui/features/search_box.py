@@ -209,6 +209,8 @@ def _found(
 
 def _show_readings(found: Sequence[Reading], reading: Reading) -> None:
     """The other ways to understand it, a click each."""
+    if len(found) == 1:
+        return
     names = {each: t(f"features.search_{each}") for each in found}
     st.session_state[_READING] = reading
 
