@@ -56,8 +56,9 @@ def open_view(page: Page, server: Server, name: str) -> None:
     elif path == "train":
         start = page.get_by_role("button", name=text("train.start", "en"), exact=True)
         expect(start).to_be_visible(timeout=LOADED_MS)
-    elif path.startswith("features?"):
-        expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+    elif path.startswith("features"):
+        shown = ".passage" if "overview" not in path else "[data-testid=stDataFrame]"
+        expect(page.locator(shown).first).to_be_visible(timeout=LOADED_MS)
     elif path == "why":
         last = {
             "why": "why.share",
@@ -66,10 +67,6 @@ def open_view(page: Page, server: Server, name: str) -> None:
         }
         heading = page.get_by_role("heading", name=text(last[view], "en"))
         expect(heading).to_be_visible(timeout=LOADED_MS)
-    elif path == "features":
-        expect(page.get_by_test_id("stDataFrame").first).to_be_visible(
-            timeout=LOADED_MS
-        )
     else:
         open_playground(page, view)
     # What is still being drawn would be seen at half its colour.
@@ -107,7 +104,10 @@ VIEWS = [
     "playground/compare",
     "train",
     "features",
-    "features?run=storybook&feature=3",
+    "features?run=storybook&feature=3&view=map",
+    "features?run=storybook&view=concepts",
+    "features?q=The+dog+saw+a+cat.",
+    "features?view=overview",
     "why/why",
     "why/whatif",
     "why/steer",

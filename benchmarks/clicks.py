@@ -80,10 +80,16 @@ def expect_still(page: Page) -> None:
 
 
 def open_first_feature(page: Page) -> None:
-    """By the link under a finished run, then the table's first row."""
+    """By the link under a finished run, then the first of the list."""
     page.get_by_role("link", name=text("train.explore", "en")).click()
-    table = page.get_by_test_id("stDataFrame").first
-    expect(table).to_be_visible(timeout=LOADED_MS)
-    # The table is a canvas: a place in its first row is what there is.
-    table.click(position={"x": 250, "y": 36 + 35 * 0.5})
-    expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+    expect(page.locator(".card").first).to_be_visible(timeout=LOADED_MS)
+    page.locator(".card").first.click()
+    expect(page.locator(".panel .passage").first).to_be_visible(timeout=LOADED_MS)
+
+
+def expect_feature(page: Page, feature: int, language: Language = "en") -> None:
+    """The panel of the features page shows it."""
+    title = text("features.one", language, feature=feature)
+    expect(page.get_by_role("region", name=title, exact=True)).to_be_visible(
+        timeout=LOADED_MS
+    )

@@ -8,7 +8,13 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.browser import Server, Theme, visit
-from benchmarks.clicks import LOADED_MS, expect_curves, expect_still, go_to
+from benchmarks.clicks import (
+    LOADED_MS,
+    expect_curves,
+    expect_feature,
+    expect_still,
+    go_to,
+)
 from tinysae.words import LANGUAGES, Language, text
 
 LOCALES: dict[Language, str] = {"en": "en-US", "ko": "ko-KR"}
@@ -68,7 +74,7 @@ def open_feature(page: Page, server: Server, run_id: str, language: Language) ->
     """By a deep link."""
     query = f"run={run_id}&feature={LOOKED_AT}&lang={language}"
     page.goto(f"{server.url}/features?{query}")
-    expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+    expect_feature(page, LOOKED_AT, language)
     expect_still(page)
 
 
@@ -78,7 +84,7 @@ def settle(page: Page, name: str, language: Language) -> None:
         "home": page.get_by_text(text("home.model_ready", language)),
         "playground": page.get_by_role("option"),
         "train": page.get_by_test_id("stMetric"),
-        "features": page.get_by_test_id("stDataFrame"),
+        "features": page.locator(".card"),
     }[name]
     expect(awaited.first).to_be_visible(timeout=LOADED_MS)
     if name == "train":

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.app.test_features import address, errors, literal, sentences
+from tests.app.test_features import (
+    address,
+    errors,
+    face,
+    listed,
+    literal,
+    open_part,
+    panel,
+    sentences,
+)
 from tests.builders import HOSTILE, finished_run, write_model, write_sae
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
@@ -21,15 +30,21 @@ from tinysae.features.names.concepts import (
     Score,
     write_concepts,
 )
-from tinysae.features.names.labels import Label, write_labels
+from tinysae.features.names.labels import Label, concept_name, write_labels
 from tinysae.features.names.notes import Note, Notes
 from tinysae.jobs import launch
 from tinysae.library.saved import add_sae, saes_dir, saved_saes
 from tinysae.library.saved_text import text_of
+from tinysae.render.numbers import signed
 from tinysae.render.visible import visible
 from tinysae.runs.store import Run
 from tinysae.words import LANGUAGES, Language, text
 
+# For any sentence: its values, each as it stands in it.
+ANY = {
+    name: f"{{{name}}}"
+    for name in ("feature", "n", "concept", "token", "n_tokens", "shown")
+}
 LABELS = [
     Label("girl_name", "about_to", "girl_name", 0.9, 0.7, 0.8),
     *(Label(HOSTILE[n % 5], "tokens") for n in range(38)),
@@ -85,7 +100,8 @@ def query_of(app: AppTest) -> dict[str, str]:
 
 
 def features_in(app: AppTest) -> list[int]:
-    return app.dataframe[0].value["feature"].tolist()
+    """In the table of the overview, below the ten."""
+    return app.dataframe[1].value["feature"].tolist()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -94,11 +110,15 @@ def test_what_is_typed_becomes_the_address(
 ) -> None:
     token = index.feature(5).promoted["raw"][0]
     app = opened(language)
-    app.segmented_control(key="features.search_by").set_value("raises").run()
     app.text_input(key="features.search_q").set_value(token.text.strip(" ")).run()
     assert not errors(app)
-    assert query_of(app)["by"] == "raises"
-    assert query_of(app)["q"] == token.text.strip(" ")
+    assert query_of(app) == {"q": token.text.strip(" ")}
+    app.segmented_control(key="features.search_by").set_value("raises").run()
+    assert not errors(app)
+    assert query_of(app) == {"by": "raises", "q": token.text.strip(" ")}
+    app.text_input(key="features.search_q").set_value("").run()
+    assert query_of(app) == {}
+    assert panel(app)["n"] == 40
 
 
 def test_a_promoted_token_finds_the_features_that_raise_it(
@@ -108,9 +128,12 @@ def test_a_promoted_token_finds_the_features_that_raise_it(
     app = opened(by="raises", q=token.text, token=str(token.token))
     assert not errors(app)
     scores = index.raised_by(token.token)
-    assert features_in(app) == [score.feature for score in scores]
-    assert 5 in features_in(app)
-    assert app.dataframe[0].value["logit"].tolist() == [s.value for s in scores]
+    assert panel(app)["n"] == len(scores)
+    wanted = [score.feature for score in scores]
+    assert listed(app) == wanted[: len(listed(app))]
+    assert 5 in listed(app)
+    first = text("features.why_raises", "en", logit=signed(scores[0].value))
+    assert panel(app)["ranks"][0][2] == first
 
 
 def test_a_token_finds_the_features_that_fire_on_it(
@@ -119,8 +142,8 @@ def test_a_token_finds_the_features_that_fire_on_it(
     token = index.feature(5).tokens[0]
     app = opened(by="fires_on", q=token.text, token=str(token.token))
     assert not errors(app)
-    assert features_in(app) == [f.feature for f in index.firing_on(token.token)]
-    assert 5 in features_in(app)
+    assert listed(app) == [f.feature for f in index.firing_on(token.token)]
+    assert 5 in listed(app)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -129,10 +152,10 @@ def test_a_text_finds_what_fires_on_it(
 ) -> None:
     app = opened(language, by="text", q="Once upon a time")
     assert not errors(app)
-    found = app.dataframe[0].value
-    assert found["activation"].is_monotonic_decreasing
-    assert min(found["activation"]) > 0
-    assert set(found["feature"]) <= set(range(index.info.d_sae))
+    found = [float(why.split(" · ")[0]) for *_, why in panel(app)["ranks"]]
+    assert found == sorted(found, reverse=True)
+    assert min(found) > 0
+    assert set(listed(app)) <= set(range(index.info.d_sae))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -151,7 +174,8 @@ def test_what_cannot_be_found_is_a_sentence(
     (error,) = errors(app)
     n = len(query) if key == "text_beyond_context" else 0
     assert error == text(f"error.{key}", language, query=query, n=n, limit=63)
-    assert not app.dataframe
+    # All of them are there to go on with.
+    assert panel(app)["n"] == 40
 
 
 def test_words_are_found_in_labels_and_notes(
@@ -160,8 +184,9 @@ def test_words_are_found_in_labels_and_notes(
     notes_of(index).keep(7, text="maybe a GIRL")
     app = opened(by="words", q="girl")
     assert not errors(app)
-    assert features_in(app) == [7, 39, 0]
-    assert app.dataframe[0].value["where"].tolist() == ["note", "label", "label"]
+    assert listed(app) == [7, 39, 0]
+    where = [text(f"features.found_in_{x}", "en") for x in ("note", "label", "label")]
+    assert [why for *_, why in panel(app)["ranks"]] == where
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -170,11 +195,37 @@ def test_a_concepts_features_come_best_first(
 ) -> None:
     app = opened(language, by="concept", q="girl_name")
     assert not errors(app)
-    assert features_in(app) == [39, 0]
-    assert app.dataframe[0].value["f1"].tolist() == [0.9, 0.8]
+    assert listed(app) == [39, 0]
+    assert [why for *_, why in panel(app)["ranks"]] == ["F1 0.90", "F1 0.80"]
+    # The box says what it is called.
+    name = concept_name("girl_name", language)
+    assert app.text_input(key="features.search_q").value == name
     app = opened(language, by="concept", q="<b>")
     assert not errors(app)
-    assert not app.dataframe
+    assert text("features.search_none", language) in "".join(sentences(app))
+    assert panel(app)["n"] == 40
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_typed_is_understood_by_itself(
+    opened: OpenPage, language: Language, index: FeatureIndex
+) -> None:
+    name = concept_name("girl_name", language)
+    word = next(
+        x.text.strip(" ")
+        for x in index.feature(5).tokens
+        if x.text.strip(" ").isalpha()
+    )
+    for typed, key in (
+        ("7", "search_number_said"),
+        (name, "search_concept_said"),
+        (word, "search_fires_on_said"),
+        ("once upon a time", "search_text_said"),
+    ):
+        app = opened(language, q=typed)
+        assert not errors(app)
+        beginning = text(f"features.{key}", language, **ANY).split("{")[0][:8]
+        assert beginning in "".join(sentences(app)), typed
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -194,7 +245,7 @@ def test_the_share_of_concepts_found_is_said(
         )
     )
     write_concepts(run.features_dir, ConceptReport("a" * 64, 100, results))
-    app = opened(language)
+    app = opened(language, view="concepts")
     assert not errors(app)
     said = text(
         "features.concepts_found", language, n=4, share="50.0%", single="25.0%", f1=0.8
@@ -208,27 +259,25 @@ def test_a_link_that_searches_for_nothing_shows_everything(
 ) -> None:
     app = opened(**query)
     assert not app.exception
-    assert len(app.dataframe) >= 1
+    assert panel(app)["n"] >= 1
 
 
 def test_the_search_stays_while_a_feature_is_looked_at(opened: OpenPage) -> None:
     app = opened(by="words", q="girl", feature="39")
     assert not errors(app)
-    back = text("features.back_to_search", "en")
-    next(b for b in app.button if b.label == back).click().run()
-    assert query_of(app) == {"by": "words", "q": "girl"}
-    assert features_in(app) == [39, 0]
-    close = text("features.search_clear", "en")
-    next(b for b in app.button if b.label == close).click().run()
-    assert "q" not in query_of(app)
-    assert len(app.dataframe[0].value) == 40
+    assert query_of(app) == {"by": "words", "q": "girl", "feature": "39"}
+    assert listed(app) == [39, 0]
+    assert panel(app)["feature"] == 39
+    app.text_input(key="features.search_q").set_value("").run()
+    assert query_of(app) == {}
+    assert panel(app)["n"] == 40
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_label_is_a_sentence_with_its_score(
     opened: OpenPage, language: Language
 ) -> None:
-    app = opened(language, feature="39")
+    app = open_part(opened(language, feature="39"), "figures")
     assert not errors(app)
     said = "\n".join(sentences(app))
     score = text(
@@ -242,11 +291,13 @@ def test_hostile_labels_and_notes_are_only_text(
 ) -> None:
     for feature in range(1, 6):
         notes_of(index).keep(feature, text=HOSTILE[feature - 1])
-        app = opened(feature=str(feature))
+        app = open_part(opened(feature=str(feature)), "kept")
         assert not errors(app)
         assert not any(element.allow_html for element in app.markdown)
         label = visible(LABELS[feature].text)
+        assert label in face(app)["name"]
         assert any(label in literal(element.value) for element in app.markdown)
+        assert panel(app)["kept"][str(feature)] == [False, HOSTILE[feature - 1]]
         assert app.text_area[0].value == HOSTILE[feature - 1]
 
 
@@ -258,19 +309,19 @@ def test_damaged_labels_are_a_sentence_and_the_features_are_shown(
     for query in ({}, {"feature": "5"}):
         app = opened(**query)
         assert errors(app) == [said]
-        assert app.dataframe
+        assert panel(app)["n"] == 40
 
 
 def test_labels_of_another_sae_are_not_shown(opened: OpenPage, run: Run) -> None:
     write_labels(run.features_dir, LABELS[:5])
     app = opened(feature="5")
     assert errors(app) == [text("error.features_damaged", "en", file="labels.json")]
-    assert app.dataframe
+    assert panel(app)["feature"] == 5
 
 
 def test_the_table_is_filtered(opened: OpenPage, index: FeatureIndex) -> None:
     notes_of(index).keep(3, bookmarked=True)
-    app = opened()
+    app = opened(view="overview")
     app.text_input(key="features.filter").set_value("girl").run()
     assert features_in(app) == [0, 39]
     app.text_input(key="features.filter").set_value("").run()
@@ -284,7 +335,7 @@ def test_the_table_is_filtered(opened: OpenPage, index: FeatureIndex) -> None:
 
 
 def test_a_bookmark_and_a_note_are_kept(opened: OpenPage, index: FeatureIndex) -> None:
-    app = opened(feature="5")
+    app = open_part(opened(feature="5"), "kept")
     app.button(key="features.bookmark").click().run()
     assert notes_of(index).of(5) == Note("", bookmarked=True)
     app.text_area[0].set_value("  names  ")
@@ -307,7 +358,7 @@ def test_a_damaged_notes_file_is_a_sentence_and_the_feature_is_shown(
         app = opened(**query)
         said = text("error.notes_damaged", "en", path=str(notes.path))
         assert set(errors(app)) == {said}
-        assert app.dataframe
+        assert panel(app)["n"] == 40
     assert notes.path.read_text() == "{"
 
 
@@ -322,7 +373,7 @@ def test_ones_own_text_is_tried(opened: OpenPage, language: Language) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_feature_is_turned_off(opened: OpenPage, language: Language) -> None:
-    app = opened(language, feature="1")
+    app = open_part(opened(language, feature="1"), "contexts")
     app.toggle(key="features.off").set_value(True).run()
     assert not errors(app)
     beginning = text("features.off_fallen", language, tokens="").strip()
@@ -333,7 +384,6 @@ def test_a_feature_is_turned_off(opened: OpenPage, language: Language) -> None:
 def test_an_sae_from_a_folder_is_opened_and_its_features_asked_for(
     opened: OpenPage,
     language: Language,
-    run: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -357,9 +407,9 @@ def test_an_sae_from_a_folder_is_opened_and_its_features_asked_for(
     collect = text("features.collect", language)
     next(b for b in app.button if b.label == collect).click().run()
     assert started == [(saved.id, "index")]
-    app.selectbox(key="features.run").set_value(run.id).run()
+    app = opened(language)
     assert not errors(app)
-    assert app.dataframe
+    assert panel(app)["n"] == 40
 
 
 def test_the_text_it_is_read_on_is_chosen(
@@ -431,7 +481,7 @@ def test_notes_are_brought_in_and_added(
         (b"{", text("error.notes_not_a_file", language)),
         (exported, text("features.kept_imported", language, n=1)),
     ):
-        app = opened(language)
+        app = opened(language, view="overview")
         app.file_uploader[0].set_value(("notes.json", data, "application/json"))
         app.run()
         next(b for b in app.button if b.label == add).click().run()

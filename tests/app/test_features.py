@@ -3,7 +3,9 @@
 import fcntl
 import json
 import shutil
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -77,6 +79,32 @@ def sentences(app: AppTest) -> list[str]:
     return [literal(element.value) for element in app.markdown]
 
 
+def panel(app: AppTest) -> dict[str, Any]:
+    """What the list and the panel are sent: `browse.js` draws it."""
+    (sent,) = [
+        element.proto.bytes
+        for element in app.get("bidi_component")
+        if element.proto.component_name == "tinysae_features" and element.proto.bytes
+    ]
+    return json.loads(zlib.decompress(sent))
+
+
+def listed(app: AppTest) -> list[int]:
+    """The features at the beginning of the list."""
+    return [feature for _, feature, _ in panel(app)["ranks"]]
+
+
+def face(app: AppTest) -> dict[str, Any]:
+    """Of the feature that is shown."""
+    sent = panel(app)
+    return next(f for f in sent["faces"] if f["feature"] == sent["feature"])
+
+
+def open_part(app: AppTest, part: str) -> AppTest:
+    """One of the parts below the panel."""
+    return app.segmented_control(key="features.part").set_value(part).run()
+
+
 def press(app: AppTest, key: str, language: Language = "en") -> AppTest:
     label = text(key, language)
     return next(b for b in app.button if b.label == label).click().run()
@@ -93,12 +121,16 @@ def test_before_anyone_trains_the_embedded_sae_is_there(
     app = opened(language)
     assert not errors(app)
     assert app.title[0].value == text("features.title", language)
-    choice = app.selectbox(key="features.run")
+    choice = app.selectbox(key="shell.sae")
     assert choice.value == STORYBOOK_SAE
     names = ("features.embedded", "features.embedded_post")
     assert choice.options == [text(name, language) for name in names]
+    sent = panel(app)
     index = open_index(STORYBOOK_FEATURES_DIR)
-    assert len(app.dataframe[0].value) == index.info.d_sae
+    assert sent["n"] == index.info.d_sae
+    # The clearest is chosen, and its page of the list comes with it.
+    assert sent["feature"] == listed(app)[0]
+    assert len(listed(app)) >= 8
 
 
 def test_a_link_opens_a_feature_of_the_embedded_sae(opened: OpenPage, run: Run) -> None:
@@ -106,7 +138,8 @@ def test_a_link_opens_a_feature_of_the_embedded_sae(opened: OpenPage, run: Run) 
     shown = read_showcases(STORYBOOK_FEATURES_DIR)[0]
     app = opened(run=STORYBOOK_SAE, feature=str(shown.feature))
     assert not errors(app)
-    assert app.header[0].value == text("features.one", "en", feature=shown.feature)
+    assert face(app)["title"] == text("features.one", "en", feature=shown.feature)
+    open_part(app, "figures")
     fires_on = app.dataframe[0].value["token"].tolist()
     assert fires_on[:3] == [visible(token) for token in shown.fires_on[:3]]
 
@@ -144,18 +177,18 @@ def test_damage_that_only_shows_in_reading_says_how_to_mend_it(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_newest_run_opens_with_all_its_features(
+def test_the_overview_shows_all_features_of_a_run(
     opened: OpenPage, language: Language, run: Run
 ) -> None:
-    app = opened(language)
+    app = opened(language, run=run.id, view="overview")
     assert not errors(app)
-    table, side_by_side = (element.value for element in app.dataframe)
+    side_by_side, table = (element.value for element in app.dataframe)
     assert table["feature"].tolist() == list(range(40))
     own = open_index(run.features_dir).table()
     assert table["density"].tolist() == own["density"].tolist()
     assert side_by_side.shape == (10, 10)
-    assert app.selectbox(key="features.run").value == run.id
-    names = ("all", "rates", "map", "ten")
+    assert app.selectbox(key="shell.sae").value == run.id
+    names = ("rates", "ten", "all")
     assert subheaders(app) == [text(f"features.{name}", language) for name in names]
     n_dead = own["n_fired"].tolist().count(0)
     figures = {metric.label: metric.value for metric in app.metric}
@@ -172,7 +205,13 @@ def test_a_link_opens_its_feature(
     app = opened(language, run=run.id, feature="5")
     assert not errors(app)
     record = open_index(run.features_dir).feature(5)
-    assert app.header[0].value == text("features.one", language, feature=5)
+    shown = face(app)
+    assert shown["title"] == text("features.one", language, feature=5)
+    assert [x[0] for x in shown["towards"]] == [
+        visible(x.text) for x in record.promoted["raw"][: len(shown["towards"])]
+    ]
+    assert shown["counts"] == record.histogram.counts.tolist()
+    open_part(app, "figures")
     figures = [metric.value for metric in app.metric]
     assert figures == [
         f"{record.density:.1%}",
@@ -182,9 +221,10 @@ def test_a_link_opens_its_feature(
     ]
     fires_on = app.dataframe[0].value
     assert fires_on["token"].tolist() == [visible(x.text) for x in record.tokens]
+    open_part(app, "contexts")
     contexts = text("features.contexts_how", language, n=len(record.contexts))
     assert contexts in [caption.value for caption in app.caption]
-    assert app.number_input(key="features.number").value == 5
+    assert not errors(app)
 
 
 def test_the_final_layer_norm_can_be_put_in(
@@ -194,7 +234,7 @@ def test_the_final_layer_norm_can_be_put_in(
     monkeypatch.setattr(
         one_feature.svg, "bars", lambda labels, *_, **__: drawn.append(labels) or ""
     )
-    app = opened(run=run.id, feature="5")
+    app = open_part(opened(run=run.id, feature="5"), "figures")
     app.toggle(key="features.folded").set_value(True).run()
     assert not errors(app)
     record = open_index(run.features_dir).feature(5)
@@ -209,13 +249,13 @@ def test_the_final_layer_norm_can_be_put_in(
 
 
 def test_whole_texts_can_be_shown(opened: OpenPage, run: Run) -> None:
-    app = opened(run=run.id, feature="5")
+    app = open_part(opened(run=run.id, feature="5"), "contexts")
     app.toggle(key="features.whole").set_value(True).run()
     assert not errors(app)
 
 
 def test_more_contexts_are_shown_when_asked_for(opened: OpenPage, run: Run) -> None:
-    app = opened(run=run.id, feature="1")
+    app = open_part(opened(run=run.id, feature="1"), "contexts")
     contexts = open_index(run.features_dir).feature(1).contexts
 
     def n_shown() -> int:
@@ -239,46 +279,69 @@ def test_more_contexts_are_shown_when_asked_for(opened: OpenPage, run: Run) -> N
     assert n_shown() == len(contexts)
 
 
-def test_every_step_changes_the_address(opened: OpenPage, run: Run) -> None:
+def test_a_number_and_a_random_feature_are_chosen(opened: OpenPage, run: Run) -> None:
     app = opened(run=run.id, feature="5")
-    assert address(press(app, "features.next")) == (run.id, "6")
-    assert address(press(app, "features.previous")) == (run.id, "5")
-    app.number_input(key="features.number").set_value(39).run()
-    assert address(app) == (run.id, "39")
-    assert next(b for b in app.button if b.label == "Next").disabled
+    app.text_input(key="features.search_q").set_value("39").run()
+    assert address(app) == (run.id, None)
+    assert panel(app)["feature"] == 39
+    assert panel(app)["rank"] == 39
     _, feature = address(press(app, "features.random"))
     assert feature is not None
     assert open_index(run.features_dir).feature(int(feature)).n_fired > 0
-    assert address(press(app, "features.all")) == (run.id, None)
+    assert panel(app)["feature"] == int(feature)
     assert not errors(app)
+
+
+@pytest.mark.parametrize("sort", ["strongest", "frequent", "rare", "number"])
+def test_the_list_is_sorted(opened: OpenPage, run: Run, sort: str) -> None:
+    app = opened(run=run.id)
+    app.selectbox(key="features.search_sort").set_value(sort).run()
+    assert not errors(app)
+    assert app.query_params["sort"] in (sort, [sort])
+    table = open_index(run.features_dir).table()
+    live = table[table["n_fired"] > 0]
+    by = {"strongest": "max_act", "frequent": "density", "rare": "density"}
+    wanted = (
+        list(range(40))
+        if sort == "number"
+        else live.sort_values(by[sort], ascending=sort == "rare", kind="stable").index
+    )
+    column = by.get(sort, "feature")
+    values = table[column].tolist()
+    shown = listed(app)
+    assert [values[f] for f in shown] == [values[f] for f in wanted[: len(shown)]]
 
 
 def test_a_dead_feature_says_so(opened: OpenPage, run: Run) -> None:
     app = opened(run=run.id, feature="0")
     assert not errors(app)
+    assert face(app)["often"] == text("features.dead_short", "en")
+    assert not face(app)["strongest"]
+    open_part(app, "figures")
     assert app.info[0].value == text("features.dead", "en")
     assert not app.metric
     # Where it would push is known all the same.
     assert text("features.pushes", "en") in subheaders(app)
-    assert text("features.contexts", "en") not in subheaders(app)
+    parts = app.segmented_control(key="features.part").options
+    assert text("features.part_contexts", "en") not in parts
 
 
 def test_another_ten_are_another_ten_and_a_seed_brings_them_back(
     opened: OpenPage, run: Run
 ) -> None:
-    app = opened(run=run.id)
-    first = app.dataframe[1].value.columns.tolist()
+    app = opened(run=run.id, view="overview")
+    first = app.dataframe[0].value.columns.tolist()
     press(app, "features.another_ten")
     assert app.number_input(key="features.seed").value == 1
-    assert app.dataframe[1].value.columns.tolist() != first
+    assert app.dataframe[0].value.columns.tolist() != first
     app.number_input(key="features.seed").set_value(0).run()
-    assert app.dataframe[1].value.columns.tolist() == first
+    assert app.dataframe[0].value.columns.tolist() == first
     assert not errors(app)
 
 
 def test_hostile_names_and_tokens_are_only_text(opened: OpenPage, run: Run) -> None:
     app = opened(run=run.id)
-    assert app.selectbox(key="features.run").options[0].startswith(NAME)
+    assert app.selectbox(key="shell.sae").options[0].startswith(NAME)
     index = open_index(run.features_dir)
     texts = {x.text for f in range(40) for x in index.feature(f).tokens}
     assert set(HOSTILE) <= texts
@@ -286,6 +349,7 @@ def test_hostile_names_and_tokens_are_only_text(opened: OpenPage, run: Run) -> N
         app.query_params["feature"] = str(feature)
         app.run()
         assert not errors(app)
+        assert face(app)["feature"] == feature
         assert not any(element.allow_html for element in app.markdown)
 
 
@@ -293,7 +357,7 @@ def test_hostile_names_and_tokens_are_only_text(opened: OpenPage, run: Run) -> N
 @pytest.mark.parametrize(
     "feature", ["40", "-1", "junk", "9" * 400, "1e3", "５x", "²", "<b>", "1.0"]
 )
-def test_an_unknown_feature_is_a_sentence_above_all_features(
+def test_an_unknown_feature_is_a_sentence_above_the_first_one(
     opened: OpenPage, language: Language, feature: str, run: Run
 ) -> None:
     app = opened(language, run=run.id, feature=feature)
@@ -301,7 +365,7 @@ def test_an_unknown_feature_is_a_sentence_above_all_features(
     assert error == text(
         "error.features_unknown", language, feature=feature[:40], last=39
     )
-    assert len(app.dataframe) == 2
+    assert panel(app)["feature"] == listed(app)[0]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -314,17 +378,18 @@ def test_an_unknown_feature_is_a_sentence_above_all_features(
         ("20200101-000000-aaaaaa", "unknown_run"),
     ],
 )
-def test_an_unknown_run_is_a_sentence_beside_the_list(
-    opened: OpenPage, language: Language, name: str, key: str, run: Run
+def test_an_unknown_run_is_a_sentence_and_the_shipped_sae_is_shown(
+    opened: OpenPage, language: Language, name: str, key: str
 ) -> None:
     app = opened(language, run=name, feature="3")
     assert errors(app) == [text(f"error.{key}", language, run=name)]
-    choice = app.selectbox(key="features.run")
-    assert choice.value is None
-    choice.set_value(run.id).run()
+    # The page goes on with what there is.
+    choice = app.selectbox(key="shell.sae")
+    assert choice.value == STORYBOOK_SAE
+    assert panel(app)["feature"] == 3
+    choice.set_value(sources.STORYBOOK_POST).run()
     assert not errors(app)
-    assert address(app) == (run.id, None)
-    assert app.dataframe
+    assert address(app) == (sources.STORYBOOK_POST, None)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -356,24 +421,24 @@ def test_a_run_in_training_is_waited_for(
         app = opened(language, run=working.id)
         assert not errors(app)
         assert text("features.why_working", language, name="busy") in sentences(app)
-    app.selectbox(key="features.run").set_value(run.id).run()
+    app = opened(language, run=run.id)
     assert not errors(app)
-    assert len(app.dataframe) == 2
+    assert panel(app)["n"] == 40
 
 
-def test_a_run_with_features_comes_before_a_newer_one_without(
-    opened: OpenPage, run: Run
+def test_an_sae_with_features_comes_before_a_newer_run_without(
+    opened: OpenPage,
 ) -> None:
     newer = create_run(TrainConfig(name="newer"))
     app = opened()
-    choice = app.selectbox(key="features.run")
-    assert choice.value == run.id
+    choice = app.selectbox(key="shell.sae")
+    assert choice.value == STORYBOOK_SAE
     names = [option.split(" · ")[0] for option in choice.options]
     embedded = [text(f"features.embedded{end}", "en") for end in ("", "_post")]
-    assert names == ["newer", NAME, *embedded]
+    assert names == ["newer", *embedded]
     choice.set_value(newer.id).run()
     assert not errors(app)
-    assert not app.dataframe
+    assert not app.get("bidi_component")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -412,10 +477,10 @@ def test_a_rebuilt_index_is_shown(opened: OpenPage, run: Run, made: Path) -> Non
     app = opened(run=run.id)
     shutil.rmtree(run.features_dir)
     app.run()
-    assert not app.dataframe
+    assert not app.get("bidi_component")
     shutil.copytree(
         made / "runs" / run.id / "features", run.features_dir, copy_function=shutil.copy
     )
     app.run()
     assert not errors(app)
-    assert app.dataframe
+    assert panel(app)["n"] == 40

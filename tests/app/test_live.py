@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.app.test_features import address, errors, literal, press, sentences
+from tests.app.test_features import (
+    address,
+    errors,
+    face,
+    literal,
+    panel,
+    press,
+    sentences,
+)
 from tests.builders import HOSTILE, index_run, working, write_model, write_sae
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
@@ -98,9 +106,11 @@ def test_the_explorer_opens_while_the_training_goes_on(
         app = open_page(FEATURES, language=language, run=run.id, feature="7")
         assert not errors(app)
         assert text("features.live", language, step="1,200") in app.markdown.values
-        assert app.header[0].value == text("features.one", language, feature=7)
+        assert face(app)["feature"] == 7
         # Notes would be of a feature that is soon another.
-        assert "features.bookmark" not in [button.key for button in app.button]
+        assert "keep" not in [what for what, *_ in panel(app)["actions"]]
+        parts = app.segmented_control(key="features.part").options
+        assert text("features.part_kept", language) not in parts
 
         press(app, "features.live_again", language)
         assert live_index_requested(run)
@@ -110,7 +120,7 @@ def test_the_explorer_opens_while_the_training_goes_on(
         # The next thing that is opened is of the newest; the address stays.
         assert address(app) == (run.id, "7")
         assert text("features.live", language, step="2,400") in app.markdown.values
-    assert app.header[0].value == text("features.one", language, feature=7)
+    assert face(app)["feature"] == 7
 
 
 def test_newer_features_are_announced_and_shown_when_asked(

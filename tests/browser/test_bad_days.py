@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.clicks import LOADED_MS
+from benchmarks.clicks import LOADED_MS, expect_feature
 from tests.browser.conftest import ROOT, Server, Visit, start_server, visit
 from tinysae.words import LANGUAGES, Language, text
 
@@ -256,8 +256,7 @@ def test_without_storage_in_the_browser_the_pages_work(
             page.evaluate("localStorage")
         write_a_story(page)
         open_page(page, copy, "features", "run=storybook&feature=4")
-        drawings = page.locator("svg[role=img]")
-        expect(drawings.first).to_be_visible(timeout=LOADED_MS)
+        expect_feature(page, 4)
         expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
         expect_no_traceback(reader)
 

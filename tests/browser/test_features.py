@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from benchmarks.clicks import LOADED_MS
+from benchmarks.clicks import LOADED_MS, expect_feature
+from benchmarks.screens import box
 from tests.browser.conftest import Server, visit
 from tests.builders import HOSTILE, finished_run, write_model
 from tinysae.data.storybook.generator import stories
@@ -25,10 +26,10 @@ from tinysae.runs.store import Run
 from tinysae.ui.features.contexts import N_FIRST
 from tinysae.words import text
 
-# Of a feature: activations, the extreme logits and all of them.
+# Of a saved feature: activations, the extreme logits and all of them.
 N_DRAWINGS = 3
-# Heights of the dataframe's header and rows, in pixels.
-HEADER, ROW = 36, 35
+# Cards on a page of the list, and presses of a key that go beyond what was sent first.
+N_CARDS, N_PRESSES = 8, 40
 
 
 @pytest.fixture
@@ -37,15 +38,17 @@ def run(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return finished_run(write_model(tmp_path / "model"), name=HOSTILE[0])
 
 
-def expect_feature(page: Page, feature: int) -> None:
-    title = text("features.one", "en", feature=feature)
-    expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(
-        timeout=LOADED_MS
-    )
+def expect_list(page: Page) -> None:
+    expect(page.locator(".card")).to_have_count(N_CARDS, timeout=LOADED_MS)
 
 
-def expect_table(page: Page) -> None:
-    expect(page.get_by_test_id("stDataFrame")).to_have_count(2, timeout=LOADED_MS)
+def open_part(page: Page, part: str) -> None:
+    page.get_by_role("radio", name=text(f"features.part_{part}", "en")).click()
+
+
+def expect_address(page: Page, part: str) -> None:
+    """The server has heard of it."""
+    page.wait_for_function(f"location.search.includes('{part}')")
 
 
 def address(page: Page) -> str:
@@ -58,25 +61,65 @@ def test_clicks_open_features_and_back_leads_out_again(
 ) -> None:
     with visit(browser) as reader:
         page = reader.page
-        page.goto(f"{server.url}/features?run={run.id}")
-        expect_table(page)
-        table = page.get_by_test_id("stDataFrame").first
-        # The table is a canvas: a place in it is all there is to click on.
-        table.click(position={"x": 250, "y": HEADER + 4.5 * ROW})
+        page.goto(f"{server.url}/features?run={run.id}&sort=number")
+        expect_list(page)
+        expect_feature(page, 0)
+        page.locator(".card").nth(4).click()
         expect_feature(page, 4)
-        assert address(page) == f"?run={run.id}&feature=4"
-        page.get_by_role("button", name=text("features.next", "en")).click()
+        expect_address(page, "feature=4")
+        page.get_by_role("button", name=text("features.panel_next", "en")).click()
         expect_feature(page, 5)
+        expect_address(page, "feature=5")
         page.go_back()
         expect_feature(page, 4)
         page.go_back()
-        expect_table(page)
-        assert address(page) == f"?run={run.id}"
+        expect_feature(page, 0)
+        assert address(page) == f"?run={run.id}&sort=number"
         page.go_forward()
         expect_feature(page, 4)
         page.reload()
         expect_feature(page, 4)
         assert not reader.outside
+
+
+def test_arrow_keys_go_through_the_list_and_nothing_moves(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser, width=1440) as reader:
+        page = reader.page
+        page.goto(f"{quiet_server.url}/features?run=storybook")
+        expect_list(page)
+        page.locator(".card").first.click()
+        before = {name: box(page.locator(name)) for name in (".list", ".panel .strips")}
+        for _ in range(N_PRESSES):
+            page.keyboard.press("ArrowDown")
+        chosen = page.locator(".card[aria-selected=true]")
+        place = str(N_PRESSES + 1)
+        expect(chosen).to_have_attribute("aria-posinset", place, timeout=LOADED_MS)
+        feature = chosen.get_attribute("data-feature")
+        expect_feature(page, int(feature or -1))
+        # The server hears of it when the reader has come to rest.
+        expect_address(page, f"feature={feature}")
+        page.keyboard.press("ArrowUp")
+        expect(chosen).to_have_attribute("aria-posinset", str(N_PRESSES))
+        after = {name: box(page.locator(name)) for name in before}
+        assert after == before
+        reader.assert_clean()
+
+
+@pytest.mark.parametrize("act", ["off", "up", "why"])
+def test_the_panel_leads_inside_with_its_feature(
+    quiet_server: Server, browser: Browser, act: str
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        page.goto(f"{quiet_server.url}/features?run=storybook&feature=3")
+        expect_feature(page, 3)
+        name = text(f"features.act_{act}", "en")
+        page.get_by_role("button", name=name, exact=True).click()
+        page.wait_for_url("**/why?*", timeout=LOADED_MS)
+        assert "feature=3" in address(page)
+        assert "run=storybook" in address(page)
 
 
 def test_hostile_tokens_and_names_are_drawn_as_text(
@@ -87,10 +130,10 @@ def test_hostile_tokens_and_names_are_drawn_as_text(
         for feature in (1, 5):
             page.goto(f"{server.url}/features?run={run.id}&feature={feature}")
             expect_feature(page, feature)
-            # Strips are drawn last, charts by then.
-            strips = page.get_by_role("listbox")
+            expect(page.locator(".panel .passage").first).to_be_visible()
+            open_part(page, "contexts")
+            strips = page.locator(".tokens")
             expect(strips).to_have_count(N_FIRST, timeout=LOADED_MS)
-            expect(page.locator("svg[role=img]")).to_have_count(N_DRAWINGS)
             drawn = json.dumps(strips.all_inner_texts(), ensure_ascii=False)
             assert HOSTILE[0] in drawn or HOSTILE[1] in drawn
         assert page.locator("img[src=x]").count() == 0
@@ -118,24 +161,24 @@ def test_a_name_is_searched_for_read_bookmarked_and_taken_along(
     with visit(browser) as reader:
         page = reader.page
         page.goto(f"{server.url}/features?run=storybook")
-        expect_table(page)
+        expect_list(page)
+        page.keyboard.press("/")
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+        # It is a word that is there; that it is to come is a click away.
         page.get_by_role("radio", name=text("features.search_raises", "en")).click()
-        field = page.get_by_role("textbox", name=text("features.search_raises", "en"))
-        field.fill(name)
-        field.press("Enter")
-        table = page.get_by_test_id("stDataFrame")
-        expect(table).to_have_count(1, timeout=LOADED_MS)
         said = text("features.search_raises_said", "en", token=visible(token.text))
-        expect(page.get_by_text(said[:40])).to_be_visible()
-        table.click(position={"x": 250, "y": HEADER + 0.5 * ROW})
+        expect(page.get_by_text(said[:50])).to_be_visible(timeout=LOADED_MS)
         expect_feature(page, best)
-        assert f"by=raises&q={name}" in address(page)
-        # Its contexts, as they were read.
-        strips = page.get_by_role("listbox")
+        assert {"by=raises", f"q={name}"} <= set(address(page)[1:].split("&"))
+        # Its passages, as they were read.
+        open_part(page, "contexts")
+        strips = page.locator(".tokens")
         expect(strips.first).to_be_visible(timeout=LOADED_MS)
         passage = "".join(record.contexts[0].window(20).texts)
         assert strips.first.text_content() == passage
-        page.get_by_role("button", name=text("features.bookmark", "en")).click()
+        page.get_by_role("button", name=text("features.act_keep", "en")).click()
+        open_part(page, "kept")
         marked = text("features.bookmarked", "en")
         expect(page.get_by_role("button", name=marked)).to_be_visible()
         with page.expect_download() as saved:
@@ -188,9 +231,8 @@ def test_a_feature_fits_a_phone(server: Server, browser: Browser, run: Run) -> N
     with visit(browser, width=390, height=844, locale="ko-KR", theme="dark") as reader:
         page = reader.page
         page.goto(f"{server.url}/features?run={run.id}&feature=5")
-        title = text("features.one", "ko", feature=5)
-        expect(page.get_by_role("heading", name=title)).to_be_visible(timeout=LOADED_MS)
-        expect(page.get_by_role("listbox")).to_have_count(N_FIRST, timeout=LOADED_MS)
+        expect_feature(page, 5, "ko")
+        expect_list(page)
         widest = page.evaluate(
             "() => document.querySelector('[data-testid=stMain]').scrollWidth"
         )

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from benchmarks.clicks import LOADED_MS
+from benchmarks.clicks import LOADED_MS, expect_feature
 from tests.browser.conftest import Server, Theme, visit
 from tinysae.config import TrainConfig
 from tinysae.features.names.showcase import read_showcases
@@ -90,10 +90,7 @@ def test_home_shows_a_feature_at_work_and_opens_it(
         feature = features[1].feature
         link = text("home.showcase_link", "en", feature=feature)
         page.get_by_role("link", name=link).click(timeout=LOADED_MS)
-        title = text("features.one", "en", feature=feature)
-        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(
-            timeout=LOADED_MS
-        )
+        expect_feature(page, feature)
         reader.assert_clean()
 
 

@@ -114,17 +114,20 @@ def test_the_menu_closes_on_a_phone_when_it_has_led_somewhere(
             expect(nav(page, name)).not_to_be_in_viewport()
 
 
-def test_a_feature_of_the_map_opens_at_its_top_and_back_leads_to_the_map(
+def test_a_feature_of_the_map_opens_beside_it_and_the_page_stays_where_it_is(
     quiet_server: Server, browser: Browser
 ):
     with visit(browser) as reader:
         page = reader.page
-        page.goto(f"{quiet_server.url}/features")
+        page.goto(f"{quiet_server.url}/features?view=map")
         page.wait_for_selector(
             f"{MAP} .hoverlayer", state="attached", timeout=LOADED_MS
         )
-        page.locator(MAP).scroll_into_view_if_needed()
+        panel = page.locator(".panel[data-feature]")
+        expect(panel).to_be_visible(timeout=LOADED_MS)
+        first = panel.get_attribute("data-feature")
         see_rest(page)
+        page.get_by_test_id("stMain").evaluate("main => main.scrollTop = 60")
         before = page.evaluate(SCROLLED)
         assert before > 0
         at = page.evaluate(A_FEATURE)
@@ -132,12 +135,14 @@ def test_a_feature_of_the_map_opens_at_its_top_and_back_leads_to_the_map(
         expect(page.locator(".hovertext")).to_be_visible()
         page.mouse.click(*at)
         expect(page).to_have_url(re.compile("feature="), timeout=LOADED_MS)
+        feature = re.search(r"feature=(\d+)", page.evaluate("location.search"))
+        assert feature is not None
+        expect(panel).to_have_attribute("data-feature", feature[1])
         see_rest(page)
-        page.wait_for_function(f"{SCROLLED} === 0")
-        expect(page.locator(".hovertext")).to_have_count(0)
+        assert page.evaluate(SCROLLED) == before
         page.go_back()
-        expect(page).not_to_have_url(re.compile("feature="))
-        page.wait_for_function(f"Math.abs({SCROLLED} - {before}) < 2")
+        expect(panel).to_have_attribute("data-feature", first or "")
+        assert page.evaluate(SCROLLED) == before
         reader.assert_clean()
 
 

@@ -1,7 +1,8 @@
 """The SAE that is looked at: what every part of the features page reads from.
 
-The address says what is shown (`?run=...&feature=...`, a search in `by` and `q`), and
-nothing else does: every choice changes it, so that links, Back and a reload all work.
+The address says what is shown (`?run=...&feature=...`, a search in `q` and `by`, an
+order in `sort`, a `view`), and nothing else does: every choice changes it, so that
+links, Back and a reload all work.
 """
 
 from collections.abc import Sequence
@@ -25,18 +26,17 @@ if TYPE_CHECKING:
     from tinysae.features.index.reader import FeatureIndex
 
 
-def go(*, run: str | None = None, feature: int | None = None) -> None:
-    """Change the address: the same run and search unless `run` is given, and this
-    feature."""
-    parameters = st.query_params.to_dict()
-    if run is not None:
-        parameters = {"run": run} | {
-            name: value for name, value in parameters.items() if name == "lang"
-        }
-    parameters.pop("feature", None)
-    if feature is not None:
-        parameters["feature"] = str(feature)
-    # At once: each change by itself would be a step of its own for Back.
+def go(**changes: str | int | None) -> None:
+    """Change what the address says: `go(feature=3)`; None takes it out.
+
+    At once: each change by itself would be a step of its own for Back.
+    """
+    parameters = st.query_params.to_dict() | {
+        name: str(value) for name, value in changes.items() if value is not None
+    }
+    for name, value in changes.items():
+        if value is None:
+            parameters.pop(name, None)
     st.query_params.from_dict(parameters)
 
 
@@ -72,6 +72,10 @@ class Explored:
     def label_texts(self) -> list[str]:
         """A sentence a feature in the reader's language; none without labels."""
         return cache.label_texts(self.source, language()) if self.labels else []
+
+    def has(self, feature: int) -> bool:
+        """Whether there is such a feature."""
+        return 0 <= feature < self.index.info.d_sae
 
     @cached_property
     def live(self) -> list[int]:

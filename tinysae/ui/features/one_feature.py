@@ -12,27 +12,25 @@ from tinysae.render.visible import visible
 from tinysae.ui.features.explored import Explored, feature_columns, opening_dataframe
 from tinysae.ui.parts.drawing import drawing
 from tinysae.ui.shell.i18n import t
-from tinysae.ui.shell.page import page_link, plain
+from tinysae.ui.shell.page import plain
 
 if TYPE_CHECKING:
     from tinysae.features.index.records import FeatureRecord, FiringToken, LogitKind
 
 
-def show_head(record: "FeatureRecord", explored: Explored) -> None:
-    """The feature's name, what it is labelled, and its figures with their formulas."""
-    st.header(t("features.one", feature=record.feature), anchor=False)
+def show_figures(record: "FeatureRecord", explored: Explored) -> None:
+    """Its figures with their formulas, its tokens, and what it pushes."""
     if explored.labels and explored.labels[record.feature].text:
         _show_label(record.feature, explored)
     if record.is_dead:
         st.info(t("features.dead"))
-        return
-    page_link(
-        "why",
-        t("why.feature_link"),
-        run=explored.source.id,
-        feature=str(record.feature),
-        view="whatif",
-    )
+    else:
+        _show_numbers(record, explored)
+        show_firing(record)
+    show_pushes(record)
+
+
+def _show_numbers(record: "FeatureRecord", explored: Explored) -> None:
     n_fired = f"{record.n_fired:,}"
     given = {
         "n_fired": n_fired,

@@ -17,8 +17,8 @@ from tinysae.library.transfers import (
     fetch_from_hub,
     fetch_from_registry,
 )
-from tinysae.ui.features.explored import go
 from tinysae.ui.parts.transfer_progress import newest, show_transfer
+from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, plain, shown_errors
 
@@ -31,18 +31,9 @@ N_SHOWN = 50
 
 
 def show_opener() -> None:
-    """The ways in, one at a time; above them what is being fetched."""
-    fetching = newest(("hub", "registry"))
-    with (
-        st.expander(
-            t("features.open_sae"),
-            icon=":material/folder_open:",
-            expanded=fetching is not None,
-        ),
-        shown_errors(),
-    ):
-        if fetching is not None:
-            show_transfer(fetching)
+    """The ways in, one at a time."""
+    with shown_errors():
+        st.markdown(f"**{t('features.open_sae')}**")
         labels = {way: t(f"saes.from_{way}") for way in get_args(Way)}
         way = st.segmented_control(
             t("saes.from"),
@@ -55,6 +46,13 @@ def show_opener() -> None:
         _WAYS.get(way or "folder", _show_folder)()
 
 
+def show_fetching() -> None:
+    """The SAE that is being fetched, if one is."""
+    if (fetching := newest(("hub", "registry"))) is not None:
+        with shown_errors():
+            show_transfer(fetching)
+
+
 def _show_folder() -> None:
     note(t("features.open_sae_how"))
     with st.form("features.open_sae", border=False):
@@ -63,7 +61,7 @@ def _show_folder() -> None:
         if st.form_submit_button(t("features.open_sae_now")):
             with st.spinner(t("saes.reading")):
                 take_in = import_zip_at if is_zip(path) else add_sae
-                go(run=take_in(path, model).id)
+                choose(run=take_in(path, model).id)
             st.rerun()
 
 
@@ -87,7 +85,7 @@ def _show_zip() -> None:
                 st.info(t("saes.zip_none"))
                 return
             with st.spinner(t("saes.reading")):
-                go(run=import_zip(uploaded, uploaded.name, model or None).id)
+                choose(run=import_zip(uploaded, uploaded.name, model or None).id)
             st.rerun()
 
 

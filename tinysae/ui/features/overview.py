@@ -1,6 +1,6 @@
 """All features of an SAE at once: how often they fire, a map, a table, by concept."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from tinysae.checked_numbers import whole
-from tinysae.features.index.search import by_concept, concepts_of
+from tinysae.features.index.search import concepts_of
 from tinysae.features.names.concepts import FOUND_AT
 from tinysae.features.names.labels import concept_name
 from tinysae.features.names.notes import Note
@@ -23,6 +23,7 @@ from tinysae.ui.features.explored import (
     go,
     opening_dataframe,
 )
+from tinysae.ui.features.kept import show_kept
 from tinysae.ui.parts.charts import feature_map
 from tinysae.ui.parts.drawing import drawing
 from tinysae.ui.shell import cache
@@ -30,11 +31,29 @@ from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import plain, shown_errors
 
 N_SIDE_BY_SIDE = 10
+# As high as the panel beside it.
+MAP_PX, CONCEPTS_PX = 500, 520
 MAX_SEED = 2**31 - 1
 # Firing rates in tenths of a power of ten.
 BINS_A_DECADE = 5
 # Bounds of the table's density filter; no feature fires on more than all tokens.
 DENSITIES = (0.0, 0.0001, 0.001, 0.01, 0.1, 1.0)
+
+
+def show_overview(explored: Explored) -> None:
+    """The SAE as a whole; a click on a feature leads to it, in the list."""
+    show_summary(explored)
+    rates, ten = st.columns([2, 3], gap="large")
+    with rates:
+        st.subheader(t("features.rates"), anchor=False)
+        st.caption(t("features.rates_how"))
+        density = explored.table["density"].to_numpy()
+        drawing(density_chart(density[density > 0]), key="features.rates")
+    with ten:
+        show_side_by_side(explored)
+    show_table(explored)
+    if explored.is_final:
+        show_kept(explored)
 
 
 def show_summary(explored: Explored) -> None:
@@ -61,22 +80,6 @@ def show_summary(explored: Explored) -> None:
             st.metric(t(f"features.{name}"), value, help=help_text, width=190)
 
 
-def show_pictures(explored: Explored) -> None:
-    """How often features fire, and where they lie among each other."""
-    rates, places = st.columns([2, 3], gap="large")
-    with rates:
-        st.subheader(t("features.rates"), anchor=False)
-        st.caption(t("features.rates_how"))
-        density = explored.table["density"].to_numpy()
-        drawing(density_chart(density[density > 0]), key="features.rates")
-    with places:
-        st.subheader(t("features.map"), anchor=False)
-        st.caption(t("features.map_how"))
-        # It is the one thing here that is computed after the index.
-        with shown_errors():
-            _show_map(explored)
-
-
 def density_chart(density: NDArray[np.float64]) -> str:
     """A histogram of firing rates above zero, by their logarithms."""
     title = t("features.rates")
@@ -89,12 +92,15 @@ def density_chart(density: NDArray[np.float64]) -> str:
     return svg.histogram(edges.tolist(), counts.tolist(), title=title, exponents=True)
 
 
-def _show_map(explored: Explored) -> None:
+def show_map(explored: Explored) -> None:
+    """Where the features lie among each other; a click chooses one."""
+    st.caption(t("features.map_how"))
     feature_map(
         cache.feature_points(explored.source, language()),
         key="features.map",
         alt=t("features.map_how"),
         on_click=lambda feature: go(feature=feature),
+        height=MAP_PX,
     )
 
 
@@ -177,17 +183,53 @@ def filtered(
 
 
 def show_concepts(explored: Explored) -> None:
-    """Choose a concept; its features with how well they read it, the best first."""
+    """The concepts that name a feature, those that are read best first; a click lists
+    a concept's features."""
     counts = concepts_of(explored.labels)
     if not counts:
+        st.info(t("features.concepts_none"))
         return
-    st.subheader(t("features.by_concept"), anchor=False)
-    st.caption(t("features.by_concept_how", n=len(counts)))
     with shown_errors():
         _show_found(explored)
-    concept = choose_concept(counts, key="features.concept")
-    if concept is not None:
-        concept_table(explored, concept, key="features.concept_table")
+    best = {
+        concept: max(
+            label.f1 or 0.0 for label in explored.labels if label.concept == concept
+        )
+        for concept in counts
+    }
+    concepts = sorted(counts, key=lambda concept: -best[concept])
+    key = "features.concepts"
+
+    def chosen() -> None:
+        for row, _ in st.session_state[key].selection.cells:
+            if 0 <= row < len(concepts):
+                go(by="concept", q=concepts[row], view=None, feature=None, sort=None)
+
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "concept": [concept_name(c, language()) for c in concepts],
+                "features": [counts[c] for c in concepts],
+                "f1": [best[c] for c in concepts],
+            }
+        ),
+        key=key,
+        on_select=chosen,
+        selection_mode="single-cell",
+        hide_index=True,
+        height=CONCEPTS_PX,
+        column_config={
+            "concept": st.column_config.TextColumn(t("features.concept"), width=220),
+            "features": st.column_config.NumberColumn(t("features.n_features")),
+            "f1": st.column_config.ProgressColumn(
+                t("features.column_f1"),
+                help=t("features.column_f1_help"),
+                format="%.2f",
+                min_value=0.0,
+                max_value=1.0,
+            ),
+        },
+    )
 
 
 def _show_found(explored: Explored) -> None:
@@ -202,52 +244,6 @@ def _show_found(explored: Explored) -> None:
             f1=FOUND_AT,
         )
         st.markdown(plain(found))
-
-
-def choose_concept(
-    counts: Mapping[str, int],
-    *,
-    key: str,
-    on_change: Callable[[], None] | None = None,
-) -> str | None:
-    """A list of concepts by their names in the reader's language."""
-    names = {concept: concept_name(concept, language()) for concept in counts}
-    return st.selectbox(
-        t("features.concept"),
-        sorted(names, key=lambda concept: names[concept].casefold()),
-        index=None,
-        format_func=lambda concept: f"{names[concept]} ({counts[concept]})",
-        placeholder=t("features.concept_placeholder"),
-        key=key,
-        on_change=on_change,
-    )
-
-
-def concept_table(explored: Explored, concept: str, *, key: str) -> None:
-    """The features labelled with `concept`, with their scores."""
-    found = by_concept(explored.labels, concept)
-    if not found:
-        st.info(t("features.search_none"))
-        return
-    labels = [explored.labels[feature] for feature in found]
-    data = explored.rows(
-        found,
-        f1=[label.f1 for label in labels],
-        precision=[label.precision for label in labels],
-        recall=[label.recall for label in labels],
-    )
-    scores = {
-        name: st.column_config.NumberColumn(
-            t(f"features.column_{name}"),
-            help=t(f"features.column_{name}_help"),
-            format="%.2f",
-            width=80,
-        )
-        for name in ("f1", "precision", "recall")
-    }
-    opening_dataframe(
-        data, key=key, features=found, column_config=feature_columns(**scores)
-    )
 
 
 def show_side_by_side(explored: Explored) -> None:

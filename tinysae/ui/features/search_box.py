@@ -1,156 +1,254 @@
-"""The search at the top of the features page: one field, and what to look for in it.
+"""The search at the top of the features page: one box that understands what is typed.
 
-The address keeps the search (`by` and `q`, and `token` where a word means several), so
-that it can be shared, and stands there again when one comes back from a feature. Only
-a text needs the model and the SAE; they are loaded when one is searched for.
+The address keeps the search (`q`; `by` where another reading than the likeliest was
+chosen; `token` where a word means several) and the order (`sort`), so that they can be
+shared. Only a text needs the model and the SAE; they are loaded when one is searched
+for.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import streamlit as st
 
 from tinysae.features.index.search import (
-    MAX_QUERY_CHARACTERS,
     MAX_TEXT_CHARACTERS,
-    TextHit,
-    by_words,
+    TextSearch,
+    by_concept,
     concepts_of,
     find_tokens,
 )
+from tinysae.features.names.labels import concept_name
+from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
-from tinysae.ui.features.explored import Explored, feature_columns, opening_dataframe
-from tinysae.ui.features.overview import choose_concept, concept_table
+from tinysae.ui.features.browse import Listing
+from tinysae.ui.features.explored import Explored, go
+from tinysae.ui.features.order import SORTS, Sort, in_order
+from tinysae.ui.features.understand import (
+    READINGS,
+    Reading,
+    by_name,
+    concept_called,
+    readings,
+)
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell import cache
-from tinysae.ui.shell.i18n import t
-from tinysae.ui.shell.page import plain
+from tinysae.ui.shell.i18n import language, t
+from tinysae.ui.shell.page import note, plain, shown_errors
 
-Way = Literal["text", "raises", "fires_on", "words", "concept"]
-WAYS: tuple[Way, ...] = get_args(Way)
-_WAY, _QUERY, _CONCEPT, _TOKEN = (
-    f"features.search_{name}" for name in ("by", "q", "concept_q", "token")
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+_QUERY, _READING, _SORT, _TOKEN = (
+    f"features.search_{name}" for name in ("q", "by", "sort", "token")
 )
-_TABLE = "features.found"
+# The order in which a search finds its features.
+MATCH = "match"
 
 
-def linked_search() -> tuple[Way, str]:
-    """What the address looks for; the first way and nothing when it names none."""
+def linked_search() -> tuple[Reading | None, str]:
+    """What the address looks for, and how it says to read that, if it does."""
     by = st.query_params.get("by")
     query = st.query_params.get("q", "")[:MAX_TEXT_CHARACTERS]
-    return (cast("Way", by) if by in WAYS else WAYS[0]), query
+    return (cast("Reading", by) if by in READINGS else None), query
 
 
-def _search(by: Way, query: str | None, token: int | None = None) -> None:
-    """Puts the search into the address, at once; an empty one out of it.
+def show_search(explored: Explored, place: "DeltaGenerator") -> Listing:
+    """The box and the order in `place`, and below how what was typed is understood.
 
-    A field that comes back into the page may say what it already said: no news.
+    Returns what is listed: all features where nothing is looked for, or nothing found.
     """
-    if token is None and (by, query or "") == linked_search():
-        return
-    parameters = st.query_params.to_dict()
-    for name in ("by", "q", "token", "feature"):
-        parameters.pop(name, None)
-    parameters["by"] = by
-    if query:
-        parameters["q"] = query
-    if token is not None:
-        parameters["token"] = str(token)
-    st.query_params.from_dict(parameters)
-
-
-def show_search(explored: Explored) -> tuple[Way, str]:
-    """The field; returns what is searched for, which may be nothing."""
     by, query = linked_search()
-    concepts = concepts_of(explored.labels)
-    if by == "concept" and not concepts:
-        by, query = WAYS[0], ""
-    st.session_state[_WAY] = by
+    concepts = {
+        concept: concept_name(concept, language())
+        for concept in concepts_of(explored.labels)
+    }
+    with place:
+        _show_box(concepts.get(query, query) if by == "concept" else query)
+        sort = _choose_sort(is_search=bool(query.strip()))
+        _random_button(explored)
+    everything = _everything(explored, sort)
+    if not query.strip():
+        with _line():
+            note(everything.said)
+        return everything
+    with shown_errors():
+        return _sorted(_found(explored, by, query, concepts), explored, sort)
+    return everything
 
-    def way_chosen() -> None:
-        chosen = st.session_state[_WAY]
-        # What was typed goes along, except to a list to choose from and back.
-        is_typed = "concept" not in (by, chosen)
-        _search(chosen, query if is_typed else "")
 
-    ways = WAYS if concepts else WAYS[:-1]
-    names = {way: t(f"features.search_{way}") for way in ways}
-    st.segmented_control(
-        t("features.search"),
-        ways,
-        format_func=names.__getitem__,
-        required=True,
-        key=_WAY,
-        on_change=way_chosen,
+def _line() -> "DeltaGenerator":
+    """One line below the box: how it was understood, and the other readings."""
+    return st.container(
+        key="features_understood", horizontal=True, vertical_alignment="center"
     )
-    if by == "concept":
-        st.session_state[_CONCEPT] = query if query in concepts else None
-        choose_concept(
-            concepts,
-            key=_CONCEPT,
-            on_change=lambda: _search(by, st.session_state[_CONCEPT]),
-        )
-        return by, query
+
+
+def _show_box(query: str) -> None:
     st.session_state[_QUERY] = query
+
+    def typed() -> None:
+        # What was typed is read afresh, and shows what it finds.
+        new = (st.session_state[_QUERY] or "").strip()
+        go(q=new or None, by=None, token=None, feature=None, sort=None)
+
     st.text_input(
-        t(f"features.search_{by}"),
+        t("features.search"),
         key=_QUERY,
-        placeholder=t(f"features.search_{by}_example"),
+        placeholder=t("features.search_example"),
         label_visibility="collapsed",
         icon=":material/search:",
-        max_chars=MAX_TEXT_CHARACTERS if by == "text" else MAX_QUERY_CHARACTERS,
-        on_change=lambda: _search(by, st.session_state[_QUERY]),
+        max_chars=MAX_TEXT_CHARACTERS,
+        on_change=typed,
     )
-    return by, query
 
 
-def show_found(explored: Explored, by: Way, query: str) -> None:
-    """The features that the search finds, each a click away.
+def _choose_sort(*, is_search: bool) -> str:
+    """The order: of a search, first how well a feature is what was looked for."""
+    sorts: list[str] = [*([MATCH] if is_search else []), *SORTS]
+    linked = st.query_params.get("sort")
+    st.session_state[_SORT] = linked if linked in sorts else sorts[0]
+    names = {sort: t(f"features.sort_{sort}") for sort in sorts}
+
+    def chosen() -> None:
+        sort = st.session_state[_SORT]
+        go(sort=None if sort == sorts[0] else sort, feature=None)
+
+    st.selectbox(
+        t("features.sort"),
+        sorts,
+        format_func=names.__getitem__,
+        key=_SORT,
+        label_visibility="collapsed",
+        help=t("features.sort_help"),
+        width=190,
+        on_change=chosen,
+    )
+    return st.session_state[_SORT]
+
+
+def _random_button(explored: Explored) -> None:
+    st.button(
+        t("features.random"),
+        icon=":material/casino:",
+        help=t("features.random_help"),
+        disabled=not explored.live,
+        key="features_random",
+        on_click=lambda: go(feature=int(np.random.default_rng().choice(explored.live))),
+    )
+
+
+def _everything(explored: Explored, sort: str) -> Listing:
+    how = cast("Sort", sort) if sort in SORTS else SORTS[0]
+    features = in_order(explored.table, explored.labels, how).tolist()
+    said = t(
+        "features.listed_all",
+        n=f"{len(features):,}",
+        named=f"{sum(label.concept is not None for label in explored.labels):,}",
+        dead=f"{len(features) - len(explored.live):,}",
+    )
+    return Listing(features, said=said)
+
+
+def _sorted(found: Listing, explored: Explored, sort: str) -> Listing:
+    if sort not in SORTS or found.opens is not None:
+        return found
+    ranks = np.argsort(in_order(explored.table, explored.labels, cast("Sort", sort)))
+    order = sorted(range(len(found.features)), key=lambda at: ranks[found.features[at]])
+    return Listing(
+        [found.features[at] for at in order],
+        [found.why[at] for at in order] if found.why else (),
+        found.said,
+    )
+
+
+def _found(
+    explored: Explored, by: Reading | None, query: str, concepts: dict[str, str]
+) -> Listing:
+    """What `query` finds, in the reading that is chosen; all where it finds nothing.
 
     Raises:
-        InputError: there is nothing like it, or it does not fit the model.
+        InputError: it does not fit the model.
         MissingError, DamagedError: what is searched cannot be read.
     """
-    st.button(
-        t("features.search_clear"),
-        icon=":material/close:",
-        on_click=lambda: _search(by, None),
+    hits = by_name(explored.labels, explored.label_texts, explored.kept, query)
+    found: list[Reading] = readings(
+        query,
+        d_sae=explored.index.info.d_sae,
+        vocabulary=explored.index.vocabulary,
+        concepts=concepts,
+        is_name=bool(hits),
     )
-    if by == "text":
-        _found_by_text(explored, query)
-    elif by == "words":
-        _found_by_words(explored, query)
-    elif by == "concept":
-        concept_table(explored, query, key=_TABLE)
+    if by is not None and by not in found:
+        found.append(by)
+    reading = by or found[0]
+    with _line():
+        place = st.empty()
+        _show_readings(found, reading)
+    if reading == "fires_on" or reading == "raises":
+        listing = _by_token(explored, reading, query)
+    elif reading == "number":
+        listing = _by_number(explored, int(query) if query.strip().isdecimal() else -1)
+    elif reading == "concept":
+        listing = _by_concept(explored, concept_called(query, concepts) or "", concepts)
+    elif reading == "words":
+        listing = Listing(
+            [hit.feature for hit in hits],
+            [t(f"features.found_in_{hit.where}") for hit in hits],
+            t("features.search_words_said", n=f"{len(hits):,}", query=query),
+        )
     else:
-        _found_by_token(explored, by, query)
+        listing = _by_text(explored, query)
+    if not listing.features:
+        note(t("features.search_none"), place)
+        return _everything(explored, SORTS[0])
+    note(listing.said, place)
+    return listing
 
 
-def _table(
-    explored: Explored, features: Sequence[int], columns: dict[str, Any], **data: Any
-) -> None:
-    if not features:
-        st.info(t("features.search_none"))
+def _show_readings(found: Sequence[Reading], reading: Reading) -> None:
+    """The other ways to understand it, a click each."""
+    if len(found) == 1:
         return
-    st.caption(t("features.search_found", n=f"{len(features):,}"))
-    opening_dataframe(
-        explored.rows(features, **data),
-        key=_TABLE,
-        features=features,
-        column_config=feature_columns(**columns),
+    names = {each: t(f"features.search_{each}") for each in found}
+    st.session_state[_READING] = reading
+
+    def chosen() -> None:
+        go(by=st.session_state[_READING], token=None, feature=None)
+
+    st.segmented_control(
+        t("features.search_as"),
+        list(names),
+        format_func=names.__getitem__,
+        required=True,
+        key=_READING,
+        on_change=chosen,
+        label_visibility="collapsed",
+        width="content",
     )
 
 
-def _number(name: str, **options: Any) -> Any:
-    return st.column_config.NumberColumn(
-        t(f"features.column_{name}"),
-        help=t(f"features.column_{name}_help"),
-        width=95,
-        **options,
+def _by_number(explored: Explored, feature: int) -> Listing:
+    everything = _everything(explored, "number")
+    if not explored.has(feature):
+        return Listing([])
+    said = t("features.search_number_said", feature=feature)
+    return Listing(everything.features, said=said, opens=feature)
+
+
+def _by_concept(explored: Explored, concept: str, concepts: dict[str, str]) -> Listing:
+    features = by_concept(explored.labels, concept)
+    labels = [explored.labels[feature] for feature in features]
+    said = t(
+        "features.search_concept_said",
+        n=f"{len(features):,}",
+        concept=concepts.get(concept, concept),
     )
+    return Listing(features, [f"F1 {label.f1 or 0.0:.2f}" for label in labels], said)
 
 
-def _chosen_token(explored: Explored, by: Way, query: str) -> int:
+def _chosen_token(explored: Explored, query: str) -> int:
     """The token that the query means; others it could mean are offered beside it."""
     vocabulary = explored.index.vocabulary
     found = find_tokens(vocabulary, query)
@@ -165,99 +263,62 @@ def _chosen_token(explored: Explored, by: Way, query: str) -> int:
             format_func=lambda token: plain(visible(vocabulary.text(token))),
             required=True,
             key=_TOKEN,
-            on_change=lambda: _search(by, query, st.session_state[_TOKEN]),
+            label_visibility="collapsed",
+            on_change=lambda: go(token=st.session_state[_TOKEN], feature=None),
         )
     return chosen
 
 
-def _found_by_token(explored: Explored, by: Way, query: str) -> None:
-    token = _chosen_token(explored, by, query)
+def _by_token(explored: Explored, by: Reading, query: str) -> Listing:
+    token = _chosen_token(explored, query)
     shown = visible(explored.index.vocabulary.text(token))
-    st.markdown(plain(t(f"features.search_{by}_said", token=shown)))
+    said = t(f"features.search_{by}_said", token=shown)
     if by == "raises":
         scores = explored.index.raised_by(token)
-        _table(
-            explored,
-            [score.feature for score in scores],
-            {"logit": _number("logit", format="%.3f")},
-            logit=[score.value for score in scores],
-        )
-        return
+        why = [t("features.why_raises", logit=signed(each.value)) for each in scores]
+        return Listing([each.feature for each in scores], why, said)
     firing = explored.index.firing_on(token)
-    _table(
-        explored,
-        [each.feature for each in firing],
-        {
-            "mass": _number("mass", format="percent"),
-            "how_often": _number("how_often", format="percent"),
-        },
-        mass=[each.mass_share for each in firing],
-        how_often=[each.precision for each in firing],
-    )
+    why = [t("features.why_fires_on", share=percent(each.precision)) for each in firing]
+    return Listing([each.feature for each in firing], why, said)
 
 
-def _found_by_words(explored: Explored, query: str) -> None:
-    found = by_words(explored.labels, explored.kept, query)
-    where = st.column_config.TextColumn(t("features.column_where"), width=100)
-    _table(
-        explored,
-        [hit.feature for hit in found],
-        {"where": where},
-        where=[t(f"features.found_in_{hit.where}") for hit in found],
-    )
-
-
-def _found_by_text(explored: Explored, query: str) -> None:
+def _by_text(explored: Explored, query: str) -> Listing:
     model = cache.loaded_model(explored.index.info.model)
     found = cache.text_search(explored.source, model, query)
-    st.caption(
-        t(
-            "features.search_text_said",
-            n=f"{found.n_features:,}",
-            shown=f"{len(found.hits):,}",
-            n_tokens=f"{len(found.tokens):,}",
-        )
-    )
     at = token_strip(
-        _searched_tokens(found.tokens, found.hits),
+        _searched_tokens(found),
         key="features.searched",
         scale="sequential",
         low=0.0,
         high=round(max((hit.max_act for hit in found.hits), default=1.0), 1),
-        legend=t("features.search_text_legend"),
+        legend=None,
         selectable=True,
     )
     hits = found.hits
     if at is not None:
         hits = [hit for hit in hits if hit.activations[at] > 0]
         hits.sort(key=lambda hit: -hit.activations[at])
-    positions = [hit.position if at is None else at for hit in hits]
-    _table(
-        explored,
-        [hit.feature for hit in hits],
-        {
-            "activation": _number("activation", format="%.2f"),
-            "at": st.column_config.TextColumn(t("features.column_at"), width=110),
-            "n_tokens": _number("n_tokens"),
-        },
-        activation=[
-            float(hit.activations[place])
-            for hit, place in zip(hits, positions, strict=True)
-        ],
-        at=[f"{visible(found.tokens[place])} · {place + 1}" for place in positions],
-        n_tokens=[hit.n_fired for hit in hits],
+    places = [hit.position if at is None else at for hit in hits]
+    said = t(
+        "features.search_text_said",
+        n=f"{found.n_features:,}",
+        shown=f"{len(found.hits):,}",
+        n_tokens=f"{len(found.tokens):,}",
     )
+    why = [
+        f"{hit.activations[place]:.2f} · {visible(found.tokens[place])}"
+        for hit, place in zip(hits, places, strict=True)
+    ]
+    return Listing([hit.feature for hit in hits], why, said)
 
 
-def _searched_tokens(
-    tokens: Sequence[str], hits: Sequence[TextHit]
-) -> list[StripToken]:
+def _searched_tokens(found: TextSearch) -> list[StripToken]:
     """The text's tokens in the colour of what is strongest on each."""
     n_shown = 5
     strip = []
-    for place, text in enumerate(tokens):
+    for place, text in enumerate(found.tokens):
         here = sorted(
-            (hit for hit in hits if hit.activations[place] > 0),
+            (hit for hit in found.hits if hit.activations[place] > 0),
             key=lambda hit: -hit.activations[place],
         )
         details = [

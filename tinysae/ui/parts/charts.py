@@ -246,7 +246,12 @@ def feature_points(
 
 
 def feature_map(
-    points: FeaturePoints, *, key: str, alt: str, on_click: Callable[[int], None]
+    points: FeaturePoints,
+    *,
+    key: str,
+    alt: str,
+    on_click: Callable[[int], None],
+    height: int = 300,
 ) -> None:
     """Points in which rare features are grey and dense ones red; drag to move about.
 
@@ -255,6 +260,7 @@ def feature_map(
         key: names the map on its page.
         alt: what it shows, for who does not see it.
         on_click: hears the feature that was clicked.
+        height: in pixels.
     """
 
     def clicked() -> None:
@@ -271,7 +277,7 @@ def feature_map(
                 "colours": [GREY, POSITIVE, NEGATIVE],
                 "rarest": RAREST,
             },
-            **_frame(height=300, description=alt),
+            **_frame(height, description=alt),
         },
         on_clicked_change=clicked,
     )

@@ -7,8 +7,8 @@ import streamlit as st
 from tinysae.jobs import launch
 from tinysae.jobs.status import JobStatus
 from tinysae.library.transfers import COMMAND, Kind, Transfer, forget, transfers
-from tinysae.ui.features.explored import go
 from tinysae.ui.parts.job_words import duration
+from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import recorded, t
 from tinysae.ui.shell.page import plain, shown_errors
 
@@ -57,7 +57,7 @@ def _show(transfer: Transfer, was_working: bool) -> None:
             sae = transfer.result().get("sae")
             if status.state == "done" and isinstance(sae, str):
                 forget(transfer)
-                go(run=sae)
+                choose(run=sae)
             st.rerun()
         _show_end(transfer, status)
 
@@ -100,7 +100,7 @@ def _show_end(transfer: Transfer, status: JobStatus) -> None:
             st.rerun()
         sae = result.get("sae")
         if is_done and isinstance(sae, str) and st.button(t("features.open_sae_now")):
-            go(run=sae)
+            choose(run=sae)
             st.rerun()
         if st.button(t("saes.put_away"), key=f"away_{transfer.id}"):
             forget(transfer)

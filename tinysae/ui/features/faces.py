@@ -1,0 +1,151 @@
+"""A feature's face: what the browser draws of it in the list and beside the list.
+
+Faces are sent ahead of being looked at, so that an arrow key waits for nobody. A face
+is plain JSON, short, in the reader's language; everything else about a feature is drawn
+by the server, below.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tinysae.render.numbers import percent, signed
+from tinysae.render.palette import SEQUENTIAL
+from tinysae.render.visible import visible
+from tinysae.ui.shell.i18n import t
+
+if TYPE_CHECKING:
+    from tinysae.features.index.records import Context, FeatureRecord, TokenLogit
+    from tinysae.features.names.labels import Label
+
+# Tokens before and after the strongest, in the panel's strips and a card's.
+AROUND, IN_A_CARD = (13, 8), (5, 8)
+N_STRIPS, N_PUSHED, N_WORDS = 6, 8, 3
+# Two passages that share more of their tokens are of one template.
+ALIKE = 0.4
+# Contexts of a range of activations that are drawn, and the ranges.
+N_OF_A_BIN, N_BINS = 1, 6
+
+Face = dict[str, Any]
+
+
+def face(record: "FeatureRecord", name: str, label: "Label | None") -> Face:
+    """What is drawn of `record`; every text in it is untrusted."""
+    strongest = varied(record.contexts, N_STRIPS)
+    pushes = record.promoted["raw"]
+    words = [visible(token.text.strip(" ")) for token in pushes[:N_WORDS]]
+    return {
+        "feature": record.feature,
+        "title": t("features.one", feature=record.feature),
+        "name": name,
+        "sure": _sureness(label),
+        "often": t("features.dead_short")
+        if record.is_dead
+        else t("features.often", share=percent(record.density)),
+        "said": said(record, name, words),
+        "words": words,
+        "card": _strip(strongest[0], record.max_act, IN_A_CARD) if strongest else [],
+        "strongest": [_passage(one, record.max_act) for one in strongest],
+        "quantiles": list(_quantiles(record)),
+        "towards": _pushed(pushes),
+        "away": _pushed(record.suppressed["raw"]),
+        "counts": record.histogram.counts.tolist(),
+        "high": f"{record.max_act:.2f}",
+    }
+
+
+def said(record: "FeatureRecord", name: str, words: Sequence[str]) -> str:
+    """One sentence that tells what the panel shows, made from the data."""
+    pushed = ", ".join(words)
+    if record.is_dead:
+        return t("features.said_dead", words=pushed)
+    tokens = ", ".join(f"“{visible(x.text.strip(' '))}”" for x in record.tokens[:2])
+    return t(
+        "features.said",
+        name=name,
+        tokens=tokens,
+        n=f"{max(1, round(1 / record.density)):,}",
+        words=pushed,
+    )
+
+
+def _sureness(label: "Label | None") -> str:
+    """How sure its name is."""
+    if label is None or label.f1 is None:
+        return t("features.sure_none")
+    return t(
+        "features.sure_f1",
+        precision=percent(label.precision or 0.0),
+        recall=percent(label.recall or 0.0),
+        f1=f"{label.f1:.2f}",
+    )
+
+
+def varied(contexts: Sequence["Context"], n: int) -> list["Context"]:
+    """`n` of `contexts`, the strongest first: of those that repeat another's token in
+    the same wording, then those that repeat either, only what is needed to fill up."""
+    words = [set(context.window(AROUND[0]).tokens.tolist()) for context in contexts]
+    at = [int(context.tokens[context.position]) for context in contexts]
+    repeats = []
+    for place, own in enumerate(words):
+        before = range(place)
+        is_alike = any(_share(own, words[other]) >= ALIKE for other in before)
+        repeats.append(is_alike + (at[place] in at[:place]))
+    order = sorted(range(len(contexts)), key=lambda place: (repeats[place], place))
+    return [contexts[place] for place in sorted(order[:n])]
+
+
+def _share(one: set[int], other: set[int]) -> float:
+    return len(one & other) / max(1, len(one | other))
+
+
+def _quantiles(record: "FeatureRecord") -> Iterator[list[Any]]:
+    """A passage of each of some ranges of activation, the strongest range first."""
+    groups = [group for group in record.bin_contexts if group.contexts]
+    step = max(1, (len(groups) - 1) / max(1, N_BINS - 1))
+    places = {round(at * step) for at in range(N_BINS)}
+    for group in (group for at, group in enumerate(groups) if at in places):
+        for context in group.contexts[:N_OF_A_BIN]:
+            yield _passage(context, record.max_act)
+
+
+def _passage(context: "Context", max_act: float) -> list[Any]:
+    """[the activation at its place, its tokens]."""
+    value = f"{context.activations[context.position]:.2f}"
+    return [value, _strip(context, max_act, AROUND)]
+
+
+def _strip(
+    context: "Context", max_act: float, around: tuple[int, int]
+) -> list[str | list[Any]]:
+    """Its tokens: a text where the feature is off, else [text, colour, activation,
+    whether it is the place that the passage was kept for]."""
+    before, after = around
+    first = max(0, context.position - before)
+    # A passage begins with a word: not inside of one, nor with what ends a sentence.
+    while first < context.position and not _begins_word(context.texts[first]):
+        first += 1
+    strip: list[str | list[Any]] = []
+    for place in range(first, min(context.position + after + 1, len(context.texts))):
+        text, value = _drawn(context.texts[place]), float(context.activations[place])
+        text = text if strip else text.lstrip(" ")
+        colour = SEQUENTIAL.step(value, 0.0, max_act)
+        at = int(place == context.position)
+        strip.append([text, colour, f"{value:.2f}", at] if value > 0 else text)
+    return strip
+
+
+def _begins_word(text: str) -> bool:
+    return text[:1] == " " and any(letter.isalpha() for letter in text)
+
+
+def _drawn(text: str) -> str:
+    """A token in which nothing hides, with its spaces as they are."""
+    core = text.strip(" ")
+    return text.replace(core, visible(core)) if core else text
+
+
+def _pushed(tokens: Sequence["TokenLogit"]) -> list[list[Any]]:
+    """[text, logit as it is read, logit]."""
+    return [
+        [visible(x.text), signed(x.logit), round(x.logit, 3)] for x in tokens[:N_PUSHED]
+    ]
