@@ -206,7 +206,7 @@ def test_a_model_that_is_missing_is_a_sentence(
 
 def test_the_language_is_chosen_in_the_sidebar_and_kept(open_page: OpenPage):
     page = open_page()
-    page.sidebar.selectbox[0].select("ko").run()
+    page.segmented_control(key="_language_picker").set_value("ko").run()
     assert page.title[0].value == text("home.title", "ko")
     assert page.query_params["lang"] == "ko"
     queries = [link.proto.query_string for link in page.get("page_link")]

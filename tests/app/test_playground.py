@@ -267,7 +267,7 @@ def test_settings_and_story_survive_language_and_page() -> None:
     page.text_area[0].set_value("One day, a boy named Tom")
     generate(page)
     before = strip_text(page)
-    page.selectbox(key="_language_picker").set_value("ko").run()
+    page.segmented_control(key="_language_picker").set_value("ko").run()
     kept = {
         key: page.session_state[key]
         for key in ("playground.state", "playground.samples")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -26,6 +27,35 @@ if TYPE_CHECKING:
 UNPINNED = "error.hub_pickle_unpinned"
 # As often as a bar should move.
 REFRESH_S = 0.5
+
+
+def show_models(shown: str, *, key: str, on_choice: Callable[[str], None]) -> None:
+    """The list of models, in which anything else can be typed, with `shown` chosen;
+    `on_choice` hears of another choice.
+
+    Under it stands the download of a model that is not on this computer. Ask
+    `is_at_hand` before it is loaded.
+    """
+
+    def chosen() -> None:
+        # What a forged message says is looked at like what a person types.
+        typed = str(st.session_state[key] or "").strip()[:MAX_SOURCE_CHARACTERS]
+        if typed:
+            on_choice(typed)
+
+    listed = [entry.source for entry in CATALOGUE]
+    st.session_state[key] = shown
+    st.selectbox(
+        t("models.model"),
+        list(dict.fromkeys([*listed, shown])),
+        format_func=_option,
+        key=key,
+        help=plain(f"{t('models.choose_help')}\n\n{_facts(shown)}"),
+        accept_new_options=True,
+        on_change=chosen,
+    )
+    with shown_errors():
+        _show_missing(shown, key)
 
 
 def choose_model(default: str, *, key: str, label: str, help: str | None = None) -> str:  # noqa: A002
@@ -70,17 +100,26 @@ def _size(n_parameters: int) -> str:
 
 
 def _describe(source: str, key: str) -> None:
-    entry, is_here = entry_of(source), is_at_hand(source)
-    facts = []
+    if facts := _facts(source):
+        note(facts)
+    _show_missing(source, key)
+
+
+def _facts(source: str) -> str:
+    """What is known of it, as sentences."""
+    entry, facts = entry_of(source), []
     if entry is not None:
         facts.append(t(f"models.for_{entry.key}"))
         licence = entry.licence or t("models.no_licence")
         facts.append(t("models.licence", licence=licence))
-    if is_here:
+    if is_at_hand(source):
         facts.append(t("models.here"))
-    if facts:
-        note(" ".join(facts))
-    if is_here:
+    return " ".join(facts)
+
+
+def _show_missing(source: str, key: str) -> None:
+    """Of a model that is not on this computer: its download, or that it has none."""
+    if is_at_hand(source):
         return
     if hub_name(source) is None:
         st.info(plain(t("error.model_missing", source=source[:200])))

@@ -62,7 +62,7 @@ def link_parameters() -> dict[str, str]:
 
 
 def language_picker() -> None:
-    """The sidebar's selectbox; each language is named in itself."""
+    """The sidebar's choice; each language is named in itself."""
 
     def choose() -> None:
         chosen = st.session_state["_language_picker"]
@@ -71,11 +71,13 @@ def language_picker() -> None:
             st.session_state[_CHOICE] = chosen
             st.query_params[_PARAMETER] = chosen
 
-    st.selectbox(
+    st.segmented_control(
         t("common.language"),
         LANGUAGES,
-        index=LANGUAGES.index(language()),
-        format_func=lambda name: NAMES[name],
+        default=language(),
+        required=True,
+        format_func=NAMES.__getitem__,
         key="_language_picker",
         on_change=choose,
+        label_visibility="collapsed",
     )

@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,9 @@ import streamlit as st
 from tinysae.errors import TinysaeError
 from tinysae.jobs.job import JOB_ID
 from tinysae.ui.shell import cache
+from tinysae.ui.shell.choice import carried
 from tinysae.ui.shell.i18n import language, language_picker, link_parameters, t
+from tinysae.ui.shell.keys import keys_button
 
 __all__ = [
     "PAGES",
@@ -28,11 +31,14 @@ __all__ = [
     "Page",
     "empty_state",
     "language",
+    "more",
     "note",
+    "page_head",
     "page_link",
     "page_setup",
     "plain",
     "shown_errors",
+    "sidebar_place",
 ]
 
 logger = logging.getLogger(__name__)
@@ -54,31 +60,12 @@ PAGES: dict[Page, tuple[str, str]] = {
 WAY_BACK = "from"
 _STEP = re.compile(r"([a-z0-9][a-z0-9_-]{0,39})\.([0-9]{1,3})")
 
-_CSS = """
-<style>
-  /* A measure that reads well on a wide screen, and less empty space on top. */
-  [data-testid="stMainBlockContainer"] {
-    max-width: 72rem; padding-top: 2.5rem; padding-bottom: 4rem;
-  }
-  @media (max-width: 640px) {
-    [data-testid="stMainBlockContainer"] { padding: 3rem 1rem 3rem; }
-  }
-  h1, h2, h3 { text-wrap: balance; }
-  /* Streamlit's captions, chosen buttons and, in the dark, primary buttons have less
-     contrast than WCAG AA's 4.5:1. */
-  [data-testid="stCaptionContainer"] {
-    color: light-dark(#5F6A68, #9AA5A3) !important; opacity: 1 !important;
-  }
-  [data-testid="stCaptionContainer"] :is(p, span) { color: inherit !important; }
-  button[data-selected="true"] p { color: light-dark(#084F49, #86E8D7); }
-  button[kind^="primary"]:enabled { color: light-dark(#FFFFFF, #04100E) !important; }
-  button[kind^="primary"]:enabled :is(p, span) { color: inherit !important; }
-  /* Korean breaks between words, not inside them. */
-  [data-testid="stMarkdownContainer"] :is(p, li), [data-testid="stHeading"] * {
-    word-break: keep-all; overflow-wrap: anywhere;
-  }
-</style>
-"""
+_SHELL = files("tinysae.ui.shell")
+_CSS = f"<style>{(_SHELL / 'page.css').read_text(encoding='utf-8')}</style>"
+# Wide enough for the longest name of an SAE that comes along.
+_SIDEBAR_PX = 248
+# Of the script run that goes on: where the chooser of model and SAE stands.
+_CHOOSER: ContextVar[Any] = ContextVar("chooser")
 
 
 def page_setup(page: Page) -> None:
@@ -87,18 +74,45 @@ def page_setup(page: Page) -> None:
     Call it first: nothing may be drawn before the page's configuration is sent.
     """
     st.set_page_config(
-        page_title=f"{t(f'{page}.title')} · {t('common.app_name')}", layout="wide"
+        page_title=f"{t(f'{page}.title')} · {t('common.app_name')}",
+        layout="wide",
+        initial_sidebar_state=_SIDEBAR_PX,
     )
     _keep_address(page)
     st.html(_CSS + _script(page), unsafe_allow_javascript=True)
     with st.sidebar:
-        st.markdown(f"**{t('common.app_name')}**  \n:small[{t('common.tagline')}]")
+        st.markdown(f"**{t('common.app_name')}**")
         for name, (_, icon) in PAGES.items():
             page_link(name, t(f"common.nav_{name}"), icon=icon, quiet=True)
-        language_picker()
+        _CHOOSER.set(st.container(key="shell_chooser", gap="small"))
+        with st.container(key="shell_foot"):
+            language_picker()
+            keys_button(page)
     cache.start_warm_up()
     if page != "lessons":
         _show_way_back()
+
+
+def page_head(page: Page) -> None:
+    """The page's title, and what it is for in one line."""
+    with st.container(key="shell_head", gap=None):
+        st.title(t(f"{page}.title"), anchor=False)
+        st.markdown(plain(t(f"{page}.lead")))
+
+
+def sidebar_place() -> Any:
+    """Where the chooser of model and SAE stands, under the navigation."""
+    return _CHOOSER.get()
+
+
+def more(key: str, label: str | None = None) -> Any:
+    """A popover for what is set once a week.
+
+    Args:
+        key: the popover's, which names it for the page's CSS too.
+        label: by default "More".
+    """
+    return st.popover(label or t("common.more"), icon=":material/tune:", key=key)
 
 
 # What of its address makes another place of a page, which is read from its top.
@@ -154,13 +168,14 @@ def _script(page: Page) -> str:
 <script>
   document.documentElement.lang = "{language()}";
   document.querySelector("link[rel~=icon]").href = "app/static/icon.png";
-{_ARRIVING}
+{_ARRIVING}{_KEYS}
   arrive(JSON.stringify({said}));
 </script>
 """
 
 
-_ARRIVING = (files("tinysae.ui.shell") / "arriving.js").read_text(encoding="utf-8")
+_ARRIVING = (_SHELL / "arriving.js").read_text(encoding="utf-8")
+_KEYS = (_SHELL / "keys.js").read_text(encoding="utf-8")
 
 
 def page_link(
@@ -171,7 +186,8 @@ def page_link(
     quiet: bool = False,
     **parameters: str,
 ) -> None:
-    """A link to `page`, which keeps the language and carries `parameters`.
+    """A link to `page`, which keeps the language and the chosen model and SAE, and
+    carries `parameters`.
 
     A page that is not there (yet) gets no link, rather than a broken one.
 
@@ -185,11 +201,13 @@ def page_link(
     path, own_icon = PAGES[page]
     if not (ROOT / path).is_file():
         return
+    # Lessons bring their own model and SAE.
+    along = {} if page in ("home", "lessons") else carried()
     st.page_link(
         path,
         label=plain(label) if quiet else f":primary[{plain(label)}]",
         icon=icon or own_icon,
-        query_params={**parameters, **link_parameters()},
+        query_params={**along, **parameters, **link_parameters()},
     )
 
 
