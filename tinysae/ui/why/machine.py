@@ -1,4 +1,4 @@
-"""The machine, drawn: a picture of one answer that plays, and is taken apart by a click.
+"""The machine, drawn: a picture of one answer, which plays and is taken apart.
 
 Drawn in the browser by `machine.js`, with `textContent` only; all numbers of it come
 from `features.why.picture`. Nothing here knows the page.
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from streamlit.components.v2 import component
 
-from tinysae.features.why.attribution import Part
 from tinysae.features.why.picture import Cut, Picture
 from tinysae.render.palette import NEGATIVE, POSITIVE
 from tinysae.ui.shell.i18n import t

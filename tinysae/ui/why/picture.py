@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -10,7 +10,6 @@ from tinysae.errors import DamagedError, MissingError
 from tinysae.render.numbers import percent
 from tinysae.ui.parts.feature_names import feature_name
 from tinysae.ui.shell import cache
-from tinysae.ui.shell.choice import carried
 from tinysae.ui.shell.i18n import language, link_parameters, t
 from tinysae.ui.shell.page import PAGES
 from tinysae.ui.why.machine import (
@@ -41,7 +40,10 @@ def show_picture(question: Question) -> None:
     """The machine; a feature of it that is opened leads to Features."""
     picture, measured, version = _drawn(question)
     answers = _answers(question)
-    words = [t("why.machine_start"), *map(_word, question.model.token_texts(question.ids))]
+    words = [
+        t("why.machine_start"),
+        *map(_word, question.model.token_texts(question.ids)),
+    ]
     lamps = [_lamp(question, words, lamp) for lamp in picture.lamps]
     feature = machine(
         picture,
@@ -56,8 +58,10 @@ def show_picture(question: Question) -> None:
         hook_layer=_hook_layer(question),
     )
     if feature is not None:
-        opened = {**carried(), "run": question.source.id, "feature": str(feature)}
-        st.switch_page(PAGES["features"][0], query_params={**opened, **link_parameters()})
+        opened = {"run": question.source.id, "feature": str(feature)}
+        st.switch_page(
+            PAGES["features"][0], query_params={**opened, **link_parameters()}
+        )
 
 
 def _drawn(question: Question) -> tuple[Picture, dict[str, Without], int]:
@@ -163,9 +167,7 @@ def _sentence(
 ) -> str:
     """What is seen: where the answer comes from, by which head, through what."""
     says = t("why.machine_says", token=answers[0].text, p=percent(answers[0].p))
-    came = [
-        (at, cut) for at, cut in picture.words.items() if picture.effect(cut) > 0
-    ]
+    came = [(at, cut) for at, cut in picture.words.items() if picture.effect(cut) > 0]
     if not came:
         return says
     at, cut = came[0]
@@ -177,7 +179,11 @@ def _sentence(
         for place, lamp in enumerate(picture.lamps)
         if lamp.kind == "feature" and lamp.effect > 0
     ]
-    through = t("why.machine_through", names=" · ".join(dict.fromkeys(lit[:2]))) if lit else ""
+    through = (
+        t("why.machine_through", names=" · ".join(dict.fromkeys(lit[:2])))
+        if lit
+        else ""
+    )
     return " ".join(filter(None, (says, comes, through)))
 
 
