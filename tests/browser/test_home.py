@@ -130,6 +130,32 @@ def test_the_chosen_language_survives_a_reload_and_other_pages(
         reader.assert_clean()
 
 
+def test_a_question_mark_opens_what_a_page_can_do(
+    quiet_server: Server, browser: Browser
+):
+    with visit(browser) as reader:
+        page = reader.page
+        page.goto(quiet_server.url)
+        lines = text("keys.can_home", "en").splitlines()
+        keys = page.get_by_role("button", name=text("keys.open", "en"))
+        expect(keys).to_be_visible(timeout=LOADED_MS)
+        page.keyboard.press("?")
+        dialog = page.get_by_role("dialog")
+        for line in lines:
+            expect(dialog).to_contain_text(line, timeout=LOADED_MS)
+        field = dialog.get_by_role("textbox", name=text("keys.search", "en"))
+        field.fill("lesson")
+        field.press("Enter")
+        expect(dialog).not_to_contain_text(lines[0], timeout=LOADED_MS)
+        expect(dialog).to_contain_text(lines[1])
+        # A question mark that is typed is a letter.
+        field.press_sequentially("?")
+        expect(field).to_have_value("lesson?")
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        reader.assert_clean()
+
+
 @pytest.mark.parametrize(
     ("host", "status"), [("localhost", 101), ("evil.example", 403)]
 )

@@ -95,7 +95,7 @@ def page_setup(page: Page) -> None:
 
 def page_head(page: Page) -> None:
     """The page's title, and what it is for in one line."""
-    with st.container(key="shell_head", gap=None):
+    with st.container(key="shell_head", gap="xxsmall"):
         st.title(t(f"{page}.title"), anchor=False)
         st.markdown(plain(t(f"{page}.lead")))
 
