@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tinysae.ui.shell.chosen import Chosen
 
 MAX_CHARACTERS = 2_000
+# What comes next, beside the text.
+_NEXT_PX = 330
 # Typed for "no comparison".
 NONE = ("-", "\N{MINUS SIGN}")
 # A link's parameter -> the widget it fills in.
@@ -88,30 +90,31 @@ def ask(here: Chosen) -> Question | None:
             cannot be used.
     """
     _read_link(here.source)
-    text = st.text_area(
+    top = st.container(
+        key="why_ask", horizontal=True, vertical_alignment="center", gap="small"
+    )
+    text = top.text_area(
         t("why.prompt"),
         key="why.prompt",
         max_chars=MAX_CHARACTERS,
         height=68,
         label_visibility="collapsed",
     )
-    line = st.container(
-        key="why_next", horizontal=True, vertical_alignment="center", gap="small"
-    )
-    said = line.empty()
-    with line, more("why_more", t("why.change_words")):
-        typed = st.text_input(
-            t("why.target"),
-            key="why.target",
-            help=t("why.target_help"),
-            placeholder=t("why.target_empty"),
-        )
-        rather = st.text_input(
-            t("why.other"),
-            key="why.other",
-            help=t("why.other_help"),
-            placeholder=t("why.other_empty"),
-        )
+    with top.container(key="why_next", width=_NEXT_PX, gap="xxsmall"):
+        said = st.empty()
+        with more("why_more", t("why.change_words")):
+            typed = st.text_input(
+                t("why.target"),
+                key="why.target",
+                help=t("why.target_help"),
+                placeholder=t("why.target_empty"),
+            )
+            rather = st.text_input(
+                t("why.other"),
+                key="why.other",
+                help=t("why.other_help"),
+                placeholder=t("why.other_empty"),
+            )
     source = here.source
     if source is None:
         empty_state("why.no_sae", page="train", link_key="common.no_sae_link")

@@ -5,7 +5,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 // How long each step stays while it plays, in milliseconds.
 const STEP_MS = 1500;
-const DEFAULT_SHARE = 0.5;
+const DEFAULT_SHARE = 0.6, PHONE_SHARE = 0.45;
 
 function html(parent, tag, className, text) {
   const element = document.createElement(tag);
@@ -43,7 +43,7 @@ async function unpacked(bytes) {
 class Machine {
   constructor(parent, ask) {
     this.ask = ask;
-    this.share = DEFAULT_SHARE;
+    this.share = parent.clientWidth < PHONE ? PHONE_SHARE : DEFAULT_SHARE;
     this.root = html(parent, "div", "machine");
     this.says = html(this.root, "p", "says");
     const controls = html(this.root, "div", "controls");
@@ -250,8 +250,7 @@ class Machine {
       // Lines too thin to follow are left to the numbers.
       if (Math.abs(effect) < most * (1 - this.share) * 0.2) continue;
       threaded.add(id);
-      const low = at.named.has(lamp) ? NAME_H - 14 : 9;
-      this.curve({ x: head.x, y: head.y - at.radius }, { x: to.x, y: to.y + low }, "through",
+      this.curve({ x: head.x, y: head.y - at.radius }, { x: to.x, y: to.bottom }, "through",
         effect, this.lampStage, [id, `l${lamp}`]);
       this.join(id, `l${lamp}`);
     }
@@ -308,7 +307,7 @@ class Machine {
 
   drawLamps() {
     for (const place of [...this.at.lamps].sort((a, b) => this.at.lampAt.get(a).x - this.at.lampAt.get(b).x)) {
-      const lamp = this.data.lamps[place], { x, y, width } = this.at.lampAt.get(place);
+      const lamp = this.data.lamps[place], { x, y, first, under } = this.at.lampAt.get(place);
       const label = filled(this.say.lamp_label, { name: lamp.name, effect: signed(lamp.effect) });
       const node = this.node(`l${place}`, this.lampStage, "lamp", label);
       const light = lamp.light ?? 0, r = this.at.named.has(place) ? 9 : 6;
@@ -321,10 +320,8 @@ class Machine {
       });
       shape(node, "circle", "ring", { cx: x, cy: y, r: r + 5 });
       if (!this.at.named.has(place)) continue;
-      const parts = lines(lamp.name, width, NAME_PX, this.font, lamp.second ? 2 : 3);
-      const under = lamp.second ? lines(lamp.second, width, NAME_PX, this.font, 3 - parts.length) : [];
-      [...parts, ...under].forEach((line, i) => shape(node, "text", i < parts.length ? "name" : "faint", {
-        x, y: y + 27 + i * LINE_PX, "text-anchor": "middle",
+      [...first, ...under].forEach((line, i) => shape(node, "text", i < first.length ? "name" : "faint", {
+        x, y: y + NAME_Y + i * LINE_PX, "text-anchor": "middle",
       }, line));
     }
   }
@@ -405,7 +402,6 @@ class Machine {
       node.classList.toggle("chosen", name === this.chosen);
       node.setAttribute("aria-pressed", name === this.chosen);
     }
-    for (const { group } of this.chips) group.classList.toggle("own", Boolean(id) && id[0] === "l");
   }
 
   ends(id) {

@@ -2,7 +2,7 @@
 // the bottom. Nothing is drawn here.
 
 const PHONE = 640, WORD_PX = 15, NAME_PX = 13, LINE_PX = 16;
-const ANSWER_Y = 20, ANSWER_H = 40, TO_LAMPS = 118, NAME_H = 58;
+const ANSWER_Y = 14, ANSWER_H = 40, TO_LAMPS = 112, NAME_H = 62, NAME_Y = 27;
 const ROW_H = 74, LEAST_ROW_H = 26, ROWS_H = 260, TO_WORDS = 112;
 // Of the lamps with names, and of those without, in one row.
 const NAMED_PX = 124, LEAST_NAMED_PX = 84, DOT_PX = 30;
@@ -78,9 +78,12 @@ function apart(points, least, low, high) {
 
 function layout(data, width, share, font) {
   const phone = width < PHONE;
-  const left = phone ? 4 : 92, right = width - 6;
+  const left = phone ? 4 : 92, right = width - 6, tall = phone ? 0.75 : 1;
   const arcs = leading(data.arcs.map((arc) => Math.abs(arc.effect)), share);
   const lamps = leading(data.lamps.map((lamp) => Math.abs(lamp.effect)), share);
+  // What the SAE misses is always seen.
+  const missed = data.lamps.findIndex((lamp) => lamp.light === null);
+  if (missed >= 0 && !lamps.includes(missed)) lamps.push(missed);
   const most = Math.max(
     ...arcs.map((place) => Math.abs(data.arcs[place].effect)),
     ...lamps.map((place) => Math.abs(data.lamps[place].effect)), 1e-9);
@@ -107,26 +110,32 @@ function layout(data, width, share, font) {
   let y = ANSWER_Y + ANSWER_H;
   for (const layer of above) rows.set(layer, (y += rowHeight));
   const inRow = Math.max(1, Math.floor((right - left) / (phone ? LEAST_NAMED_PX : NAMED_PX)));
-  const named = lamps.slice(0, inRow), dots = lamps.slice(inRow);
+  const order = lamps.toSorted((a, b) => (b === missed) - (a === missed));
+  const named = order.slice(0, inRow), dots = order.slice(inRow);
   const perRow = Math.floor((right - left) / DOT_PX);
   const dotRows = Math.ceil(dots.length / perRow);
-  const lampY = y + TO_LAMPS + dotRows * DOT_PX;
+  const lampY = y + tall * TO_LAMPS + dotRows * DOT_PX;
   y = lampY + NAME_H;
   for (const layer of below) {
     rows.set(layer, (y += layer === below[0] ? ROW_H : rowHeight));
   }
-  const wordY = y + TO_WORDS;
+  const wordY = y + tall * TO_WORDS;
 
   // What pushes the answer stands under it, to the left.
   const byEffect = (a, b) => data.lamps[b].effect - data.lamps[a].effect;
   const lampWidth = (right - left) / named.length;
   const lampAt = new Map();
-  named.sort(byEffect).forEach((place, i) => lampAt.set(place, {
-    x: left + lampWidth * (i + 0.5), y: lampY, width: Math.min(lampWidth - 8, 190),
-  }));
+  named.sort(byEffect).forEach((place, i) => {
+    const { name, second } = data.lamps[place], room = Math.min(lampWidth - 8, 190);
+    const first = lines(name, room, NAME_PX, font, second ? 2 : 3);
+    const under = second ? lines(second, room, NAME_PX, font, 3 - first.length) : [];
+    const bottom = lampY + NAME_Y + LINE_PX * (first.length + under.length) - 8;
+    lampAt.set(place, { x: left + lampWidth * (i + 0.5), y: lampY, first, under, bottom });
+  });
   dots.sort(byEffect).forEach((place, i) => lampAt.set(place, {
-    x: left + DOT_PX * ((i % perRow) + 0.5), width: 0,
+    x: left + DOT_PX * ((i % perRow) + 0.5),
     y: lampY - DOT_PX * (dotRows - Math.floor(i / perRow)),
+    bottom: lampY - DOT_PX * (dotRows - Math.floor(i / perRow)) + 9,
   }));
 
   const carried = data.words.map(() => 0);

@@ -166,25 +166,24 @@ def _sentence(
     picture: Picture, words: list[str], answers: list[Answer], lamps: list[Lamp]
 ) -> str:
     """What is seen: where the answer comes from, by which head, through what."""
-    says = t("why.machine_says", token=answers[0].text, p=percent(answers[0].p))
     came = [(at, cut) for at, cut in picture.words.items() if picture.effect(cut) > 0]
     if not came:
-        return says
+        return t("why.machine_nowhere", token=answers[0].text)
     at, cut = came[0]
     arc = max((picture.arcs[place] for place in cut.arcs), key=lambda arc: arc.effect)
     head = f"{arc.layer}.{arc.head}" if _has_layers(picture) else f"{arc.head}"
-    comes = t("why.machine_comes", word=words[at], place=at, head=head)
+    comes = t(
+        "why.machine_comes", token=answers[0].text, word=words[at], place=at, head=head
+    )
     lit = [
         lamps[place].name
         for place, lamp in enumerate(picture.lamps)
         if lamp.kind == "feature" and lamp.effect > 0
     ]
-    through = (
-        t("why.machine_through", names=" · ".join(dict.fromkeys(lit[:2])))
-        if lit
-        else ""
-    )
-    return " ".join(filter(None, (says, comes, through)))
+    if not lit:
+        return comes
+    names = " · ".join(dict.fromkeys(lit[:2]))
+    return f"{comes} {t('why.machine_through', names=names)}"
 
 
 def _has_layers(picture: Picture) -> bool:
