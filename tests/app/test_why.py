@@ -53,7 +53,7 @@ def example(language: Language) -> tuple[Any, list[int], torch.Tensor]:
 def test_the_example_is_worked_out_when_the_page_opens(
     opened: Any, language: Language
 ) -> None:
-    page = opened(language)
+    page = opened(language, view="why")
     assert not page.error
     model, ids, log_probs = example(language)
     best, second = log_probs.topk(2).indices.tolist()
@@ -80,7 +80,7 @@ def linked(page: AppTest) -> list[tuple[str, str]]:
 
 
 def test_the_other_sae_is_an_approximation_and_says_so(opened: Any) -> None:
-    page = opened(run=STORYBOOK_SAE)
+    page = opened(run=STORYBOOK_SAE, view="why")
     assert not page.error
     assert text("why.approximate", "en") in said(page)
     page.segmented_control(key="why.by").set_value("model").run()
