@@ -5,7 +5,9 @@
 const SVG = "http://www.w3.org/2000/svg";
 // How long each step stays while it plays, in milliseconds.
 const STEP_MS = 1500;
-const DEFAULT_SHARE = 0.6, PHONE_SHARE = 0.45;
+const DEFAULT_SHARE = 0.6, PHONE_SHARE = 0.4;
+// Of the strongest thread: below it, a thread is not shown as part of a path.
+const SEEN = 0.1;
 
 function html(parent, tag, className, text) {
   const element = document.createElement(tag);
@@ -32,6 +34,7 @@ function percent(share) {
   if (share < 0.0001) return "<0.01%";
   return `${(100 * share).toFixed(share < 0.001 ? 2 : 1)}%`;
 }
+const headOf = (arc) => `h${arc.layer}.${arc.head}`;
 const side = (effect) => (effect >= 0 ? "pro" : "con");
 const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -112,7 +115,7 @@ class Machine {
     svg.setAttribute("height", at.height);
     svg.setAttribute("aria-label", data.sentence);
     this.nodes = new Map();
-    this.path = new Map();
+    const isAtEnd = this.stage === undefined || this.stage === this.lastStage;
     this.stages = [this.say.step_words];
     const layers = [...at.rows.keys()].sort((a, b) => a - b);
     this.stageOf = new Map();
@@ -120,7 +123,7 @@ class Machine {
     this.lampStage = this.stages.push(this.say.step_lamps) - 1;
     for (const layer of layers.filter((layer) => layer > data.hook)) this.addLayer(layer);
     this.lastStage = this.stages.push(this.say.step_answer) - 1;
-    if (this.stage === undefined || this.stage > this.lastStage) this.stage = this.lastStage;
+    if (isAtEnd || this.stage > this.lastStage) this.stage = this.lastStage;
     this.lines = shape(svg, "g");
     this.drawRows();
     this.drawAnswers();
@@ -140,12 +143,30 @@ class Machine {
     this.stageOf.set(layer, this.stages.push(this.data.n_layers > 1 ? name : this.say.step_attention) - 1);
   }
 
-  // What belongs together when one of it is pointed at.
-  join(...ids) {
-    for (const id of ids) {
-      if (!this.path.has(id)) this.path.set(id, new Set([id]));
-      for (const other of ids) this.path.get(id).add(other);
+  // What works together with a part: the arcs, heads, words and lamps that it is seen
+  // with when it is pointed at. Through a lamp: what a tenth of its strongest thread has.
+  pathOf(id) {
+    const { arcs, threads } = this.data;
+    const isOf = {
+      a: (place) => `a${place}` === id,
+      w: (place) => `w${arcs[place].source}` === id,
+      h: (place) => headOf(arcs[place]) === id,
+      l: () => false,
+    }[id[0]];
+    const own = new Set(this.at.arcs.filter(isOf)), lamps = new Set();
+    const isLamp = id[0] === "l", lamp = Number(id.slice(1));
+    const near = threads.filter((thread) => (isLamp ? thread[1] === lamp : own.has(thread[0])));
+    const most = Math.max(...near.map(([, , effect]) => Math.abs(effect)));
+    for (const [arc, at, effect] of near) {
+      if (Math.abs(effect) < SEEN * most) continue;
+      if (isLamp) own.add(arc);
+      else lamps.add(`l${at}`);
     }
+    const ids = new Set([id, ...lamps]);
+    for (const place of own) {
+      ids.add(`a${place}`).add(`w${arcs[place].source}`).add(headOf(arcs[place]));
+    }
+    return ids;
   }
 
   drawRows() {
@@ -193,8 +214,9 @@ class Machine {
       shape(group, "rect", "box", { x, y, width, height, rx: 8 });
       const fill = shape(group, "rect", `fill ${colour}`, { x, y, height, rx: 8, width: 0 });
       const was = shape(group, "rect", "was", { x, y, height, rx: 8, width: 0, visibility: "hidden" });
-      const what = shape(group, "text", "what", { x: x + 12, y: y + 26 });
-      const p = shape(group, "text", "p", { x: x + width - 10, y: y + 25, "text-anchor": "end" });
+      const pad = this.at.phone ? 7 : 12;
+      const what = shape(group, "text", "what", { x: x + pad, y: y + 26 });
+      const p = shape(group, "text", "p", { x: x + width - pad, y: y + 25, "text-anchor": "end" });
       return { group, fill, was, what, p, width, x, y, height };
     });
     this.showAnswers();
@@ -214,22 +236,21 @@ class Machine {
       chip.was.setAttribute("width", Math.max(2, was * chip.width));
       chip.was.setAttribute("visibility", cut ? "visible" : "hidden");
       chip.p.textContent = percent(p);
-      const room = chip.width - 28 - widthOf(percent(p), 13, this.font);
-      chip.what.textContent = lines(text, room, 18, this.font, 1)[0];
+      const room = chip.width - (this.at.phone ? 18 : 30) - widthOf(percent(p), 13, this.font);
+      chip.what.textContent = lines(text, room, place ? 16 : 18, this.font, 1)[0];
     });
   }
 
   drawArcs() {
     const { at, data } = this;
     for (const place of [...at.arcs].reverse()) {
-      const arc = data.arcs[place], head = `h${arc.layer}.${arc.head}`, to = at.heads.get(head);
+      const arc = data.arcs[place], head = headOf(arc), to = at.heads.get(head);
       const from = at.wordAt.get(arc.source);
       const ids = [`a${place}`, `w${arc.source}`, head];
       const line = this.curve(
         { x: from.x, y: from.y - 17 }, { x: to.x, y: to.y + at.radius }, "arc", arc.effect,
         this.stageOf.get(arc.layer), ids);
       line.dataset.id = `a${place}`;
-      this.join(`w${arc.source}`, head);
     }
   }
 
@@ -239,7 +260,7 @@ class Machine {
     const sums = new Map();
     for (const [arc, lamp, effect] of data.threads) {
       if (!shownArcs.has(arc) || !shownLamps.has(lamp)) continue;
-      const { layer, head } = data.arcs[arc], id = `h${layer}.${head}`;
+      const id = headOf(data.arcs[arc]);
       const key = `${id} l${lamp}`;
       sums.set(key, { id, lamp, effect: (sums.get(key)?.effect ?? 0) + effect });
     }
@@ -252,7 +273,6 @@ class Machine {
       threaded.add(id);
       this.curve({ x: head.x, y: head.y - at.radius }, { x: to.x, y: to.bottom }, "through",
         effect, this.lampStage, [id, `l${lamp}`]);
-      this.join(id, `l${lamp}`);
     }
     // A head that no lamp is known to carry goes on by itself.
     for (const [id, head] of at.heads) {
@@ -388,25 +408,18 @@ class Machine {
   }
 
   mark() {
-    const id = this.pointed;
-    const own = id && (id[0] === "a" ? this.ends(id) : this.path.get(id) ?? new Set([id]));
+    const id = this.pointed, own = id ? this.pathOf(id) : new Set();
     this.svg.classList.toggle("pointed", Boolean(id));
     for (const line of this.lines.children) {
       const ends = line.dataset.ends.split(" ");
-      const isOwn = id && (ends.includes(id) || (id[0] === "a" && ends.length === 1 && own.has(ends[0])));
-      line.classList.toggle("own", Boolean(isOwn));
+      line.classList.toggle("own", ends.every((end) => own.has(end)));
       line.classList.toggle("cut", Boolean(this.chosen) && ends.includes(this.chosen));
     }
     for (const [name, node] of this.nodes) {
-      node.classList.toggle("own", Boolean(id && own.has(name)));
+      node.classList.toggle("own", own.has(name));
       node.classList.toggle("chosen", name === this.chosen);
       node.setAttribute("aria-pressed", name === this.chosen);
     }
-  }
-
-  ends(id) {
-    const line = this.lines.querySelector(`[data-id="${id}"]`);
-    return new Set(line.dataset.ends.split(" "));
   }
 
   key_(event) {

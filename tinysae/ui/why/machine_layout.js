@@ -3,7 +3,7 @@
 
 const PHONE = 640, WORD_PX = 15, NAME_PX = 13, LINE_PX = 16;
 const ANSWER_Y = 14, ANSWER_H = 40, TO_LAMPS = 112, NAME_H = 62, NAME_Y = 27;
-const ROW_H = 74, LEAST_ROW_H = 26, ROWS_H = 260, TO_WORDS = 112;
+const ROW_H = 74, LEAST_ROW_H = 22, ROWS_H = 150, FIRST_ROW_H = 54, TO_WORDS = 112;
 // Of the lamps with names, and of those without, in one row.
 const NAMED_PX = 124, LEAST_NAMED_PX = 84, DOT_PX = 30;
 const WIDEST = 16, THINNEST = 1;
@@ -78,7 +78,7 @@ function apart(points, least, low, high) {
 
 function layout(data, width, share, font) {
   const phone = width < PHONE;
-  const left = phone ? 4 : 92, right = width - 6, tall = phone ? 0.75 : 1;
+  const left = phone ? 4 : 92, right = width - 6, tall = phone ? 0.66 : 1;
   const arcs = leading(data.arcs.map((arc) => Math.abs(arc.effect)), share);
   const lamps = leading(data.lamps.map((lamp) => Math.abs(lamp.effect)), share);
   // What the SAE misses is always seen.
@@ -87,11 +87,11 @@ function layout(data, width, share, font) {
   const most = Math.max(
     ...arcs.map((place) => Math.abs(data.arcs[place].effect)),
     ...lamps.map((place) => Math.abs(data.lamps[place].effect)), 1e-9);
-  const thick = (effect) => Math.max(THINNEST, (WIDEST * Math.abs(effect)) / most);
+  const thick = (effect) => Math.max(THINNEST, Math.min(1, Math.abs(effect) / most) * WIDEST);
 
   // Answers: the one that is explained is the widest.
   const n = Math.min(data.answers.length, phone ? 3 : 5);
-  const shares = [2.2, 1.4, 1, 1, 1].slice(0, n);
+  const shares = (phone ? [1.7, 1.3, 1.25] : [2.2, 1.4, 1, 1, 1]).slice(0, n);
   const unit = (right - left - 10 * (n - 1)) / shares.reduce((a, b) => a + b);
   let x = left;
   const answers = shares.map((part, place) => {
@@ -114,10 +114,12 @@ function layout(data, width, share, font) {
   const named = order.slice(0, inRow), dots = order.slice(inRow);
   const perRow = Math.floor((right - left) / DOT_PX);
   const dotRows = Math.ceil(dots.length / perRow);
-  const lampY = y + tall * TO_LAMPS + dotRows * DOT_PX;
+  const lampY = y + (above.length ? 0.6 : tall) * TO_LAMPS + dotRows * DOT_PX;
   y = lampY + NAME_H;
   for (const layer of below) {
-    rows.set(layer, (y += layer === below[0] ? ROW_H : rowHeight));
+    // Threads need room to part.
+    const height = layer === below[0] ? Math.max(rowHeight, FIRST_ROW_H) : rowHeight;
+    rows.set(layer, (y += height));
   }
   const wordY = y + tall * TO_WORDS;
 

@@ -172,9 +172,9 @@ def _sentence(
     at, cut = came[0]
     arc = max((picture.arcs[place] for place in cut.arcs), key=lambda arc: arc.effect)
     head = f"{arc.layer}.{arc.head}" if _has_layers(picture) else f"{arc.head}"
-    comes = t(
-        "why.machine_comes", token=answers[0].text, word=words[at], place=at, head=head
-    )
+    place = {"word": words[at], "before": words[at - 1]}
+    key = "why.machine_comes" if at > 1 else "why.machine_comes_first"
+    comes = t(key, token=answers[0].text, head=head, **place)
     lit = [
         lamps[place].name
         for place, lamp in enumerate(picture.lamps)
