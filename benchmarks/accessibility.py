@@ -58,6 +58,11 @@ def open_view(page: Page, server: Server, name: str) -> None:
         expect(start).to_be_visible(timeout=LOADED_MS)
     elif path.startswith("features?"):
         expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)
+    elif name == "why/picture":
+        expect(page.locator("svg .answer").first).to_be_visible(timeout=LOADED_MS)
+        # It plays when it is new.
+        play = page.get_by_role("button", name=text("why.machine_play", "en"))
+        expect(play).to_be_visible(timeout=LOADED_MS)
     elif path == "why":
         last = {
             "why": "why.share",
@@ -108,6 +113,7 @@ VIEWS = [
     "train",
     "features",
     "features?run=storybook&feature=3",
+    "why/picture",
     "why/why",
     "why/whatif",
     "why/steer",
