@@ -328,7 +328,8 @@ class Machine {
   drawLamps() {
     for (const place of [...this.at.lamps].sort((a, b) => this.at.lampAt.get(a).x - this.at.lampAt.get(b).x)) {
       const lamp = this.data.lamps[place], { x, y, first, under } = this.at.lampAt.get(place);
-      const label = filled(this.say.lamp_label, { name: lamp.name, effect: signed(lamp.effect) });
+      const called = [...(first ?? [lamp.name]), ...(under ?? [])].join(" ");
+      const label = filled(this.say.lamp_label, { name: called, effect: signed(lamp.effect) });
       const node = this.node(`l${place}`, this.lampStage, "lamp", label);
       const light = lamp.light ?? 0, r = this.at.named.has(place) ? 9 : 6;
       if (lamp.light !== null) {
