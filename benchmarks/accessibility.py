@@ -59,6 +59,11 @@ def open_view(page: Page, server: Server, name: str) -> None:
     elif path.startswith("features"):
         shown = ".passage" if "overview" not in path else "[data-testid=stDataFrame]"
         expect(page.locator(shown).first).to_be_visible(timeout=LOADED_MS)
+    elif name == "why/picture":
+        expect(page.locator("svg .answer").first).to_be_visible(timeout=LOADED_MS)
+        # It plays when it is new.
+        play = page.get_by_role("button", name=text("why.machine_play", "en"))
+        expect(play).to_be_visible(timeout=LOADED_MS)
     elif path == "why":
         last = {
             "why": "why.share",
@@ -108,6 +113,7 @@ VIEWS = [
     "features?run=storybook&view=concepts",
     "features?q=The+dog+saw+a+cat.",
     "features?view=overview",
+    "why/picture",
     "why/why",
     "why/whatif",
     "why/steer",

@@ -12,6 +12,9 @@ from tests.builders import working
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.jobs.status import JobStatus, State, write_status
+from tinysae.lessons.calls.results import Result
+from tinysae.lessons.lesson_file import load_lesson
+from tinysae.lessons.progress import keep_place
 from tinysae.runs.store import Run, create_run
 from tinysae.ui.lessons import asked
 from tinysae.ui.shell import cache
@@ -123,3 +126,42 @@ def test_titles_share_a_place_so_that_no_two_are_seen_at_once(
     views = [places(), *(places(lesson="train", step=str(n)) for n in (1, 2, 99))]
     assert [len(each) for each in views] == [1] * len(views)
     assert len({place for each in views for place in each}) == 1
+
+
+def test_a_finished_lesson_leads_to_its_summary_and_not_on(open_page: OpenPage):
+    keep_place("names", 12)
+    page = open_page(LESSONS)
+    shown = dict(links(page))
+    end = shown[f":primary[{text('lessons.see_summary', 'en')}]"]
+    assert "step=12" in end
+    assert f":primary[{text('lessons.read_again', 'en')}]" in shown
+    assert not any(
+        query.startswith("lesson=names") and "step=11" in query
+        for query in shown.values()
+    )
+
+
+def test_a_guess_shows_the_answer_and_says_whether_it_came_out(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+):
+    """Of a model that does as the lesson claims."""
+    step = load_lesson("names").steps[0]
+    assert step.claim is not None
+    found = Result(
+        {step.claim.own.figure: 1.0},
+        {"name": "Tina", "prob": "90%", "rank": "0", "other": "Emma", "stranger": "0%"},
+    )
+    monkeypatch.setattr(asked, "lesson_result", lambda *_: found)
+    page = open_page(LESSONS, lesson="names", step="1")
+    (pills,) = page.pills
+    assert [literal(each) for each in pills.options] == [
+        guess["en"] for guess in step.guesses
+    ]
+    assert text("lessons.show_answer", "en") in [each.label for each in page.button]
+    assert step.right is not None
+    right = step.guesses[step.right]["en"]
+    pills.set_value(1).run()
+    assert "Emma" in said(page)
+    assert text("lessons.guess_other", "en", right=right) in said(page)
+    page.pills[0].set_value(step.right).run()
+    assert text("lessons.guess_right", "en", right=right) in said(page)

@@ -1,6 +1,8 @@
-"""The Why page: the worked example, what readers type, and links into it."""
+"""Inside: the worked example, what readers type, and links into it."""
 
+import json
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -53,7 +55,7 @@ def example(language: Language) -> tuple[Any, list[int], torch.Tensor]:
 def test_the_example_is_worked_out_when_the_page_opens(
     opened: Any, language: Language
 ) -> None:
-    page = opened(language)
+    page = opened(language, view="why")
     assert not page.error
     model, ids, log_probs = example(language)
     best, second = log_probs.topk(2).indices.tolist()
@@ -73,6 +75,66 @@ def test_the_example_is_worked_out_when_the_page_opens(
     assert shown == [(STORYBOOK_POST, str(number)) for number in leading[:5]]
 
 
+def drawn(page: AppTest) -> dict[str, Any]:
+    """What the browser is sent of the machine."""
+    (node,) = [
+        node.proto
+        for node in page.get("bidi_component")
+        if node.proto.component_name == "tinysae_machine"
+    ]
+    return json.loads(zlib.decompress(node.bytes))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_picture_comes_first_and_says_where_the_answer_comes_from(
+    opened: Any, language: Language
+) -> None:
+    page = opened(language)
+    assert not page.error
+    shown = drawn(page)
+    assert shown["answers"][0]["text"] == "Lily"
+    values = {"token": "Lily", "word": "Lily", "before": "named", "head": "0"}
+    assert text("why.machine_comes", language, **values) in shown["sentence"]
+    strongest = shown["arcs"][0]
+    assert shown["words"][strongest["source"]] == "Lily"
+    # Without it the name is gone, which is measured before anybody clicks.
+    cut = shown["cuts"]["a0"]
+    assert cut["p"][0] < 0.2 * shown["answers"][0]["p"]
+    named = {f"a{n}" for n in range(len(shown["arcs"]))}
+    named |= {f"l{n}" for n in range(len(shown["lamps"]))}
+    assert named <= shown["cuts"].keys()
+
+
+def test_a_part_of_a_large_model_is_measured_when_it_is_asked_for(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tinysae.features.why import picture
+
+    monkeypatch.setattr(picture, "affordable", lambda *_: 3)
+    page = opened()
+    first = drawn(page)
+    assert len(first["cuts"]) == 3
+    assert "l5" not in first["cuts"]
+    page.session_state["why.machine"] = {"asked": [first["print"], "l5"]}
+    page.run()
+    assert not page.exception
+    assert set(drawn(page)["cuts"]) == {*first["cuts"], "l5"}
+    # Of another picture, or none of its parts: forged.
+    for forged in ([1, "l6"], [first["print"], "l999"], "l6", [first["print"], 6]):
+        page.session_state["why.machine"] = {"asked": forged}
+        page.run()
+        assert not page.exception
+        assert "l6" not in drawn(page)["cuts"]
+
+
+def test_several_layers_are_drawn_layer_by_layer(opened: Any, tiny_home: Path) -> None:
+    run = finished_run(write_model(tiny_home / "model"), name=HOSTILE)
+    shown = drawn(opened(run=run.id))
+    assert shown["n_layers"] == 2
+    assert {arc["layer"] for arc in shown["arcs"]} == {0, 1}
+    assert shown["hook"] == 0
+
+
 def linked(page: AppTest) -> list[tuple[str, str]]:
     """The links to features, as source and number."""
     links = [parse_qs(node.proto.query_string) for node in page.get("page_link")]
@@ -80,7 +142,7 @@ def linked(page: AppTest) -> list[tuple[str, str]]:
 
 
 def test_the_other_sae_is_an_approximation_and_says_so(opened: Any) -> None:
-    page = opened(run=STORYBOOK_SAE)
+    page = opened(run=STORYBOOK_SAE, view="why")
     assert not page.error
     assert text("why.approximate", "en") in said(page)
     page.segmented_control(key="why.by").set_value("model").run()

@@ -28,8 +28,21 @@ def home(page: Page, language: Language) -> dict[str, Locator]:
     return {"title": page.get_by_role("heading", name=title, level=1)}
 
 
+def inside(page: Page, language: Language) -> dict[str, Locator]:
+    tab = text("why.view_picture", language)
+    return {
+        "sentence": page.get_by_label(text("why.prompt", language)),
+        "next word": page.get_by_test_id("stMain").get_by_text("Lily” 95").first,
+        "tab": page.get_by_role("tab", name=tab, exact=True),
+        "answer": page.locator("svg .answer0"),
+        "lamps": page.locator("svg .lamp").first,
+        "heads": page.locator("svg .head").first,
+        "words": page.locator("svg .node.word").last,
+    }
+
+
 # What each page shows; a page's elements are given from top to bottom.
-SCREENS: dict[str, Screen] = {"home": home}
+SCREENS: dict[str, Screen] = {"home": home, "why": inside}
 
 
 def open_by_clicking(page: Page, server: Server, name: str, language: Language) -> None:

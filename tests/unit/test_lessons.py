@@ -83,6 +83,14 @@ def test_every_step_answers_in_both_languages_with_the_words_its_call_gives(
         assert (own_claim(step, result) is None) == (step.claim is None)
 
 
+def test_every_question_offers_something_to_choose():
+    for lesson, number, step in STEPS:
+        assert len(step.guesses) >= 2, f"{lesson.id} {number}"
+        for language in LANGUAGES:
+            said = [guess[language] for guess in step.guesses]
+            assert len(set(said)) == len(said), f"{lesson.id} {number}"
+
+
 def test_claims_are_checked_on_stories_that_chose_nothing():
     checking = {case.template for case in name_cases(CHECKING_SEED, 40)}
     choosing = {case.template for case in name_cases(CHOOSING_SEED, 40)}
@@ -176,6 +184,11 @@ def test_a_missing_translation_is_named_with_its_step(field: str):
         (lambda d: d["steps"][9]["inputs"][0].update(low=-(10**400)), ["low"]),
         (lambda d: d["steps"][0].pop("control"), ["step 1"]),
         (lambda d: d["steps"][0].update(page="/etc"), ["step 1", "page"]),
+        (lambda d: d["steps"][0]["guesses"][0].pop("ko"), ["step 1", "guesses"]),
+        (lambda d: d["steps"][0].update(guesses=[{"en": "x", "ko": "x"}]), ["guesses"]),
+        (lambda d: d["steps"][0].update(right=3), ["step 1", "right", "0 - 2"]),
+        (lambda d: d["steps"][0].update(right=True), ["step 1", "right"]),
+        (lambda d: d["steps"][0].pop("guesses"), ["step 1", "right"]),
         (
             lambda d: d["steps"][0]["answer"].update(en="{name.__class__}"),
             ["step 1", "answer"],
@@ -295,6 +308,20 @@ def test_progress_survives_and_damage_only_loses_the_place(tiny_home: Path):
     for text in ("{", "[]", '{"lessons": 3}', '{"lessons": {"a": {"step": "x"}}}'):
         (tiny_home / PROGRESS_NAME).write_text(text, encoding="utf-8")
         assert read_progress() == {}
+
+
+@pytest.mark.parametrize(
+    ("step", "answered", "is_done"),
+    [(11, range(1, 4), False), (12, [], True), (3, range(1, 12), True)],
+)
+def test_a_lesson_is_done_at_its_summary_or_with_every_answer(
+    tiny_home: Path, step: int, answered: list[int], is_done: bool
+):
+    assert tiny_home.is_dir()
+    for number in answered:
+        keep_answer("names", number, {})
+    keep_place("names", step)
+    assert read_progress()["names"].is_done(11) == is_done
 
 
 def test_a_handout_has_what_was_found_and_nothing_that_runs():

@@ -14,6 +14,7 @@ from tinysae.features.names.labels import concept_name
 from tinysae.words import Language
 
 MAX_STEPS: Final = 40
+MAX_GUESSES: Final = 5
 MAX_TEXT: Final = 2_000
 """Characters of a sentence, a typed text or a default."""
 MAX_NUMBER: Final = 1e9
@@ -84,7 +85,8 @@ class Claim:
 class Step:
     """One screen: a text, a live cell, one thing to try, a question and its answer.
 
-    answer: `{words}` in it are filled in with what the call found.
+    answer: `{words}` in it are filled in with what the call found. guesses: what a
+    reader may think before; right: the one that is true where the claim is.
     """
 
     title: Texts
@@ -97,6 +99,8 @@ class Step:
     inputs: tuple[Input, ...]
     claim: Claim | None
     page: str | None
+    guesses: tuple[Texts, ...] = ()
+    right: int | None = None
 
     def values(self, chosen: Mapping[str, object]) -> dict[str, Any]:
         """The call's arguments: those of the file, and what the reader chose.

@@ -16,6 +16,7 @@ from tinysae.jobs.files import read_json
 from tinysae.jobs.home import home
 from tinysae.lessons.calls.registry import CALLS
 from tinysae.lessons.lesson import (
+    MAX_GUESSES,
     MAX_STEPS,
     MAX_TEXT,
     Bound,
@@ -201,7 +202,29 @@ def _step(fields: _Fields) -> Step:
         inputs=read,
         claim=claim,
         page=fields.choice("page", _PAGES) if fields.has("page") else None,
+        guesses=(guesses := _guesses(fields)),
+        right=_right(fields, len(guesses), claim),
     )
+
+
+def _guesses(fields: _Fields) -> tuple[Texts, ...]:
+    found = fields.get("guesses", list, "[...]", [])
+    if len(found) == 1 or len(found) > MAX_GUESSES:
+        raise fields.wrong("guesses", f"2 - {MAX_GUESSES}")
+    return tuple(
+        fields.within("guesses", {"text": each}).texts("text") for each in found
+    )
+
+
+def _right(fields: _Fields, n: int, claim: Claim | None) -> int | None:
+    """The guess that a claim makes true; 0 is the first."""
+    right = fields.get("right", object)
+    if right is None:
+        return None
+    is_one = isinstance(right, int) and not isinstance(right, bool)
+    if claim is None or not is_one or not 0 <= right < n:  # type: ignore[operator]
+        raise fields.wrong("right", f"0 - {n - 1}" if n and claim else "-")
+    return right  # type: ignore[return-value]
 
 
 def _check_arguments(

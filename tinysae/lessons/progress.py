@@ -18,11 +18,16 @@ Chosen = dict[str, str | float]
 
 @dataclass
 class Progress:
-    """Of one lesson: the step it stands at, and what was chosen in steps that were
-    answered, by step number."""
+    """Of one lesson: the step it stands at (the one after the last is the summary), and
+    what was chosen in steps that were answered, by step number."""
 
     step: int = 1
     answered: dict[int, Chosen] = field(default_factory=dict)
+
+    def is_done(self, n_steps: int) -> bool:
+        """Whether the reader came to the summary, or has every answer."""
+        is_answered = all(step in self.answered for step in range(1, n_steps + 1))
+        return self.step > n_steps or is_answered
 
 
 def read_progress() -> dict[str, Progress]:
@@ -92,5 +97,5 @@ def _one(entry: object) -> Progress | None:
                 if isinstance(chosen, dict)
                 if (number := typed_whole(key, MAX_STEPS + 1)) is not None
             }
-            return Progress(min(whole(step) or 1, MAX_STEPS), read)
+            return Progress(min(whole(step) or 1, MAX_STEPS + 1), read)
     return None

@@ -35,5 +35,12 @@ def _lesson(name: str, progress: Progress | None) -> None:
         return
     step = min(progress.step, n)
     answered = sum(number <= n for number in progress.answered)
+    if progress.is_done(n):
+        st.progress(1.0, t("lessons.done", n=n, answered=answered))
+        with st.container(horizontal=True):
+            end = str(n + 1)
+            page_link("lessons", t("lessons.see_summary"), lesson=name, step=end)
+            page_link("lessons", t("lessons.read_again"), lesson=name, step="1")
+        return
     st.progress(answered / n, t("lessons.progress", step=step, n=n, answered=answered))
     page_link("lessons", t("lessons.go_on", step=step), lesson=name, step=str(step))

@@ -8,13 +8,20 @@ from streamlit.components.v2 import component
 
 PARAMETER = "present"
 
-_CSS = """
+# Containers' keys of charts, whose letters are pixels of their own, begin with it.
+CHART = "lessons_chart"
+
+_CSS = f"""
 <style>
   [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"],
-  [data-testid="stHeader"] { display: none; }
-  html { font-size: 22px; }
-  [data-testid="stMainBlockContainer"] { max-width: 80rem; padding-top: 1.5rem; }
-  @media (max-width: 640px) { html { font-size: 18px; } }
+  [data-testid="stHeader"] {{ display: none; }}
+  html {{ font-size: 22px; }}
+  [class*="st-key-{CHART}"] {{ zoom: 1.7; }}
+  [data-testid="stMainBlockContainer"] {{ max-width: 80rem; padding-top: 1.5rem; }}
+  @media (max-width: 640px) {{
+    html {{ font-size: 18px; }}
+    [class*="st-key-{CHART}"] {{ zoom: 1.4; }}
+  }}
 </style>
 """
 

@@ -26,6 +26,7 @@ from tinysae.lessons.progress import (
 from tinysae.library.shipped import STORYBOOK_SAE
 from tinysae.ui.lessons import asked
 from tinysae.ui.lessons.claim import show_claim
+from tinysae.ui.lessons.guess import show_guesses, show_verdict
 from tinysae.ui.lessons.presenting import PARAMETER, is_presenting, present
 from tinysae.ui.lessons.stage import (
     choose,
@@ -168,11 +169,16 @@ def move(place: Place, by: int) -> None:
 
 def _turn(place: Place, by: int) -> None:
     """A presenter's key: on first comes the answer, then the next step."""
-    own = read_progress().get(place.lesson.id, Progress())
-    if by > 0 and not place.is_end and place.number not in own.answered:
+    if by > 0 and not place.is_end and not is_answered(place):
         _answered(place, place.step.values(_saved(place)))
     else:
         move(place, by)
+
+
+def is_answered(place: Place) -> bool:
+    """Whether the reader has seen the step's answer."""
+    own = read_progress().get(place.lesson.id, Progress())
+    return place.number in own.answered
 
 
 def _saved(place: Place) -> dict[str, object]:
@@ -238,11 +244,11 @@ def _show_result(place: Place, result: "Result", values: dict[str, Any]) -> None
         st.markdown(
             f"**{t('lessons.question')}**  \n{plain(step.question[language()])}"
         )
-        progress = read_progress().get(place.lesson.id, Progress())
-        is_shown = place.number in progress.answered
+        is_shown = is_answered(place)
+        guess = show_guesses(step, key=key, on_guess=partial(_answered, place, values))
         if is_shown:
             _answered(place, values)
-            _show_answer(step, result)
+            _show_answer(step, result, guess)
         else:
             st.button(
                 t("lessons.show_answer"),
@@ -252,8 +258,10 @@ def _show_result(place: Place, result: "Result", values: dict[str, Any]) -> None
             )
 
 
-def _show_answer(step: Step, result: "Result") -> None:
+def _show_answer(step: Step, result: "Result", guess: int | None) -> None:
     with shown_errors():
+        if guess is not None:
+            show_verdict(step, result, guess)
         st.markdown(plain(answer(step, result, language())))
         holds = own_claim(step, result)
         if holds is not None and step.claim is not None:
@@ -307,9 +315,9 @@ def _choose(each: Input, key: str, saved: object) -> object:
 
 
 def _keep(place: Place) -> None:
-    """Remembers where the reader is."""
+    """Remembers where the reader is; beyond the last step is the summary."""
     with shown_errors():
-        keep_place(place.lesson.id, min(place.number, len(place.lesson.steps)))
+        keep_place(place.lesson.id, place.number)
 
 
 def _answered(place: Place, values: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from tinysae.lessons.calls.results import Bars, Strip, Table, View
 from tinysae.render import svg
 from tinysae.render.numbers import percent
 from tinysae.render.visible import visible
+from tinysae.ui.lessons.presenting import CHART
 from tinysae.ui.parts.drawing import drawing
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell.i18n import t
@@ -25,7 +26,9 @@ def show_views(views: Sequence[View], *, key: str) -> None:
             case Bars():
                 st.markdown(f"**{plain(title)}**")
                 labels = bar_labels(view)
-                drawing(svg.bars(labels, view.values, title=title), key=place)
+                # A presenter's grow with the text around them (`presenting`).
+                with st.container(key=f"{CHART}.{place}"):
+                    drawing(svg.bars(labels, view.values, title=title), key=place)
             case Table():
                 st.markdown(f"**{plain(title)}**")
                 heads = [column(name) for name in view.columns]

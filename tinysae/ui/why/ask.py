@@ -9,17 +9,11 @@ import streamlit as st
 
 from tinysae.checked_numbers import typed_whole
 from tinysae.errors import InputError, TinysaeError
-from tinysae.library.feature_source import (
-    FeatureSource,
-    feature_source,
-    feature_sources,
-)
-from tinysae.library.shipped import STORYBOOK_POST
-from tinysae.ui.parts.left_out import show_left_out
-from tinysae.ui.parts.sae_names import show_list, source_label
+from tinysae.library.feature_source import FeatureSource
+from tinysae.render.numbers import percent
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
-from tinysae.ui.shell.page import note
+from tinysae.ui.shell.page import empty_state, more, note, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,8 +22,11 @@ if TYPE_CHECKING:
     from tinysae.features.why.attribution import Attribution
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
+    from tinysae.ui.shell.chosen import Chosen
 
 MAX_CHARACTERS = 2_000
+# What comes next, beside the text.
+_NEXT_PX = 330
 # Typed for "no comparison".
 NONE = ("-", "\N{MINUS SIGN}")
 # A link's parameter -> the widget it fills in.
@@ -65,6 +62,18 @@ class Question:
 
         return attribute(self.model, self.ids, self.target, self.other, sae=self.sae)
 
+    def says(self) -> str:
+        """What comes next and its rival, with their probabilities, in a line."""
+        values = {
+            "target": self.token(self.target),
+            "prob": percent(float(self.log_probs[self.target].exp())),
+        }
+        if self.other is None:
+            return t("why.says", **values)
+        values["other"] = self.token(self.other)
+        values["other_prob"] = percent(float(self.log_probs[self.other].exp()))
+        return t("why.says_rather", **values)
+
     def token(self, token_id: int) -> str:
         """A token's text, as people read it."""
         from tinysae.render.visible import visible
@@ -72,33 +81,44 @@ class Question:
         return visible(self.model.token_text(token_id))
 
 
-def ask() -> Question | None:
-    """The question's fields; None, with what to do, while there is no text.
+def ask(here: Chosen) -> Question | None:
+    """The sentence, and in one line its next word and rival; None, with what to do,
+    while there is no text or no SAE.
 
     Raises:
         InputError, MissingError, DamagedError: a token, a text, an SAE or a model that
             cannot be used.
     """
-    _read_link()
-    text = st.text_area(
-        t("why.prompt"), key="why.prompt", max_chars=MAX_CHARACTERS, height=110
+    _read_link(here.source)
+    top = st.container(
+        key="why_ask", horizontal=True, vertical_alignment="center", gap="small"
     )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        typed = st.text_input(
-            t("why.target"),
-            key="why.target",
-            help=t("why.target_help"),
-            width=190,
-            placeholder=t("why.target_empty"),
-        )
-        rather = st.text_input(
-            t("why.other"),
-            key="why.other",
-            help=t("why.other_help"),
-            width=190,
-            placeholder=t("why.other_empty"),
-        )
-        source = _choose_source()
+    text = top.text_area(
+        t("why.prompt"),
+        key="why.prompt",
+        max_chars=MAX_CHARACTERS,
+        height=68,
+        label_visibility="collapsed",
+    )
+    with top.container(key="why_next", width=_NEXT_PX, gap="xxsmall"):
+        said = st.empty()
+        with more("why_more", t("why.change_words")):
+            typed = st.text_input(
+                t("why.target"),
+                key="why.target",
+                help=t("why.target_help"),
+                placeholder=t("why.target_empty"),
+            )
+            rather = st.text_input(
+                t("why.other"),
+                key="why.other",
+                help=t("why.other_help"),
+                placeholder=t("why.other_empty"),
+            )
+    source = here.source
+    if source is None:
+        empty_state("why.no_sae", page="train", link_key="common.no_sae_link")
+        return None
     sae = cache.loaded_sae(source)
     model = cache.loaded_model(source.model)
     from tinysae.model.text.logprobs import next_log_probs
@@ -107,7 +127,7 @@ def ask() -> Question | None:
     prompt = prepare_prompt(model, text[:MAX_CHARACTERS], 0)
     ids = prompt.ids
     if not ids:
-        note(t("why.prompt_empty"))
+        said.markdown(plain(t("why.prompt_empty")))
         return None
     if prompt.n_cut:
         note(t("why.prompt_cut", cut=f"{prompt.n_cut:,}", kept=len(ids)))
@@ -123,10 +143,12 @@ def ask() -> Question | None:
             other = next(token for token in best if token != target)
     if other == target:
         other = None
-    return Question(model, sae, source, ids, log_probs, target, other)
+    question = Question(model, sae, source, ids, log_probs, target, other)
+    said.markdown(plain(question.says()))
+    return question
 
 
-def _read_link() -> None:
+def _read_link(source: FeatureSource | None) -> None:
     """What the link says fills in the fields, once a visit; without one, the example
     does."""
     linked = {name: st.query_params.get(name) for name in (*LINKED, "feature")}
@@ -139,18 +161,19 @@ def _read_link() -> None:
         for name, key in LINKED.items():
             st.session_state[key] = (linked[name] or "")[:MAX_CHARACTERS]
         if not linked["text"]:
-            st.session_state["why.prompt"] = _linked_example()
+            st.session_state["why.prompt"] = _linked_example(source)
     first = {"why.prompt": t("why.prompt_example"), "why.target": "", "why.other": ""}
     for key, value in first.items():
         st.session_state[key] = st.session_state.get(key, value)
 
 
-def _linked_example() -> str:
+def _linked_example(source: FeatureSource | None) -> str:
     """The linked feature's strongest text, up to where it is strongest; the page's
     example where there is none."""
     feature = st.query_params.get("feature", "")
+    if source is None:
+        return t("why.prompt_example")
     try:
-        source = feature_source(st.query_params.get("run") or STORYBOOK_POST)
         index = cache.feature_index(source)
         number = typed_whole(feature, index.info.d_sae)
         if number is not None:
@@ -178,34 +201,6 @@ def own_text(model: LoadedModel, context: Context) -> str:
     ids = context.tokens[start:end].tolist()
     model.check_ids(ids)
     return model.decode(ids)[-MAX_CHARACTERS:]
-
-
-def _choose_source() -> FeatureSource:
-    """The link's SAE, else the one at the block's output; a choice goes into the
-    address."""
-    found = feature_sources()
-    ready = [source for source in found if source.is_open]
-    sources = {source.id: source for source in ready}
-    linked = st.query_params.get("run")
-    shown = linked or STORYBOOK_POST
-    labels = {source.id: source_label(source) for source in ready}
-
-    def choose(run: str) -> None:
-        st.query_params["run"] = run
-        # Of another SAE.
-        st.query_params.pop("feature", None)
-
-    show_list(
-        t("why.source"),
-        labels,
-        shown,
-        key="why.source",
-        on_choice=choose,
-        placeholder=t("features.choose_run_placeholder"),
-        width=340,
-    )
-    show_left_out(found.unreadable)
-    return sources.get(shown) or feature_source(shown)
 
 
 def _token(model: LoadedModel, typed: str, log_probs: Tensor) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -15,7 +15,7 @@ from tinysae.ui.parts.framed import framed
 from tinysae.ui.parts.tokens import StripToken, circuitsvis_attention, token_strip
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
-from tinysae.ui.shell.page import note, page_link, plain
+from tinysae.ui.shell.page import note, page_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,6 @@ MAX_ATTENTION_TOKENS = 48
 def show_why(question: Question) -> None:
     """The sentence, the bars, the features behind them, the attention, the files."""
     found = question.attribution()
-    show_says(question)
     if question.other is not None:
         names = {
             name: question.token(token)
@@ -59,20 +58,6 @@ def show_why(question: Question) -> None:
         table = _table(question, parts, measured)
         st.dataframe(table, hide_index=True, key="why.table")
     _show_share(question, found, picture)
-
-
-def show_says(question: Question) -> None:
-    """What the model says, in a sentence."""
-    values: dict[str, Any] = {
-        "target": question.token(question.target),
-        "prob": percent(float(question.log_probs[question.target].exp())),
-    }
-    if question.other is None:
-        st.markdown(plain(t("why.says", **values)))
-        return
-    values["other"] = question.token(question.other)
-    values["other_prob"] = percent(float(question.log_probs[question.other].exp()))
-    st.markdown(plain(t("why.says_rather", **values)))
 
 
 def choose_parts() -> str:

@@ -12,7 +12,6 @@ from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain
 from tinysae.ui.why.ask import linked_feature
-from tinysae.ui.why.logit import show_says
 
 if TYPE_CHECKING:
     from tinysae.features.why.attribution import Attribution
@@ -36,7 +35,6 @@ def show_whatif(question: Question) -> None:
     from tinysae.features.why.intervene import intervene
 
     found = question.attribution()
-    show_says(question)
     changes = _choose_changes(question, found)
     if changes:
         done = intervene(question.model, question.ids, changes, sae=question.sae)

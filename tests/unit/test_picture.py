@@ -1,0 +1,163 @@
+"""The picture's numbers: they add up, and what they say is what is measured."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from tests.builders import write_sae
+from tests.unit.tokenizer_families import FAMILIES, build_family
+from tinysae.features.why.intervene import FeatureChange, HeadChange, intervene
+from tinysae.features.why.picture import Cut, Picture, lost, picture_of, without
+from tinysae.library.shipped import POST_SAE_DIR
+from tinysae.model.sources import STORYBOOK, load_model
+from tinysae.model.text.logprobs import next_log_probs
+from tinysae.sae.load import SAE, load_sae
+from tinysae.words import text
+
+if TYPE_CHECKING:
+    from tinysae.model.sources import LoadedModel
+
+# Of a logit, in float32.
+ROUNDING = 1e-4
+NAME = " Lily"
+
+
+@pytest.fixture(scope="module")
+def storybook() -> "LoadedModel":
+    return load_model(STORYBOOK)
+
+
+@pytest.fixture(scope="module")
+def sae() -> SAE:
+    return load_sae(POST_SAE_DIR)
+
+
+@pytest.fixture(scope="module")
+def ids(storybook: "LoadedModel") -> list[int]:
+    return storybook.encode(text("why.prompt_example", "en"))
+
+
+@pytest.fixture(scope="module")
+def drawn(storybook: "LoadedModel", sae: SAE, ids: list[int]) -> Picture:
+    best, second = next_log_probs(storybook, ids).topk(2).indices.tolist()
+    return picture_of(storybook, ids, best, second, sae)
+
+
+def family_picture(
+    name: str, folder: Path, hook: str
+) -> tuple["LoadedModel", SAE, Picture]:
+    model = load_model(str(build_family(name, folder)))
+    metadata = {"hook_name": hook, "model_name": model.source}
+    own = load_sae(write_sae(folder / "sae", metadata=metadata))
+    tokens = model.encode("Once upon a time, there was a girl named")
+    return model, own, picture_of(model, tokens, 7, 9, own)
+
+
+def test_lamps_and_the_rest_are_the_models_own_logit(
+    storybook: "LoadedModel", ids: list[int], drawn: Picture
+) -> None:
+    with torch.no_grad():
+        logits = storybook.plain(storybook.to_input(ids)).logits[0, -1].double()
+    found = drawn.attribution
+    assert found.other is not None
+    logit = float(logits[found.target] - logits[found.other])
+    total = sum(lamp.direct for lamp in drawn.lamps) + drawn.rest
+    assert total == pytest.approx(logit, abs=ROUNDING)
+
+
+def test_the_example_names_the_word_and_the_head_that_carry_the_name(
+    storybook: "LoadedModel", ids: list[int], drawn: Picture
+) -> None:
+    assert storybook.token_text(drawn.attribution.target) == NAME
+    first = drawn.arcs[0]
+    # BOS is the first.
+    assert storybook.token_text(ids[first.source - 1]) == NAME
+    assert first.to == len(ids)
+    assert next(iter(drawn.words)) == first.source
+    assert next(iter(drawn.heads)) == (first.layer, first.head)
+
+
+def test_switching_the_named_path_off_takes_the_name_away(
+    storybook: "LoadedModel", sae: SAE, drawn: Picture
+) -> None:
+    """By four fifths; the same head's path from another word, by hardly anything."""
+    named = drawn.arcs[0]
+    other = next(
+        place
+        for place, arc in enumerate(drawn.arcs)
+        if arc[:3] == named[:3] and storybook.token_text(_id(drawn, arc)) == " park"
+    )
+    cuts = [Cut(arcs=(0,)), Cut(arcs=(other,))]
+    logits = without(storybook, drawn, cuts, sae)
+    as_is, cut, control = logits.softmax(-1)[:, drawn.attribution.target].tolist()
+    assert cut < 0.2 * as_is
+    assert abs(control / as_is - 1) < 0.03
+
+
+def _id(drawn: Picture, arc: object) -> int:
+    return drawn.attribution.ids[arc.source - 1] if arc.source else -1  # pyright: ignore
+
+
+def test_what_is_foretold_is_what_is_measured(
+    storybook: "LoadedModel", sae: SAE, drawn: Picture
+) -> None:
+    arcs = [Cut(arcs=(place,)) for place in range(len(drawn.arcs))]
+    lamps = [Cut(lamps=(place,)) for place in range(len(drawn.lamps))]
+    for cuts in (arcs, lamps):
+        measured = lost(drawn, without(storybook, drawn, cuts, sae))
+        foretold = [drawn.effect(cut) for cut in cuts]
+        assert np.corrcoef(foretold, measured)[0, 1] > 0.95
+
+
+def test_a_lamp_is_switched_off_as_an_intervention_does_it(
+    storybook: "LoadedModel", sae: SAE, ids: list[int], drawn: Picture
+) -> None:
+    lamp = drawn.lamps[0]
+    assert lamp.number is not None
+    assert lamp.position is not None
+    done = intervene(
+        storybook, ids, [FeatureChange(lamp.number, 0.0, (lamp.position,))], sae=sae
+    )
+    logits = without(storybook, drawn, [Cut(lamps=(0,))], sae)
+    assert torch.allclose(logits.log_softmax(-1)[1], done.after[-1], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_of_models_has_a_picture(name: str, tmp_path: Path) -> None:
+    model, own, drawn = family_picture(name, tmp_path, "blocks.1.hook_resid_post")
+    found = drawn.attribution
+    total = sum(lamp.direct for lamp in drawn.lamps) + drawn.rest
+    assert total == pytest.approx(found.logit, abs=ROUNDING)
+    assert drawn.arcs
+    assert {arc.layer for arc in drawn.arcs} <= set(range(model.n_layers))
+    assert all(arc.source <= arc.to < found.n_tokens for arc in drawn.arcs)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_all_that_a_head_carries_is_the_head(name: str, tmp_path: Path) -> None:
+    """Without all its arcs to a token, the head is as if it were off there."""
+    model, own, _ = family_picture(name, tmp_path, "blocks.1.hook_resid_post")
+    ids = model.encode("a girl")
+    drawn = picture_of(model, ids, 7, 9, own)
+    last, layer = len(ids), model.n_layers - 1
+    arcs = tuple(
+        place for place, arc in enumerate(drawn.arcs) if arc[:3] == (layer, 0, last)
+    )
+    assert len(arcs) == last + 1
+    logits = without(model, drawn, [Cut(arcs=arcs)], own)
+    done = intervene(model, ids, [HeadChange(layer, 0, 0.0, (last,))])
+    assert torch.allclose(logits.log_softmax(-1)[1], done.after[-1], atol=1e-3)
+
+
+def test_threads_go_through_lamps_that_are_features(drawn: Picture) -> None:
+    assert drawn.threads
+    for arc, lamp, _ in drawn.threads:
+        assert drawn.lamps[lamp].kind == "feature"
+        assert arc < len(drawn.arcs)
+    # Nothing but the final LayerNorm follows this SAE: what goes through its lamps is
+    # nearly all that the strongest arc does.
+    through = sum(effect for arc, _, effect in drawn.threads if arc == 0)
+    assert through == pytest.approx(drawn.arcs[0].effect, rel=0.1)

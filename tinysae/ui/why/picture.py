@@ -1,0 +1,196 @@
+"""Picture: the machine at work on this sentence, with everything in it measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from tinysae.errors import DamagedError, MissingError
+from tinysae.render.numbers import percent
+from tinysae.ui.parts.feature_names import feature_name
+from tinysae.ui.shell import cache
+from tinysae.ui.shell.i18n import language, link_parameters, t
+from tinysae.ui.shell.page import PAGES
+from tinysae.ui.why.machine import (
+    Answer,
+    Lamp,
+    Without,
+    asked_part,
+    cuts_of,
+    machine,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tinysae.features.why.attribution import Part
+    from tinysae.features.why.picture import Picture
+    from tinysae.ui.why.ask import Question
+
+KEY = "why.machine"
+# What was drawn last: a slider or a click elsewhere must not compute it again.
+_DRAWN = "why.drawn"
+N_ANSWERS = 5
+# Of the words that a feature makes likelier.
+N_PUSHED = 3
+
+
+def show_picture(question: Question) -> None:
+    """The machine; a feature of it that is opened leads to Features."""
+    picture, measured, version = _drawn(question)
+    answers = _answers(question)
+    words = [
+        t("why.machine_start"),
+        *map(_word, question.model.token_texts(question.ids)),
+    ]
+    lamps = [_lamp(question, words, lamp) for lamp in picture.lamps]
+    feature = machine(
+        picture,
+        key=KEY,
+        version=version,
+        sentence=_sentence(picture, words, answers, lamps),
+        words=words,
+        answers=answers,
+        lamps=lamps,
+        measured=measured,
+        n_layers=question.model.n_layers,
+        hook_layer=_hook_layer(question),
+    )
+    if feature is not None:
+        opened = {"run": question.source.id, "feature": str(feature)}
+        st.switch_page(
+            PAGES["features"][0], query_params={**opened, **link_parameters()}
+        )
+
+
+def _drawn(question: Question) -> tuple[Picture, dict[str, Without], int]:
+    """The picture, and what is measured of it: at once where that is quick, else a part
+    when it is asked for."""
+    from tinysae.features.why.picture import affordable, picture_of
+
+    asked = (question.source.id, question.ids, question.target, question.other)
+    version = hash((asked, language())) & 0x7FFFFFFF
+    before, kept = st.session_state.get(_DRAWN, (None, None))
+    if before != asked or kept is None:
+        picture = picture_of(
+            question.model,
+            question.ids,
+            question.target,
+            question.other,
+            question.sae,
+        )
+        kept = (picture, {})
+        st.session_state[_DRAWN] = (asked, kept)
+        wanted = list(cuts_of(picture))[: affordable(question.model, picture)]
+    else:
+        part = asked_part(KEY, version)
+        wanted = [part] if part in cuts_of(kept[0]) else []
+    picture, measured = kept
+    if missing := [name for name in wanted if name not in measured]:
+        measured |= _measured(question, picture, missing)
+    return picture, measured, version
+
+
+def _measured(
+    question: Question, picture: Picture, names: list[str]
+) -> dict[str, Without]:
+    from tinysae.features.why.picture import lost, without
+
+    cuts = cuts_of(picture)
+    logits = without(
+        question.model, picture, [cuts[name] for name in names], question.sae
+    )
+    probs = logits.softmax(-1)
+    shown = _shown(question)
+    return {
+        name: _without(question, by, probs[0], row, shown)
+        for name, by, row in zip(names, lost(picture, logits), probs[1:], strict=True)
+    }
+
+
+def _without(
+    question: Question, by: float, before: Tensor, after: Tensor, shown: list[int]
+) -> Without:
+    best = int(after.argmax())
+    return Without(
+        by,
+        tuple(after[shown].tolist()),
+        Answer(_word(question.model.token_text(best)), float(after[best])),
+        None if best in shown else float(before[best]),
+    )
+
+
+def _shown(question: Question) -> list[int]:
+    """The tokens on top: what is explained, what it is compared with, the likeliest."""
+    likely = question.log_probs.topk(min(N_ANSWERS, len(question.log_probs))).indices
+    first = [question.target, *([] if question.other is None else [question.other])]
+    return list(dict.fromkeys([*first, *likely.tolist()]))[:N_ANSWERS]
+
+
+def _answers(question: Question) -> list[Answer]:
+    probs = question.log_probs.exp()
+    return [
+        Answer(_word(question.model.token_text(token)), float(probs[token]))
+        for token in _shown(question)
+    ]
+
+
+def _word(text: str) -> str:
+    """A token as a word of the picture: no space shows that it begins one."""
+    from tinysae.render.visible import visible
+
+    return visible(text.strip(" ")) if text.strip(" ") else visible(text) or "·"
+
+
+def _lamp(question: Question, words: list[str], lamp: Part) -> Lamp:
+    if lamp.number is None:
+        return Lamp(t("why.machine_missed"), "", t("why.machine_missed_about"), None)
+    at = "" if lamp.position == len(words) - 1 else words[lamp.position or 0]
+    try:
+        row = cache.feature_table(question.source).iloc[lamp.number]
+        name = feature_name(question.source, lamp.number)
+    except (MissingError, DamagedError):
+        # What it adds is known without the explorer's index.
+        name = t("why.part_feature", number=lamp.number)
+        return Lamp(name, at and t("why.machine_at", word=at), "", 1.0)
+    pushed = [_word(token.replace("␣", " ")) for token in row["promoted"][:N_PUSHED]]
+    pushes = t("why.machine_pushes", words=", ".join(pushed)) if pushed else ""
+    where = t("why.machine_at", word=at) if at else ""
+    share = min(1.0, (lamp.activation or 0.0) / max(float(row["max_act"]), 1e-9))
+    about = t("why.machine_on", share=percent(share))
+    return Lamp(name, where or pushes, f"{pushes}. {about}" if pushes else about, share)
+
+
+def _sentence(
+    picture: Picture, words: list[str], answers: list[Answer], lamps: list[Lamp]
+) -> str:
+    """What is seen: where the answer comes from, by which head, through what."""
+    came = [(at, cut) for at, cut in picture.words.items() if picture.effect(cut) > 0]
+    if not came:
+        return t("why.machine_nowhere", token=answers[0].text)
+    at, cut = came[0]
+    arc = max((picture.arcs[place] for place in cut.arcs), key=lambda arc: arc.effect)
+    head = f"{arc.layer}.{arc.head}" if _has_layers(picture) else f"{arc.head}"
+    place = {"word": words[at], "before": words[at - 1]}
+    key = "why.machine_comes" if at > 1 else "why.machine_comes_first"
+    comes = t(key, token=answers[0].text, head=head, **place)
+    lit = [
+        lamps[place].name
+        for place, lamp in enumerate(picture.lamps)
+        if lamp.kind == "feature" and lamp.effect > 0
+    ]
+    if not lit:
+        return comes
+    names = " · ".join(dict.fromkeys(lit[:2]))
+    return f"{comes} {t('why.machine_through', names=names)}"
+
+
+def _has_layers(picture: Picture) -> bool:
+    return any(arc.layer for arc in picture.arcs)
+
+
+def _hook_layer(question: Question) -> float:
+    """The layer under whose lamps its heads stand: before attention, none of it."""
+    _, layer, name = question.sae.hook_name.split(".")
+    return int(layer) - 0.5 if name == "hook_resid_pre" else int(layer)
