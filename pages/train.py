@@ -12,7 +12,7 @@ from tinysae.ui.shell.chosen import Chosen, chosen
 from tinysae.ui.shell.page import page_head, page_setup, shown_errors
 from tinysae.ui.train import run as run_view
 from tinysae.ui.train import runs_table, share
-from tinysae.ui.train.curves import curves, show_curves
+from tinysae.ui.train.curves import choose_drawing, curves, show_curves
 from tinysae.ui.train.form import show_form
 from tinysae.ui.train.shipped_run import is_shipped, shipped_run
 
@@ -76,8 +76,11 @@ def live(run: Run, runs: list[Run], was_working: bool) -> None:
         own = curves(run)
         # Of one height, whatever is said: the curves below never move.
         with st.container(key="train_state"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                run_view.show_name(run, status)
+                drawing = choose_drawing()
             run_view.show_state(run, status)
-        show_curves(run, own, runs_table.ticked(runs))
+        show_curves(run, own, runs_table.ticked(runs), drawing)
         run_view.show_evaluation(run)
         run_view.show_advice(run, own)
         run_view.show_engine(run, own)

@@ -17,7 +17,7 @@ from tinysae.ui.shell.i18n import t
 FRONT = ("mse", "l1", "l0", "explained_variance", "ce_loss_score", "n_dead")
 MORE = ("loss", "lr", "coefficient", "tokens_per_s")
 # Six of them, their names and what stands above fit into one screen.
-CHART_PX = 150
+CHART_PX, AXIS_PX = 150, 16
 _OF_EVALS = frozenset({"ce_loss_score"})
 _NEVER_LOG = frozenset({"explained_variance", "ce_loss_score"})
 # The speed is taken over this share of the rows so far: a single step's time jumps.
@@ -74,13 +74,45 @@ def smoothed(values: Sequence[float], amount: float) -> list[float]:
     return result
 
 
-def show_curves(run: Run, own: Curves, others: Sequence[Run]) -> None:
+class Drawing(NamedTuple):
+    """How the curves are drawn.
+
+    Attributes:
+        log_y: on logarithmic axes.
+        is_all: with those that few look at.
+        smoothing: `smoothed`'s amount.
+    """
+
+    log_y: bool
+    is_all: bool
+    smoothing: float
+
+
+def choose_drawing() -> Drawing:
+    """How the curves are drawn, in a popover: what is set once a week."""
+    with st.popover(t("train.drawing"), icon=":material/tune:", key="train_drawing"):
+        return Drawing(
+            st.toggle(t("train.log_scale"), key="train_log_scale"),
+            st.toggle(t("train.all_curves"), key="train_all_curves"),
+            st.slider(
+                t("train.smoothing"),
+                0.0,
+                MOST_SMOOTHING,
+                0.0,
+                key="train_smoothing",
+                help=t("train.smoothing_help"),
+            ),
+        )
+
+
+def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) -> None:
     """The run's curves over tokens, redrawn in place.
 
     Args:
         run: whose.
         own: what `curves` read of it.
         others: runs that are laid over it.
+        drawing: how.
     """
     others = [other for other in others if other.id != run.id]
     if not own.rows:
@@ -89,44 +121,40 @@ def show_curves(run: Run, own: Curves, others: Sequence[Run]) -> None:
         st.caption(t("train.curve_soon" if is_working else "train.curve_none"))
         if not others:
             return
-    log_y, show_all, amount = _choose_drawing()
-    names = [*FRONT, *MORE] if show_all else FRONT
-    for start in range(0, len(names), 2):
-        for name, column in zip(names[start : start + 2], st.columns(2), strict=True):
-            with column:
-                title = _title(run, name)
-                st.markdown(f":small[**{t(title)}**]", help=t(f"{title}_help"))
-                live_chart(
-                    key=f"chart_{name}",
-                    series=[
-                        *_series_over(others, name, amount),
-                        *_series(run, *own.points(name), amount, bool(others)),
-                    ],
-                    height=CHART_PX,
-                    log_y=log_y and name not in _NEVER_LOG,
-                    x_title=t("train.axis_tokens"),
-                )
-    if show_all and own.evals:
+    names = [*FRONT, *MORE] if drawing.is_all else FRONT
+    with st.container(key="train_curves", gap="xsmall"):
+        for start in range(0, len(names), 2):
+            for name, column in zip(names[start:], st.columns(2), strict=False):
+                with column:
+                    # Once, under the last: all of them are over the same tokens.
+                    is_last = start + 2 >= len(names)
+                    _show_curve(run, own, others, name, drawing, is_last=is_last)
+    if drawing.is_all and own.evals:
         _density(run, own.evals[-1])
 
 
-def _choose_drawing() -> tuple[bool, bool, float]:
-    """Whether axes are logarithmic, whether all curves are shown, how smooth they
-    are."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        log_y = st.toggle(t("train.log_scale"), key="train_log_scale")
-        show_all = st.toggle(t("train.all_curves"), key="train_all_curves")
-        with st.popover(t("train.smoothing"), icon=":material/show_chart:"):
-            amount = st.slider(
-                t("train.smoothing"),
-                0.0,
-                MOST_SMOOTHING,
-                0.0,
-                key="train_smoothing",
-                help=t("train.smoothing_help"),
-                width=220,
-            )
-    return log_y, show_all, amount
+def _show_curve(
+    run: Run,
+    own: Curves,
+    others: Sequence[Run],
+    name: str,
+    drawing: Drawing,
+    *,
+    is_last: bool,
+) -> None:
+    title = _title(run, name)
+    st.markdown(f":small[**{t(title)}**]", help=t(f"{title}_help"))
+    amount = drawing.smoothing
+    live_chart(
+        key=f"chart_{name}",
+        series=[
+            *_series_over(others, name, amount),
+            *_series(run, *own.points(name), amount, bool(others)),
+        ],
+        height=CHART_PX + (AXIS_PX if is_last else 0),
+        log_y=drawing.log_y and name not in _NEVER_LOG,
+        x_title=t("train.axis_tokens") if is_last else "",
+    )
 
 
 def _title(run: Run, name: str) -> str:

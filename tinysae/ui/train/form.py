@@ -78,7 +78,6 @@ def _in_a_line(config: TrainConfig) -> str:
         "train.in_a_line",
         architecture=config.architecture,
         features=f"{config.d_sae:,}",
-        hook=config.hook_name,
         text=text_chooser.called(config.text),
     )
     return f":small[{plain(said)}]"

@@ -66,14 +66,17 @@ _COLOURS: dict[State, Colour] = {
 _GRADES: dict[Grade, Colour] = {"good": "green", "fair": "orange", "poor": "red"}
 
 
+def show_name(run: Run, status: JobStatus) -> None:
+    """Which run it is, and how it stands."""
+    name = t("train.shipped_run") if is_shipped(run) else run_label(run)
+    st.markdown(f"**{plain(name)}**")
+    colour = _COLOURS.get(status.state, "blue")
+    st.badge(t(f"train.state_{status.state}"), color=colour)
+    st.space("stretch")
+
+
 def show_state(run: Run, status: JobStatus) -> None:
-    """Which run it is, how it stands, and what can be done with it now."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        name = t("train.shipped_run") if is_shipped(run) else run_label(run)
-        st.markdown(f"**{plain(name)}**")
-        st.badge(
-            t(f"train.state_{status.state}"), color=_COLOURS.get(status.state, "blue")
-        )
+    """How far it is, or what it came to; and what can be done with it now."""
     if status.is_working:
         _show_progress(run, status)
     else:
