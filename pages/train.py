@@ -78,8 +78,10 @@ def live(run: Run, runs: list[Run], was_working: bool) -> None:
         with st.container(key="train_state"):
             with st.container(horizontal=True, vertical_alignment="center"):
                 run_view.show_name(run, status)
-                drawing = choose_drawing()
             run_view.show_state(run, status)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                run_view.show_ways_on(run, status)
+                drawing = choose_drawing()
         show_curves(run, own, runs_table.ticked(runs), drawing)
         run_view.show_evaluation(run)
         run_view.show_advice(run, own)

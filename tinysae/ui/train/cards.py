@@ -52,6 +52,7 @@ def choose_preset(model: str, runs: Sequence[Run]) -> Preset:
         format_func=names.__getitem__,
         captions=[_takes(preset, model, runs) for preset in presets.values()],
         key="train_preset",
+        label_visibility="collapsed",
         on_change=choose_its_model,
     )
     return presets.get(key, PRESETS[0])

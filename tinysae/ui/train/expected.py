@@ -67,7 +67,7 @@ def show_estimate(config: TrainConfig, runs: Sequence[Run]) -> Estimate | None:
     explained = [t("train.estimate_help")]
     if n_runs := experience(runs, config.architecture).n_runs:
         explained.append(t("train.estimate_learnt", n=n_runs))
-    st.markdown(" ".join(said), help=" ".join(explained))
+    st.markdown(f":small[{' '.join(said)}]", help=" ".join(explained))
     return guess
 
 
@@ -83,7 +83,8 @@ def _until_measured(config: TrainConfig) -> None:
     """Says what is waited for, and draws the page again once it is there."""
     is_warm = cache.warm_up_state().done
     # As tall as the estimate, so that nothing under it moves when that comes.
-    st.markdown(t("train.measuring" if is_warm else "train.estimate_later"))
+    said = t("train.measuring" if is_warm else "train.estimate_later")
+    st.markdown(f":small[{said}]")
     try:
         is_over = _speed(config) is not None
     except TinysaeError:

@@ -72,16 +72,14 @@ def show_name(run: Run, status: JobStatus) -> None:
     st.markdown(f"**{plain(name)}**")
     colour = _COLOURS.get(status.state, "blue")
     st.badge(t(f"train.state_{status.state}"), color=colour)
-    st.space("stretch")
 
 
 def show_state(run: Run, status: JobStatus) -> None:
-    """How far it is, or what it came to; and what can be done with it now."""
+    """How far it is, or what it came to."""
     if status.is_working:
         _show_progress(run, status)
     else:
         _show_outcome(run, status)
-        _show_ways_on(run, status)
 
 
 def _show_progress(run: Run, status: JobStatus) -> None:
@@ -92,8 +90,6 @@ def _show_progress(run: Run, status: JobStatus) -> None:
             st.caption(t("train.stopping"))
         elif st.button(t("train.stop"), help=t("train.stop_help"), key="train_stop"):
             run.request_stop()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        show_offer(run)
 
 
 def progress_line(run: Run, status: JobStatus) -> str:
@@ -156,43 +152,46 @@ def _show_outcome(run: Run, status: JobStatus) -> None:
         st.info(t("train.stopped_why" if has_sae else "train.stopped_early"))
 
 
-def _show_ways_on(run: Run, status: JobStatus) -> None:
-    """What can be done now, side by side."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if is_shipped(run) or run.features_dir.is_dir():
-            page_link("features", t("train.explore"), run=run.id)
-        if is_shipped(run):
-            return
-        if status.state != "done" and st.button(
-            t("train.resume"),
-            icon=":material/resume:",
-            help=t("train.resume_help"),
-            key="train_resume",
-        ):
-            launch.launch(run, "train")
-            st.rerun()
-        wants_index = run.sae_dir.is_dir() and not run.features_dir.is_dir()
-        if wants_index and st.button(t("train.index_now"), key="train_index"):
-            launch.launch(run, "index")
-            st.rerun()
-        st.button(
-            t("train.start_from"),
-            icon=":material/content_copy:",
-            help=t("train.start_from_help"),
-            key="train_start_from",
-            on_click=start_from,
-            args=(run,),
-        )
-        if st.button(
-            t("train.delete"),
-            icon=":material/delete:",
-            help=t("train.delete_help"),
-            key="train_delete",
-        ):
-            trash.delete(run)
-            st.session_state[_UNDO] = run.id
-            choose()
-            st.rerun()
+def show_ways_on(run: Run, status: JobStatus) -> None:
+    """What can be done with it now, side by side."""
+    if status.is_working:
+        show_offer(run)
+        return
+    if is_shipped(run):
+        page_link("features", t("train.explore_shipped"), run=run.id)
+        return
+    if run.features_dir.is_dir():
+        page_link("features", t("train.explore"), run=run.id)
+    if status.state != "done" and st.button(
+        t("train.resume"),
+        icon=":material/resume:",
+        help=t("train.resume_help"),
+        key="train_resume",
+    ):
+        launch.launch(run, "train")
+        st.rerun()
+    wants_index = run.sae_dir.is_dir() and not run.features_dir.is_dir()
+    if wants_index and st.button(t("train.index_now"), key="train_index"):
+        launch.launch(run, "index")
+        st.rerun()
+    st.button(
+        t("train.start_from"),
+        icon=":material/content_copy:",
+        help=t("train.start_from_help"),
+        key="train_start_from",
+        on_click=start_from,
+        args=(run,),
+    )
+    if st.button(
+        t("train.delete"),
+        icon=":material/delete:",
+        help=t("train.delete_help"),
+        key="train_delete",
+    ):
+        trash.delete(run)
+        st.session_state[_UNDO] = run.id
+        choose()
+        st.rerun()
 
 
 def show_undo() -> None:
