@@ -25,7 +25,7 @@ new PerformanceObserver((list) => {
   for (const entry of list.getEntries())
     window.tinysaeShifts.push({
       value: entry.value,
-      moved: entry.sources.map((s) => (s.node?.className || s.node?.nodeName || "") + ""),
+      moved: entry.sources.map(({ node }) => `${node?.className || node?.nodeName}`),
     });
 }).observe({ type: "layout-shift", buffered: true });
 """
@@ -41,12 +41,9 @@ def shift(page: Page) -> float:
     Chromium's cumulative layout shift leaves out what follows a click, and a reader
     does not."""
     # An entry comes with the frame after the one that moved.
-    page.evaluate(
-        "() => new Promise((go) => requestAnimationFrame(() => setTimeout(go)))"
-    )
-    return page.evaluate(
-        "() => window.tinysaeShifts.splice(0).reduce((sum, { value }) => sum + value, 0)"
-    )
+    page.evaluate("new Promise((go) => requestAnimationFrame(() => setTimeout(go)))")
+    moved = page.evaluate("window.tinysaeShifts.splice(0).map(({ value }) => value)")
+    return sum(moved)
 
 
 def open_by_clicking(page: Page, server: Server, name: str, language: Language) -> None:

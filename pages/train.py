@@ -1,4 +1,4 @@
-"""Train: settings, Start, and a run's curves while it learns."""
+"""Train: a new run on the left, the curves of one on the right, all runs below."""
 
 import streamlit as st
 
@@ -6,14 +6,15 @@ from tinysae.config import TrainConfig
 from tinysae.runs.store import Run, list_runs, open_run, start_run
 from tinysae.sae.estimate import Estimate
 from tinysae.ui.features import live as live_features
-from tinysae.ui.parts.job_words import run_label
 from tinysae.ui.parts.left_out import show_left_out
-from tinysae.ui.shell.i18n import t
-from tinysae.ui.shell.page import empty_state, page_link, page_setup, shown_errors
+from tinysae.ui.shell.choice import choose
+from tinysae.ui.shell.chosen import Chosen, chosen
+from tinysae.ui.shell.page import page_head, page_setup, shown_errors
 from tinysae.ui.train import run as run_view
-from tinysae.ui.train import share
-from tinysae.ui.train.curves import curves, show_curves
+from tinysae.ui.train import runs_table, share
+from tinysae.ui.train.curves import choose_drawing, curves, show_curves
 from tinysae.ui.train.form import show_form
+from tinysae.ui.train.shipped_run import is_shipped, shipped_run
 
 # Twice a second: a curve that moves, at a few kilobytes a look.
 REFRESH_S = 0.5
@@ -21,92 +22,81 @@ REFRESH_S = 0.5
 
 def main() -> None:
     page_setup("train")
-    st.title(t("train.title"))
+    page_head("train")
+    here = chosen("train")
     with shown_errors():
         run_view.show_undo()
     runs = list_runs()
-    run = linked_run(runs)
-    # What moves comes first; another run can be started under it.
-    is_live = run is not None and run.status.is_working
-    if run is not None and is_live:
-        with shown_errors():
-            show_run(run, runs)
-        st.divider()
-        if not st.toggle(t("train.start_another"), key="train_another"):
-            return
-    else:
-        st.markdown(t("train.intro"))
+    run = shown_run(here, runs)
+    with st.container(key="train_split"):
+        form, picture = st.columns([4, 7], gap="large")
+    with form, shown_errors():
+        show_form(start, here.model, runs)
+    with picture, shown_errors():
+        show_run(run, runs)
     with shown_errors():
-        show_form(start)
-    if not is_live:
-        st.divider()
-        with shown_errors():
-            if run is None:
-                empty_state("train.no_runs")
-            else:
-                show_run(run, runs)
-    with shown_errors():
+        runs_table.show_runs(runs, run)
         show_left_out(runs.unreadable)
-    with shown_errors():
         run_view.show_trash()
+    with shown_errors():
+        show_more(run)
 
 
 def start(config: TrainConfig, guess: Estimate | None) -> None:
     """Starts it, and shows it instead of the one that was shown."""
-    st.query_params["run"] = start_run(config, guess and guess.to_json()).id
-    st.session_state.pop("train_another", None)
+    choose(run=start_run(config, guess and guess.to_json()).id)
     st.rerun()
 
 
-def linked_run(runs: list[Run]) -> Run | None:
-    """The run of the link; without a good link the newest, if there is one."""
-    linked = st.query_params.get("run")
-    with shown_errors():
-        if linked:
-            return open_run(linked)
-    return runs[0] if runs else None
+def shown_run(here: Chosen, runs: list[Run]) -> Run:
+    """The chosen SAE's, where that is a run; else the newest, else the shipped one."""
+    if here.source is not None:
+        for run in (*runs, shipped_run()):
+            if run.id == here.source.id:
+                # As it is now: the list may be a moment old.
+                return run if is_shipped(run) else open_run(run.id)
+    return runs[0] if runs else shipped_run()
 
 
 def show_run(run: Run, runs: list[Run]) -> None:
-    labels = {each.id: run_label(each) for each in runs}
-    run_view.choose_run(run, runs, labels)
-    status = run.status
-    is_working = status.is_working
-    if not is_working:
-        run_view.show_outcome(run, status)
-        run_view.show_evaluation(run)
-        if run.features_dir.is_dir():
-            page_link("features", t("train.explore"), run=run.id)
-        share.show_share(run)
-    others = [each for each in runs if each.id != run.id]
+    """Its state and its curves; what works is drawn again and again by itself."""
+    is_working = run.status.is_working
     st.fragment(live, run_every=REFRESH_S if is_working else None)(
-        run, others, labels, is_working
+        run, runs, is_working
     )
-    live_features.show_watched(run, is_working=is_working)
-    live_features.show_kept_saes(run)
-    run_view.show_details(run)
 
 
-def live(
-    run: Run, others: list[Run], labels: dict[str, str], was_working: bool
-) -> None:
-    """Progress, Stop and the curves; the only part that is drawn again and again."""
+def live(run: Run, runs: list[Run], was_working: bool) -> None:
+    """What is drawn again and again: how the run stands, and its curves."""
     with shown_errors():
         status = run.status
         if was_working and not status.is_working:
             # The end: one whole rerun shows what came of it, and no timer is left.
             st.rerun()
         own = curves(run)
-        # What comes and goes above the curves has a place of its own: they would be
-        # drawn anew if it moved them along.
-        with st.container():
-            if status.is_working:
-                run_view.show_progress(run, status)
-                live_features.show_offer(run)
-            run_view.show_engine(run, own)
-            run_view.show_advice(run, own)
-        show_curves(run, own, others, labels)
-        run_view.show_log(run)
+        # Of one height, whatever is said: the curves below never move.
+        with st.container(key="train_state"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                run_view.show_name(run, status)
+            run_view.show_state(run, status)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                run_view.show_ways_on(run, status)
+                drawing = choose_drawing()
+        show_curves(run, own, runs_table.ticked(runs), drawing)
+        run_view.show_evaluation(run)
+        run_view.show_advice(run, own)
+        run_view.show_engine(run, own)
+
+
+def show_more(run: Run) -> None:
+    """What one looks at once: a feature over the training, files, settings, the log."""
+    if not is_shipped(run):
+        live_features.show_watched(run, is_working=run.status.is_working)
+        live_features.show_kept_saes(run)
+        share.show_share(run)
+    run_view.show_details(run)
+    if not is_shipped(run):
+        st.fragment(run_view.show_log)(run)
 
 
 main()

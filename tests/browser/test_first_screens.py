@@ -41,8 +41,23 @@ def inside(page: Page, language: Language) -> dict[str, Locator]:
     }
 
 
+def train(page: Page, language: Language) -> dict[str, Locator]:
+    curves = page.locator(".js-plotly-plot")
+    start = text("train.start", language)
+    is_phone = (page.viewport_size or {})["width"] == SIZES["phone"][0]
+    return {
+        "cards": page.get_by_role("radiogroup").filter(
+            has_text=text("train.preset_tutorial", language)
+        ),
+        "start": page.get_by_role("button", name=start),
+        "MSE": curves.nth(0),
+        "L1": curves.nth(1),
+        **({} if is_phone else {"dead features": curves.nth(5)}),
+    }
+
+
 # What each page shows; a page's elements are given from top to bottom.
-SCREENS: dict[str, Screen] = {"home": home, "why": inside}
+SCREENS: dict[str, Screen] = {"home": home, "train": train, "why": inside}
 
 
 def open_by_clicking(page: Page, server: Server, name: str, language: Language) -> None:

@@ -39,11 +39,13 @@ from tinysae.library.shipped import (
     POST_SAE_DIR,
     STORYBOOK_FEATURES_DIR,
     STORYBOOK_POST,
+    STORYBOOK_RUN_DIR,
     STORYBOOK_SAE,
     STORYBOOK_SAE_DIR,
 )
 from tinysae.model.sources import STORYBOOK, load_model
-from tinysae.runs.store import create_run
+from tinysae.runs.metrics import read_metrics
+from tinysae.runs.store import create_run, run_in
 from tinysae.sae.load import load_sae
 
 SMALL: dict[str, Any] = {
@@ -153,6 +155,23 @@ def test_a_damaged_asset_says_how_to_get_it_back(
         embedded_source().open()
 
 
+def test_the_run_that_comes_along_is_of_the_shipped_recipe() -> None:
+    run, shipped = run_in(STORYBOOK_RUN_DIR), shipped_config(seed=0)
+    assert run.config == shipped
+    rows = read_metrics(run.metrics_path).rows
+    assert (
+        rows[-1]["n_tokens"]
+        >= shipped.training_tokens - shipped.train_batch_size_tokens
+    )
+    ours, theirs = (
+        run.evaluation(),
+        json.loads((STORYBOOK_SAE_DIR / "eval.json").read_text()),
+    )
+    assert ours is not None
+    for name in ("ce_loss_score", "explained_variance"):
+        assert ours[name] == pytest.approx(theirs[name], abs=0.002)
+
+
 @pytest.mark.slow
 def test_the_command_makes_an_sae_an_index_and_a_showcase(tmp_path: Path) -> None:
     write_model(tmp_path / "storybook")
@@ -172,11 +191,16 @@ def test_the_command_makes_an_sae_an_index_and_a_showcase(tmp_path: Path) -> Non
     assert open_index(features_dir).info.d_sae == 32
     # The tiny model has hardly a whole word.
     assert read_showcases(features_dir) == []
+    run_dir = tmp_path / STORYBOOK_RUN_DIR.name
     assert {path.name for path in tmp_path.iterdir()} == {
         "storybook",
         sae_dir.name,
         features_dir.name,
+        run_dir.name,
     }
+    run = run_in(run_dir)
+    assert run.status.state == "done"
+    assert read_metrics(run.metrics_path).rows[-1]["step"] == 29
 
 
 def test_the_second_sae_comes_without_a_showcase(

@@ -16,20 +16,24 @@ from tinysae.errors import DamagedError, TinysaeError
 from tinysae.features.names.labels import read_labels
 from tinysae.features.names.showcase import showcases, write_showcases
 from tinysae.jobs.files import staged_folder, write_json
+from tinysae.jobs.job import TOOK_NAME
+from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library.shipped import (
     ASSETS,
     POST_FEATURES_DIR,
     POST_SAE_DIR,
     STORYBOOK_FEATURES_DIR,
+    STORYBOOK_RUN_DIR,
     STORYBOOK_SAE_DIR,
 )
 from tinysae.model.sources import STORYBOOK
-from tinysae.runs.store import Run
+from tinysae.runs.store import EVAL_NAME, Run
 from tinysae.worker import finish, life
 from tinysae.worker.held_out import HeldOut
 
 SHIPPED_TOKENS: Final = 4_500_000
 BATCH: Final = 2048
+RUN_POINTS: Final = 250
 CONFIG_NAME: Final = "config.json"
 
 
@@ -106,7 +110,29 @@ def build_sae(
             (stage / "README.md").write_text(card, encoding="utf-8")
         with staged_folder(assets / made.features_name) as stage:
             shutil.copytree(index, stage, dirs_exist_ok=True)
+        if made.has_showcases:
+            with staged_folder(assets / STORYBOOK_RUN_DIR.name) as stage:
+                copy_run(run, stage)
     return figures
+
+
+def copy_run(run: Run, folder: Path) -> None:
+    """The curves and figures of `run`, for the training page to show before anybody
+    has trained: as many points as a chart draws.
+
+    Raises:
+        OSError: they cannot be read or written.
+    """
+    for path in (run.evals_path, run.path / EVAL_NAME, run.path / CONFIG_NAME):
+        shutil.copyfile(path, folder / path.name)
+    write_status(folder, JobStatus("done"))
+    write_json(folder / TOOK_NAME, run.took() or {})
+    lines = run.metrics_path.read_text(encoding="utf-8").splitlines(keepends=True)
+    every = max(1, len(lines) // RUN_POINTS)
+    kept = lines[::every]
+    if kept[-1] != lines[-1]:
+        kept.append(lines[-1])
+    (folder / run.metrics_path.name).write_text("".join(kept), encoding="utf-8")
 
 
 def build_features(assets: Path = ASSETS, *, post: bool = False) -> None:

@@ -15,6 +15,8 @@ STORYBOOK_SAE = "storybook"
 STORYBOOK_POST = "storybook-post"
 ASSETS = STORYBOOK_DIR.parent
 STORYBOOK_SAE_DIR = ASSETS / "storybook-sae"
+# How that SAE was trained: a run's settings, curves and figures.
+STORYBOOK_RUN_DIR = ASSETS / "storybook-run"
 STORYBOOK_FEATURES_DIR = ASSETS / "storybook-features"
 POST_SAE_DIR = ASSETS / "storybook-post-sae"
 POST_FEATURES_DIR = ASSETS / "storybook-post-features"

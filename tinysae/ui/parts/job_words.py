@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from tinysae.jobs.status import JobStatus
+from tinysae.library.shipped import STORYBOOK_SAE
 from tinysae.render.numbers import moment
 from tinysae.runs.store import Run
 from tinysae.ui.shell.i18n import t
@@ -91,3 +92,8 @@ def progress_text(status: JobStatus, n_before: int = 0) -> str:
 def run_label(run: Run) -> str:
     """A run as a list names it: what it is, and when it was started."""
     return f"{run.config.title} · {moment(run.created_at)}"
+
+
+def run_name(run: Run) -> str:
+    """A run in a legend (untrusted text)."""
+    return t("train.shipped_run") if run.id == STORYBOOK_SAE else run.config.title

@@ -10,11 +10,14 @@ from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
 from tinysae.ui.parts.charts import Series, live_chart
+from tinysae.ui.parts.job_words import run_name
 from tinysae.ui.shell.i18n import t
 
 # What one watches; the others are one click away.
-FRONT = ("mse", "l1", "l0", "explained_variance")
-MORE = ("ce_loss_score", "n_dead", "loss", "lr", "coefficient", "tokens_per_s")
+FRONT = ("mse", "l1", "l0", "explained_variance", "ce_loss_score", "n_dead")
+MORE = ("loss", "lr", "coefficient", "tokens_per_s")
+# Six of them, their names and what stands above fit into one screen.
+CHART_PX, AXIS_PX = 150, 16
 _OF_EVALS = frozenset({"ce_loss_score"})
 _NEVER_LOG = frozenset({"explained_variance", "ce_loss_score"})
 # The speed is taken over this share of the rows so far: a single step's time jumps.
@@ -22,7 +25,7 @@ SPEED_WINDOW = 20
 # What a step takes is said from so many rows on: the first ones are a busy start.
 LEAST_ROWS = 10
 MOST_SMOOTHING = 0.95
-COMPARED_COLOUR = 5
+OWN_COLOUR = 0
 
 
 class Curves(NamedTuple):
@@ -71,51 +74,87 @@ def smoothed(values: Sequence[float], amount: float) -> list[float]:
     return result
 
 
-def show_curves(
-    run: Run, own: Curves, others: Sequence[Run], label: dict[str, str]
-) -> None:
+class Drawing(NamedTuple):
+    """How the curves are drawn.
+
+    Attributes:
+        log_y: on logarithmic axes.
+        is_all: with those that few look at.
+        smoothing: `smoothed`'s amount.
+    """
+
+    log_y: bool
+    is_all: bool
+    smoothing: float
+
+
+def choose_drawing() -> Drawing:
+    """How the curves are drawn, in a popover: what is set once a week."""
+    with st.popover(t("train.drawing"), icon=":material/tune:", key="train_drawing"):
+        return Drawing(
+            st.toggle(t("train.log_scale"), key="train_log_scale"),
+            st.toggle(t("train.all_curves"), key="train_all_curves"),
+            st.slider(
+                t("train.smoothing"),
+                0.0,
+                MOST_SMOOTHING,
+                0.0,
+                key="train_smoothing",
+                help=t("train.smoothing_help"),
+            ),
+        )
+
+
+def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) -> None:
     """The run's curves over tokens, redrawn in place.
 
     Args:
         run: whose.
         own: what `curves` read of it.
-        others: runs that can be laid under it.
-        label: what each is called.
+        others: runs that are laid over it.
+        drawing: how.
     """
+    others = [other for other in others if other.id != run.id]
     if not own.rows:
-        st.caption(t("train.curve_soon"))
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        log_y = st.toggle(t("train.log_scale"), key="train_log_scale")
-        show_all = st.toggle(t("train.all_curves"), key="train_all_curves")
-        amount = st.slider(
-            t("train.smoothing"),
-            0.0,
-            MOST_SMOOTHING,
-            0.0,
-            key="train_smoothing",
-            help=t("train.smoothing_help"),
-            width=220,
-        )
-        under = _compared(run, others, label) if others else None
-    columns = st.columns(2)
-    names = [*FRONT, *MORE] if show_all else FRONT
-    shown = [name for name in names if own.points(name)[0]]
-    for index, name in enumerate(shown):
-        title = _title(run, name)
-        with columns[index % len(columns)]:
-            st.markdown(f"**{t(title)}**", help=t(f"{title}_help"))
-            live_chart(
-                key=f"chart_{name}_{run.id}",
-                series=[
-                    *(_series_under(under, name, label, amount) if under else ()),
-                    *_series(t(title), *own.points(name), index, amount),
-                ],
-                log_y=log_y and name not in _NEVER_LOG,
-                x_title=t("train.axis_tokens"),
-            )
-    if show_all and own.evals:
+        # Whoever waits is told for what; whoever does not, that nothing will come.
+        is_working = run.status.is_working
+        st.caption(t("train.curve_soon" if is_working else "train.curve_none"))
+        if not others:
+            return
+    names = [*FRONT, *MORE] if drawing.is_all else FRONT
+    with st.container(key="train_curves", gap="xsmall"):
+        for start in range(0, len(names), 2):
+            for name, column in zip(names[start:], st.columns(2), strict=False):
+                with column:
+                    # Once, under the last: all of them are over the same tokens.
+                    is_last = start + 2 >= len(names)
+                    _show_curve(run, own, others, name, drawing, is_last=is_last)
+    if drawing.is_all and own.evals:
         _density(run, own.evals[-1])
+
+
+def _show_curve(
+    run: Run,
+    own: Curves,
+    others: Sequence[Run],
+    name: str,
+    drawing: Drawing,
+    *,
+    is_last: bool,
+) -> None:
+    title = _title(run, name)
+    st.markdown(f":small[**{t(title)}**]", help=t(f"{title}_help"))
+    amount = drawing.smoothing
+    live_chart(
+        key=f"chart_{name}",
+        series=[
+            *_series_over(others, name, amount),
+            *_series(run, *own.points(name), amount, bool(others)),
+        ],
+        height=CHART_PX + (AXIS_PX if is_last else 0),
+        log_y=drawing.log_y and name not in _NEVER_LOG,
+        x_title=t("train.axis_tokens") if is_last else "",
+    )
 
 
 def _title(run: Run, name: str) -> str:
@@ -125,40 +164,26 @@ def _title(run: Run, name: str) -> str:
     return "train.chart_l1_penalty" if penalised else "train.chart_l1_sum"
 
 
-def _compared(run: Run, others: Sequence[Run], label: dict[str, str]) -> Run | None:
-    ids = [other.id for other in others]
-    chosen = st.selectbox(
-        t("train.compare"),
-        ids,
-        index=None,
-        format_func=label.__getitem__,
-        placeholder=t("train.compare_none"),
-        key=f"train_compare_{run.id}",
-        width=300,
-    )
-    return next((other for other in others if other.id == chosen), None)
-
-
 def _series(
-    name: str, x: list[float], y: list[float], colour: int, amount: float
+    run: Run, x: list[float], y: list[float], amount: float, is_compared: bool
 ) -> list[Series]:
-    colour %= COMPARED_COLOUR
+    # Its name tells it from others; alone, the chart's title is enough.
+    name = run_name(run) if is_compared else ""
     if not amount:
-        return [Series(name, x, y, colour)]
+        return [Series(name, x, y, OWN_COLOUR)]
     return [
-        Series(name, x, y, colour, "faint"),
-        Series(name, x, smoothed(y, amount), colour),
+        Series(name, x, y, OWN_COLOUR, "faint"),
+        Series(name, x, smoothed(y, amount), OWN_COLOUR),
     ]
 
 
-def _series_under(
-    run: Run, name: str, label: dict[str, str], amount: float
-) -> list[Series]:
-    x, y = curves(run).points(name)
-    if not x:
-        return []
-    name = label[run.id]
-    return [Series(name, x, smoothed(y, amount), COMPARED_COLOUR, "dashed")]
+def _series_over(others: Sequence[Run], name: str, amount: float) -> list[Series]:
+    found = []
+    for colour, run in enumerate(others, start=OWN_COLOUR + 1):
+        x, y = curves(run).points(name)
+        if x:
+            found.append(Series(run_name(run), x, smoothed(y, amount), colour))
+    return found
 
 
 def _speeds(rows: Sequence[StepMetrics]) -> list[tuple[float, float]]:

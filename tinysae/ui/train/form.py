@@ -1,6 +1,6 @@
 """The form for a new run: how much, what, and what that will take."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,99 +9,109 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tinysae.config import TrainConfig, is_read, settings
 from tinysae.errors import TinysaeError
-from tinysae.model.cores import busy_cores
 from tinysae.model.sources import is_at_hand
-from tinysae.presets import PRESETS, RETIRED, Preset
-from tinysae.runs.experience import experience
-from tinysae.runs.store import list_runs
-from tinysae.sae.estimate import Estimate, Speed, check_memory, estimate
+from tinysae.presets import RETIRED, Preset
+from tinysae.runs.store import Run
+from tinysae.sae.estimate import Estimate
 from tinysae.setting import GROUPS
-from tinysae.ui.parts.job_words import duration_range, gigabytes, rate_range
-from tinysae.ui.parts.model_chooser import choose_model
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import plain
 from tinysae.ui.train import text_chooser
+from tinysae.ui.train.cards import choose_preset
+from tinysae.ui.train.expected import show_estimate
 from tinysae.ui.train.setting_field import setting_field
 
-# In front, before "all settings": what a first run is likely to change.
-_IN_FRONT = ("model_name", "architecture", "name")
+# Before all others: what a first run is likely to change.
+_IN_FRONT = ("architecture", "name")
+# Chosen above the groups, or in the sidebar.
+_ELSEWHERE = frozenset({*text_chooser.FIELDS, *_IN_FRONT, "model_name"})
 EXPANSION_FACTORS = (1, 2, 4, 8, 16, 32, 64)
-MEASURING_S = 0.5
-# Of the cores, from which the estimate says that others use them.
-BUSY_SHARE = 0.5
 
 Start = Callable[[TrainConfig, Estimate | None], None]
 
 
-def show_form(start: Start) -> None:
-    """The settings and the Start button; `start` is called once it is pressed."""
-    preset = _choose_preset()
+def show_form(start: Start, model: str, runs: Sequence[Run]) -> None:
+    """The cards, what they mean here and Start; every setting is behind "More".
+
+    Args:
+        start: called once Start is pressed.
+        model: what the sidebar has chosen.
+        runs: which the estimate learns from, and whose settings can be taken over.
+    """
     config = guess = refusal = None
+    preset = choose_preset(model, runs)
+    summary = st.container(key="train_summary", gap="xsmall")
+    begin = st.container(horizontal=True, vertical_alignment="center")
     try:
-        config, beside_text = _settings_of(preset)
+        config, beside_text = _settings_of(preset, model)
         with beside_text:
             text_chooser.show_preview(config)
-        refusal = _what_is_missing(config)
-        if refusal:
-            st.info(plain(refusal))
-        else:
-            guess = _show_estimate(config)
+        with summary:
+            st.markdown(_in_a_line(config))
+            refusal = _what_is_missing(config)
+            if refusal:
+                st.info(plain(refusal))
+            else:
+                guess = show_estimate(config, runs)
     except TinysaeError as error:
         refusal = error.in_language(language())
-        st.error(plain(refusal))
-    is_pressed = st.button(
-        t("train.start"),
-        type="primary",
-        icon=":material/play_arrow:",
-        disabled=bool(refusal),
-        key="train_start",
-    )
+        summary.error(plain(refusal))
+    with begin:
+        is_pressed = st.button(
+            t("train.start"),
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=bool(refusal),
+            key="train_start",
+        )
+        if any(run.status.is_working for run in runs):
+            st.markdown(f":small[{t('train.waits_its_turn')}]")
     # A forged click gets past a disabled button.
     if is_pressed and config is not None and not refusal:
         start(config, guess)
-    _show_retired()
 
 
-def _choose_preset() -> Preset:
-    key = st.segmented_control(
-        t("train.preset"),
-        [preset.key for preset in PRESETS],
-        format_func=lambda key: t(f"train.preset_{key}"),
-        default=PRESETS[0].key,
-        required=True,
-        key="train_preset",
+def _in_a_line(config: TrainConfig) -> str:
+    """What will be trained on what, as one line."""
+    said = t(
+        "train.in_a_line",
+        architecture=config.architecture,
+        features=f"{config.d_sae:,}",
+        text=text_chooser.called(config.text),
     )
-    return next((p for p in PRESETS if p.key == key), PRESETS[0])
+    return f":small[{plain(said)}]"
 
 
-def _settings_of(preset: Preset) -> tuple[TrainConfig, DeltaGenerator]:
+def _settings_of(preset: Preset, model: str) -> tuple[TrainConfig, DeltaGenerator]:
     """The form's values, and a place under the choice of the text.
 
     Raises:
         SettingError: they contradict each other, or were forged past their widgets.
     """
     defaults = preset.config
-    values: dict[str, Any] = {}
-    for name in _IN_FRONT:
-        values[name] = _setting_widget(name, defaults, preset.key, values)
-    values |= text_chooser.choose_text(defaults, preset.key)
-    beside_text = st.container()
-    with st.expander(t("train.settings")):
+    values: dict[str, Any] = {"model_name": model}
+    with st.expander(t("train.more"), icon=":material/tune:"):
+        for name in _IN_FRONT:
+            values[name] = _setting_widget(name, defaults, preset.key, values)
+        values |= text_chooser.choose_text(defaults, preset.key)
+        beside_text = st.container()
+        st.markdown(f"**{t('train.settings')}**")
         tabs = st.tabs([t(f"train.group_{group}") for group in GROUPS])
         for group, tab in zip(GROUPS, tabs, strict=True):
             with tab:
                 _group_of_settings(group, defaults, preset.key, values)
+        _show_retired()
     return TrainConfig(**{**preset.changes, **values}), beside_text
 
 
 def _group_of_settings(
     group: str, defaults: TrainConfig, preset: str, values: dict[str, Any]
 ) -> None:
-    columns = st.columns(3)
+    columns = st.columns(2)
     shown = 0
     for name, setting in settings().items():
-        if setting.group != group or name in (*text_chooser.FIELDS, *_IN_FRONT):
+        if setting.group != group or name in _ELSEWHERE:
             continue
         if not is_read(name, values):
             continue
@@ -117,8 +127,6 @@ def _setting_widget(
 ) -> Any:
     setting, value, key = settings()[name], getattr(defaults, name), f"{preset}_{name}"
     label, note = setting.label(language()), setting.help(language())
-    if name == "model_name":
-        return choose_model(value, key=key, label=label, help=t("models.choose_help"))
     if name == "hook_name":
         hooks = _hook_widths(values["model_name"])
         return st.selectbox(
@@ -177,71 +185,6 @@ def _what_is_missing(config: TrainConfig) -> str | None:
     if not is_at_hand(config.model_name):
         return t("train.needs_model", model=config.model_name)
     return text_chooser.what_is_missing(config.text)
-
-
-def _show_estimate(config: TrainConfig) -> Estimate | None:
-    """What the run will take; None while that is being found out."""
-    speed = _speed(config)
-    if speed is None:
-        st.fragment(_until_measured, run_every=MEASURING_S)(config)
-        return None
-    model = cache.loaded_model(config.model_name)
-    d_in = model.hook_widths[config.hook_name]
-    check_memory(config, d_in, model.n_parameters)
-    others = busy_cores()
-    learnt = experience(list_runs(), config.architecture)
-    guess = estimate(
-        config,
-        speed,
-        d_in,
-        model.n_parameters,
-        times=learnt.times,
-        more_bytes=learnt.more_bytes,
-        others=others,
-    )
-    said = [
-        t(
-            "train.estimate",
-            time=duration_range(*guess.seconds),
-            rate=rate_range(*guess.tokens_per_s),
-            memory=gigabytes(guess.memory_bytes),
-        )
-    ]
-    if others >= BUSY_SHARE * speed.n_cores:
-        said.append(
-            t(
-                "train.estimate_busy",
-                n=f"{min(others, speed.n_cores):.0f}",
-                cores=speed.n_cores,
-            )
-        )
-    explained = [t("train.estimate_help")]
-    if learnt.n_runs:
-        explained.append(t("train.estimate_learnt", n=learnt.n_runs))
-    st.markdown(" ".join(said), help=" ".join(explained))
-    return guess
-
-
-def _speed(config: TrainConfig) -> Speed | None:
-    if not cache.warm_up_state().done:
-        return None
-    # First, so that a model that cannot be loaded is said by the form itself.
-    cache.loaded_model(config.model_name)
-    return cache.speed(config.model_name, config.hook_name)
-
-
-def _until_measured(config: TrainConfig) -> None:
-    """Says what is waited for, and draws the page again once it is there."""
-    is_warm = cache.warm_up_state().done
-    # As tall as the estimate, so that nothing under it moves when that comes.
-    st.markdown(t("train.measuring" if is_warm else "train.estimate_later"))
-    try:
-        is_over = _speed(config) is not None
-    except TinysaeError:
-        # The form says it, and Start is out of reach.
-        is_over = True
-    if is_over:
-        st.rerun()
 
 
 def _show_retired() -> None:

@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import fields
 from string import Formatter
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -11,14 +12,16 @@ from tinysae.checked_numbers import number
 from tinysae.config import reads
 from tinysae.jobs import launch
 from tinysae.jobs.files import open_regular
-from tinysae.jobs.status import JobStatus
+from tinysae.jobs.status import JobStatus, State
 from tinysae.jobs.turns import n_ahead
 from tinysae.runs import trash
 from tinysae.runs.advice import advice
 from tinysae.runs.store import Run
+from tinysae.runs.verdict import Grade, verdict
 from tinysae.sae.estimate import Estimate
 from tinysae.sae.rows import ACTIVATION_SCALE
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
+from tinysae.ui.features.live import show_offer
 from tinysae.ui.parts.job_words import (
     duration,
     duration_range,
@@ -28,9 +31,12 @@ from tinysae.ui.parts.job_words import (
     rate_range,
     run_label,
 )
+from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import recorded, t
-from tinysae.ui.shell.page import plain
+from tinysae.ui.shell.page import page_link, plain
+from tinysae.ui.train.cards import start_from
 from tinysae.ui.train.curves import Curves
+from tinysae.ui.train.shipped_run import is_shipped
 
 # What is shown of an evaluation, in order.
 _FIGURES = {
@@ -50,31 +56,40 @@ LOG_LINES = 30
 LOG_BYTES = 16_000
 _UNDO = "train_deleted"
 
-
-def choose_run(run: Run, runs: list[Run], labels: dict[str, str]) -> None:
-    """The list of runs, with `run` chosen; another choice becomes the page's link."""
-    ids = [run.id for run in runs]
-    choice = st.selectbox(
-        t("train.choose_run"),
-        ids,
-        index=ids.index(run.id),
-        format_func=labels.__getitem__,
-        # Keyed by the link: another link is another choice, not this one's memory.
-        key=f"train_choice_{run.id}",
-    )
-    if choice != run.id:
-        st.query_params["run"] = choice
-        st.rerun()
+Colour = Literal["green", "red", "orange", "gray", "blue"]
+_COLOURS: dict[State, Colour] = {
+    "done": "green",
+    "failed": "red",
+    "interrupted": "orange",
+    "stopped": "gray",
+}
+_GRADES: dict[Grade, Colour] = {"good": "green", "fair": "orange", "poor": "red"}
 
 
-def show_progress(run: Run, status: JobStatus) -> None:
-    """How far a working run is, and the button that stops it."""
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    left.progress(status.share, progress_line(run, status))
-    if run.stop_requested:
-        left.caption(t("train.stopping"))
-    elif right.button(t("train.stop"), help=t("train.stop_help"), key="train_stop"):
-        run.request_stop()
+def show_name(run: Run, status: JobStatus) -> None:
+    """Which run it is, and how it stands."""
+    name = t("train.shipped_run") if is_shipped(run) else run_label(run)
+    st.markdown(f"**{plain(name)}**")
+    colour = _COLOURS.get(status.state, "blue")
+    st.badge(t(f"train.state_{status.state}"), color=colour)
+
+
+def show_state(run: Run, status: JobStatus) -> None:
+    """How far it is, or what it came to."""
+    if status.is_working:
+        _show_progress(run, status)
+    else:
+        _show_outcome(run, status)
+
+
+def _show_progress(run: Run, status: JobStatus) -> None:
+    """How far a working run is, the button that stops it, and its features so far."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(status.share, progress_line(run, status))
+        if run.stop_requested:
+            st.caption(t("train.stopping"))
+        elif st.button(t("train.stop"), help=t("train.stop_help"), key="train_stop"):
+            run.request_stop()
 
 
 def progress_line(run: Run, status: JobStatus) -> str:
@@ -110,8 +125,24 @@ def show_advice(run: Run, own: Curves) -> None:
         st.warning(plain(t(item.key, **item.values)), icon=":material/lightbulb:")
 
 
-def show_outcome(run: Run, status: JobStatus) -> None:
-    """How a run that is over ended, and what can be done with it now."""
+def _show_outcome(run: Run, status: JobStatus) -> None:
+    """How a run that is over ended: a verdict on what it has learnt, or why it has
+    not."""
+    found = verdict(run.evaluation() or {})
+    if found is not None:
+        colour = _GRADES[found.grade]
+        figures = run.evaluation() or {}
+        why = t(
+            f"train.why_{found.reason}",
+            ce=f"{figures['ce_loss_score']:.1%}",
+            l0=f"{figures.get('l0', 0):.0f}",
+            dead=f"{figures.get('dead_share', 0):.0%}",
+            variance=f"{figures.get('explained_variance', 0):.0%}",
+        )
+        grade = t(f"train.grade_{found.grade}")
+        st.markdown(
+            f":{colour}-badge[{grade}] {plain(why)}", help=t("train.grade_help")
+        )
     if status.state == "failed":
         show_failure(status)
     elif status.state == "interrupted":
@@ -119,29 +150,48 @@ def show_outcome(run: Run, status: JobStatus) -> None:
     elif status.state == "stopped" and not run.features_dir.is_dir():
         has_sae = run.sae_dir.is_dir()
         st.info(t("train.stopped_why" if has_sae else "train.stopped_early"))
-    with st.container(horizontal=True):
-        if status.state != "done" and st.button(
-            t("train.resume"),
-            icon=":material/resume:",
-            help=t("train.resume_help"),
-            key="train_resume",
-        ):
-            launch.launch(run, "train")
-            st.rerun()
-        wants_index = run.sae_dir.is_dir() and not run.features_dir.is_dir()
-        if wants_index and st.button(t("train.index_now"), key="train_index"):
-            launch.launch(run, "index")
-            st.rerun()
-        if st.button(
-            t("train.delete"),
-            icon=":material/delete:",
-            help=t("train.delete_help"),
-            key="train_delete",
-        ):
-            trash.delete(run)
-            st.session_state[_UNDO] = run.id
-            st.query_params.pop("run", None)
-            st.rerun()
+
+
+def show_ways_on(run: Run, status: JobStatus) -> None:
+    """What can be done with it now, side by side."""
+    if status.is_working:
+        show_offer(run)
+        return
+    if is_shipped(run):
+        page_link("features", t("train.explore_shipped"), run=run.id)
+        return
+    if run.features_dir.is_dir():
+        page_link("features", t("train.explore"), run=run.id)
+    if status.state != "done" and st.button(
+        t("train.resume"),
+        icon=":material/resume:",
+        help=t("train.resume_help"),
+        key="train_resume",
+    ):
+        launch.launch(run, "train")
+        st.rerun()
+    wants_index = run.sae_dir.is_dir() and not run.features_dir.is_dir()
+    if wants_index and st.button(t("train.index_now"), key="train_index"):
+        launch.launch(run, "index")
+        st.rerun()
+    st.button(
+        t("train.start_from"),
+        icon=":material/content_copy:",
+        help=t("train.start_from_help"),
+        key="train_start_from",
+        on_click=start_from,
+        args=(run,),
+    )
+    if st.button(
+        t("train.delete"),
+        icon=":material/delete:",
+        help=t("train.delete_help"),
+        key="train_delete",
+    ):
+        trash.delete(run)
+        st.session_state[_UNDO] = run.id
+        choose()
+        st.rerun()
 
 
 def show_undo() -> None:
@@ -177,7 +227,7 @@ def show_trash() -> None:
 def _restore(run: Run) -> None:
     trash.restore(run.id)
     st.session_state.pop(_UNDO, None)
-    st.query_params["run"] = run.id
+    choose(run=run.id)
     st.rerun()
 
 
@@ -192,7 +242,7 @@ def show_evaluation(run: Run) -> None:
     figures = run.evaluation()
     if not figures:
         return
-    st.subheader(t("train.result"))
+    st.markdown(f"**{t('train.result')}**")
     scale = number(run.made_with().get(ACTIVATION_SCALE), low=0)
     own_units = f"{figures.get('mse', 0):.3g}"
     if scale is not None and "mse" in figures:

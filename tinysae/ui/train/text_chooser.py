@@ -53,6 +53,13 @@ def choose_text(defaults: TrainConfig, preset: str) -> dict[str, Any]:
     return {"dataset_path": STORYBOOK, "is_dataset_tokenized": False}
 
 
+def called(choice: TextChoice) -> str:
+    """What that text is called in a line (untrusted text)."""
+    kind = _kind_of(choice.path)
+    name = t(f"texts.kind_{kind}")
+    return f"{name}: {choice.path[-40:]}" if kind in (LOCAL, HUB) else name
+
+
 def what_is_missing(choice: TextChoice) -> str | None:
     """Why that text cannot be trained on, as a sentence, as far as a look at this disk
     can say: the hub is asked for nothing."""

@@ -1,0 +1,75 @@
+"""The cards over the form: how much to train, each with what it takes here."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import streamlit as st
+
+from tinysae.errors import TinysaeError
+from tinysae.model.sources import STORYBOOK, is_at_hand
+from tinysae.presets import PRESETS, Preset
+from tinysae.runs.store import Run
+from tinysae.ui.parts.job_words import duration_range
+from tinysae.ui.shell.choice import choose
+from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import plain
+from tinysae.ui.train.expected import guess_of
+
+# The run whose settings the form begins with, while somebody wants that.
+_LIKE = "train.like"
+
+
+def start_from(run: Run) -> None:
+    """The form begins with the settings of `run`, from now on; for callbacks."""
+    st.session_state[_LIKE] = run.id
+    st.session_state["train_preset"] = _LIKE
+    choose(run=run.id)
+
+
+def choose_preset(model: str, runs: Sequence[Run]) -> Preset:
+    """The cards: how much, each with what it takes here."""
+    presets = {preset.key: preset for preset in PRESETS}
+    like = next((r for r in runs if r.id == st.session_state.get(_LIKE)), None)
+    if like is not None:
+        values = {f.name: getattr(like.config, f.name) for f in fields(like.config)}
+        presets[_LIKE] = Preset(like.id, {**values, "name": ""})
+    names = {key: t(f"train.preset_{key}") for key in presets if key != _LIKE}
+    if like is not None:
+        names[_LIKE] = plain(t("train.preset_like", name=like.config.title))
+
+    def choose_its_model() -> None:
+        # The tutorial is of one model; who leaves it without having that goes back.
+        needed = presets["tutorial"].config.model_name
+        is_tutorial = st.session_state["train_preset"] == "tutorial"
+        if is_tutorial and model != needed:
+            choose(model=needed)
+        elif not is_tutorial and model == needed and not is_at_hand(needed):
+            choose(model=STORYBOOK)
+
+    key = st.radio(
+        t("train.preset"),
+        list(presets),
+        format_func=names.__getitem__,
+        captions=[_takes(preset, model, runs) for preset in presets.values()],
+        key="train_preset",
+        label_visibility="collapsed",
+        on_change=choose_its_model,
+    )
+    return presets.get(key, PRESETS[0])
+
+
+def _takes(preset: Preset, model: str, runs: Sequence[Run]) -> str:
+    """How much it reads and learns, and how long that takes here, where it is known."""
+    config = preset.config
+    said = t(
+        "train.card",
+        tokens=f"{config.training_tokens / 1e6:,.1f}",
+        features=f"{config.d_sae:,}",
+    )
+    if preset.key == "tutorial" and model != config.model_name:
+        return f"{said} · {config.model_name}"
+    try:
+        guess = guess_of(replace(config, model_name=model), runs)
+    except TinysaeError:
+        return said
+    return said if guess is None else f"{said} · {duration_range(*guess.seconds)}"

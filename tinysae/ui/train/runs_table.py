@@ -1,0 +1,102 @@
+"""All runs in one table; those that are ticked lie over each other in the curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from tinysae.checked_numbers import number
+from tinysae.render.numbers import moment
+from tinysae.runs.store import Run
+from tinysae.ui.parts.job_words import duration, run_name
+from tinysae.ui.shell.choice import choose
+from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import empty_state
+from tinysae.ui.train.curves import curves
+from tinysae.ui.train.shipped_run import shipped_run
+
+_KEY = "train.runs"
+# A curve of a few dozen pixels shows no more.
+SPARK_POINTS = 40
+# The newest: of each, the curves are read.
+MOST_ROWS = 100
+ROW_PX = 35
+
+
+def ticked(runs: Sequence[Run]) -> list[Run]:
+    """The runs that somebody has ticked, the newest first."""
+    shown = _shown(runs)
+    rows = st.session_state.get(_KEY, {}).get("selection", {}).get("rows", [])
+    return [shown[row] for row in rows if isinstance(row, int) and row < len(shown)]
+
+
+def show_runs(runs: Sequence[Run], run: Run) -> None:
+    """The table, the one that came along last; ticking a row draws it above.
+
+    Args:
+        runs: all that there are, the newest first.
+        run: the one whose figures the page shows.
+    """
+    shown = _shown(runs)
+    st.subheader(t("train.runs"), anchor=False)
+    if not runs:
+        empty_state("train.no_runs")
+
+    def show_ticked() -> None:
+        chosen = ticked(runs)
+        if len(chosen) == 1:
+            choose(run=chosen[0].id)
+
+    import pandas as pd
+
+    st.dataframe(
+        pd.DataFrame([_row(each, is_shown=each.id == run.id) for each in shown]),
+        key=_KEY,
+        on_select=show_ticked,
+        selection_mode="multi-row",
+        hide_index=True,
+        height=ROW_PX * (min(len(shown), 8) + 1) + 3,
+        column_config=_columns(),
+    )
+    st.caption(t("train.runs_how"))
+
+
+def _shown(runs: Sequence[Run]) -> list[Run]:
+    return [*runs[:MOST_ROWS], shipped_run()]
+
+
+def _row(run: Run, *, is_shown: bool) -> dict[str, Any]:
+    status, figures = run.status, run.evaluation() or {}
+    mse = curves(run).points("mse")[1]
+    took = number((run.took() or {}).get("training"), low=0)
+    dead = figures.get("dead_share")
+    return {
+        "name": ("\N{BLACK RIGHT-POINTING TRIANGLE} " if is_shown else "")
+        + run_name(run),
+        "state": t(f"train.state_{status.state}"),
+        "architecture": run.config.architecture,
+        "d_sae": run.config.d_sae,
+        "l0": figures.get("l0"),
+        "ce_loss_score": figures.get("ce_loss_score"),
+        "explained_variance": figures.get("explained_variance"),
+        "dead": dead,
+        "time": duration(took) if took is not None else "",
+        "mse": mse[:: max(1, len(mse) // SPARK_POINTS)],
+        "started": moment(run.created_at) if run.created_at else "",
+    }
+
+
+def _columns() -> dict[str, Any]:
+    column = st.column_config
+    texts = ("name", "state", "architecture", "time", "started")
+    shares = ("ce_loss_score", "explained_variance", "dead")
+    return {
+        **{name: column.TextColumn(t(f"train.column_{name}")) for name in texts},
+        **{
+            name: column.NumberColumn(t(f"train.column_{name}"), format="percent")
+            for name in shares
+        },
+        "d_sae": column.NumberColumn(t("train.column_d_sae"), format="localized"),
+        "l0": column.NumberColumn(t("train.column_l0"), format="%.1f"),
+        "mse": column.LineChartColumn(t("train.column_mse"), width="small"),
+    }
