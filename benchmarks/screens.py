@@ -67,7 +67,7 @@ def box(locator: Locator) -> tuple[float, float, float, float]:
     return x, y, x + found["width"], y + found["height"]
 
 
-def outside(page: Page, elements: dict[str, Locator]) -> dict[str, tuple[float, ...]]:
+def outside_window(page: Page, elements: dict[str, Locator]) -> dict[str, tuple[float, ...]]:
     """Those that the window shows in part or not at all, and where they are."""
     size = page.viewport_size
     assert size is not None

@@ -49,7 +49,7 @@ def tour(
         locale = LOCALES[language]
         with visit(browser, theme=theme, locale=locale, height=TALL) as reader:
             page = reader.page
-            for name in ("home", "playground", "train", "features"):
+            for name in ("home", "playground", "train", "features", "why"):
                 page.goto(server.url)
                 if name != "home":
                     go_to(page, name, language)
@@ -83,8 +83,9 @@ def settle(page: Page, name: str, language: Language) -> None:
     awaited = {
         "home": page.get_by_text(text("home.model_ready", language)),
         "playground": page.get_by_role("option"),
-        "train": page.get_by_test_id("stMetric"),
+        "train": page.locator(".js-plotly-plot"),
         "features": page.locator(".card"),
+        "why": page.locator("svg .answer"),
     }[name]
     expect(awaited.first).to_be_visible(timeout=LOADED_MS)
     if name == "train":
