@@ -39,8 +39,8 @@ ABOUT_AN_SAE = {
 def _in_this_process(monkeypatch: pytest.MonkeyPatch, tiny_home: Path) -> None:
     assert tiny_home.is_dir()
     monkeypatch.setattr(load.os, "nice", lambda _: 0)
-    monkeypatch.setattr(finish, "INDEX_TOKENS", 2048)
-    monkeypatch.setattr(finish, "EVALUATION_TOKENS", 2048)
+    for name in ("INDEX_TOKENS", "EVALUATION_TOKENS", "CONCEPT_TOKENS"):
+        monkeypatch.setattr(finish, name, 2048)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tinysae.runs.store import Run, create_run, open_run, start_run, write_made_
 from tinysae.sae.load import load_sae
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, SPARSE, EngineChoice
 from tinysae.sae.train import SAETraining
-from tinysae.worker import life
+from tinysae.worker import life, load
 from tinysae.worker.keep import Keeper
 
 # Importing torch and its friends takes seconds on a busy machine.
@@ -197,29 +197,35 @@ def test_a_worker_that_still_loads_can_be_stopped(tiny_model_dir: Path) -> None:
     assert steps_of(run) == []
 
 
+@pytest.fixture
+def not_nicer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a worker's life in this process, which goes on after it."""
+    monkeypatch.setattr(load.os, "nice", lambda _: 0)
+
+
+@pytest.mark.usefixtures("not_nicer")
 def test_a_resumed_run_keeps_the_engine_it_began_with(
     tiny_model_dir: Path, short_text: Path
 ) -> None:
     run = create_run(config_for(tiny_model_dir, dataset_path=str(short_text)))
     began = EngineChoice(DENSE, "numba_fails", "")
     write_made_with(run, began.to_json())
-    launch.launch(run, "train")
-    wait_for(lambda: ended(run), "the run")
-    assert run.status.state == "done", run.log_path.read_text()
+    life.train(run)
+    assert run.status.state == "done"
     assert EngineChoice.from_json(run.made_with()) == began
 
 
+@pytest.mark.usefixtures("not_nicer")
 def test_a_run_of_a_step_that_is_no_more_goes_on_and_its_log_says_with_what(
-    tiny_model_dir: Path, short_text: Path
+    tiny_model_dir: Path, short_text: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = create_run(config_for(tiny_model_dir, dataset_path=str(short_text)))
     write_made_with(run, EngineChoice("sparse (torch)", "no_numba", "torch").to_json())
-    launch.launch(run, "train")
-    wait_for(lambda: ended(run), "the run")
-    assert run.status.state == "done", run.log_path.read_text()
+    life.train(run)
+    assert run.status.state == "done"
     engine = EngineChoice.from_json(run.made_with())
     assert engine == EngineChoice(SPARSE, "", "torch")
-    assert "began with the step 'sparse (torch)'" in run.log_path.read_text()
+    assert "began with the step 'sparse (torch)'" in caplog.text
 
 
 def test_a_run_that_cannot_start_says_why(tmp_path: Path) -> None:
@@ -229,9 +235,11 @@ def test_a_run_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert run.status.error == "error.model_missing"
 
 
+@pytest.mark.usefixtures("not_nicer")
 def test_a_hook_that_is_not_there_is_named(tiny_model_dir: Path) -> None:
-    run = start_run(config_for(tiny_model_dir, hook_name="blocks.7.hook_mlp_out"))
-    wait_for(lambda: ended(run), "the failure")
+    run = create_run(config_for(tiny_model_dir, hook_name="blocks.7.hook_mlp_out"))
+    life.train(run)
+    assert run.status.state == "failed"
     assert run.status.error == "error.setting_choice"
     assert (run.status.error_values or {})["field"] == "hook_name"
 
