@@ -12,7 +12,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from benchmarks.browser import Server
-from benchmarks.clicks import LOADED_MS
+from benchmarks.clicks import LOADED_MS, write
 from tinysae.words import text
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
@@ -95,9 +95,7 @@ def open_playground(page: Page, view: str) -> None:
         page.get_by_role("button", name=label, exact=True).click(timeout=LOADED_MS)
         expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=LOADED_MS)
     else:
-        label = text("playground.generate", "en")
-        page.get_by_role("button", name=label, exact=True).click()
-        expect(page.locator(".token.highlighted")).to_have_count(1, timeout=LOADED_MS)
+        write(page)
         options.nth(4).click()
         expect(options.nth(4)).to_have_attribute("aria-selected", "true")
 

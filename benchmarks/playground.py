@@ -250,8 +250,10 @@ def first_token_and_heatmap(
         firsts: list[float] = []
         seed = page.get_by_role("spinbutton", name=text("playground.seed", "en"))
         for number in range(N_CLICKS + 1):
+            main.get_by_role("button", name=text("common.more", "en")).click()
             seed.fill(str(number))
             seed.press("Enter")
+            page.keyboard.press("Escape")
             page.wait_for_timeout(700)
             page.evaluate(WATCH, written)
             generate.click()

@@ -176,10 +176,10 @@ def test_a_reload_of_the_playground_keeps_prompt_and_samples(
         field = page.get_by_role("textbox", name=text("playground.prompt", "en"))
         field.fill(prompt, timeout=LOADED_MS)
         field.press("Control+Enter")
-        strip = page.get_by_role("listbox")
+        strip = page.get_by_role("listbox").first
         expect(strip).to_have_text(prompt, timeout=LOADED_MS)
         press(page, "playground.generate")
-        # What was read last is its first sample, when all have ended.
+        # The first story, when all have ended.
         expect(strip).not_to_have_text(prompt, timeout=LOADED_MS)
         see_rest(page)
         written = strip.inner_text()

@@ -102,6 +102,7 @@ def _show_word(stories: ShippedStories, shown: ShippedStory, at: int) -> None:
     from tinysae.library.feature_source import embedded_source
     from tinysae.ui.parts.feature_names import feature_name
 
+    note(t("home.word_features"))
     source = embedded_source()
     for number, _ in shown.features[at][:N_FEATURES]:
         feature = int(number)
@@ -114,4 +115,4 @@ def _show_word(stories: ShippedStories, shown: ShippedStory, at: int) -> None:
                 feature=str(feature),
             )
             pushed = [as_word(token) for token in stories.promoted[str(feature)]]
-            st.html(chips(t("playground.feature_promotes"), pushed, small=True))
+            st.html(chips("→", pushed, small=True))

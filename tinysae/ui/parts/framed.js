@@ -16,8 +16,11 @@ export default function ({ data, parentElement }) {
   if (!frame) {
     frame = document.createElement("iframe");
     frame.setAttribute("sandbox", "allow-scripts");
-    frame.style = "width:100%;border:0;border-radius:0.5rem;height:20rem";
-    parentElement.append(frame);
+    frame.style = "width:100%;border:0;display:block;height:20rem";
+    const box = document.createElement("div");
+    box.className = "framed";
+    box.append(frame);
+    parentElement.append(box);
     frames.set(parentElement, frame);
   }
   frame.title = title;

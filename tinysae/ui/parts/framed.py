@@ -37,4 +37,12 @@ def framed(body: str, title: str, *, key: str) -> None:
 _COMPONENT = component(
     "tinysae_framed",
     js=(files("tinysae.ui.parts") / "framed.js").read_text(encoding="utf-8"),
+    # In the dark theme, white lies over it by difference: what is drawn on white is
+    # drawn on black, and a change of theme needs no rerun.
+    css=(
+        ".framed{position:relative;isolation:isolate;border-radius:.5rem;"
+        "overflow:hidden}"
+        ".framed::after{content:'';position:absolute;inset:0;pointer-events:none;"
+        "mix-blend-mode:difference;background:light-dark(#000,#FFF)}"
+    ),
 )

@@ -42,6 +42,8 @@ def opened_state() -> State:
         prompt=t("playground.prompt_default"),
         other=t("playground.other_default"),
         colour="surprise",
+        # What the model does expect after that prompt.
+        answers=" She",
     )
     return st.session_state.get(STATE, default)
 

@@ -124,11 +124,12 @@ def _pushes(
     fires: str, pushed: str, feature: int, activation: float, strongest: float
 ) -> str:
     title = html.escape(f"{t('playground.feature_fires')}: {fires}")
-    label = html.escape(f"{t('playground.feature_promotes')} {pushed}")
+    label = html.escape(f"{t('playground.feature_promotes')}: {pushed}")
     share = f"{activation / strongest:.0%}"
     return (
         f'<div class="pushes" title="{title}"><i style="--share:{share}"></i>'
-        f"<span>{label}</span><small>{activation:.2f} · {feature}</small></div>"
+        f'<span title="{label}">→ {html.escape(pushed)}</span>'
+        f"<small>{activation:.2f} · {feature}</small></div>"
     )
 
 

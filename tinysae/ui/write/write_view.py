@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from tinysae.library.shipped_stories import ShippedStories
+    from tinysae.model.loaded import LoadedModel
+    from tinysae.model.text.prompt import Prompt
     from tinysae.ui.shell.chosen import Chosen
+    from tinysae.ui.write.told import Told
 
 # As high as the controls beside it.
 NEXT_PX = 278
@@ -65,15 +68,15 @@ def show_write(
     is_typed = st.session_state.get(controls.TYPED, False)
     samples: list[Writing] = st.session_state.get(SAMPLES, [])
     cards: list[Card] = []
+    model: LoadedModel | None = None
+    prompt: Prompt | None = None
     first = None if samples or wants_story else _first_stories(state)
     if first is not None:
-        shipped_stories, told = first
-        cards = [Card(str(place), each) for place, each in enumerate(told)]
+        cards = [Card(str(place), told) for place, told in enumerate(first[1])]
     with right.container(height=NEXT_PX, border=False, key="write_next", gap="xsmall"):
         st.subheader(t("playground.next_title"), anchor=False)
         is_early = not warm_up_state().done and drawing == "strip" and not is_typed
         if first is not None and is_early and _is_usual(state):
-            model = None
             next_word.show_shipped_next(first[0])
         else:
             model = loaded_model(state.model)
@@ -99,7 +102,7 @@ def show_write(
             args=(samples,),
         )
         cards = []
-    elif model is not None and first is None:
+    elif model is not None and prompt is not None and first is None:
         cards = stories.cards_of(model, prompt, samples)
     shown = stories.Shown(
         cards, model, state.colour, drawing, spaces, is_first_visit=first is not None
@@ -115,7 +118,7 @@ def show_write(
     model_chooser.show_hooks(model)
 
 
-def _first_stories(state: State) -> tuple[ShippedStories, list] | None:
+def _first_stories(state: State) -> tuple[ShippedStories, list[Told]] | None:
     """The stories that came with tinysae, where they are of this prompt and were not
     asked for with other settings."""
     if state.model != STORYBOOK or (state.is_written and not _is_usual(state)):
