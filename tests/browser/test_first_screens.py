@@ -28,8 +28,28 @@ def home(page: Page, language: Language) -> dict[str, Locator]:
     return {"title": page.get_by_role("heading", name=title, level=1)}
 
 
+def features(page: Page, language: Language) -> dict[str, Locator]:
+    """The search, eight cards and the panel; a phone has room for the panel's top."""
+    found = {
+        "search": page.get_by_role("textbox", name=text("features.search", language)),
+        "sort": page.get_by_role("combobox", name=text("features.sort", language)),
+        "name": page.locator(".panel h2"),
+        "actions": page.locator(".panel .actions"),
+        "passage": page.locator(".panel .passage").first,
+    }
+    if (page.viewport_size or {})["width"] < 640:
+        return found
+    return found | {
+        "tabs": page.get_by_role("radiogroup", name=text("features.view", language)),
+        "first card": page.locator(".card").first,
+        "eighth card": page.locator(".card").nth(7),
+        "passages": page.locator(".panel .strips"),
+        "pushes": page.locator(".panel .bottom"),
+    }
+
+
 # What each page shows; a page's elements are given from top to bottom.
-SCREENS: dict[str, Screen] = {"home": home}
+SCREENS: dict[str, Screen] = {"home": home, "features": features}
 
 
 def open_by_clicking(page: Page, server: Server, name: str, language: Language) -> None:
