@@ -7,6 +7,8 @@ contract names elements that must lie in it whole. A shift is the browser's own
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from playwright.sync_api import Locator, Page, expect
 
 from benchmarks.browser import Server
@@ -31,6 +33,97 @@ new PerformanceObserver((list) => {
 """
 
 
+Screen = Callable[[Page, Language], dict[str, Locator]]
+
+
+def home(page: Page, language: Language) -> dict[str, Locator]:
+    """A story with a word of it, and the main button."""
+    main = page.get_by_test_id("stMain")
+    return {
+        "first lesson": main.get_by_role("link", name=text("home.lesson", language)),
+        "story": page.get_by_role("listbox").first,
+    }
+
+
+def write(page: Page, language: Language) -> dict[str, Locator]:
+    """The prompt, the slider beside its bars, and a story."""
+    main = page.get_by_test_id("stMain")
+    name = text("playground.generate", language)
+    slider = text("playground.temperature", language)
+    return {
+        "prompt": page.get_by_role("textbox", name=text("playground.prompt", language)),
+        "button": main.get_by_role("button", name=name, exact=True),
+        "temperature": page.get_by_role("slider", name=slider),
+        "bars": page.locator(".bars li").first,
+        **({} if is_phone(page) else {"story": page.get_by_role("listbox").first}),
+    }
+
+
+def train(page: Page, language: Language) -> dict[str, Locator]:
+    """The cards with Start, and the curves; a phone has room for the first two."""
+    curves = page.locator(".js-plotly-plot")
+    tutorial = text("train.preset_tutorial", language)
+    start = text("train.start", language)
+    return {
+        "cards": page.get_by_role("radiogroup").filter(has_text=tutorial),
+        "start": page.get_by_role("button", name=start),
+        "MSE": curves.nth(0),
+        "L1": curves.nth(1),
+        **({} if is_phone(page) else {"dead features": curves.nth(5)}),
+    }
+
+
+def features(page: Page, language: Language) -> dict[str, Locator]:
+    """The search, eight cards and the panel; a phone has room for the panel's top."""
+    search, sort = (text(f"features.{key}", language) for key in ("search", "sort"))
+    elements = {
+        "search": page.get_by_role("textbox", name=search),
+        "sort": page.get_by_role("combobox", name=sort),
+        "name": page.locator(".panel h2"),
+        "actions": page.locator(".panel .actions"),
+        "passage": page.locator(".panel .passage").first,
+    }
+    if is_phone(page):
+        return elements
+    return elements | {
+        "tabs": page.get_by_role("radiogroup", name=text("features.view", language)),
+        "first card": page.locator(".card").first,
+        "eighth card": page.locator(".card").nth(7),
+        "passages": page.locator(".panel .strips"),
+        "pushes": page.locator(".panel .bottom"),
+    }
+
+
+def inside(page: Page, language: Language) -> dict[str, Locator]:
+    """The sentence, its next word, and the machine, drawn."""
+    tab = text("why.view_picture", language)
+    return {
+        "sentence": page.get_by_label(text("why.prompt", language)),
+        "next word": page.get_by_test_id("stMain").get_by_text("Lily” 95").first,
+        "tab": page.get_by_role("tab", name=tab, exact=True),
+        "answer": page.locator("svg .answer0"),
+        "lamps": page.locator("svg .lamp").first,
+        "heads": page.locator("svg .head").first,
+        "words": page.locator("svg .node.word").last,
+    }
+
+
+SCREENS: dict[str, Screen] = {
+    "home": home,
+    "playground": write,
+    "train": train,
+    "features": features,
+    "why": inside,
+}
+"""What each page shows first, by its name in the navigation."""
+
+
+def is_phone(page: Page) -> bool:
+    """Whether Streamlit hides the sidebar."""
+    size = page.viewport_size
+    return size is not None and size["width"] < PHONE_PX
+
+
 def watch_shifts(page: Page) -> None:
     """Begin to count, from the page's next address on."""
     page.add_init_script(_OBSERVE)
@@ -51,9 +144,7 @@ def open_by_clicking(page: Page, server: Server, name: str, language: Language) 
     page.goto(server.url)
     if name == "home":
         return
-    size = page.viewport_size
-    assert size is not None
-    if size["width"] < PHONE_PX:
+    if is_phone(page):
         page.get_by_test_id("stExpandSidebarButton").click(timeout=LOADED_MS)
     go_to(page, name, language)
 
@@ -67,7 +158,9 @@ def box(locator: Locator) -> tuple[float, float, float, float]:
     return x, y, x + found["width"], y + found["height"]
 
 
-def outside_window(page: Page, elements: dict[str, Locator]) -> dict[str, tuple[float, ...]]:
+def outside_window(
+    page: Page, elements: dict[str, Locator]
+) -> dict[str, tuple[float, ...]]:
     """Those that the window shows in part or not at all, and where they are."""
     size = page.viewport_size
     assert size is not None
