@@ -1,7 +1,7 @@
 """Where each head of a layer looks, and what it takes from there."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinysae.errors import InputError
 from tinysae.model.circuit import d_head
@@ -53,7 +53,8 @@ def attended(model: "LoadedModel", ids: Sequence[int]) -> list[Attended]:
         for name in ("pattern", "v")
     ]
     with running(model, tokens.numel()):
-        _, cache = model.bridge.run_with_cache(tokens, names_filter=names)
+        _, seen = model.bridge.run_with_cache(tokens, names_filter=names)
+    cache: Any = seen
     return [_layer(model, cache, layer) for layer in range(model.n_layers)]
 
 

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from tinysae.features.why.attribution import Attribution, Part, attribute
 from tinysae.features.why.gradients import Seen, head_gradients, only_last
 from tinysae.features.why.intervene import LEADING_COST, direction
-from tinysae.model.attention import attended
-from tinysae.model.circuit import changing, changing_heads, head_slice
+from tinysae.model.attention import Attended, attended
+from tinysae.model.circuit import changing, changing_heads, d_head, head_slice
 from tinysae.model.cores import cores_for
 from tinysae.model.forward import running
 
@@ -148,9 +148,8 @@ def picture_of(
     tokens = model.to_input(ids)
     pass_cost = 3 * model.n_parameters * tokens.numel()
     n_threaded = min(MAX_THREADED, int(LEADING_COST / pass_cost))
-    threaded = [place for place, lamp in enumerate(lamps) if lamp.kind == "feature"][
-        :n_threaded
-    ]
+    features = [place for place, lamp in enumerate(lamps) if lamp.kind == "feature"]
+    threaded = features[:n_threaded]
 
     def ends(seen: Seen) -> "list[Tensor]":
         logit = seen.logits[target]
@@ -164,41 +163,55 @@ def picture_of(
     layers = attended(model, ids)
     with model.lock, cores_for(pass_cost), torch.enable_grad():
         slopes = head_gradients(model, tokens, sae.hook_name, ends)
-
-    def by_arc(end: "list[Tensor]") -> "Tensor":
-        """[layer, head, to, source]"""
-        each = []
-        for layer, grad in zip(layers, end, strict=True):
-            apart = grad.reshape(len(grad), *layer.values.shape[::2])
-            toward = torch.einsum("hsd,qhd->hqs", layer.values, apart)
-            each.append((layer.pattern * toward).float().cpu())
-        return torch.stack(each)
-
-    effects = by_arc(slopes[0])
-    order = effects.abs().flatten().argsort(descending=True)[:MAX_ARCS]
-    order = order[effects.flatten()[order] != 0]
-    at = torch.stack(torch.unravel_index(order, effects.shape), 1).tolist()
+    effects = _by_arc(layers, slopes[0])
+    at = _largest(effects)
+    places = list(zip(*(axis.tolist() for axis in at), strict=True))
     arcs = tuple(
-        Arc(*place, float(layers[place[0]].pattern[tuple(place[1:])]), effect)
-        for place, effect in zip(at, effects.flatten()[order].tolist(), strict=True)
+        Arc(layer, head, to, source, float(layers[layer].pattern[head, to, source]), e)
+        for (layer, head, to, source), e in zip(
+            places, effects[at].tolist(), strict=True
+        )
     )
-    written = [
-        arc.pattern * layers[arc.layer].values[arc.head, arc.source] for arc in arcs
+    carried = [
+        arc.pattern * layers[arc.layer].values[arc.head, arc.source].float().cpu()
+        for arc in arcs
     ]
     threads: list[Thread] = []
-    for lamp, end in zip(threaded, slopes[1:], strict=True):
+    for lamp, slope in zip(threaded, slopes[1:], strict=True):
         # Of the logit, for each unit of the activation.
         weight = lamps[lamp].effect / (lamps[lamp].activation or 1.0)
-        through = (by_arc(end).flatten()[order] * weight).tolist()
+        through = (_by_arc(layers, slope)[at] * weight).tolist()
         threads += [Thread(arc, lamp, e) for arc, e in enumerate(through) if e]
-    width = layers[0].values.shape[-1]
     return Picture(
         found,
         tuple(lamps),
         arcs,
-        torch.stack(written) if written else torch.zeros(0, width),
+        torch.stack(carried) if carried else torch.zeros(0, d_head(model)),
         tuple(threads),
     )
+
+
+def _by_arc(layers: "Sequence[Attended]", slope: "Sequence[Tensor]") -> "Tensor":
+    """What every arc adds, [layer, head, to, source], where `slope` [layer][pos,
+    n_heads * d_head] is that of the heads' output."""
+    import torch
+
+    each: list[Tensor] = []
+    for (pattern, values), grad in zip(layers, slope, strict=True):
+        n_heads, n_positions, width = values.shape
+        apart = grad.reshape(n_positions, n_heads, width)
+        toward = torch.einsum("hsd,qhd->hqs", values, apart)
+        each.append((pattern * toward).float().cpu())
+    return torch.stack(each)
+
+
+def _largest(effects: "Tensor") -> "tuple[Tensor, ...]":
+    """The places of the `MAX_ARCS` largest that are something at all, as an index."""
+    import torch
+
+    flat = effects.flatten()
+    order = flat.abs().argsort(descending=True)[:MAX_ARCS]
+    return torch.unravel_index(order[flat[order] != 0], effects.shape)
 
 
 def affordable(model: "LoadedModel", picture: Picture) -> int:

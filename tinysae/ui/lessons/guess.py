@@ -12,7 +12,7 @@ from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import plain
 
 
-def show_guesses(step: Step, *, key: str, on_guess: Callable[[], object]) -> int | None:
+def show_guesses(step: Step, *, key: str, on_guess: Callable[[], None]) -> int | None:
     """The guesses to choose from; the chosen one. A room is asked aloud: a presenter
     has them as a list."""
     said = [plain(guess[language()]) for guess in step.guesses]

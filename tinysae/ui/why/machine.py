@@ -205,6 +205,8 @@ def _said(value: object, version: int, kind: type) -> Any:
 
 
 _FILES = files("tinysae.ui.why")
+# One script: where things stand, what is said of them, how they look, and the rest.
+_SCRIPTS = ("machine_layout.js", "machine_say.js", "machine_draw.js", "machine.js")
 _COLOURS = (
     f".machine{{--pro:{POSITIVE};--con:{NEGATIVE};"
     "--lamp:light-dark(#F2A516,#FFC24A);--lamp-edge:light-dark(#9A6A0B,#C9962F);"
@@ -212,9 +214,6 @@ _COLOURS = (
 )
 _COMPONENT = component(
     "tinysae_machine",
-    js="\n".join(
-        (_FILES / name).read_text(encoding="utf-8")
-        for name in ("machine_layout.js", "machine.js")
-    ),
+    js="\n".join((_FILES / name).read_text(encoding="utf-8") for name in _SCRIPTS),
     css=(_FILES / "machine.css").read_text(encoding="utf-8") + _COLOURS,
 )

@@ -168,7 +168,9 @@ function layout(data, width, share, font) {
   return {
     phone, left, right, answers, lampAt, named: new Set(named), words, wordAt, wordY,
     heads, rows, lampY, thick, arcs: arcs.filter((p) => wordAt.has(data.arcs[p].source)),
-    lamps, height: wordY + 16, radius: Math.min(14, rowHeight / 2 - 2), carried,
+    lamps, height: wordY + 16, radius: Math.min(14, rowHeight / 2 - 2),
+    // Of the thickest thread: thinner ones are drawn only where more is asked for.
+    thinnest: 0.2 * (1 - share),
   };
 }
 

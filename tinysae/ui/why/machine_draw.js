@@ -1,0 +1,298 @@
+// The picture itself, as SVG. Text reaches the page through textContent only: nothing in
+// it is ever markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+// Of the strongest thread: below it, a thread is not shown as part of a path.
+const SEEN = 0.1;
+
+function shape(parent, tag, className, attributes = {}, text) {
+  const element = document.createElementNS(SVG, tag);
+  if (className) element.setAttribute("class", className);
+  for (const name in attributes) element.setAttribute(name, attributes[name]);
+  if (text !== undefined) element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+class Drawing {
+  // Draws `data` into `svg`, as wide as it is.
+  constructor(svg, data, says, { width, share, font }) {
+    Object.assign(this, { svg, data, says, font, nodes: new Map() });
+    const at = (this.at = layout(data, width, share, font));
+    svg.replaceChildren();
+    svg.setAttribute("viewBox", `0 0 ${width} ${at.height}`);
+    svg.setAttribute("height", at.height);
+    svg.setAttribute("aria-label", data.sentence);
+    this.setStages();
+    this.lines = shape(svg, "g");
+    this.drawRows();
+    this.drawAnswers();
+    this.drawArcs();
+    this.drawThreads();
+    this.drawWords();
+    this.drawHeads();
+    this.drawLamps();
+  }
+
+  // What comes after what while it plays: words, the layers with the lamps where the SAE
+  // is, the answer.
+  setStages() {
+    const { data, says, at } = this;
+    this.stages = [says.with("step_words")];
+    this.stageOf = new Map();
+    const layers = [...at.rows.keys()].sort((a, b) => a - b);
+    const add = (layer) => {
+      const name = says.with(data.n_layers > 1 ? "step_layer" : "step_attention", { layer });
+      this.stageOf.set(layer, this.stages.push(name) - 1);
+    };
+    layers.filter((layer) => layer <= data.hook).forEach(add);
+    this.lampStage = this.stages.push(says.with("step_lamps")) - 1;
+    layers.filter((layer) => layer > data.hook).forEach(add);
+    this.lastStage = this.stages.push(says.with("step_answer")) - 1;
+  }
+
+  drawRows() {
+    const { at, says, data } = this;
+    if (at.phone) return;
+    const rows = [
+      [at.lampY, says.with("row_lamps")], [at.wordY, says.with("row_words")],
+      [ANSWER_Y + ANSWER_H / 2, says.with("row_answers")],
+    ];
+    const heads = data.n_layers > 1 ? "row_layer" : "row_heads";
+    for (const [layer, y] of at.rows) rows.push([y, says.with(heads, { layer })]);
+    for (const [y, text] of rows) {
+      shape(this.svg, "text", "faint", { x: 0, y: y + 5, "aria-hidden": true }, text);
+    }
+  }
+
+  drawAnswers() {
+    const pad = this.at.phone ? 7 : 12;
+    this.chips = this.at.answers.map(({ place, x, y, width, height }) => {
+      const group = shape(this.svg, "g", `answer answer${place}`);
+      group.dataset.stage = this.lastStage;
+      const colour = place === 0 ? "pro" : place === 1 && this.data.rival ? "con" : "other";
+      const box = { x, y, height, rx: 8 };
+      shape(group, "rect", "box", { ...box, width });
+      return {
+        x, y, width, height,
+        fill: shape(group, "rect", `fill ${colour}`, { ...box, width: 0 }),
+        was: shape(group, "rect", "was", { ...box, width: 0 }),
+        what: shape(group, "text", "what", { x: x + pad, y: y + 26 }),
+        p: shape(group, "text", "p", { x: x + width - pad, y: y + 25, "text-anchor": "end" }),
+        room: width - 2 * pad - 6,
+      };
+    });
+    this.showAnswers(null);
+  }
+
+  // The probabilities, or what they are without a part.
+  showAnswers(id) {
+    const cut = id ? this.data.cuts[id] : null;
+    this.chips.forEach((chip, place) => {
+      const own = this.data.answers[place];
+      let { text, p } = own, was = own.p;
+      if (cut) p = cut.p[place];
+      // What it says instead takes the last place, if it is none of these.
+      if (cut?.instead && place === this.chips.length - 1) ({ text, p, was } = cut.instead);
+      chip.fill.setAttribute("width", Math.max(2, p * chip.width));
+      chip.was.setAttribute("width", Math.max(2, was * chip.width));
+      chip.was.setAttribute("visibility", cut ? "visible" : "hidden");
+      chip.p.textContent = percent(p);
+      const room = chip.room - widthOf(percent(p), NAME_PX, this.font);
+      chip.what.textContent = lines(text, room, place ? 16 : 18, this.font, 1)[0];
+    });
+  }
+
+  curve(from, to, className, effect, stage, ends) {
+    const middle = (from.y + to.y) / 2;
+    const line = shape(this.lines, "path", `line ${className} ${side(effect)}`, {
+      d: `M${from.x},${from.y} C${from.x},${middle} ${to.x},${middle} ${to.x},${to.y}`,
+      "stroke-width": this.at.thick(effect), pathLength: 1,
+    });
+    line.dataset.stage = stage;
+    line.dataset.ends = ends.join(" ");
+    return line;
+  }
+
+  drawArcs() {
+    const { at, data } = this;
+    // The thickest last, on top.
+    for (const place of [...at.arcs].reverse()) {
+      const arc = data.arcs[place], head = at.heads.get(headOf(arc));
+      const from = at.wordAt.get(arc.source);
+      const line = this.curve(
+        { x: from.x, y: from.y - 17 }, { x: head.x, y: head.y + at.radius }, "arc",
+        arc.effect, this.stageOf.get(arc.layer), [`a${place}`, `w${arc.source}`, head.id]);
+      line.dataset.id = `a${place}`;
+    }
+  }
+
+  drawThreads() {
+    const { at, data } = this;
+    const threaded = new Set();
+    for (const { head, lamp, effect } of this.threads()) {
+      const from = at.heads.get(head), to = at.lampAt.get(lamp);
+      threaded.add(head);
+      this.curve({ x: from.x, y: from.y - at.radius }, { x: to.x, y: to.bottom }, "through",
+        effect, this.lampStage, [head, `l${lamp}`]);
+    }
+    // A head that no lamp is known to carry goes on by itself.
+    for (const [id, head] of at.heads) {
+      if (threaded.has(id)) continue;
+      const effect = head.places.reduce((sum, place) => sum + data.arcs[place].effect, 0);
+      this.curve({ x: head.x, y: head.y - at.radius }, this.end(effect), "through", effect,
+        this.lastStage, [id]);
+    }
+    for (const lamp of at.lamps) {
+      const { effect } = data.lamps[lamp], { x, y } = at.lampAt.get(lamp);
+      this.curve({ x, y: y - 10 }, this.end(effect), "out", effect, this.lastStage, [`l${lamp}`]);
+    }
+  }
+
+  // From each head to each lamp together, without those too thin to follow.
+  threads() {
+    const { at, data } = this;
+    const arcs = new Set(at.arcs), lamps = new Set(at.lamps), sums = new Map();
+    for (const [arc, lamp, effect] of data.threads) {
+      if (!arcs.has(arc) || !lamps.has(lamp)) continue;
+      const head = headOf(data.arcs[arc]), key = `${head} ${lamp}`;
+      sums.set(key, { head, lamp, effect: (sums.get(key)?.effect ?? 0) + effect });
+    }
+    const all = [...sums.values()];
+    const most = Math.max(0, ...all.map(({ effect }) => Math.abs(effect)));
+    return all.filter(({ effect }) => Math.abs(effect) >= at.thinnest * most);
+  }
+
+  // Where a line ends: at the answer that it pushes.
+  end(effect) {
+    const chip = this.chips[effect < 0 && this.data.rival && this.chips[1] ? 1 : 0];
+    return { x: chip.x + Math.min(chip.width / 2, 140), y: chip.y + chip.height + 2 };
+  }
+
+  node(id, stage, className, x, y, called) {
+    const node = shape(this.svg, "g", `node ${className}`, {
+      role: "button", tabindex: this.nodes.size ? -1 : 0, "aria-pressed": false,
+      "aria-label": this.says.label(id, called),
+    });
+    Object.assign(node.dataset, { id, stage });
+    this.nodes.set(id, { node, x, y });
+    return node;
+  }
+
+  drawWords() {
+    for (const { at: place, x, width } of this.at.words) {
+      const y = this.at.wordY;
+      if (place === null) {
+        shape(this.svg, "text", "word faint", { x, y: y + 5 }, "…");
+        continue;
+      }
+      const id = `w${place}`, effect = this.says.effect(id);
+      const node = this.node(id, 0, "word", x + width / 2, y);
+      const strength = Math.min(0.5, (0.5 * Math.abs(effect)) / this.data.most);
+      shape(node, "rect", side(effect), {
+        x: x - 4, y: y - 14, width: width + 8, height: 26, rx: 5,
+        style: `opacity:${strength < 0.02 ? 0 : strength}`,
+      });
+      shape(node, "rect", "ring", { x: x - 5, y: y - 15, width: width + 10, height: 28, rx: 6 });
+      shape(node, "text", "word", { x, y: y + 5 }, this.data.words[place]);
+    }
+  }
+
+  drawHeads() {
+    const r = this.at.radius;
+    for (const { id, arc, x, y } of this.at.heads.values()) {
+      const node = this.node(id, this.stageOf.get(arc.layer), "head", x, y);
+      shape(node, "circle", "body", { cx: x, cy: y, r });
+      shape(node, "circle", "ring", { cx: x, cy: y, r: r + 4 });
+      shape(node, "text", "", { x, y: y + 4.5, "text-anchor": "middle" }, arc.head);
+    }
+  }
+
+  drawLamps() {
+    const { at, data } = this;
+    for (const place of [...at.lamps].sort((a, b) => at.lampAt.get(a).x - at.lampAt.get(b).x)) {
+      const { light, name } = data.lamps[place];
+      const { x, y, first = [], under = [] } = at.lampAt.get(place);
+      const called = [...first, ...under].join(" ") || name;
+      const node = this.node(`l${place}`, this.lampStage, "lamp", x, y, called);
+      const r = at.named.has(place) ? 9 : 6, circle = { cx: x, cy: y };
+      if (light === null) shape(node, "circle", "missed", { ...circle, r });
+      else {
+        shape(node, "circle", "glow", { ...circle, r: 2.6 * r, style: `opacity:${0.22 * light}` });
+        shape(node, "circle", "glow", { ...circle, r: 1.8 * r, style: `opacity:${0.35 * light}` });
+        shape(node, "circle", "bulb", { ...circle, r, style: `fill-opacity:${0.15 + 0.85 * light}` });
+      }
+      shape(node, "circle", "ring", { ...circle, r: r + 5 });
+      [...first, ...under].forEach((line, i) => {
+        const className = i < first.length ? "name" : "faint";
+        const place_ = { x, y: y + NAME_Y + i * LINE_PX, "text-anchor": "middle" };
+        shape(node, "text", className, place_, line);
+      });
+    }
+  }
+
+  // Shows the stages up to `stage`; what is new is drawn before the reader's eyes.
+  reveal(stage) {
+    for (const part of this.svg.querySelectorAll("[data-stage]")) {
+      const isLater = Number(part.dataset.stage) > stage;
+      part.classList.toggle("fresh", part.classList.contains("later") && !isLater);
+      part.classList.toggle("later", isLater);
+    }
+  }
+
+  // What works together with a part: the arcs, heads, words and lamps that are seen with
+  // it when it is pointed at. Through a lamp: what has a share of its strongest thread.
+  pathOf(id) {
+    const { arcs, threads } = this.data;
+    const isOf = {
+      a: (place) => `a${place}` === id,
+      w: (place) => `w${arcs[place].source}` === id,
+      h: (place) => headOf(arcs[place]) === id,
+      l: () => false,
+    }[id[0]];
+    const own = new Set(this.at.arcs.filter(isOf)), lamps = new Set();
+    const isLamp = id[0] === "l", lamp = Number(id.slice(1));
+    const near = threads.filter((thread) => (isLamp ? thread[1] === lamp : own.has(thread[0])));
+    const most = Math.max(...near.map(([, , effect]) => Math.abs(effect)));
+    for (const [arc, at, effect] of near) {
+      if (Math.abs(effect) < SEEN * most) continue;
+      if (isLamp) own.add(arc);
+      else lamps.add(`l${at}`);
+    }
+    const ids = new Set([id, ...lamps]);
+    for (const place of own) {
+      ids.add(`a${place}`).add(`w${arcs[place].source}`).add(headOf(arcs[place]));
+    }
+    return ids;
+  }
+
+  // Lights up what belongs to the part that is pointed at; the chosen one is cut.
+  mark(pointed, chosen) {
+    const own = pointed ? this.pathOf(pointed) : new Set();
+    this.svg.classList.toggle("pointed", Boolean(pointed));
+    for (const line of this.lines.children) {
+      const ends = line.dataset.ends.split(" ");
+      line.classList.toggle("own", ends.every((end) => own.has(end)));
+      line.classList.toggle("cut", Boolean(chosen) && ends.includes(chosen));
+    }
+    for (const [id, { node }] of this.nodes) {
+      node.classList.toggle("own", own.has(id));
+      node.classList.toggle("chosen", id === chosen);
+      node.setAttribute("aria-pressed", id === chosen);
+    }
+  }
+
+  // The nearest part of the same row (to the left or right) or of the next one.
+  beside(id, key) {
+    const all = [...this.nodes.entries()], from = this.nodes.get(id);
+    const isAcross = key === "ArrowLeft" || key === "ArrowRight";
+    const sign = key === "ArrowLeft" || key === "ArrowUp" ? -1 : 1;
+    const ahead = ({ x, y }) => sign * (isAcross ? x - from.x : y - from.y);
+    const found = all.filter(([, to]) => (!isAcross || to.y === from.y) && ahead(to) > 0);
+    if (!found.length) return null;
+    const least = Math.min(...found.map(([, to]) => ahead(to)));
+    const aside = ([, to]) => Math.abs(to.x - from.x);
+    const nearest = found.filter(([, to]) => ahead(to) === least);
+    return nearest.sort((a, b) => aside(a) - aside(b))[0][0];
+  }
+}
