@@ -11,7 +11,7 @@ from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.chosen import Chosen, chosen
 from tinysae.ui.shell.page import page_head, page_setup, shown_errors
 from tinysae.ui.train import run as run_view
-from tinysae.ui.train import runs_table, share
+from tinysae.ui.train import runs_table, share, work
 from tinysae.ui.train.curves import choose_drawing, curves, show_curves
 from tinysae.ui.train.form import show_form
 from tinysae.ui.train.shipped_run import is_shipped, shipped_run
@@ -24,20 +24,19 @@ def main() -> None:
     page_setup("train")
     page_head("train")
     here = chosen("train")
-    with shown_errors():
-        run_view.show_undo()
     runs = list_runs()
     run = shown_run(here, runs)
+    # A grid (page.css): the form and all runs, the picture beside them; on a phone one
+    # under another, the runs last.
     with st.container(key="train_split"):
-        form, picture = st.columns([4, 7], gap="large")
-    with form, shown_errors():
-        show_form(start, here.model, runs)
-    with picture, shown_errors():
-        show_run(run, runs)
-    with shown_errors():
-        runs_table.show_runs(runs, run)
-        show_left_out(runs.unreadable)
-        run_view.show_trash()
+        with st.container(key="train_form"), shown_errors():
+            show_form(start, here.model, runs, work.of(run, runs))
+        with st.container(key="train_picture"), shown_errors():
+            show_run(run, runs)
+        with st.container(key="train_runs"), shown_errors():
+            runs_table.show_runs(runs, run)
+            show_left_out(runs.unreadable)
+            run_view.show_trash()
     with shown_errors():
         show_more(run)
 
@@ -75,12 +74,11 @@ def live(run: Run, runs: list[Run], was_working: bool) -> None:
             st.rerun()
         own = curves(run)
         # Of one height, whatever is said: the curves below never move.
-        with st.container(key="train_state"):
-            with st.container(horizontal=True, vertical_alignment="center"):
-                run_view.show_name(run, status)
-            run_view.show_state(run, status)
+        with st.container(key="train_state", gap="xsmall"):
+            run_view.show_state(run, status, own)
             with st.container(horizontal=True, vertical_alignment="center"):
                 run_view.show_ways_on(run, status)
+                st.space("stretch")
                 drawing = choose_drawing()
         show_curves(run, own, runs_table.ticked(runs), drawing)
         run_view.show_evaluation(run)

@@ -20,6 +20,8 @@ TIMES = ("seconds", "step_seconds")
 AXES = ("step", "n_tokens")
 # Read at a time: a curve of a million rows, and no more memory than that.
 READ_BYTES = 1 << 28
+# No row of a run is longer.
+LINE_BYTES = 1 << 16
 
 Row = TypeVar("Row", StepMetrics, EvalMetrics)
 
@@ -89,6 +91,29 @@ def read_metrics(path: Path, offset: int = 0) -> MetricsPart[StepMetrics]:
     return MetricsPart(cast("list[StepMetrics]", rows), offset)
 
 
+def sampled_metrics(path: Path, n: int) -> list[StepMetrics]:
+    """About `n` rows of `metrics.jsonl`, spread evenly, the first among them: for a
+    small picture, without reading all of it.
+    """
+    found: dict[int, StepMetrics] = {}
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            for at in range(n):
+                file.seek(at * size // n)
+                if at:
+                    # Into the middle of a line, most likely: the next one is whole.
+                    file.readline(LINE_BYTES)
+                for row in _rows(
+                    file.readline(LINE_BYTES), StepMetrics.__required_keys__
+                ):
+                    step = cast("StepMetrics", row)
+                    found[step["step"]] = step
+    except OSError:
+        return []
+    return [found[step] for step in sorted(found)]
+
+
 def read_evals(path: Path, offset: int = 0) -> MetricsPart[EvalMetrics]:
     """The rows of `evals.jsonl` after `offset`, read as `read_metrics` reads."""
     rows, offset = _read(path, offset, EvalMetrics.__required_keys__)
@@ -108,6 +133,11 @@ def _read(path: Path, offset: int, keys: frozenset[str]) -> tuple[list[object], 
         # No row is as long as that: go on after it.
         end = len(data)
     lines = data[:end]
+    return _rows(lines, keys), offset + len(lines)
+
+
+def _rows(lines: bytes, keys: frozenset[str]) -> list[object]:
+    """The rows in these lines that a curve can show."""
     rows: list[object] = []
     for line in lines.splitlines():
         try:
@@ -118,7 +148,7 @@ def _read(path: Path, offset: int, keys: frozenset[str]) -> tuple[list[object], 
             row = cast("dict[str, object]", row)
             if all(_fits(name, value) for name, value in row.items()):
                 rows.append(row)
-    return rows, offset + len(lines)
+    return rows
 
 
 def _fits(name: str, value: object) -> bool:

@@ -22,7 +22,8 @@ from tinysae.ui.parts.sae_names import show_list
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, page_link, plain, shown_errors
-from tinysae.ui.train.run import progress_line, show_failure
+from tinysae.ui.train.run import show_failure
+from tinysae.ui.train.work import progress_line
 
 # How often a run that works is looked at, in seconds.
 _LOOK_S = 1.0

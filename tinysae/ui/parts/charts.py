@@ -70,6 +70,11 @@ class Series:
     style: Style = "solid"
 
 
+def colour(at: int) -> str:
+    """The colour of the curves with `colour=at`, as CSS says it."""
+    return CATEGORICAL[at % len(CATEGORICAL)]
+
+
 def thinned(series: Series, most: int = MAX_POINTS) -> Series:
     """`series` with at most `most` points, its spikes kept.
 
@@ -140,6 +145,8 @@ def live_chart(
     height: int = 280,
     log_y: bool = False,
     x_title: str = "",
+    title: str = "",
+    legend: bool = True,
 ) -> None:
     """Curves that take new points in place: zoom and hidden curves stay.
 
@@ -152,10 +159,12 @@ def live_chart(
         height: in pixels.
         log_y: a logarithmic y axis; values of zero and less leave gaps.
         x_title: what the x axis counts.
+        title: what the curves are of, for who does not see them.
+        legend: whether several curves are named in the chart.
     """
     curves = [thinned(one) for one in series]
     told = [c for c in curves if len(c.y) and c.style in ("solid", "dashed")]
-    latest = ", ".join(f"{c.name} {_number(c.y[-1])}" for c in told)
+    latest = ", ".join(f"{c.name or title} {_number(c.y[-1])}" for c in told)
     _live_component()(
         key=key,
         data={
@@ -164,14 +173,15 @@ def live_chart(
                     "name": html.escape(c.name),
                     "x": [_number(value) for value in c.x],
                     "y": [_number(value) for value in c.y],
-                    "colour": CATEGORICAL[c.colour % len(CATEGORICAL)],
+                    "colour": colour(c.colour),
                     "style": c.style,
                 }
                 for c in curves
             ],
             "log_y": log_y,
             "x_title": html.escape(x_title),
-            **_frame(height, t("common.chart_description", latest=latest)),
+            "legend": legend,
+            **_frame(height, t("common.chart_description", title=title, latest=latest)),
         },
     )
 

@@ -36,8 +36,11 @@ def duration(seconds: float | None) -> str:
 
 
 def duration_range(low: float, high: float) -> str:
-    """Two times in the unit of the larger: "2–4 min"."""
+    """Two times in the unit of the larger: "2–4 min"; "20 s–5 min" where the smaller
+    would be none of it."""
     unit = _unit(high)
+    if unit is not _SECONDS and low < unit.seconds:
+        return f"{duration(low)}–{duration(high)}"
     ends = [str(round(x / unit.seconds, unit.digits)) for x in (low, high)]
     return t(unit.key, n="–".join(dict.fromkeys(ends)))
 

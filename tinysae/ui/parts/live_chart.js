@@ -31,7 +31,7 @@ function map({ x, y, texts, features, rates, colours, rarest }) {
   }], { xaxis: axis, yaxis: axis, dragmode: "pan", hovermode: "closest" }];
 }
 
-function curves({ series, log_y, x_title }, line) {
+function curves({ series, log_y, x_title, legend }, line) {
   const axis = { automargin: true, zeroline: false, gridcolor: line, linecolor: line };
   const lines = series.map(({ name, x, y, colour, style }) => ({
     name, x, y, type: style === "bars" ? "bar" : "scatter",
@@ -48,7 +48,7 @@ function curves({ series, log_y, x_title }, line) {
     // A zoom is in the axis's own units: another kind of axis starts afresh.
     yaxis: { ...axis, type: log_y ? "log" : "linear", uirevision: `${log_y}`, nticks: 6 },
     hovermode: "x unified",
-    showlegend: lines.filter((line) => line.showlegend).length > 1,
+    showlegend: legend && lines.filter((line) => line.showlegend).length > 1,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
   };
   return [lines, layout];

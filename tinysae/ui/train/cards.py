@@ -14,6 +14,7 @@ from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import plain
 from tinysae.ui.train.expected import guess_of
+from tinysae.ui.train.shipped_run import shipped_run
 
 # The run whose settings the form begins with, while somebody wants that.
 _LIKE = "train.like"
@@ -29,13 +30,14 @@ def start_from(run: Run) -> None:
 def choose_preset(model: str, runs: Sequence[Run]) -> Preset:
     """The cards: how much, each with what it takes here."""
     presets = {preset.key: preset for preset in PRESETS}
-    like = next((r for r in runs if r.id == st.session_state.get(_LIKE)), None)
+    wanted = st.session_state.get(_LIKE)
+    like = next((run for run in (*runs, shipped_run()) if run.id == wanted), None)
     if like is not None:
         values = {f.name: getattr(like.config, f.name) for f in fields(like.config)}
         presets[_LIKE] = Preset(like.id, {**values, "name": ""})
     names = {key: t(f"train.preset_{key}") for key in presets if key != _LIKE}
     if like is not None:
-        names[_LIKE] = plain(t("train.preset_like", name=like.config.title))
+        names[_LIKE] = plain(t("train.preset_like", name=like.config.title[:24]))
 
     def choose_its_model() -> None:
         # The tutorial is of one model; who leaves it without having that goes back.
@@ -53,23 +55,20 @@ def choose_preset(model: str, runs: Sequence[Run]) -> Preset:
         captions=[_takes(preset, model, runs) for preset in presets.values()],
         key="train_preset",
         label_visibility="collapsed",
+        horizontal=True,
         on_change=choose_its_model,
     )
     return presets.get(key, PRESETS[0])
 
 
 def _takes(preset: Preset, model: str, runs: Sequence[Run]) -> str:
-    """How much it reads and learns, and how long that takes here, where it is known."""
+    """How long it takes here, where that is known, and how much it reads."""
     config = preset.config
-    said = t(
-        "train.card",
-        tokens=f"{config.training_tokens / 1e6:,.1f}",
-        features=f"{config.d_sae:,}",
-    )
+    said = t("train.card", tokens=f"{config.training_tokens / 1e6:,.1f}")
     if preset.key == "tutorial" and model != config.model_name:
-        return f"{said} · {config.model_name}"
+        return said
     try:
         guess = guess_of(replace(config, model_name=model), runs)
     except TinysaeError:
         return said
-    return said if guess is None else f"{said} · {duration_range(*guess.seconds)}"
+    return said if guess is None else f"{duration_range(*guess.seconds)} · {said}"

@@ -1,5 +1,6 @@
 """A run's curves while it learns: which there are, smoothed, and beside another run."""
 
+import html
 from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import streamlit as st
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
-from tinysae.ui.parts.charts import Series, live_chart
+from tinysae.ui.parts.charts import Series, colour, live_chart
 from tinysae.ui.parts.job_words import run_name
 from tinysae.ui.shell.i18n import t
 
@@ -17,9 +18,9 @@ from tinysae.ui.shell.i18n import t
 FRONT = ("mse", "l1", "l0", "explained_variance", "ce_loss_score", "n_dead")
 MORE = ("loss", "lr", "coefficient", "tokens_per_s")
 # Six of them, their names and what stands above fit into one screen.
-CHART_PX, AXIS_PX = 150, 16
+CHART_PX, AXIS_PX = 142, 16
 _OF_EVALS = frozenset({"ce_loss_score"})
-_NEVER_LOG = frozenset({"explained_variance", "ce_loss_score"})
+_NEVER_LOG = _SHARES = frozenset({"explained_variance", "ce_loss_score"})
 # The speed is taken over this share of the rows so far: a single step's time jumps.
 SPEED_WINDOW = 20
 # What a step takes is said from so many rows on: the first ones are a busy start.
@@ -105,6 +106,20 @@ def choose_drawing() -> Drawing:
         )
 
 
+def what_it_shows(own: Curves) -> str:
+    """What the curves show so far, in a sentence; nothing before there are any."""
+    if not own.rows:
+        return ""
+    first, last = own.rows[0], own.rows[-1]
+    return t(
+        "train.shows",
+        first=f"{first['mse']:.3g}",
+        last=f"{last['mse']:.3g}",
+        tokens=f"{last['n_tokens'] / 1e6:,.2f}",
+        l0=f"{last['l0']:,.0f}",
+    )
+
+
 def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) -> None:
     """The run's curves over tokens, redrawn in place.
 
@@ -115,14 +130,10 @@ def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) 
         drawing: how.
     """
     others = [other for other in others if other.id != run.id]
-    if not own.rows:
-        # Whoever waits is told for what; whoever does not, that nothing will come.
-        is_working = run.status.is_working
-        st.caption(t("train.curve_soon" if is_working else "train.curve_none"))
-        if not others:
-            return
     names = [*FRONT, *MORE] if drawing.is_all else FRONT
     with st.container(key="train_curves", gap="xsmall"):
+        with st.container(key="train_legend"):
+            _show_legend(run, own, others)
         for start in range(0, len(names), 2):
             for name, column in zip(names[start:], st.columns(2), strict=False):
                 with column:
@@ -131,6 +142,21 @@ def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) 
                     _show_curve(run, own, others, name, drawing, is_last=is_last)
     if drawing.is_all and own.evals:
         _density(run, own.evals[-1])
+
+
+def _show_legend(run: Run, own: Curves, others: Sequence[Run]) -> None:
+    """Which curve is whose, once for all charts; or why there is none yet."""
+    if others:
+        named = "&emsp;".join(
+            f'<span style="color:{colour(at)}">\N{BLACK CIRCLE}</span> '
+            + html.escape(run_name(each))
+            for at, each in enumerate((run, *others))
+        )
+        st.html(f"<small>{named}</small>")
+    elif not own.rows:
+        # Whoever waits is told for what; whoever does not, that nothing will come.
+        is_working = run.status.is_working
+        st.caption(t("train.curve_soon" if is_working else "train.curve_none"))
 
 
 def _show_curve(
@@ -142,19 +168,30 @@ def _show_curve(
     *,
     is_last: bool,
 ) -> None:
-    title = _title(run, name)
-    st.markdown(f":small[**{t(title)}**]", help=t(f"{title}_help"))
+    key = _title(run, name)
+    x, y = own.points(name)
+    value = f" &nbsp;{_said(name, y[-1])}" if y else ""
+    st.markdown(f":small[**{t(key)}**{value}]", help=t(f"{key}_help"))
     amount = drawing.smoothing
     live_chart(
         key=f"chart_{name}",
         series=[
             *_series_over(others, name, amount),
-            *_series(run, *own.points(name), amount, bool(others)),
+            *_series(run, x, y, amount, bool(others)),
         ],
         height=CHART_PX + (AXIS_PX if is_last else 0),
         log_y=drawing.log_y and name not in _NEVER_LOG,
         x_title=t("train.axis_tokens") if is_last else "",
+        title=t(key),
+        legend=False,
     )
+
+
+def _said(name: str, value: float) -> str:
+    """A curve's last value as its title says it."""
+    if name in _SHARES:
+        return f"{value:.1%}"
+    return f"{value:,.0f}" if name == "n_dead" else f"{value:,.3g}"
 
 
 def _title(run: Run, name: str) -> str:
@@ -179,10 +216,10 @@ def _series(
 
 def _series_over(others: Sequence[Run], name: str, amount: float) -> list[Series]:
     found = []
-    for colour, run in enumerate(others, start=OWN_COLOUR + 1):
+    for at, run in enumerate(others, start=OWN_COLOUR + 1):
         x, y = curves(run).points(name)
         if x:
-            found.append(Series(run_name(run), x, smoothed(y, amount), colour))
+            found.append(Series(run_name(run), x, smoothed(y, amount), at))
     return found
 
 

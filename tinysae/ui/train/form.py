@@ -19,8 +19,9 @@ from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import plain
 from tinysae.ui.train import text_chooser
 from tinysae.ui.train.cards import choose_preset
-from tinysae.ui.train.expected import show_estimate
+from tinysae.ui.train.expected import guess_of, show_estimate
 from tinysae.ui.train.setting_field import setting_field
+from tinysae.ui.train.work import show_work
 
 # Before all others: what a first run is likely to change.
 _IN_FRONT = ("architecture", "name")
@@ -31,42 +32,53 @@ EXPANSION_FACTORS = (1, 2, 4, 8, 16, 32, 64)
 Start = Callable[[TrainConfig, Estimate | None], None]
 
 
-def show_form(start: Start, model: str, runs: Sequence[Run]) -> None:
-    """The cards, what they mean here and Start; every setting is behind "More".
+def show_form(
+    start: Start, model: str, runs: Sequence[Run], working: Run | None
+) -> None:
+    """The cards, what they mean here and Start; every setting is one click away.
 
     Args:
         start: called once Start is pressed.
         model: what the sidebar has chosen.
         runs: which the estimate learns from, and whose settings can be taken over.
+        working: the run whose progress stands where the estimate stands otherwise.
     """
     config = guess = refusal = None
     preset = choose_preset(model, runs)
-    summary = st.container(key="train_summary", gap="xsmall")
-    begin = st.container(horizontal=True, vertical_alignment="center")
+    summary = st.container(key="train_summary")
+    begin = st.container(
+        key="train_begin", horizontal=True, vertical_alignment="center", gap="small"
+    )
+    below = st.container(key="train_expected", gap="xsmall")
     try:
-        config, beside_text = _settings_of(preset, model)
+        pressed = begin.empty()
+        with begin, st.popover(t("train.more"), icon=":material/tune:"):
+            config, beside_text = _settings_of(preset, model)
         with beside_text:
             text_chooser.show_preview(config)
-        with summary:
-            st.markdown(_in_a_line(config))
+        summary.markdown(_in_a_line(config))
+        with below:
             refusal = _what_is_missing(config)
             if refusal:
                 st.info(plain(refusal))
-            else:
+            elif working is None:
                 guess = show_estimate(config, runs)
+            else:
+                guess = guess_of(config, runs)
     except TinysaeError as error:
         refusal = error.in_language(language())
-        summary.error(plain(refusal))
-    with begin:
-        is_pressed = st.button(
-            t("train.start"),
-            type="primary",
-            icon=":material/play_arrow:",
-            disabled=bool(refusal),
-            key="train_start",
-        )
-        if any(run.status.is_working for run in runs):
-            st.markdown(f":small[{t('train.waits_its_turn')}]")
+        below.error(plain(refusal))
+    if working is not None:
+        with below:
+            show_work(working)
+    is_pressed = pressed.button(
+        t("train.start"),
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=bool(refusal),
+        key="train_start",
+        help=t("train.waits_its_turn") if working is not None else None,
+    )
     # A forged click gets past a disabled button.
     if is_pressed and config is not None and not refusal:
         start(config, guess)
@@ -76,6 +88,7 @@ def _in_a_line(config: TrainConfig) -> str:
     """What will be trained on what, as one line."""
     said = t(
         "train.in_a_line",
+        model=config.model_name[-40:],
         architecture=config.architecture,
         features=f"{config.d_sae:,}",
         text=text_chooser.called(config.text),
@@ -91,9 +104,10 @@ def _settings_of(preset: Preset, model: str) -> tuple[TrainConfig, DeltaGenerato
     """
     defaults = preset.config
     values: dict[str, Any] = {"model_name": model}
-    with st.expander(t("train.more"), icon=":material/tune:"):
-        for name in _IN_FRONT:
-            values[name] = _setting_widget(name, defaults, preset.key, values)
+    with st.container(key="train_settings"):
+        for name, column in zip(_IN_FRONT, st.columns(2), strict=True):
+            with column:
+                values[name] = _setting_widget(name, defaults, preset.key, values)
         values |= text_chooser.choose_text(defaults, preset.key)
         beside_text = st.container()
         st.markdown(f"**{t('train.settings')}**")

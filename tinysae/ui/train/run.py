@@ -13,7 +13,6 @@ from tinysae.config import reads
 from tinysae.jobs import launch
 from tinysae.jobs.files import open_regular
 from tinysae.jobs.status import JobStatus, State
-from tinysae.jobs.turns import n_ahead
 from tinysae.runs import trash
 from tinysae.runs.advice import advice
 from tinysae.runs.store import Run
@@ -27,7 +26,6 @@ from tinysae.ui.parts.job_words import (
     duration_range,
     gigabytes,
     milliseconds,
-    progress_text,
     rate_range,
     run_label,
 )
@@ -35,7 +33,7 @@ from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import recorded, t
 from tinysae.ui.shell.page import page_link, plain
 from tinysae.ui.train.cards import start_from
-from tinysae.ui.train.curves import Curves
+from tinysae.ui.train.curves import Curves, what_it_shows
 from tinysae.ui.train.shipped_run import is_shipped
 
 # What is shown of an evaluation, in order.
@@ -66,35 +64,16 @@ _COLOURS: dict[State, Colour] = {
 _GRADES: dict[Grade, Colour] = {"good": "green", "fair": "orange", "poor": "red"}
 
 
-def show_name(run: Run, status: JobStatus) -> None:
-    """Which run it is, and how it stands."""
+def show_state(run: Run, status: JobStatus, own: Curves) -> None:
+    """Which run it is, how it stands, and in a sentence what it has come to."""
     name = t("train.shipped_run") if is_shipped(run) else run_label(run)
-    st.markdown(f"**{plain(name)}**")
     colour = _COLOURS.get(status.state, "blue")
-    st.badge(t(f"train.state_{status.state}"), color=colour)
-
-
-def show_state(run: Run, status: JobStatus) -> None:
-    """How far it is, or what it came to."""
-    if status.is_working:
-        _show_progress(run, status)
-    else:
-        _show_outcome(run, status)
-
-
-def _show_progress(run: Run, status: JobStatus) -> None:
-    """How far a working run is, the button that stops it, and its features so far."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(status.share, progress_line(run, status))
-        if run.stop_requested:
-            st.caption(t("train.stopping"))
-        elif st.button(t("train.stop"), help=t("train.stop_help"), key="train_stop"):
-            run.request_stop()
-
-
-def progress_line(run: Run, status: JobStatus) -> str:
-    """What a working run does; of one that waits, what for."""
-    return progress_text(status, n_ahead(run) if status.state == "queued" else 0)
+    state = t(f"train.state_{status.state}")
+    st.markdown(f"**{plain(name)}** :{colour}-badge[{state}]")
+    if not status.is_working and _show_outcome(run, status):
+        return
+    if said := what_it_shows(own):
+        st.markdown(said)
 
 
 def show_engine(run: Run, own: Curves) -> None:
@@ -125,18 +104,18 @@ def show_advice(run: Run, own: Curves) -> None:
         st.warning(plain(t(item.key, **item.values)), icon=":material/lightbulb:")
 
 
-def _show_outcome(run: Run, status: JobStatus) -> None:
+def _show_outcome(run: Run, status: JobStatus) -> bool:
     """How a run that is over ended: a verdict on what it has learnt, or why it has
-    not."""
-    found = verdict(run.evaluation() or {})
+    not; whether there was anything to say."""
+    figures = run.evaluation() or {}
+    found = verdict(figures)
     if found is not None:
         colour = _GRADES[found.grade]
-        figures = run.evaluation() or {}
         why = t(
-            f"train.why_{found.reason}",
+            f"train.why_{found.grade}_{found.reason}",
             ce=f"{figures['ce_loss_score']:.1%}",
             l0=f"{figures.get('l0', 0):.0f}",
-            dead=f"{figures.get('dead_share', 0):.0%}",
+            dead=f"{figures.get('dead_share', 0):.1%}",
             variance=f"{figures.get('explained_variance', 0):.0%}",
         )
         grade = t(f"train.grade_{found.grade}")
@@ -150,6 +129,9 @@ def _show_outcome(run: Run, status: JobStatus) -> None:
     elif status.state == "stopped" and not run.features_dir.is_dir():
         has_sae = run.sae_dir.is_dir()
         st.info(t("train.stopped_why" if has_sae else "train.stopped_early"))
+    else:
+        return found is not None
+    return True
 
 
 def show_ways_on(run: Run, status: JobStatus) -> None:
@@ -159,8 +141,7 @@ def show_ways_on(run: Run, status: JobStatus) -> None:
         return
     if is_shipped(run):
         page_link("features", t("train.explore_shipped"), run=run.id)
-        return
-    if run.features_dir.is_dir():
+    elif run.features_dir.is_dir():
         page_link("features", t("train.explore"), run=run.id)
     if status.state != "done" and st.button(
         t("train.resume"),
@@ -182,7 +163,7 @@ def show_ways_on(run: Run, status: JobStatus) -> None:
         on_click=start_from,
         args=(run,),
     )
-    if st.button(
+    if not is_shipped(run) and st.button(
         t("train.delete"),
         icon=":material/delete:",
         help=t("train.delete_help"),
@@ -202,8 +183,8 @@ def show_undo() -> None:
     just = next((run for run in trash.deleted_runs() if run.id == run_id), None)
     if just is None:
         return
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(plain(t("train.deleted", name=just.config.title)))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f":small[{plain(t('train.deleted', name=just.config.title))}]")
         if st.button(t("train.undo"), icon=":material/undo:", key="train_undo"):
             _restore(just)
 

@@ -7,40 +7,43 @@ import streamlit as st
 
 from tinysae.checked_numbers import number
 from tinysae.render.numbers import moment
+from tinysae.runs.metrics import sampled_metrics
 from tinysae.runs.store import Run
 from tinysae.ui.parts.job_words import duration, run_name
 from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import t
-from tinysae.ui.shell.page import empty_state
-from tinysae.ui.train.curves import curves
+from tinysae.ui.shell.page import note
+from tinysae.ui.train import run as run_view
 from tinysae.ui.train.shipped_run import shipped_run
 
-_KEY = "train.runs"
 # A curve of a few dozen pixels shows no more.
 SPARK_POINTS = 40
-# The newest: of each, the curves are read.
+# The newest: of each, a part of the curves is read.
 MOST_ROWS = 100
-ROW_PX = 35
+# As many as fit under the form.
+SEEN_ROWS, ROW_PX = 8, 35
 
 
 def ticked(runs: Sequence[Run]) -> list[Run]:
     """The runs that somebody has ticked, the newest first."""
     shown = _shown(runs)
-    rows = st.session_state.get(_KEY, {}).get("selection", {}).get("rows", [])
+    state = st.session_state.get(_key(shown), {})
+    rows = state.get("selection", {}).get("rows", [])
     return [shown[row] for row in rows if isinstance(row, int) and row < len(shown)]
 
 
 def show_runs(runs: Sequence[Run], run: Run) -> None:
-    """The table, the one that came along last; ticking a row draws it above.
+    """The table, the one that came along last; ticking a row draws it beside.
 
     Args:
         runs: all that there are, the newest first.
         run: the one whose figures the page shows.
     """
     shown = _shown(runs)
-    st.subheader(t("train.runs"), anchor=False)
+    st.markdown(f"**{t('train.runs')}**", help=t("train.runs_how"))
+    run_view.show_undo()
     if not runs:
-        empty_state("train.no_runs")
+        note(t("train.no_runs"))
 
     def show_ticked() -> None:
         chosen = ticked(runs)
@@ -51,14 +54,19 @@ def show_runs(runs: Sequence[Run], run: Run) -> None:
 
     st.dataframe(
         pd.DataFrame([_row(each, is_shown=each.id == run.id) for each in shown]),
-        key=_KEY,
+        key=_key(shown),
         on_select=show_ticked,
         selection_mode="multi-row",
         hide_index=True,
-        height=ROW_PX * (min(len(shown), 8) + 1) + 3,
+        height=ROW_PX * (min(len(shown), SEEN_ROWS) + 1) + 3,
+        row_height=ROW_PX,
         column_config=_columns(),
     )
-    st.caption(t("train.runs_how"))
+
+
+def _key(shown: Sequence[Run]) -> str:
+    """Of the table: ticks are of rows, so other runs are another table."""
+    return f"train.runs.{shown[0].id}.{len(shown)}"
 
 
 def _shown(runs: Sequence[Run]) -> list[Run]:
@@ -67,12 +75,13 @@ def _shown(runs: Sequence[Run]) -> list[Run]:
 
 def _row(run: Run, *, is_shown: bool) -> dict[str, Any]:
     status, figures = run.status, run.evaluation() or {}
-    mse = curves(run).points("mse")[1]
+    rows = sampled_metrics(run.metrics_path, SPARK_POINTS)
     took = number((run.took() or {}).get("training"), low=0)
     dead = figures.get("dead_share")
     return {
         "name": ("\N{BLACK RIGHT-POINTING TRIANGLE} " if is_shown else "")
         + run_name(run),
+        "mse": [row["mse"] for row in rows],
         "state": t(f"train.state_{status.state}"),
         "architecture": run.config.architecture,
         "d_sae": run.config.d_sae,
@@ -81,7 +90,6 @@ def _row(run: Run, *, is_shown: bool) -> dict[str, Any]:
         "explained_variance": figures.get("explained_variance"),
         "dead": dead,
         "time": duration(took) if took is not None else "",
-        "mse": mse[:: max(1, len(mse) // SPARK_POINTS)],
         "started": moment(run.created_at) if run.created_at else "",
     }
 

@@ -1,9 +1,10 @@
 """A training by the recipe of the SAE that tinysae comes with, to look at before one's
 own.
 
-The recipe was run once more for its curves, on another machine: float32 sums in another
-order, so the weights are not the shipped ones, and the held-out figures differ in the
-fourth digit.
+The recipe was run once more for its curves, with the same seed. Its weights are not the
+shipped ones (one feature in six has a twin there whose decoder direction has a cosine
+above 0.9); the held-out figures agree: CE-loss score 99.86 % and 99.87 %, explained
+variance 93.6 % and 93.7 %, L0 20.06 and 20.13, 13 and 14 dead features.
 """
 
 from functools import cache
