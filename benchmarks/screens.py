@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from benchmarks.browser import Server
 from benchmarks.clicks import LOADED_MS, go_to
-from tinysae.words import Language
+from tinysae.words import Language, text
 
 WIDE, PHONE = (1440, 900), (390, 844)
 # Below it Streamlit hides the sidebar.
