@@ -24,12 +24,50 @@ Screen = Callable[[Page, Language], dict[str, Locator]]
 
 
 def home(page: Page, language: Language) -> dict[str, Locator]:
+    """A story, a word of it with the features at work there, the lesson that leads; and
+    where there is room, three ways on."""
     title = text("home.title", language)
-    return {"title": page.get_by_role("heading", name=title, level=1)}
+    shown = {
+        "title": page.get_by_role("heading", name=title, level=1),
+        "lesson": page.get_by_role("button", name=text("home.lesson", language)),
+        "story": page.get_by_role("listbox").first,
+        "word": page.locator(".st-key-home_word h3"),
+        "feature": page.locator("[class*=st-key-home_feature_] a").first,
+    }
+    if is_wide(page):
+        for way in ("playground", "why", "train"):
+            shown[way] = page.locator(f".st-key-home_way_{way}")
+    return shown
+
+
+def playground(page: Page, language: Language) -> dict[str, Locator]:
+    """What is asked for, what could come next, stories; and where there is room, all of
+    the first one, and the features at work in a word of it."""
+    main = page.get_by_test_id("stMain")
+    name = text("playground.temperature", language)
+    shown = {
+        "prompt": main.get_by_role("textbox"),
+        "write": main.get_by_role(
+            "button", name=text("playground.generate", language), exact=True
+        ),
+        "temperature": main.get_by_role("slider", name=name),
+        "next": main.locator(".bars"),
+        "story": main.get_by_role("option").first,
+    }
+    if is_wide(page):
+        shown["story"] = main.get_by_role("listbox").first
+        shown["second story"] = main.get_by_role("listbox").nth(1)
+        shown["word"] = main.locator(".st-key-write_word h3").first
+        shown["feature"] = main.locator("[class*=st-key-write_feature_] a").first
+    return shown
+
+
+def is_wide(page: Page) -> bool:
+    return (page.viewport_size or {"width": 0})["width"] > 640
 
 
 # What each page shows; a page's elements are given from top to bottom.
-SCREENS: dict[str, Screen] = {"home": home}
+SCREENS: dict[str, Screen] = {"home": home, "playground": playground}
 
 
 def open_by_clicking(page: Page, server: Server, name: str, language: Language) -> None:

@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.clicks import LOADED_MS, write
+from benchmarks.clicks import LOADED_MS, expect_still, write
 from tests.browser.conftest import Server, Theme, visit
+from tests.browser.test_first_screens import expect_unmoved, tops
 from tinysae.words import text
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -310,3 +311,50 @@ def test_a_shared_link_opens_the_same_page(
         expect(strips.nth(1)).to_have_text("A dog named Max.", timeout=LOADED_MS)
         assert not reader.outside
         assert not reader.errors
+
+
+def test_two_clicks_from_home_are_the_features_at_work_in_a_word(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        page.goto(quiet_server.url)
+        way = page.locator(".st-key-home_way_playground a")
+        way.click(timeout=LOADED_MS)
+        # The stories that are there appear word by word, their surprises coloured.
+        expect(page.locator(".replay").first).to_be_visible(timeout=LOADED_MS)
+        tokens(page).nth(15).click()
+        links = word(page).locator("a[href*='feature=']")
+        expect(links.first).to_be_visible(timeout=LOADED_MS)
+        reader.assert_clean()
+
+
+def test_neither_pointing_nor_writing_moves_what_stands_above(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser, width=1440, height=900) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        main = page.get_by_test_id("stMain")
+        elements = {
+            "prompt": main.get_by_role("textbox"),
+            "temperature": main.get_by_role("slider"),
+            "next": main.locator(".bars"),
+            "story": main.locator(".st-key-write_story_0"),
+            "second": main.locator(".st-key-write_story_1"),
+            "word": main.locator("[class*=st-key-write_word]").first,
+        }
+        expect_still(page)
+        before = tops(elements)
+        tokens(page).nth(20).click()
+        expect(word(page).locator("h3").first).to_be_visible(timeout=LOADED_MS)
+        expect_unmoved(before, elements)
+        write(page)
+        expect_still(page)
+        expect_unmoved(before, elements)
+        slider = elements["temperature"]
+        slider.press("ArrowRight")
+        expect(slider).to_have_attribute("aria-valuenow", "1.05")
+        expect_still(page)
+        expect_unmoved(before, elements)
+        reader.assert_clean()
