@@ -8,6 +8,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from benchmarks.clicks import LOADED_MS, expect_still, write
 from tests.browser.conftest import Server, Theme, visit
 from tests.browser.test_first_screens import expect_unmoved, tops
+from tinysae.model.sources import STORYBOOK, load_model
+from tinysae.model.text.generate import GenerateSettings, next_token_probs
+from tinysae.model.text.logprobs import next_logits
+from tinysae.render.numbers import percent
 from tinysae.words import text
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -120,6 +124,34 @@ def test_bars_keep_their_elements_while_they_change(
         page.keyboard.press("Enter")
         expect(page.locator(".bars li.cut")).to_have_count(5, timeout=LOADED_MS)
         expect(rows.first).to_have_attribute("data-seen", "before")
+        reader.assert_clean()
+
+
+def test_bars_follow_the_slider_while_it_is_dragged(
+    quiet_server: Server, browser: Browser
+) -> None:
+    model = load_model(STORYBOOK)
+    logits = next_logits(model, model.encode(text("playground.prompt_default", "en")))
+    with visit(browser) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        # The first bars may have come before the model.
+        write(page)
+        slider = page.get_by_role("slider", name=text("playground.temperature", "en"))
+        row = page.locator(".bars .value").first
+        place = slider.locator("xpath=ancestor::*[@role='group'][1]").bounding_box()
+        assert place is not None
+        x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + place["width"] / 4, y, steps=4)
+        settings = GenerateSettings(temperature=float(slider.input_value()))
+        assert settings.temperature > 1.2
+        wanted = percent(float(next_token_probs(logits, settings).max()))
+        expect(row).to_have_text(wanted)
+        page.mouse.up()
+        expect_still(page)
+        expect(row).to_have_text(wanted)
         reader.assert_clean()
 
 
@@ -354,7 +386,7 @@ def test_neither_pointing_nor_writing_moves_what_stands_above(
         expect_unmoved(before, elements)
         slider = elements["temperature"]
         slider.press("ArrowRight")
-        expect(slider).to_have_attribute("aria-valuenow", "1.05")
+        expect(slider).to_have_value("1.05")
         expect_still(page)
         expect_unmoved(before, elements)
         reader.assert_clean()
