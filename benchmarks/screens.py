@@ -37,26 +37,42 @@ Screen = Callable[[Page, Language], dict[str, Locator]]
 
 
 def home(page: Page, language: Language) -> dict[str, Locator]:
-    """A story with a word of it, and the main button."""
-    main = page.get_by_test_id("stMain")
-    return {
-        "first lesson": main.get_by_role("link", name=text("home.lesson", language)),
+    """A story, a word of it with the features at work there, the lesson that leads; and
+    where there is room, three ways on."""
+    title = text("home.title", language)
+    shown = {
+        "title": page.get_by_role("heading", name=title, level=1),
+        "lesson": page.get_by_role("button", name=text("home.lesson", language)),
         "story": page.get_by_role("listbox").first,
+        "word": page.locator(".st-key-home_word h3"),
+        "feature": page.locator("[class*=st-key-home_feature_] a").first,
     }
+    if not is_phone(page):
+        for way in ("playground", "why", "train"):
+            shown[way] = page.locator(f".st-key-home_way_{way}")
+    return shown
 
 
-def write(page: Page, language: Language) -> dict[str, Locator]:
-    """The prompt, the slider beside its bars, and a story."""
+def playground(page: Page, language: Language) -> dict[str, Locator]:
+    """What is asked for, what could come next, stories; and where there is room, all of
+    the first one, and the features at work in a word of it."""
     main = page.get_by_test_id("stMain")
-    name = text("playground.generate", language)
-    slider = text("playground.temperature", language)
-    return {
-        "prompt": page.get_by_role("textbox", name=text("playground.prompt", language)),
-        "button": main.get_by_role("button", name=name, exact=True),
-        "temperature": page.get_by_role("slider", name=slider),
-        "bars": page.locator(".bars li").first,
-        **({} if is_phone(page) else {"story": page.get_by_role("listbox").first}),
+    name = text("playground.temperature", language)
+    shown = {
+        "prompt": main.get_by_role("textbox"),
+        "write": main.get_by_role(
+            "button", name=text("playground.generate", language), exact=True
+        ),
+        "temperature": main.get_by_role("slider", name=name),
+        "next": main.locator(".bars"),
+        "story": main.get_by_role("option").first,
     }
+    if not is_phone(page):
+        shown["story"] = main.get_by_role("listbox").first
+        shown["second story"] = main.get_by_role("listbox").nth(1)
+        shown["word"] = main.locator(".st-key-write_word h3").first
+        shown["feature"] = main.locator("[class*=st-key-write_feature_] a").first
+    return shown
 
 
 def train(page: Page, language: Language) -> dict[str, Locator]:
@@ -110,7 +126,7 @@ def inside(page: Page, language: Language) -> dict[str, Locator]:
 
 SCREENS: dict[str, Screen] = {
     "home": home,
-    "playground": write,
+    "playground": playground,
     "train": train,
     "features": features,
     "why": inside,
@@ -172,6 +188,12 @@ def outside_window(
         or found[2] > size["width"] + SLACK_PX
         or found[3] > size["height"] + SLACK_PX
     }
+
+
+def expect_unmoved(before: dict[str, float], elements: dict[str, Locator]) -> None:
+    """No element begins elsewhere than it did."""
+    after = tops(elements)
+    assert {n: y for n, y in after.items() if abs(y - before[n]) > SLACK_PX} == {}
 
 
 def tops(elements: dict[str, Locator]) -> dict[str, float]:

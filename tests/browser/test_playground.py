@@ -5,8 +5,13 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.clicks import LOADED_MS, expect_feature, write
+from benchmarks.clicks import LOADED_MS, expect_feature, expect_still, write
+from benchmarks.screens import expect_unmoved, tops
 from tests.browser.conftest import Server, Theme, visit
+from tinysae.model.sources import STORYBOOK, load_model
+from tinysae.model.text.generate import GenerateSettings, next_token_probs
+from tinysae.model.text.logprobs import next_logits
+from tinysae.render.numbers import percent
 from tinysae.words import text
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -119,6 +124,34 @@ def test_bars_keep_their_elements_while_they_change(
         page.keyboard.press("Enter")
         expect(page.locator(".bars li.cut")).to_have_count(5, timeout=LOADED_MS)
         expect(rows.first).to_have_attribute("data-seen", "before")
+        reader.assert_clean()
+
+
+def test_bars_follow_the_slider_while_it_is_dragged(
+    quiet_server: Server, browser: Browser
+) -> None:
+    model = load_model(STORYBOOK)
+    logits = next_logits(model, model.encode(text("playground.prompt_default", "en")))
+    with visit(browser) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        # The first bars may have come before the model.
+        write(page)
+        slider = page.get_by_role("slider", name=text("playground.temperature", "en"))
+        row = page.locator(".bars .value").first
+        place = slider.locator("xpath=ancestor::*[@role='group'][1]").bounding_box()
+        assert place is not None
+        x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + place["width"] / 4, y, steps=4)
+        settings = GenerateSettings(temperature=float(slider.input_value()))
+        assert settings.temperature > 1.2
+        wanted = percent(float(next_token_probs(logits, settings).max()))
+        expect(row).to_have_text(wanted)
+        page.mouse.up()
+        expect_still(page)
+        expect(row).to_have_text(wanted)
         reader.assert_clean()
 
 
@@ -307,3 +340,50 @@ def test_a_shared_link_opens_the_same_page(
         expect(strips.nth(1)).to_have_text("A dog named Max.", timeout=LOADED_MS)
         assert not reader.outside
         assert not reader.errors
+
+
+def test_two_clicks_from_home_are_the_features_at_work_in_a_word(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        page.goto(quiet_server.url)
+        way = page.locator(".st-key-home_way_playground a")
+        way.click(timeout=LOADED_MS)
+        # The stories that are there appear word by word, their surprises coloured.
+        expect(page.locator(".replay").first).to_be_visible(timeout=LOADED_MS)
+        tokens(page).nth(15).click()
+        links = word(page).locator("a[href*='feature=']")
+        expect(links.first).to_be_visible(timeout=LOADED_MS)
+        reader.assert_clean()
+
+
+def test_neither_pointing_nor_writing_moves_what_stands_above(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser, width=1440, height=900) as reader:
+        page = reader.page
+        opened(page, quiet_server)
+        main = page.get_by_test_id("stMain")
+        elements = {
+            "prompt": main.get_by_role("textbox"),
+            "temperature": main.get_by_role("slider"),
+            "next": main.locator(".bars"),
+            "story": main.locator(".st-key-write_story_0"),
+            "second": main.locator(".st-key-write_story_1"),
+            "word": main.locator("[class*=st-key-write_word]").first,
+        }
+        expect_still(page)
+        before = tops(elements)
+        tokens(page).nth(20).click()
+        expect(word(page).locator("h3").first).to_be_visible(timeout=LOADED_MS)
+        expect_unmoved(before, elements)
+        write(page)
+        expect_still(page)
+        expect_unmoved(before, elements)
+        slider = elements["temperature"]
+        slider.press("ArrowRight")
+        expect(slider).to_have_value("1.05")
+        expect_still(page)
+        expect_unmoved(before, elements)
+        reader.assert_clean()

@@ -11,6 +11,39 @@ function add(parent, tag, className, text) {
 
 const drawn = new WeakMap();
 
+// As `tinysae.render.numbers.percent` writes it.
+function percent(share) {
+  if (share === 0) return "0%";
+  if (share < 0.0001) return "<0.01%";
+  return `${(100 * share).toFixed(share < 0.001 ? 2 : 1)}%`;
+}
+
+// The odds at another temperature: logits divided by it, and all of them 1 together.
+function oddsAt(temperature, { best, rest }) {
+  const highest = Math.max(...best);
+  if (temperature === 0) return best.map((value) => Number(value === highest));
+  const weight = (value) => Math.exp((value - highest) / temperature);
+  const all = best.reduce((sum, value) => sum + weight(value), 0);
+  const total = rest.reduce((sum, [value, n]) => sum + n * weight(value), all);
+  return best.map((value) => weight(value) / total);
+}
+
+// A slider tells the page when it is let go; its text changes while it is dragged.
+function follow(entry, live) {
+  entry.following?.disconnect();
+  if (!live) return;
+  entry.following = new MutationObserver(([{ target }]) => {
+    if (target.ariaLabel !== live.slider) return;
+    oddsAt(Number(target.value), live).forEach((odds, index) => {
+      const part = entry.parts[index];
+      part.after.style.width = `${100 * odds}%`;
+      part.value.textContent = percent(odds);
+    });
+  });
+  const attributeFilter = ["aria-valuetext"];
+  entry.following.observe(document.body, { subtree: true, attributeFilter });
+}
+
 function build(parent, data) {
   parent.querySelector(".bars")?.remove();
   const bars = add(parent, "div", data.short ? "bars short" : "bars");
@@ -36,8 +69,10 @@ export default function ({ data, parentElement }) {
   let entry = drawn.get(parentElement);
   if (entry?.print !== print) {
     entry = { print, parts: build(parentElement, data) };
+    drawn.get(parentElement)?.following?.disconnect();
     drawn.set(parentElement, entry);
   }
+  follow(entry, data.live);
   data.rows.forEach(([, before, after, value, note], index) => {
     const part = entry.parts[index];
     part.before.style.width = `${100 * before}%`;
@@ -46,4 +81,5 @@ export default function ({ data, parentElement }) {
     part.row.classList.toggle("cut", after === 0);
     part.row.title = note;
   });
+  return () => entry.following?.disconnect();
 }

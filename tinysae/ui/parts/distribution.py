@@ -29,18 +29,33 @@ class Candidate(NamedTuple):
     after: float
 
 
+class Live(NamedTuple):
+    """What the browser needs to move the bars while a temperature slider is dragged.
+
+    Attributes:
+        slider: its label.
+        best: log-probability of each candidate by the model's own odds.
+        rest: of all other tokens, how many have about which log-probability.
+    """
+
+    slider: str
+    best: Sequence[float]
+    rest: Sequence[tuple[float, int]]
+
+
 def distribution_chart(
     candidates: Sequence[Candidate],
     *,
     key: str,
     words: str = "playground",
     is_short_on_phones: bool = False,
+    live: Live | None = None,
 ) -> None:
     """Draw one row a candidate: an outline for `before`, a bar for `after`.
 
     `words`: whose sentences say what is before and after: "playground", where tokens
     may be cut, or "why", where something was changed. `is_short_on_phones`: only the
-    first four there.
+    first four there. `live`: the bars follow a slider before the page runs again.
     """
     is_why = words == "why"
     rows = [
@@ -58,6 +73,7 @@ def distribution_chart(
         data={
             "rows": rows,
             "short": is_short_on_phones,
+            "live": live._asdict() if live is not None else None,
             "before": t(f"{words}.bar_before"),
             "after": t("why.bar_changed" if is_why else "playground.bar_after"),
         },

@@ -41,7 +41,7 @@ _COMPONENT = component(
     # drawn on black, and a change of theme needs no rerun.
     css=(
         ".framed{position:relative;isolation:isolate;border-radius:.5rem;"
-        "overflow:hidden}"
+        "overflow:hidden;background:#FFF}"
         ".framed::after{content:'';position:absolute;inset:0;pointer-events:none;"
         "mix-blend-mode:difference;background:light-dark(#000,#FFF)}"
     ),
