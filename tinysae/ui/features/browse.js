@@ -235,7 +235,8 @@ function actions(face, isKept) {
     does(button, what);
     if (what === "keep") {
       button.ariaPressed = String(isKept);
-      button.textContent = `${isKept ? "★" : "☆"} ${isKept ? shown.words.kept : label}`;
+      button.textContent = isKept ? shown.words.kept : label;
+      button.classList.add("keep");
     }
   }
   return row;
