@@ -12,6 +12,8 @@ Prints a table and, as its last line, one JSON object:
   sends to the one that says the script has finished;
 - strip_kib_256: the whole websocket frame of the playground's strip when the text fills
   the model's context of 256 tokens, with the component's JS and CSS, which it carries;
+- feature_p95_ms: from an arrow key in the features' list until the next one's panel is
+  drawn, the 95th percentile of 200 presses in a row; feature_median_ms: the median;
 - chart_remounts: how often the node of a live curve was replaced in 30 s of training;
 - frames_after_end: frames received in 10 s after a run's end and the rerun it brings;
 - outside_requests: requests to other hosts, over all pages;
@@ -35,7 +37,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -44,6 +46,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 from tokenizers import Tokenizer
 
 from benchmarks.browser import ROOT, Server, launch_chromium, start_server
+from benchmarks.browsing import feature_times, open_list
 from benchmarks.clicks import (
     LOADED_MS,
     button,
@@ -60,6 +63,7 @@ from tinysae.words import text
 
 SOURCES = [
     "benchmarks/pages.py",
+    "benchmarks/browsing.py",
     "app.py",
     "pages/*.py",
     "tinysae/ui/*/*.py",
@@ -185,6 +189,15 @@ def rerun_and_strip(
         return reruns, max(strips) / 1024
 
 
+def browse_features(browser: Browser, folder: Path, outside: list[str]) -> list[float]:
+    """Milliseconds of each press of an arrow key in the list of features."""
+    with served(folder) as server, reader_of(browser) as reader:
+        open_list(reader.page, server)
+        presses = feature_times(reader.page)
+        outside += reader.outside
+        return presses
+
+
 def full_context() -> str:
     """A beginning of a story that has exactly `STRIP_TOKENS` tokens."""
     folder = ROOT / "tinysae" / "embedded" / "assets" / "storybook"
@@ -303,6 +316,15 @@ def measured() -> dict[str, float]:
             figures["strip_kib_256"] = round(strip_kib, 2)
             row("rerun, ms", figures["rerun_ms"], spread(reruns, 0))
             row("strip, KiB", figures["strip_kib_256"], f"{STRIP_TOKENS} tokens + BOS")
+
+            presses = browse_features(browser, folder, outside)
+            figures["feature_p95_ms"] = round(quantiles(presses, n=20)[-1], 1)
+            figures["feature_median_ms"] = round(median(presses), 1)
+            row(
+                "next feature, p95, ms",
+                figures["feature_p95_ms"],
+                f"of {len(presses)}, median {figures['feature_median_ms']}",
+            )
 
             journey = to_own_feature(browser, folder, outside)
         figures["chart_remounts"] = journey.remounts
