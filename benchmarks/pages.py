@@ -12,18 +12,18 @@ Prints a table and, as its last line, one JSON object:
   sends to the one that says the script has finished;
 - strip_kib_256: the whole websocket frame of the playground's strip when the text fills
   the model's context of 256 tokens, with the component's JS and CSS, which it carries;
+- feature_p95_ms: from an arrow key in the features' list until the next one's panel is
+  drawn, the 95th percentile of 200 presses in a row; feature_median_ms: the median;
 - chart_remounts: how often the node of a live curve was replaced in 30 s of training;
 - frames_after_end: frames received in 10 s after a run's end and the rerun it brings;
 - outside_requests: requests to other hosts, over all pages;
-- feature_p95_ms: on the features page, from the press of an arrow key to the frame that
-  has the next feature; the 95th percentile of 200 presses;
 - cls_worst: the largest layout shift of a page, of its first visit or of one main
-  action (a story written, a word clicked, a feature chosen, a card of the training
-  page chosen); the browser's own entries, those that follow a click included;
-- clicks_to_features_of_a_word: from home, by a script, until features are shown that
-  are at work in a word of a story;
-- first_screens_short: at 1440 x 900 and 390 x 844, pages of which a part of the first
-  screen's contract (`screens.py`) is not wholly in the window;
+  action (a story written, a card of the training page or a feature chosen); the
+  browser's own entries, those that follow a click included;
+- clicks_to_features_of_a_word: from home until features are shown that are at work in
+  a word of a story;
+- first_screens_short: pages of which a part of the first screen's contract
+  (`screens.py`) is not wholly in the window, at 1440 x 900 or at 390 x 844;
 - minutes_to_own_feature: in a fresh clone, whose packages are there: from the command
   that starts the server to a feature of the SAE that the default preset trained, by way
   of home, the playground and the features' table. The 10 s above are not counted.
@@ -42,9 +42,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -52,7 +52,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 from tokenizers import Tokenizer
 
-from benchmarks.browser import ROOT, Server, launch_chromium, start_server, visit
+from benchmarks.browser import ROOT, Server, launch_chromium, start_server
 from benchmarks.browsing import feature_times, open_list
 from benchmarks.clicks import (
     LOADED_MS,
@@ -64,21 +64,14 @@ from benchmarks.clicks import (
     write_a_story,
 )
 from benchmarks.common import measuring, print_last, row, spread
+from benchmarks.layout import layout
 from benchmarks.reader import finished_ms, reader_of
-from benchmarks.screens import (
-    PHONE,
-    SCREENS,
-    WIDE,
-    open_by_clicking,
-    outside_window,
-    shift,
-    watch_shifts,
-)
-from tinysae.data.storybook.generator import stories
+from tinysae.data.storybook import stories
 from tinysae.words import text
 
 SOURCES = [
     "benchmarks/pages.py",
+    "benchmarks/browsing.py",
     "app.py",
     "pages/*.py",
     "tinysae/ui/*/*.py",
@@ -183,7 +176,9 @@ def rerun_and_strip(
         page = reader.page
         page.goto(server.url)
         go_to(page, "playground")
-        tokens = page.get_by_role("listbox").first.get_by_role("option")
+        tokens = page.get_by_role(
+            "listbox", name=text("playground.legend_log_prob", "en")
+        ).get_by_role("option")
         expect(tokens.first).to_be_visible(timeout=LOADED_MS)
         reader.settle()
         slider = page.get_by_role("slider", name=text("playground.temperature", "en"))
@@ -202,80 +197,13 @@ def rerun_and_strip(
         return reruns, max(strips) / 1024
 
 
-def layout(browser: Browser, folder: Path) -> dict[str, float]:
-    """The figures of what a page shows and how it moves; prints what moved most."""
-    figures: dict[str, float] = {}
-    moved: dict[str, float] = {}
-    short = []
-    with served(folder) as server:
-        for (width, height), name in product((WIDE, PHONE), SCREENS):
-            with visit(browser, width=width, height=height) as reader:
-                page = reader.page
-                watch_shifts(page)
-                open_by_clicking(page, server, name, "en")
-                elements = SCREENS[name](page, "en")
-                for locator in elements.values():
-                    expect(locator).to_be_visible(timeout=LOADED_MS)
-                expect_still(page)
-                if outside_window(page, elements):
-                    short.append(f"{name} at {width}")
-                if (width, height) == WIDE:
-                    # The page by its own address: what its first visit moves.
-                    page.goto(page.url)
-                    for locator in elements.values():
-                        expect(locator).to_be_visible(timeout=LOADED_MS)
-                    expect_still(page)
-                    moved[name] = shift(page)
-                    if name in ACTIONS:
-                        ACTIONS[name](page)
-                        expect_still(page)
-                        moved[f"{name}, action"] = shift(page)
-        with visit(browser) as reader:
-            open_list(reader.page, server)
-            times = sorted(feature_times(reader.page))
-            figures["feature_p95_ms"] = round(times[int(0.95 * len(times))], 1)
-            row("feature by arrow key, p95, ms", figures["feature_p95_ms"])
-        with visit(browser) as reader:
-            clicks = to_features_of_a_word(reader.page, server)
-    worst = max(moved, key=lambda what: moved[what])
-    figures["cls_worst"] = round(moved[worst], 4)
-    figures["clicks_to_features_of_a_word"] = clicks
-    figures["first_screens_short"] = len(short)
-    row("layout shift, worst", figures["cls_worst"], worst)
-    for what, value in moved.items():
-        row(f"  {what}", round(value, 4))
-    row("clicks to the features of a word", clicks)
-    row("first screens cut", len(short), ", ".join(short))
-    return figures
-
-
-def to_features_of_a_word(page: Page, server: Server) -> int:
-    """How many clicks from home: to the stories, on a word of one."""
-    page.goto(server.url)
-    words = page.locator(".token")
-    expect(words.first).to_be_visible(timeout=LOADED_MS)
-    go_to(page, "playground")
-    expect(words.nth(24)).to_be_visible(timeout=LOADED_MS)
-    words.nth(24).click()
-    expect(page.locator(".pushes").first).to_be_visible(timeout=LOADED_MS)
-    return 2
-
-
-def choose_a_card(page: Page) -> None:
-    good = text("train.preset_good", "en")
-    page.get_by_test_id("stMain").get_by_text(good, exact=True).first.click()
-
-
-def choose_a_feature(page: Page) -> None:
-    page.locator(".card").nth(3).click()
-
-
-# A page's main action; a story is written, and a word of it is clicked.
-ACTIONS = {
-    "playground": write_a_story,
-    "train": choose_a_card,
-    "features": choose_a_feature,
-}
+def browse_features(browser: Browser, folder: Path, outside: list[str]) -> list[float]:
+    """Milliseconds of each press of an arrow key in the list of features."""
+    with served(folder) as server, reader_of(browser) as reader:
+        open_list(reader.page, server)
+        presses = feature_times(reader.page)
+        outside += reader.outside
+        return presses
 
 
 def full_context() -> str:
@@ -397,7 +325,17 @@ def measured() -> dict[str, float]:
             row("rerun, ms", figures["rerun_ms"], spread(reruns, 0))
             row("strip, KiB", figures["strip_kib_256"], f"{STRIP_TOKENS} tokens + BOS")
 
-            figures |= layout(browser, folder)
+            presses = browse_features(browser, folder, outside)
+            figures["feature_p95_ms"] = round(quantiles(presses, n=20)[-1], 1)
+            figures["feature_median_ms"] = round(median(presses), 1)
+            row(
+                "next feature, p95, ms",
+                figures["feature_p95_ms"],
+                f"of {len(presses)}, median {figures['feature_median_ms']}",
+            )
+
+            with served(folder) as server:
+                figures |= layout(browser, server)
             journey = to_own_feature(browser, folder, outside)
         figures["chart_remounts"] = journey.remounts
         figures["frames_after_end"] = journey.frames_after_end

@@ -144,7 +144,6 @@ function card(place) {
   card.dataset.feature = feature;
   card.ariaSetSize = String(shown.n);
   card.ariaPosInSet = String(place + 1);
-  card.ariaLabel = `${face.name}, ${face.title}`;
   const head = add(card, "div", "row");
   add(head, "span", "name", face.name).title = face.name;
   add(head, "span", "number", why || `#${feature}`);
@@ -235,7 +234,8 @@ function actions(face, isKept) {
     does(button, what);
     if (what === "keep") {
       button.ariaPressed = String(isKept);
-      button.textContent = `${isKept ? "★" : "☆"} ${isKept ? shown.words.kept : label}`;
+      button.textContent = isKept ? shown.words.kept : label;
+      button.classList.add("keep");
     }
   }
   return row;
