@@ -50,7 +50,7 @@ def numbered(source: FeatureSource, feature: int) -> str:
         name = called(source, feature).name
     except (MissingError, DamagedError):
         return t("why.part_feature", number=feature)
-    return t("why.named", name=name, number=feature)
+    return f"{name} · {feature}"
 
 
 def part_called(source: FeatureSource, part: Part) -> str:

@@ -171,7 +171,7 @@ def _sentence(
     ]
     if not lit:
         return comes
-    names = ", ".join(t("why.quoted", text=name) for name in dict.fromkeys(lit[:2]))
+    names = ", ".join(f"“{name}”" for name in dict.fromkeys(lit[:2]))
     return f"{comes} {t('why.machine_through', names=names)}"
 
 
