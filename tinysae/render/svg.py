@@ -39,10 +39,17 @@ def standalone(svg: str, width: int = 640) -> str:
     )
 
 
-def bars(labels: Sequence[str], values: Sequence[float], *, title: str) -> str:
+def bars(
+    labels: Sequence[str],
+    values: Sequence[float],
+    *,
+    title: str,
+    whole_labels: bool = False,
+) -> str:
     """Horizontal bars from a common zero: teal to the right, orange to the left.
 
-    labels and values [n], the first on top.
+    labels and values [n], the first on top. With `whole_labels` a label is only cut
+    where its room ends.
     """
     low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
     span = (high - low) or 1.0
@@ -60,8 +67,7 @@ def bars(labels: Sequence[str], values: Sequence[float], *, title: str) -> str:
         )
         parts.append(
             f"<g><title>{html.escape(label)}: {signed(value, 3)}</title>"
-            f'<text x="0" y="{middle:.0f}" dy=".35em" style="white-space:pre">'
-            f"{html.escape(_short(label))}</text>"
+            f"{_label(label if whole_labels else _short(label), row)}"
             f'<rect x="{start:.2f}%" y="{middle - 7:.0f}" width="{size:.2f}%" '
             f'height="14" rx="2" fill="{POSITIVE if value >= 0 else NEGATIVE}"/>'
             f'<text x="{end:.2f}%" dx="{shift}" y="{middle:.0f}" dy=".35em" '
@@ -160,6 +166,15 @@ def packed(contexts: Sequence[Sequence[int]], *, title: str) -> str:
             )
             start += length
     return _svg(parts, max(1, len(contexts)) * ROW, title)
+
+
+def _label(label: str, row: int) -> str:
+    """A bar's label, which its own small drawing cuts off at the bars."""
+    return (
+        f'<svg x="0" y="{row * ROW}" width="{LABELS}%" height="{ROW}">'
+        f'<text x="0" y="{ROW // 2}" dy=".35em" style="white-space:pre">'
+        f"{html.escape(label)}</text></svg>"
+    )
 
 
 def _short(label: str, most: int = 14) -> str:

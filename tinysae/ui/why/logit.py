@@ -14,8 +14,9 @@ from tinysae.ui.parts.drawing import drawing
 from tinysae.ui.parts.framed import framed
 from tinysae.ui.parts.tokens import StripToken, circuitsvis_attention, token_strip
 from tinysae.ui.shell import cache
-from tinysae.ui.shell.i18n import language, t
+from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, page_link
+from tinysae.ui.why.called import part_called
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ def show_why(question: Question) -> None:
         note(t("why.colours", **names))
     by = choose_parts()
     parts = found.features if by == "features" else found.components
-    picture = _show_bars(found, parts)
+    picture = _show_bars(question, found, parts)
     measured: dict[Part, float] = {}
     if by == "features":
         if found.is_exact:
@@ -74,17 +75,17 @@ def choose_parts() -> str:
     return chosen if chosen in names else "features"
 
 
-def _show_bars(found: Attribution, parts: Sequence[Part]) -> str:
+def _show_bars(question: Question, found: Attribution, parts: Sequence[Part]) -> str:
     """The bars and their sum; returns the picture."""
-    from tinysae.features.why.attribution_table import part_name, strongest
+    from tinysae.features.why.attribution_table import strongest
 
     shown, others = strongest(tuple(parts), N_BARS)
-    labels = [part_name(part, language()) for part in shown]
+    labels = [part_called(question.source, part) for part in shown]
     values = [part.direct for part in shown]
     if others:
         labels.append(t("why.rest", n=len(others)))
         values.append(sum(part.direct for part in others))
-    picture = svg.bars(labels, values, title=t("why.bars"))
+    picture = svg.bars(labels, values, title=t("why.bars"), whole_labels=True)
     st.subheader(t("why.bars"), anchor=False)
     drawing(picture, key="why.bars")
     note(
@@ -161,7 +162,7 @@ def _show_feature_line(question: Question, part: Part, effect: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         page_link(
             "features",
-            t("why.part_feature", number=part.number),
+            part_called(question.source, part),
             run=question.source.id,
             feature=str(part.number),
         )
@@ -173,12 +174,10 @@ def _table(
 ) -> pd.DataFrame:
     import pandas as pd
 
-    from tinysae.features.why.attribution_table import part_name
-
     model = question.model
     texts = [model.token_text(model.bos_id), *map(question.token, question.ids)]
     columns = {
-        t("why.column_part"): [part_name(part, language()) for part in parts],
+        t("why.column_part"): [part_called(question.source, part) for part in parts],
         t("why.column_position"): [
             "" if part.position is None else texts[part.position] for part in parts
         ],

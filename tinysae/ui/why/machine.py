@@ -23,9 +23,9 @@ _TEMPLATES = {
     "word": ("word",),
     "head": ("layer", "head"),
     "arc": ("layer", "head", "source", "to", "share"),
-    "adds": ("effect", "token"),
-    "adds_about": ("effect", "token"),
-    "without": ("token", "before", "after", "lost"),
+    "adds": ("effect", "token", "other"),
+    "adds_about": ("effect", "token", "other"),
+    "without": ("token", "other", "before", "after", "lost"),
     "instead": ("token", "p"),
     "step_layer": ("layer",),
     "row_layer": ("layer",),
@@ -33,6 +33,7 @@ _TEMPLATES = {
     "head_label": ("layer", "head", "effect"),
     "lamp_label": ("name", "effect"),
 }
+_COMPARED = ("adds", "adds_about", "without")
 _SENTENCES = (
     *("play", "pause", "less", "share", "hint", "click", "measuring", "open"),
     *("step_words", "step_attention", "step_lamps", "step_answer"),
@@ -172,9 +173,12 @@ def _cut(without: Without) -> dict[str, Any]:
 
 
 def _say(answers: Sequence[Answer], has_rival: bool) -> dict[str, str]:
+    """The component's sentences; values that only the browser knows stay `{names}`."""
     said = {name: t(f"why.machine_{name}") for name in _SENTENCES}
     for name, values in _TEMPLATES.items():
-        said[name] = t(f"why.machine_{name}", **{v: f"{{{v}}}" for v in values})
+        # A difference of two logits is not the logit of one.
+        key = f"{name}_over" if has_rival and name in _COMPARED else name
+        said[name] = t(f"why.machine_{key}", **{v: f"{{{v}}}" for v in values})
     rival = answers[1].text if has_rival else t("why.machine_others")
     return {**said, "rival": rival}
 

@@ -54,6 +54,7 @@ class Says {
     const isExact = this.data.exact && id[0] === "l";
     const does = this.with(isExact ? "adds" : "adds_about", {
       effect: signed(this.effect(id)), token: this.data.answers[0].text,
+      other: this.data.say.rival,
     });
     return [id[0] === "l" ? this.part(id).about : "", does].filter(Boolean).join(" ");
   }
@@ -63,7 +64,7 @@ class Says {
     if (!cut) return "";
     const said = this.with("without", {
       token: target.text, before: percent(target.p), after: percent(cut.p[0]),
-      lost: signed(-cut.lost),
+      other: this.data.say.rival, lost: signed(-cut.lost),
     });
     const { text, p } = cut.best;
     if (text === target.text) return said;

@@ -8,10 +8,10 @@ import streamlit as st
 
 from tinysae.errors import DamagedError, MissingError
 from tinysae.render.numbers import percent
-from tinysae.ui.parts.feature_names import feature_name
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, link_parameters, t
 from tinysae.ui.shell.page import PAGES
+from tinysae.ui.why.called import as_word, called
 from tinysae.ui.why.machine import (
     Answer,
     Lamp,
@@ -32,8 +32,6 @@ KEY = "why.machine"
 # What was drawn last: a slider or a click elsewhere must not compute it again.
 _DRAWN = "why.drawn"
 N_ANSWERS = 5
-# Of the words that a feature makes likelier.
-N_PUSHED = 3
 
 
 def show_picture(question: Question) -> None:
@@ -42,7 +40,7 @@ def show_picture(question: Question) -> None:
     answers = _answers(question)
     words = [
         t("why.machine_start"),
-        *map(_word, question.model.token_texts(question.ids)),
+        *map(as_word, question.model.token_texts(question.ids)),
     ]
     lamps = [_lamp(question, words, lamp) for lamp in picture.lamps]
     feature = machine(
@@ -116,7 +114,7 @@ def _without(
     return Without(
         by,
         tuple(after[shown].tolist()),
-        Answer(_word(question.model.token_text(best)), float(after[best])),
+        Answer(as_word(question.model.token_text(best)), float(after[best])),
         None if best in shown else float(before[best]),
     )
 
@@ -131,35 +129,26 @@ def _shown(question: Question) -> list[int]:
 def _answers(question: Question) -> list[Answer]:
     probs = question.log_probs.exp()
     return [
-        Answer(_word(question.model.token_text(token)), float(probs[token]))
+        Answer(as_word(question.model.token_text(token)), float(probs[token]))
         for token in _shown(question)
     ]
-
-
-def _word(text: str) -> str:
-    """A token as a word of the picture: no space shows that it begins one."""
-    from tinysae.render.visible import visible
-
-    return visible(text.strip(" ")) if text.strip(" ") else visible(text) or "·"
 
 
 def _lamp(question: Question, words: list[str], lamp: Part) -> Lamp:
     if lamp.number is None:
         return Lamp(t("why.machine_missed"), "", t("why.machine_missed_about"), None)
-    at = "" if lamp.position == len(words) - 1 else words[lamp.position or 0]
+    is_last = lamp.position == len(words) - 1
+    where = "" if is_last else t("why.machine_at", word=words[lamp.position or 0])
     try:
-        row = cache.feature_table(question.source).iloc[lamp.number]
-        name = feature_name(question.source, lamp.number)
+        name, second = called(question.source, lamp.number)
+        table = cache.feature_table(question.source)
     except (MissingError, DamagedError):
         # What it adds is known without the explorer's index.
-        name = t("why.part_feature", number=lamp.number)
-        return Lamp(name, at and t("why.machine_at", word=at), "", 1.0)
-    pushed = [_word(token.replace("␣", " ")) for token in row["promoted"][:N_PUSHED]]
-    pushes = t("why.machine_pushes", words=", ".join(pushed)) if pushed else ""
-    where = t("why.machine_at", word=at) if at else ""
-    share = min(1.0, (lamp.activation or 0.0) / max(float(row["max_act"]), 1e-9))
-    about = t("why.machine_on", share=percent(share))
-    return Lamp(name, where or pushes, f"{pushes}. {about}" if pushes else about, share)
+        return Lamp(t("why.part_feature", number=lamp.number), where, "", 1.0)
+    most = float(table["max_act"].iloc[lamp.number])
+    share = min(1.0, (lamp.activation or 0.0) / most) if most else 1.0
+    on = t("why.machine_on", share=percent(share))
+    return Lamp(name, where or second, f"{second}. {on}" if second else on, share)
 
 
 def _sentence(
@@ -182,7 +171,7 @@ def _sentence(
     ]
     if not lit:
         return comes
-    names = " · ".join(dict.fromkeys(lit[:2]))
+    names = ", ".join(f"“{name}”" for name in dict.fromkeys(lit[:2]))
     return f"{comes} {t('why.machine_through', names=names)}"
 
 

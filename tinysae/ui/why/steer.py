@@ -34,6 +34,7 @@ from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note
 from tinysae.ui.why.ask import linked_feature
+from tinysae.ui.why.called import numbered
 from tinysae.ui.why.what_if import show_distribution
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ def _choose(
         Steer(feature, 1.0, strongest[feature], way)
         for feature in parse_features(typed, question.sae.d_sae)
     )
+    names = [numbered(question.source, steer.feature) for steer in whole]
+    note(t("why.steer_turned", names=", ".join(names)))
     strength, usual = _choose_strength(question, whole)
     settings = GenerateSettings(max_new_tokens=int(tokens), seed=int(seed))
     return list(scaled(whole, strength)), settings, usual

@@ -9,9 +9,10 @@ import streamlit as st
 from tinysae.render.numbers import percent, signed
 from tinysae.ui.parts.distribution import Candidate, distribution_chart
 from tinysae.ui.parts.tokens import StripToken, token_strip
-from tinysae.ui.shell.i18n import language, t
+from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, plain
 from tinysae.ui.why.ask import linked_feature
+from tinysae.ui.why.called import numbered, part_called
 
 if TYPE_CHECKING:
     from tinysae.features.why.attribution import Attribution
@@ -63,7 +64,7 @@ def _choose_changes(question: Question, found: Attribution) -> list[AnyChange]:
         options,
         selection_mode="multi",
         default=[number for number in first if number in options],
-        format_func=lambda number: t("why.part_feature", number=number),
+        format_func=lambda number: plain(numbered(question.source, number)),
         key=f"why.off.{hash(asked)}",
     )
     heads = st.pills(
@@ -196,7 +197,6 @@ def _show_effects(question: Question, found: Attribution) -> None:
     """Predicted and measured, a row a feature, and their correlation."""
     import pandas as pd
 
-    from tinysae.features.why.attribution_table import part_name
     from tinysae.features.why.intervene import correlation, measure
 
     last = found.n_tokens - 1
@@ -219,7 +219,9 @@ def _show_effects(question: Question, found: Attribution) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                t("why.column_part"): [part_name(e.part, language()) for e in effects],
+                t("why.column_part"): [
+                    part_called(question.source, e.part) for e in effects
+                ],
                 t("why.column_activation"): [e.part.activation for e in effects],
                 t("why.column_predicted"): [e.predicted for e in effects],
                 t("why.column_measured"): [e.measured for e in effects],
