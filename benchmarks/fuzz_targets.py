@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,7 +89,7 @@ def _write_notes(home: Path) -> None:
     notes.keep(5, bookmarked=True)
 
 
-def _read_notes(home: Path) -> None:
+def _read_notes(home: Path) -> None:  # noqa: ARG001
     from tinysae.errors import TinysaeError
     from tinysae.features.names.notes import Notes
 
@@ -300,6 +301,11 @@ def _read_index(home: Path) -> None:
         index.firing_on(token)
 
 
+def _newest(folder: Path) -> Path:
+    """The file that was made wrong, where each is read by itself."""
+    return max(folder.glob("*.*"), key=lambda path: path.stat().st_mtime_ns)
+
+
 def _rows() -> list[str]:
     return [f"{TEXT}{n} 나비 🦋" for n in range(50)]
 
@@ -339,14 +345,11 @@ def _read_texts(home: Path, name: str, apart: bool) -> None:
 
 
 def _read_plain(home: Path) -> None:
-    for name in ("text.txt", "text.jsonl", "ids.jsonl"):
-        _each(lambda name=name: _read_texts(home, name, apart=False))
+    _read_texts(home, _newest(home).name, apart=False)
 
 
 def _read_table(home: Path) -> None:
-    # Only the one that was made wrong: each takes a process of its own.
-    newest = max(home.glob("*.*"), key=lambda path: path.stat().st_mtime_ns)
-    _read_texts(home, newest.name, apart=True)
+    _read_texts(home, _newest(home).name, apart=True)
 
 
 def _write_suite(home: Path) -> None:
@@ -384,7 +387,8 @@ PATHS = (
 
 
 def _write_paths(home: Path) -> None:
-    (home / "paths.json").write_text(json.dumps(PATHS))
+    for number, path in enumerate(PATHS):
+        (home / f"{number:02}.json").write_text(json.dumps([path]))
 
 
 def _read_paths(home: Path) -> None:
@@ -396,19 +400,19 @@ def _read_paths(home: Path) -> None:
     from tinysae.model.sources import is_at_hand, load_model
     from tinysae.runs.store import open_run
 
-    data = (home / "paths.json").read_text("utf-8", "surrogateescape")
+    typed = _newest(home).read_text("utf-8", "surrogateescape")
     try:
-        paths = [path for path in json.loads(data) if isinstance(path, str)]
+        (path,) = json.loads(typed)
+        path = str(path)
     except (ValueError, TypeError, RecursionError):
-        paths = [data]
-    for path in paths:
-        for read in (add_sae, import_zip_at, is_at_hand, open_run):
-            _each(lambda read=read, path=path: read(path))
-        _each(lambda path=path: Notes(path, 5))
-        # A whole disk is walked once in a while and not for each input.
-        if path.strip("/. ") and path != "storybook":
-            _each(lambda path=path: load_model(path))
-            _each(lambda path=path: open_text(TextChoice(path)))
+        path = typed
+    for read in (add_sae, import_zip_at, is_at_hand, open_run):
+        _each(partial(read, path))
+    _each(lambda: Notes(path, D_SAE))
+    # That one is not what somebody brought, and takes its time.
+    if path != "storybook":
+        _each(lambda: load_model(path))
+        _each(lambda: open_text(TextChoice(path)))
 
 
 def _write_others(home: Path) -> None:
@@ -481,7 +485,7 @@ TARGETS: dict[str, Target] = {
     "tables": Target(_write_tables, _read_table, "*.*", 0.1),
     "suite": Target(_write_suite, _read_suite, "suite.csv"),
     "link": Target(_write_link, _read_link, "play.link"),
-    "paths": Target(_write_paths, _read_paths, "paths.json"),
+    "paths": Target(_write_paths, _read_paths, "*.json"),
     "model": Target(_write_model, _read_model, "model/*.*", 0.1),
     "gguf": Target(_write_gguf, _read_gguf, "model.gguf", 0.2),
 }

@@ -10,8 +10,8 @@ from __future__ import annotations
 from playwright.sync_api import Locator, Page, expect
 
 from benchmarks.browser import Server
-from benchmarks.clicks import LOADED_MS, go_to
-from tinysae.words import Language
+from benchmarks.clicks import LOADED_MS, expect_still, go_to
+from tinysae.words import Language, text
 
 WIDE, PHONE = (1440, 900), (390, 844)
 # Below it Streamlit hides the sidebar.
@@ -41,9 +41,7 @@ def shift(page: Page) -> float:
     Chromium's cumulative layout shift leaves out what follows a click, and a reader
     does not."""
     # An entry comes with the frame after the one that moved.
-    page.evaluate(
-        "() => new Promise((go) => requestAnimationFrame(() => setTimeout(go)))"
-    )
+    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => setTimeout(go)))")
     return page.evaluate(
         "() => window.tinysaeShifts.splice(0).reduce((sum, { value }) => sum + value, 0)"
     )

@@ -1,14 +1,13 @@
 """`python -m tinysae attribute|steer`: the Why page without Streamlit."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysae.cli.sae_argument import add_sae_option
+from tinysae.cli.terminal import token_said, write
 from tinysae.errors import InputError
 from tinysae.library.shipped import STORYBOOK_POST
-from tinysae.render.visible import visible
 from tinysae.words import text
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def _attribute(options: argparse.Namespace) -> int:
     ids = prompt.ids
     if prompt.n_cut:
         cut = text("why.prompt_cut", "en", cut=prompt.n_cut, kept=len(ids))
-        _print(f"{cut}\n")
+        write(f"{cut}\n")
     log_probs = next_log_probs(model, ids).cpu()
 
     def token(typed: str | None) -> int | None:
@@ -95,22 +94,22 @@ def _attribute(options: argparse.Namespace) -> int:
     target = token(options.target)
     target = int(log_probs.argmax()) if target is None else target
     found = attribute(model, ids, target, token(options.other), sae=sae)
-    said = f"“{_text(model, target)}”  {found.prob:.2%}  logit"
+    said = f"“{token_said(model, target)}”  {found.prob:.2%}  logit"
     if found.other is not None:
-        said += f" minus that of “{_text(model, found.other)}”"
-    _print(f"{said} {found.logit:.3f}\n")
+        said += f" minus that of “{token_said(model, found.other)}”"
+    write(f"{said} {found.logit:.3f}\n")
     for parts in (found.features, found.components):
         shown, others = strongest(parts, max(1, options.top))
-        _print(f"\n{'':18}{'direct':>9}{'with what follows':>20}\n")
+        write(f"\n{'':18}{'direct':>9}{'with what follows':>20}\n")
         for part in shown:
             name = part_name(part, "en")
-            _print(f"{name:<18}{part.direct:9.3f}{part.effect:20.3f}\n")
+            write(f"{name:<18}{part.direct:9.3f}{part.effect:20.3f}\n")
         if others:
             rest = sum(part.direct for part in others)
-            _print(f"{f'{len(others)} others':<18}{rest:9.3f}\n")
+            write(f"{f'{len(others)} others':<18}{rest:9.3f}\n")
         total = sum(part.direct for part in parts)
         left = found.remainder(parts)
-        _print(f"{'sum':<18}{total:9.3f}   left over {left:.1e}\n")
+        write(f"{'sum':<18}{total:9.3f}   left over {left:.1e}\n")
     if options.out:
         write_text(options.out, attribution_csv(found))
     return 0
@@ -143,8 +142,8 @@ def _steer(options: argparse.Namespace) -> int:
         gauge = "" if sample.loss is None else f"  {sample.loss:.2f} nats a token"
         if sample.ratio is not None:
             gauge += f", {sample.ratio:.2f} times the usual ({sample.verdict})"
-        _print(f"--- {sample.strength:g} × {options.strength:g}{gauge}\n")
-        _print(f"{model.decode(prompt.ids)}{sample.text}\n")
+        write(f"--- {sample.strength:g} × {options.strength:g}{gauge}\n")
+        write(f"{model.decode(prompt.ids)}{sample.text}\n")
     return 0
 
 
@@ -158,12 +157,3 @@ def _numbers(typed: str) -> list[float]:
     if not 1 <= len(numbers) <= MAX_TEXTS:
         raise InputError("why_times", typed=typed[:40], most=MAX_TEXTS)
     return numbers
-
-
-def _text(model: "LoadedModel", token_id: int) -> str:
-    return visible(model.token_text(token_id))
-
-
-def _print(text: str) -> None:
-    # A terminal has no halves of characters.
-    sys.stdout.write(text.encode("utf-8", "replace").decode())

@@ -3,13 +3,13 @@ Streamlit."""
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysae.cli.job_here import add_lock_option, do_here, say
 from tinysae.cli.sae_argument import add_sae_argument
+from tinysae.cli.terminal import write
 from tinysae.cli.training import add_settings, chosen_settings
 from tinysae.errors import InputError
 from tinysae.jobs.work import log_to_stderr
@@ -255,4 +255,4 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    write(f"{line}\n")

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinysae.errors import InputError, MissingError
+from tinysae.cli.terminal import token_said, write
+from tinysae.errors import InputError
 from tinysae.model.text.generate import (
     BOUNDS,
     MAX_SAMPLES,
@@ -19,7 +20,7 @@ from tinysae.render.visible import visible
 from tinysae.words import text as sentence
 
 if TYPE_CHECKING:
-    from tinysae.model.sources import LoadedModel
+    pass
 
 
 def add_commands(
@@ -80,13 +81,13 @@ def _generate(options: argparse.Namespace) -> int:
     for sample in range(options.samples):
         seed = sample_seed(settings.seed, sample)
         if options.samples > 1:
-            _print(f"--- seed {seed}\n")
-        _print(model.decode(prompt.ids))
+            write(f"--- seed {seed}\n")
+        write(model.decode(prompt.ids))
         stream = model.text_stream(prompt.ids)
         own = replace(settings, seed=seed)
         for token_id in generate_stream(model, prompt.ids, own):
-            _print(stream.feed(token_id))
-        _print(f"{stream.finish()}\n")
+            write(stream.feed(token_id))
+        write(f"{stream.finish()}\n")
     return 0
 
 
@@ -106,14 +107,14 @@ def _ranks(options: argparse.Namespace) -> int:
             said = sentence("playground.answer_merges", "en", answer=visible(answer))
             sys.stderr.write(f"{said}\n")
         for token, top in zip(ranks.tokens, ranks.top, strict=True):
-            _print(
-                f"“{_text(model, token.token_id)}”  rank {token.rank:,}  "
+            write(
+                f"“{token_said(model, token.token_id)}”  rank {token.rank:,}  "
                 f"{token.prob:.2%}  logit {token.logit:.2f}\n"
             )
             for each in top:
-                _print(
+                write(
                     f"  {each.rank:2}  {each.prob:7.2%}  {each.logit:6.2f}  "
-                    f"“{_text(model, each.token_id)}”\n"
+                    f"“{token_said(model, each.token_id)}”\n"
                 )
     return 0
 
@@ -124,14 +125,14 @@ def _suite(options: argparse.Namespace, space: bool) -> int:
     from tinysae.jobs.files import write_text
     from tinysae.model.sources import load_model
     from tinysae.model.text.suite import (
-        parse_csv,
+        read_csv,
         run_suite,
         shipped_suite,
         summary,
         to_csv,
     )
 
-    rows = parse_csv(_read(options.suite)) if options.suite else shipped_suite()
+    rows = read_csv(options.suite) if options.suite else shipped_suite()
     model = load_model(options.model)
     # None: no bar where no terminal is.
     results = list(
@@ -141,7 +142,7 @@ def _suite(options: argparse.Namespace, space: bool) -> int:
     if options.out:
         write_text(options.out, text)
     else:
-        _print(text)
+        write(text)
     if figures := summary(results):
         sys.stderr.write(
             f"{figures.n} rows, {figures.n_problems} problems: top-1 "
@@ -149,22 +150,3 @@ def _suite(options: argparse.Namespace, space: bool) -> int:
             f"mean rank {figures.mean_rank:.2f}\n"
         )
     return 0
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise InputError("suite_not_utf8") from problem
-    except OSError as problem:
-        raise MissingError("suite_missing", file=str(path)[:200]) from problem
-
-
-def _text(model: "LoadedModel", token_id: int) -> str:
-    return visible(model.token_text(token_id))
-
-
-def _print(text: str) -> None:
-    # A terminal has no halves of characters.
-    sys.stdout.write(text.encode("utf-8", "replace").decode())
-    sys.stdout.flush()

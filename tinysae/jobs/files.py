@@ -179,7 +179,7 @@ def free_space(path: Path) -> tuple[Path, int]:
 
 def shown_path(path: Path | str) -> str:
     """A path as text that can be shown: a name on a disk may be any bytes."""
-    return str(path)[:MAX_SHOWN_PATH].encode("utf-8", "replace").decode()
+    return encodable(str(path)[:MAX_SHOWN_PATH])
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
