@@ -263,7 +263,7 @@ def _write_index(home: Path) -> None:
         layout="pca",
     )
     keep_moment(home / "history", 5, index)
-    named = Label("cats", "concept", concept=None, precision=0.5, recall=0.5, f1=0.5)
+    named = Label("cats", "fires_on", precision=0.5, recall=0.5, f1=0.5)
     write_labels(home / "features", [named] * D_SAE)
 
 
