@@ -32,6 +32,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def main() -> int:
         print(f"{'':10}{'inputs':>8}" + "".join(f"{label:>18}" for label in LABELS))
         for name, share in zip(names, shares, strict=True):
             n = max(1, round(asked.inputs * share / sum(shares)))
-            counts = _fuzzed(name, asked.seed, n, place)
+            counts = fuzzed(name, asked.seed, n, place)
             cells = "".join(f"{counts[outcome]:>18,}" for outcome in OUTCOMES)
             print(f"{name:10}{sum(counts.values()):>8,}{cells}", flush=True)
             totals = {each: totals[each] + counts[each] for each in OUTCOMES}
@@ -111,55 +112,81 @@ def main() -> int:
     return 0
 
 
-def _fuzzed(name: str, seed: int, n: int, place: Path) -> dict[str, int]:
-    """What became of the first `n` inputs of a target, those of an earlier run too."""
+def fuzzed(name: str, seed: int, n: int, place: Path) -> dict[str, int]:
+    """What became of the first `n` inputs of a target, those of an earlier run too.
+
+    place: a folder for outcomes and findings.
+
+    Raises:
+        RuntimeError: the target's valid sample cannot be read.
+    """
     record = place / f"{name}.json"
     place.mkdir(parents=True, exist_ok=True)
     outcomes: list[str] = json.loads(record.read_text()) if record.exists() else []
-    while len(outcomes) < n:
-        end = min(n, len(outcomes) + BATCH)
-        outcomes += _batch(name, seed, range(len(outcomes), end), place)
+
+    def keep(number: int, why: str) -> None:
+        _keep(name, seed, number, place, why)
+
+    while (begin := len(outcomes)) < n:
+        end = min(n, begin + BATCH)
+        command = [sys.executable, __file__, "--target", name, "--seed", str(seed)]
+        command += ["--child", str(begin), str(end)]
+        outcomes += batch(command, range(begin, end), keep)
         record.write_text(json.dumps(outcomes))
     return {outcome: outcomes[:n].count(outcome) for outcome in OUTCOMES}
 
 
-def _batch(name: str, seed: int, inputs: range, place: Path) -> list[str]:
-    """The outcomes of some inputs, up to one that ended the child."""
-    ends = ["--child", str(inputs.start), str(inputs.stop)]
-    command = [sys.executable, __file__, "--target", name, "--seed", str(seed), *ends]
+def batch(
+    command: list[str], inputs: range, keep: Callable[[int, str], object]
+) -> list[str]:
+    """The outcomes of inputs that a child reads, up to one that ended it.
+
+    Args:
+        command: starts the child, which says "ready" and then a line for each.
+        keep: hears the number of an input that found something, and what.
+
+    Raises:
+        RuntimeError: it never got ready.
+    """
     outcomes: list[str] = []
+    is_ready = is_late = False
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as child,
     ):
-        answers = child.stdout
-        assert answers is not None
-        patience, is_late = MAX_START_S, False
-        while True:
-            if not select.select([answers], [], [], patience)[0]:
+        for line in _lines(child):
+            if line is None:
                 is_late = True
                 child.kill()
-                break
-            line = answers.readline()
-            if not line:
-                break
-            patience = MAX_WALL_S
-            # The first one says that the sample can be read.
-            if line != b"ready\n":
+            elif line == b"ready\n":
+                is_ready = True
+            else:
                 answer = json.loads(line)
-                outcomes.append(answer["outcome"])
                 if "why" in answer:
-                    _keep(name, seed, inputs[len(outcomes) - 1], place, answer["why"])
+                    keep(inputs[len(outcomes)], answer["why"])
+                outcomes.append(answer["outcome"])
         child.wait()
         if len(outcomes) == len(inputs):
             return outcomes
         said.seek(0)
         log = said.read()[-4000:].decode(errors="replace")
-    if patience == MAX_START_S:
-        raise RuntimeError(f"{name}: its valid sample cannot be read\n{log}")
+    if not is_ready:
+        raise RuntimeError(f"the valid sample cannot be read\n{log}")
     why = "no answer" if is_late else f"ended with {child.returncode}\n{log}"
-    _keep(name, seed, inputs[len(outcomes)], place, why)
+    keep(inputs[len(outcomes)], why)
     return [*outcomes, "limit" if is_late else "crash"]
+
+
+def _lines(child: subprocess.Popen[bytes]) -> Iterator[bytes | None]:
+    """What it says, line by line; None, the last, where nothing more came in time."""
+    assert child.stdout is not None
+    patience = MAX_START_S
+    while select.select([child.stdout], [], [], patience)[0]:
+        if not (line := child.stdout.readline()):
+            return
+        yield line
+        patience = MAX_WALL_S
+    yield None
 
 
 def _keep(name: str, seed: int, number: int, place: Path, why: str) -> None:
@@ -207,7 +234,7 @@ def _child(name: str, seed: int, inputs: range, answers: Any) -> None:
             _copy(sample, home)
             path, data = _input(name, seed, number, sample)
             (home / path).write_bytes(data)
-            answer = _outcome(target, home)
+            answer = outcome_of(target, home)
             print(json.dumps(answer), file=answers, flush=True)
 
 
@@ -217,7 +244,7 @@ def _copy(sample: Path, home: Path) -> None:
     os.environ["TINYSAE_HOME"] = str(home)
 
 
-def _outcome(target: Target, home: Path) -> dict[str, str]:
+def outcome_of(target: Target, home: Path) -> dict[str, str]:
     """What became of an input: one of `OUTCOMES`, and of a finding why."""
     # The peak begins anew (proc(5)).
     Path("/proc/self/clear_refs").write_text("5")
