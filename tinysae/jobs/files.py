@@ -203,15 +203,13 @@ def parsed_json(text: bytes) -> Any:
     Raises:
         ValueError: it is no JSON in UTF-8, or nested too deep.
     """
-    try:
-        data = json.loads(text.decode("utf-8"))
-    except RecursionError as problem:
-        raise ValueError("nested too deep") from problem
+    # Before it is parsed, so that the copy that this takes is gone by then.
     brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
     if brackets:
         raise ValueError("nested too deep")
+    data = json.loads(text.decode("utf-8"))
     if _HALF.search(text):
         data = json.loads(encodable(json.dumps(data, ensure_ascii=False)))
     return data
