@@ -243,8 +243,10 @@ def _read_gguf(home: Path) -> None:
 
 def _write_index(home: Path) -> None:
     import numpy as np
+    import pyarrow.parquet as pq
 
     from tinysae.features.index.build import build_index
+    from tinysae.features.index.format import ROWS_A_GROUP
     from tinysae.features.index.history import keep_moment
     from tinysae.features.names.labels import Label, write_labels
     from tinysae.model.sources import load_model
@@ -263,6 +265,10 @@ def _write_index(home: Path) -> None:
         layout="pca",
     )
     keep_moment(home / "history", 5, index)
+    # Its writer gives each page a checksum; who means harm does not.
+    features = home / "features" / "features.parquet"
+    table = pq.read_table(features)
+    pq.write_table(table, features, row_group_size=ROWS_A_GROUP)
     named = Label("cats", "fires_on", precision=0.5, recall=0.5, f1=0.5)
     write_labels(home / "features", [named] * D_SAE)
 
