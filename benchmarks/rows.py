@@ -163,6 +163,17 @@ GROUPS = (
         ),
     ),
     Group(
+        "What is brought from elsewhere",
+        (
+            Row(
+                "{fuzz[inputs]:,} files, folders, links and paths made wrong, each "
+                "read as a page reads it: processes that ended, errors that are no "
+                "sentence, readings beyond 512 MB or 5 s",
+                "{fuzz[crashes]}, {fuzz[other_exceptions]}, {fuzz[over_limits]}",
+            ),
+        ),
+    ),
+    Group(
         "Training against SAELens",
         (
             Row(

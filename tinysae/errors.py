@@ -7,6 +7,7 @@ English. Anything else that is raised is a bug.
 
 from collections.abc import Mapping
 
+from tinysae.render.visible import encodable
 from tinysae.words import Language, text
 
 
@@ -27,7 +28,7 @@ class TinysaeError(Exception):
         """The sentence in `language`, as plain text (escape it before any markup)."""
         sentence = text(self.key, language, **self.values)
         # What it repeats may be half of a character, which cannot be sent or printed.
-        return sentence.encode("utf-8", "replace").decode()
+        return encodable(sentence)
 
 
 def plain_values(values: Mapping[str, object]) -> dict[str, int | float | str]:

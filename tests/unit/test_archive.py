@@ -199,3 +199,24 @@ def test_only_what_a_killed_import_left_is_cleared_away(folder: Path) -> None:
     found = {path.name for path in saes_dir().iterdir()}
     assert found == {"mine", others.name, fresh.name}
     assert (others / "file").is_file()
+
+
+def test_an_entry_without_a_name_is_a_damaged_zip():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        made.writestr(zipfile.ZipInfo(""), b"x")
+    with pytest.raises(InputError) as caught:
+        import_zip(out, "a.zip")
+    assert caught.value.key == "error.zip_damaged"
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_no_exporter_packs_so_is_refused(kind: int):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", kind) as made:
+        made.writestr("a/cfg.json", b"{}")
+        made.writestr("a/sae_weights.safetensors", b"x")
+    # Damaged inside, one of them says so with an OSError, as a full disk does.
+    with pytest.raises(InputError) as caught:
+        import_zip(out, "a.zip")
+    assert caught.value.key == "error.zip_damaged"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -21,9 +22,11 @@ from tests.unit.tiny_model import BOS
 from tinysae.errors import DamagedError, InputError, MissingError, TinysaeError
 from tinysae.features.index import contents, reading
 from tinysae.features.index.build import build_index
+from tinysae.features.index.format import damage_in
 from tinysae.features.index.reader import FeatureIndex, open_index
 from tinysae.features.index.records import LogitKind
 from tinysae.features.index.statistics import LEAST_FIRED
+from tinysae.features.names.labels import read_labels
 from tinysae.model.forward import activations
 from tinysae.model.sources import LoadedModel, load_model
 from tinysae.model.text.vocabulary import Vocabulary, vocabulary_of
@@ -606,3 +609,22 @@ def test_a_corpus_without_tokens_is_refused(built: Built, tmp_path: Path) -> Non
         with pytest.raises(InputError, match="no text"):
             build_index(built.sae, built.model, chunks, tmp_path / "x", n_tokens=48)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "problem",
+    # Numbers of 128 bits; a length that no memory has.
+    [pa.ArrowNotImplementedError("Integers with more than 64 bits"), MemoryError()],
+)
+def test_whatever_pyarrow_says_of_a_file_means_that_it_is_damaged(problem: Exception):
+    with pytest.raises(DamagedError), damage_in("features.parquet"):
+        raise problem
+
+
+def test_labels_are_no_more_than_those_of_the_largest_sae(tmp_path: Path):
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps({"format": 1, "labels": [], "more": "x" * 1_000}))
+    assert read_labels(tmp_path) == []
+    path.write_text(json.dumps({"format": 1, "labels": [], "more": "x" * 20_000_000}))
+    with pytest.raises(DamagedError):
+        read_labels(tmp_path)

@@ -2,16 +2,19 @@
 
 import csv
 import io
+import os
+from pathlib import Path
 
 import pytest
 
-from tinysae.errors import InputError
+from tinysae.errors import InputError, MissingError
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
 from tinysae.model.text.ranks import answer_ranks
 from tinysae.model.text.suite import (
     MAX_ROWS,
     Row,
     parse_csv,
+    read_csv,
     run_suite,
     shipped_suite,
     summary,
@@ -91,3 +94,40 @@ def test_the_model_remembers_the_characters_name() -> None:
     assert figures is not None
     assert figures.n == len(rows)
     assert figures.top_1 > 0.9
+
+
+def unreadable(path: Path, kind: str) -> Path:
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a folder":
+        path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a folder", "nothing"])
+def test_a_suite_is_read_from_nothing_but_a_file(tmp_path: Path, kind: str):
+    with pytest.raises(MissingError) as caught:
+        read_csv(unreadable(tmp_path / "suite.csv", kind))
+    assert caught.value.key == "error.suite_missing"
+
+
+def test_a_suite_is_read_no_further_than_any_suite_goes(tmp_path: Path):
+    path = tmp_path / "suite.csv"
+    with path.open("wb") as file:
+        # Of no size on the disk.
+        file.truncate(1 << 40)
+    with pytest.raises(InputError) as caught:
+        read_csv(path)
+    assert caught.value.key == "error.suite_too_large"
+
+
+def test_a_suite_in_utf_8_is_read_with_its_mark(tmp_path: Path):
+    path = tmp_path / "suite.csv"
+    path.write_bytes(b"\xef\xbb\xbfprompt,answer\nOnce,\xec\x98\x9b\n")
+    assert read_csv(path) == [Row("Once", "옛")]
+    path.write_bytes("prompt,answer\nOnce,옛\n".encode("utf-16"))
+    with pytest.raises(InputError) as caught:
+        read_csv(path)
+    assert caught.value.key == "error.suite_not_utf8"

@@ -4,11 +4,14 @@ import csv
 import io
 
 import pytest
+from tinysae.cli.terminal import write
 
 from tests.builders import token_chunks, write_model, write_sae
+from tinysae.errors import InputError
 from tinysae.features.index.build import build_index
 from tinysae.features.names.labels import Label
 from tinysae.features.names.notes import Note
+from tinysae.jobs.files import shown_path
 from tinysae.library.card import CardFacts, model_card
 from tinysae.library.export import ExportOptions, export_html
 from tinysae.model.sources import LoadedModel, load_model
@@ -18,8 +21,9 @@ from tinysae.model.text.logprobs import token_stats
 from tinysae.model.text.prompt import prepare_prompt
 from tinysae.model.text.recipe import generate_code, heatmap_code, ranks_code
 from tinysae.model.text.suite import Row, run_suite, to_csv
-from tinysae.render.visible import harmless, visible
+from tinysae.render.visible import encodable, harmless, visible
 from tinysae.sae.load import load_sae
+from tinysae.ui.shell.page import plain
 
 # NUL, a terminal's red, C1's next line and APC, and marks that turn or fence off the
 # order of reading.
@@ -107,3 +111,22 @@ def test_a_saved_page_of_features_shows_it(
     page = export_html(index, [5], options)
     assert not acting(page)
     assert ESCAPED in page
+
+
+HALVES = "a\ud83db\udc00"
+SHOWN = "a\ufffdb\ufffd"
+
+
+def test_half_of_a_character_is_the_replacement_mark_wherever_it_is_said(
+    capsys: pytest.CaptureFixture[str],
+):
+    assert encodable(HALVES) == SHOWN
+    assert SHOWN in str(InputError("suite_columns", columns=HALVES))
+    assert shown_path(f"/home/{HALVES}") == f"/home/{SHOWN}"
+    assert plain(HALVES) == plain(SHOWN)
+    write(HALVES)
+    assert capsys.readouterr().out == SHOWN
+
+
+def test_two_halves_of_one_character_are_that_character():
+    assert encodable("\ud83e\udd8b") == "🦋"

@@ -2,10 +2,12 @@
 
 import sys
 
+from tinysae.render.visible import encodable
+
 
 def write(text: str) -> None:
     """Writes `text` at once; a terminal has no halves of characters."""
-    sys.stdout.write(text.encode("utf-8", "replace").decode())
+    sys.stdout.write(encodable(text))
     sys.stdout.flush()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands
 from tinysae.cli.output import write, write_line
-from tinysae.errors import InputError, MissingError
+from tinysae.errors import InputError
 from tinysae.model.text.generate import (
     BOUNDS,
     MAX_SAMPLES,
@@ -124,14 +124,14 @@ def _suite(options: argparse.Namespace, space: bool) -> int:
     from tinysae.jobs.files import write_text
     from tinysae.model.sources import load_model
     from tinysae.model.text.suite import (
-        parse_csv,
+        read_csv,
         run_suite,
         shipped_suite,
         summary,
         to_csv,
     )
 
-    rows = parse_csv(_read(options.suite)) if options.suite else shipped_suite()
+    rows = read_csv(options.suite) if options.suite else shipped_suite()
     model = load_model(options.model)
     # None: no bar where no terminal is.
     results = list(
@@ -149,15 +149,6 @@ def _suite(options: argparse.Namespace, space: bool) -> int:
             f"mean rank {figures.mean_rank:.2f}\n"
         )
     return 0
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise InputError("suite_not_utf8") from problem
-    except OSError as problem:
-        raise MissingError("suite_missing", file=str(path)[:200]) from problem
 
 
 def _text(model: "LoadedModel", token_id: int) -> str:

@@ -180,7 +180,7 @@ def free_space(path: Path) -> tuple[Path, int]:
 
 def shown_path(path: Path | str) -> str:
     """A path as text that can be shown: a name on a disk may be any bytes."""
-    return str(path)[:MAX_SHOWN_PATH].encode("utf-8", "replace").decode()
+    return encodable(str(path)[:MAX_SHOWN_PATH])
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
@@ -204,15 +204,13 @@ def parsed_json(text: bytes) -> Any:
     Raises:
         ValueError: it is no JSON in UTF-8, or nested too deep.
     """
-    try:
-        data = json.loads(text.decode("utf-8"))
-    except RecursionError as problem:
-        raise ValueError("nested too deep") from problem
+    # Before it is parsed, so that the copy that this takes is gone by then.
     brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
     if brackets:
         raise ValueError("nested too deep")
+    data = json.loads(text.decode("utf-8"))
     if _HALF.search(text):
         data = json.loads(encodable(json.dumps(data, ensure_ascii=False)))
     return data

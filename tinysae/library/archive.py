@@ -6,6 +6,7 @@ are taken out, each under the name we give it, and no more bytes than were annou
 
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ MAX_ENTRIES = 1000
 # Weights are noise to a compressor: a file that grows more than this is made to.
 MAX_GROWTH = 50
 SMALL_BYTES = 1_000_000
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _CHUNK = 1 << 20
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
@@ -100,6 +102,8 @@ def read_zip(file: IO[bytes], stage: Path) -> None:
         *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError),
         # What zipfile says of a password, of a compression it lacks, of odd bytes.
         *(RuntimeError, NotImplementedError, UnicodeError, ValueError),
+        # Of entries that are shorter than they say.
+        *(struct.error, LookupError),
     ) as problem:
         raise InputError("zip_damaged") from problem
 
@@ -132,6 +136,9 @@ def _wanted(entries: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
 
 def _refuse_strange(entry: zipfile.ZipInfo) -> None:
     """Refuses a name or a kind of entry that no honest zip of an SAE has."""
+    # Other ways to compress bring their own kinds of errors, and weights nothing.
+    if not entry.filename or entry.compress_type not in COMPRESSIONS:
+        raise InputError("zip_damaged")
     name = entry.orig_filename
     parts = PurePosixPath(entry.filename).parts
     leads_out = (

@@ -8,6 +8,7 @@ from tinysae.data.texts.local import Files
 from tinysae.errors import InputError, MissingError
 from tinysae.jobs.files import make_folder, sha256_of, write_text
 from tinysae.jobs.home import home, home_errors
+from tinysae.render.visible import encodable
 
 PREFIX = "pasted:"
 SHA_DIGITS = 64
@@ -36,7 +37,7 @@ def keep(text: str) -> str:
     if len(text) > MAX_CHARACTERS:
         raise InputError("text_paste_too_long", limit=MAX_CHARACTERS)
     # As `write_text` writes it: half a character has no bytes of its own.
-    content = text.encode("utf-8", "replace")
+    content = encodable(text).encode()
     sha256 = sha256_of(content)
     file = _file(sha256)
     with home_errors():

@@ -179,12 +179,13 @@ def damage_in(file: str) -> Iterator[None]:
     Raises:
         DamagedError: something did.
     """
+    import pyarrow as pa
     from safetensors import SafetensorError
 
-    # pyarrow's own errors are ValueErrors, OSErrors and KeyErrors.
+    # What the file says of its own size may be more than there is.
     problems = (
         ValueError, TypeError, KeyError, IndexError, OSError, OverflowError,
-        AttributeError, SafetensorError, RecursionError,
+        AttributeError, SafetensorError, pa.ArrowException, RecursionError, MemoryError,
     )  # fmt: skip
     try:
         yield

@@ -29,7 +29,8 @@ MIN_F1: Final = 0.5
 N_TOKENS: Final = 3
 MAX_TEXT: Final = 200
 """Characters of a label, whoever proposes it."""
-MAX_FILE_BYTES: Final = 1_000_000_000
+MAX_FILE_BYTES: Final = 20_000_000
+"""More than the labels of 65,536 features take; in memory it is twenty times that."""
 """Of a million features, each called by as many letters of any script."""
 
 

@@ -10,9 +10,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tinysae.errors import InputError, TinysaeError
+from tinysae.errors import InputError, MissingError, TinysaeError
+from tinysae.jobs.files import open_regular, shown_path
 from tinysae.model.text.ranks import AnswerRanks, answer_ranks
 from tinysae.render.visible import harmless
 
@@ -23,6 +25,8 @@ COLUMNS = ("prompt", "answer")
 RESULT_COLUMNS = (*COLUMNS, "rank", "prob", "n_tokens", "top_token", "problem")
 MAX_ROWS = 1_000
 MAX_CHARACTERS = 5_000_000
+# No character takes more in UTF-8.
+MAX_BYTES = 4 * MAX_CHARACTERS
 # Of one prompt or answer: several contexts of any model here.
 MAX_CELL_CHARACTERS = 20_000
 
@@ -60,6 +64,28 @@ class Summary:
     top_1: float
     top_5: float
     mean_rank: float
+
+
+def read_csv(path: Path) -> list[Row]:
+    """The rows of the suite's CSV at `path`, in UTF-8.
+
+    Raises:
+        MissingError: there is no such file, or it is none.
+        InputError: it is too long, no UTF-8, or from `parse_csv`.
+    """
+    try:
+        with open_regular(path) as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as problem:
+        raise MissingError("suite_missing", file=shown_path(path)) from problem
+    if len(data) > MAX_BYTES:
+        raise InputError(
+            "suite_too_large", n=f"> {MAX_CHARACTERS:,}", limit=f"{MAX_CHARACTERS:,}"
+        )
+    try:
+        return parse_csv(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as problem:
+        raise InputError("suite_not_utf8") from problem
 
 
 def parse_csv(text: str) -> list[Row]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from tinysae.features.names.notes import MAX_FILE_BYTES, MAX_NOTE_CHARACTERS, Note
+from tinysae.render.visible import encodable
 from tinysae.ui.features.explored import Explored
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import plain, shown_errors
@@ -116,7 +117,7 @@ def _save_button(features: Sequence[int], explored: Explored, *, name: str) -> N
         how = ExportOptions(
             name_of_source, spoken, explored.labels, explored.kept, read
         )
-        return export_html(explored.index, features, how).encode("utf-8", "replace")
+        return encodable(export_html(explored.index, features, how)).encode()
 
     st.download_button(
         t("features.save_html", n=len(features)),

@@ -7,6 +7,7 @@ from importlib.resources import files
 from streamlit.components.v2 import component
 
 from tinysae.render.csp import FRAME_POLICY, policy_tag
+from tinysae.render.visible import encodable
 
 # The libraries shown here draw on white only.
 _HEAD = (
@@ -23,7 +24,7 @@ _TAIL = (
 
 def framed(body: str, title: str, *, key: str) -> None:
     """Show `body`, trusted HTML in which data is escaped, under the name `title`."""
-    document = (_HEAD + body + _TAIL).encode("utf-8", "replace")
+    document = encodable(_HEAD + body + _TAIL).encode()
     _COMPONENT(
         key=key,
         data={

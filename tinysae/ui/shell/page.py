@@ -20,6 +20,7 @@ import streamlit as st
 
 from tinysae.errors import TinysaeError
 from tinysae.jobs.job import JOB_ID
+from tinysae.render.visible import encodable
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.choice import carried
 from tinysae.ui.shell.i18n import language, language_picker, link_parameters, t
@@ -230,7 +231,7 @@ def plain(text: str) -> str:
     Commands in quotation marks, “git …” and “python …”, are shown as code.
     """
     # A name on a disk may be any bytes, and half of a character cannot be sent.
-    parts = _COMMAND.split(text.encode("utf-8", "replace").decode())
+    parts = _COMMAND.split(encodable(text))
     # What the pattern's group found stands at the odd places.
     parts[::2] = map(_escaped, parts[::2])
     parts[1::2] = [f"“`{command}`”" for command in parts[1::2]]

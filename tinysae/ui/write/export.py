@@ -8,6 +8,7 @@ import streamlit as st
 
 from tinysae.model.text.prompt import prepare_prompt
 from tinysae.model.text.ranks import answers_in
+from tinysae.render.visible import encodable
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, shown_errors
 from tinysae.ui.write.address import link_to
@@ -80,7 +81,7 @@ def _show_files(
         from tinysae.model.text.logprobs import token_stats
 
         stats = token_stats(model, ids)
-        return stats_csv(model, stats).encode("utf-8-sig", "replace")
+        return encodable(stats_csv(model, stats)).encode("utf-8-sig")
 
     def document() -> bytes:
         from tinysae.model.text.heatmap_file import stats_html
@@ -89,7 +90,7 @@ def _show_files(
         stats = token_stats(model, ids)
         steps = colour_steps(stats, state.colour)
         page = stats_html(model, stats, steps, legend, spoken)
-        return page.encode("utf-8", "replace")
+        return encodable(page).encode()
 
     with st.container(horizontal=True):
         st.download_button(

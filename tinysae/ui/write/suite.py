@@ -20,7 +20,7 @@ from tinysae.model.text.suite import (
     to_csv,
 )
 from tinysae.render.numbers import percent
-from tinysae.render.visible import visible
+from tinysae.render.visible import encodable, visible
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain, shown_errors
 
@@ -175,7 +175,7 @@ def _show_results(model: LoadedModel, run: SuiteRun) -> None:
     st.download_button(
         t("playground.download_csv"),
         # Excel takes UTF-8 for another encoding without the mark.
-        to_csv(model, run.results).encode("utf-8-sig", "replace"),
+        encodable(to_csv(model, run.results)).encode("utf-8-sig"),
         "suite.csv",
         "text/csv",
         key="_suite_download",
