@@ -163,8 +163,11 @@ def _build_features(
 
     sae, model = load_sae(sae_dir), load_model(config.model_name)
     held_out = HeldOut.of(config)
-    index = finish.build_features(sae, model, held_out, out_dir, **made.index_options)
-    finish.name_features(sae, model, held_out, index, out_dir)
+    learner = finish.rule_learner(model, held_out)
+    index = finish.build_features(
+        *(sae, model, held_out, out_dir), on_read=learner, **made.index_options
+    )
+    finish.name_features(sae, model, held_out, index, out_dir, learner.rules)
     if made.has_showcases:
         write_showcases(out_dir, showcases(index, read_labels(out_dir), sae, model))
     return out_dir

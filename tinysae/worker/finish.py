@@ -1,7 +1,7 @@
 """The last stage: an SAE's figures on held-out text, its index, its features' names."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tinysae.features.index.reader import FeatureIndex
     from tinysae.features.names.concept_search import FeatureScores
     from tinysae.features.names.concepts import ConceptReport
+    from tinysae.features.names.rules import Rule, RuleLearner
     from tinysae.library.saved import AnySAE
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.evaluate import Evaluation
@@ -121,10 +122,13 @@ def index_features(
     held_out = _in_its_contexts(HeldOut.of_sae(job), sae, model)
     logger.info("%s reads %s", model.source, held_out.text.path)
     progress = Counted(reporter, "indexing")
-    index = build_features(sae, model, held_out, job.features_dir, progress=progress)
+    learner = rule_learner(model, held_out)
+    index = build_features(
+        *(sae, model, held_out, job.features_dir), progress=progress, on_read=learner
+    )
     reporter.begin("labelling", len(CONCEPTS) if _has_concepts(held_out) else 0)
     name_features(
-        *(sae, model, held_out, index, job.features_dir),
+        *(sae, model, held_out, index, job.features_dir, learner.rules),
         lambda done, _: reporter.go_on(done),
     )
     reporter.end()
@@ -166,10 +170,11 @@ def name_features(
     held_out: HeldOut,
     index: "FeatureIndex",
     folder: Path,
+    rules: "Sequence[Rule]",
     progress: Callable[[int, int], object] | None = None,
 ) -> None:
-    """Writes what each of the features is called, and what they read of the concepts of
-    a text that has any, beside their `index` in `folder`."""
+    """Writes what each of the features is called, by its rule, and what they read of
+    the concepts of a text that has any, beside their `index` in `folder`."""
     from tinysae.features.names.concepts import write_concepts
     from tinysae.features.names.labels import labels, write_labels
 
@@ -177,7 +182,17 @@ def name_features(
     if _has_concepts(held_out):
         report, scores = concepts_read(sae, model, held_out, progress)
         write_concepts(folder, report)
-    write_labels(folder, labels(index.table()["top_tokens"], scores))
+    table = index.table()
+    named = labels(table["top_tokens"], scores, rules, table["promoted"])
+    write_labels(folder, named)
+
+
+def rule_learner(model: "LoadedModel", held_out: HeldOut) -> "RuleLearner":
+    """What learns the features' rules while their index is made (its `on_read`)."""
+    from tinysae.features.names.rules import RuleLearner
+
+    has_concepts = _has_concepts(held_out)
+    return RuleLearner(model.vocabulary, model.bos_id, has_concepts=has_concepts)
 
 
 def _has_concepts(held_out: HeldOut) -> bool:

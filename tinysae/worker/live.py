@@ -77,6 +77,7 @@ class Live:
         from tinysae.features.index.build import build_index
         from tinysae.features.index.history import keep_moment
         from tinysae.features.names.labels import labels, write_labels
+        from tinysae.features.names.rules import RuleLearner
         from tinysae.sae.load import load_sae
 
         training = self._training
@@ -84,10 +85,12 @@ class Live:
         training.save(stage.sae_dir)
         n_tokens = int(LIVE_PAIRS / max(1.0, self.l0 or training.config.d_sae / 2))
         n_tokens = min(LIVE_TOKENS, max(LEAST_LIVE_TOKENS, n_tokens))
+        model = training.model
+        learner = RuleLearner(model.vocabulary, model.bos_id)
         index = build_index(
             load_sae(stage.sae_dir),
-            training.model,
-            HeldOut.of(training.config).contexts(training.model, INDEX_SEED, n_tokens),
+            model,
+            HeldOut.of(training.config).contexts(model, INDEX_SEED, n_tokens),
             stage.features_dir,
             n_tokens=n_tokens,
             contexts_per_feature=LIVE_CONTEXTS,
@@ -95,8 +98,11 @@ class Live:
             layout="pca",
             memory_mb=LIVE_MEMORY_MB,
             progress=self._go_on,
+            on_read=learner,
         )
-        write_labels(stage.features_dir, labels(index.table()["top_tokens"], None))
+        table = index.table()
+        named = labels(table["top_tokens"], None, learner.rules, table["promoted"])
+        write_labels(stage.features_dir, named)
         keep_moment(self._run.history_dir, stage.step, index)
 
     def _go_on(self, _done: int, _total: int) -> None:

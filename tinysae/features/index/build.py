@@ -22,6 +22,7 @@ from tinysae.features.index.reader import FeatureIndex, open_index
 
 if TYPE_CHECKING:
     from tinysae.features.index.neighbours import Layout
+    from tinysae.features.index.pair_store import PairStore
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
 
@@ -46,6 +47,7 @@ def build_index(
     text: str = "",
     is_held_out: bool = False,
     progress: Callable[[int, int], object] | None = None,
+    on_read: "Callable[[PairStore], object] | None" = None,
 ) -> FeatureIndex:
     """Reads `chunks` once and writes the index of every feature to `out_dir`.
 
@@ -70,6 +72,8 @@ def build_index(
         text, is_held_out: what the index is to say of the text (`format.IndexInfo`).
         progress: hears (tokens done, tokens to do) after every batch; what it raises
             ends the build. The last fifth is what is computed after reading.
+        on_read: gets all that is active once the index is written, for what else is to
+            be learnt from it (the features' names).
 
     The same inputs on the same machine give the same files, bit for bit, with any
     number of threads and any `memory_mb`.
@@ -126,6 +130,8 @@ def build_index(
                     sae, model, encoder, store, options, lambda: tell(_COMPUTING)
                 )
                 write_index(data, out_dir)
+                if on_read is not None:
+                    on_read(store)
             except (InputError, DamagedError, OSError):
                 # Nothing that another try could go on from, or a full disk.
                 store.remove()

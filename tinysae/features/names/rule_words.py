@@ -1,0 +1,148 @@
+"""A rule in words that a child reads, in either language."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from tinysae.features.names.rules import Clause
+from tinysae.render.visible import visible
+from tinysae.words import Language, catalogue, text
+
+N_SHORT: Final = 3
+"""Words of a clause that a short name says."""
+MOST_ENDS: Final = 2
+"""Last words that a set of phrases may have to be told as "x after y"."""
+_SIGNS: Final = {
+    ".": "stop",
+    "?": "question",
+    "!": "exclamation",
+    ",": "comma",
+    '"': "quote",
+    "“": "quote_opens",
+    "”": "quote_closes",
+    '."': "speech_stop",
+    '?"': "speech_question",
+    '!"': "speech_exclamation",
+    ',"': "speech_comma",
+    ":": "colon",
+    ";": "semicolon",
+    "-": "hyphen",
+    "–": "hyphen",
+    "—": "hyphen",
+    "'": "apostrophe",
+    "’": "apostrophe",
+    "(": "opens",
+    "[": "opens",
+    "{": "opens",
+    ")": "closes",
+    "]": "closes",
+    "}": "closes",
+}
+
+
+def concept_name(concept: str, language: Language) -> str:
+    """What a concept is called, else its own name as it is (untrusted text)."""
+    key = f"concepts.{concept}"
+    if key in catalogue():
+        return text(key, language)
+    return visible(concept.replace("_", " "))
+
+
+def clause_words(clause: Clause, language: Language, n_words: int = N_SHORT) -> str:
+    """What a clause says, as untrusted text; of its words the first `n_words`."""
+    what, place = _what(clause, language, n_words), clause.place
+    if clause.kind == "any":
+        what = text("names.anything", language)
+    elif clause.kind in ("after", "before", "next"):
+        what = text(f"names.{clause.kind}", language, what=what)
+    elif clause.kind == "about_to":
+        what = text("names.next", language, what=what)
+    if place == "anywhere" or _says_place(clause):
+        return what
+    return text(f"names.place_{place}", language, what=what)
+
+
+def _says_place(clause: Clause) -> bool:
+    """Whether a quotation mark's own name has its place in it."""
+    is_quote = [_sign(each) == "quote" for each in clause.what]
+    return all(is_quote) and clause.place in ("in_speech", "outside_speech")
+
+
+def _what(clause: Clause, language: Language, n_words: int) -> str:
+    kind, what = clause.kind, clause.what
+    if kind in ("fires_on", "about_to"):
+        return concept_name(what[0], language)
+    if kind == "shape":
+        told = [text(f"names.shape_{each}", language) for each in what]
+        return _list(told, clause.n, language, n_words)
+    if kind == "phrase":
+        return _phrases(clause, language, n_words)
+    told = [piece(each, language, clause.place) for each in what]
+    return _list(told, clause.n, language, n_words)
+
+
+def _phrases(clause: Clause, language: Language, n_words: int) -> str:
+    parts = [each.partition(" ") for each in clause.what]
+    befores = list(dict.fromkeys(before for before, _, _ in parts))
+    lasts = list(dict.fromkeys(last for _, _, last in parts))
+    is_product = len(lasts) <= MOST_ENDS or len(befores) <= MOST_ENDS
+    if len(clause.what) > 1 and not is_product and all(map(is_word, lasts)):
+        told = [text("names.word", language, what=visible(p)) for p in clause.what]
+        return _list(told, clause.n, language, n_words)
+    n_last, n_before = (
+        max(len(own), clause.n) if len(own) > MOST_ENDS else len(own)
+        for own in (lasts, befores)
+    )
+    last = [piece(each, language, clause.place) for each in lasts]
+    before = [piece(each, language) for each in befores]
+    return text(
+        "names.last_after",
+        language,
+        what=_list(last, n_last, language, n_words),
+        before=_list(before, n_before, language, n_words),
+    )
+
+
+def _list(told: Sequence[str], n: int, language: Language, n_words: int) -> str:
+    own = list(dict.fromkeys(told))
+    shown = joined(own[:n_words], language)
+    if n <= n_words or (len(own) <= n_words and n <= len(told)):
+        return shown
+    if n_words <= N_SHORT:
+        return text("names.more", language, what=shown)
+    left = n - min(n_words, len(told))
+    return text("names.all", language, what=shown, n=left) if left else shown
+
+
+def joined(told: Iterable[str], language: Language) -> str:
+    """Words as a list."""
+    first, *others = told
+    for other in others:
+        first = text("names.list", language, first=first, rest=other)
+    return first
+
+
+def piece(what: str, language: Language, place: str = "anywhere") -> str:
+    """A word in quotation marks, a sign by its name."""
+    sign = _sign(what)
+    if sign is None:
+        return text("names.word", language, what=visible(what.strip(" ")))
+    if sign == "quote" and place == "in_speech":
+        sign = "quote_opens"
+    elif sign == "quote" and place == "outside_speech":
+        sign = "quote_closes"
+    return text(f"names.sign_{sign}", language, what=visible(what.strip(" ")))
+
+
+def is_word(what: str) -> bool:
+    """Whether there is a letter or a digit in it."""
+    return any(letter.isalnum() for letter in what)
+
+
+def _sign(what: str) -> str | None:
+    """What a piece without a letter is called, None for one with letters."""
+    if is_word(what):
+        return None
+    own = what.strip()
+    if not own:
+        return "line" if "\n" in what else "space"
+    return _SIGNS.get(own, "other")
