@@ -7,7 +7,7 @@ from tinysae.runs.store import Run, list_runs, open_run, start_run
 from tinysae.sae.estimate import Estimate
 from tinysae.ui.features import live as live_features
 from tinysae.ui.parts.left_out import show_left_out
-from tinysae.ui.shell.choice import choose
+from tinysae.ui.shell.choice import choice, choose
 from tinysae.ui.shell.chosen import Chosen, chosen
 from tinysae.ui.shell.page import page_head, page_setup, shown_errors
 from tinysae.ui.train import run as run_view
@@ -48,7 +48,10 @@ def start(config: TrainConfig, guess: Estimate | None) -> None:
 
 
 def shown_run(here: Chosen, runs: list[Run]) -> Run:
-    """The chosen SAE's, where that is a run; else the newest, else the shipped one."""
+    """The chosen SAE's, where that is a run; else what works, the newest one, or the
+    shipped one."""
+    if choice().run is None and (working := work.of(shipped_run(), runs)) is not None:
+        return working
     if here.source is not None:
         for run in (*runs, shipped_run()):
             if run.id == here.source.id:
@@ -75,7 +78,7 @@ def live(run: Run, runs: list[Run], was_working: bool) -> None:
         own = curves(run)
         # Of one height, whatever is said: the curves below never move.
         with st.container(key="train_state", gap="xsmall"):
-            run_view.show_state(run, status, own)
+            run_view.show_state(run, status)
             with st.container(horizontal=True, vertical_alignment="center"):
                 run_view.show_ways_on(run, status)
                 st.space("stretch")

@@ -86,6 +86,7 @@ def test_times_read_as_people_say_them(seconds: float | None, words: str) -> Non
 def test_ranges_are_as_exact_as_a_guess() -> None:
     assert duration_range(100, 290) == "2–5 min"
     assert duration_range(290, 300) == "5 min"
+    assert duration_range(16, 290) == "16 s–5 min"
     assert duration_range(40, 100) == "40–100 s"
     assert rate_range(4_612.3, 10_412.0) == "4,600–10,000"
     assert math.isclose(float(rate_range(5.2, 5.2).split("–")[0]), 5)

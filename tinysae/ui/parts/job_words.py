@@ -6,7 +6,8 @@ from tinysae.jobs.status import JobStatus
 from tinysae.library.shipped import STORYBOOK_SAE
 from tinysae.render.numbers import moment
 from tinysae.runs.store import Run
-from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.i18n import language, t
+from tinysae.words import Language
 
 
 class _Unit(NamedTuple):
@@ -60,6 +61,16 @@ def milliseconds(seconds: float) -> str:
 def gigabytes(n_bytes: float) -> str:
     """A memory size: "1.2 GB"."""
     return f"{n_bytes / 1e9:.1f} GB"
+
+
+# Koreans count large numbers in ten thousands.
+_TOKENS_IN: dict[Language, float] = {"en": 1e6, "ko": 1e4}
+
+
+def token_count(n: int) -> str:
+    """How many tokens, in the reader's own large unit: "0.5M", "50만"."""
+    in_units = f"{n / _TOKENS_IN[language()]:,.2f}".rstrip("0").rstrip(".")
+    return t("train.token_count", n=in_units)
 
 
 def progress_text(status: JobStatus, n_before: int = 0) -> str:

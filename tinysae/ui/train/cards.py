@@ -9,7 +9,7 @@ from tinysae.errors import TinysaeError
 from tinysae.model.sources import STORYBOOK, is_at_hand
 from tinysae.presets import PRESETS, Preset
 from tinysae.runs.store import Run
-from tinysae.ui.parts.job_words import duration_range
+from tinysae.ui.parts.job_words import duration_range, token_count
 from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import plain
@@ -64,7 +64,7 @@ def choose_preset(model: str, runs: Sequence[Run]) -> Preset:
 def _takes(preset: Preset, model: str, runs: Sequence[Run]) -> str:
     """How long it takes here, where that is known, and how much it reads."""
     config = preset.config
-    said = t("train.card", tokens=f"{config.training_tokens / 1e6:,.1f}")
+    said = t("train.card", tokens=token_count(config.training_tokens))
     if preset.key == "tutorial" and model != config.model_name:
         return said
     try:

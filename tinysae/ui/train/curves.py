@@ -11,8 +11,9 @@ from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
 from tinysae.ui.parts.charts import Series, colour, live_chart
-from tinysae.ui.parts.job_words import run_name
+from tinysae.ui.parts.job_words import run_name, token_count
 from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import note
 
 # What one watches; the others are one click away.
 FRONT = ("mse", "l1", "l0", "explained_variance", "ce_loss_score", "n_dead")
@@ -107,15 +108,13 @@ def choose_drawing() -> Drawing:
 
 
 def what_it_shows(own: Curves) -> str:
-    """What the curves show so far, in a sentence; nothing before there are any."""
-    if not own.rows:
-        return ""
+    """What the curves show so far, in a sentence; there are some."""
     first, last = own.rows[0], own.rows[-1]
     return t(
         "train.shows",
         first=f"{first['mse']:.3g}",
         last=f"{last['mse']:.3g}",
-        tokens=f"{last['n_tokens'] / 1e6:,.2f}",
+        tokens=token_count(last["n_tokens"]),
         l0=f"{last['l0']:,.0f}",
     )
 
@@ -145,7 +144,7 @@ def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) 
 
 
 def _show_legend(run: Run, own: Curves, others: Sequence[Run]) -> None:
-    """Which curve is whose, once for all charts; or why there is none yet."""
+    """What the curves show: in a sentence, as names of several runs, or why nothing."""
     if others:
         named = "&emsp;".join(
             f'<span style="color:{colour(at)}">\N{BLACK CIRCLE}</span> '
@@ -153,10 +152,12 @@ def _show_legend(run: Run, own: Curves, others: Sequence[Run]) -> None:
             for at, each in enumerate((run, *others))
         )
         st.html(f"<small>{named}</small>")
-    elif not own.rows:
+    elif own.rows:
+        note(what_it_shows(own))
+    else:
         # Whoever waits is told for what; whoever does not, that nothing will come.
         is_working = run.status.is_working
-        st.caption(t("train.curve_soon" if is_working else "train.curve_none"))
+        note(t("train.curve_soon" if is_working else "train.curve_none"))
 
 
 def _show_curve(

@@ -16,7 +16,7 @@ from tinysae.sae.estimate import Estimate
 from tinysae.setting import GROUPS
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
-from tinysae.ui.shell.page import plain
+from tinysae.ui.shell.page import note, plain
 from tinysae.ui.train import text_chooser
 from tinysae.ui.train.cards import choose_preset
 from tinysae.ui.train.expected import guess_of, show_estimate
@@ -71,13 +71,13 @@ def show_form(
     if working is not None:
         with below:
             show_work(working)
+            note(t("train.waits_its_turn"))
     is_pressed = pressed.button(
         t("train.start"),
         type="primary",
         icon=":material/play_arrow:",
         disabled=bool(refusal),
         key="train_start",
-        help=t("train.waits_its_turn") if working is not None else None,
     )
     # A forged click gets past a disabled button.
     if is_pressed and config is not None and not refusal:

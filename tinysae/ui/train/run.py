@@ -33,7 +33,7 @@ from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import recorded, t
 from tinysae.ui.shell.page import page_link, plain
 from tinysae.ui.train.cards import start_from
-from tinysae.ui.train.curves import Curves, what_it_shows
+from tinysae.ui.train.curves import Curves
 from tinysae.ui.train.shipped_run import is_shipped
 
 # What is shown of an evaluation, in order.
@@ -64,16 +64,14 @@ _COLOURS: dict[State, Colour] = {
 _GRADES: dict[Grade, Colour] = {"good": "green", "fair": "orange", "poor": "red"}
 
 
-def show_state(run: Run, status: JobStatus, own: Curves) -> None:
-    """Which run it is, how it stands, and in a sentence what it has come to."""
+def show_state(run: Run, status: JobStatus) -> None:
+    """Which run it is, how it stands, and what it has come to."""
     name = t("train.shipped_run") if is_shipped(run) else run_label(run)
     colour = _COLOURS.get(status.state, "blue")
     state = t(f"train.state_{status.state}")
     st.markdown(f"**{plain(name)}** :{colour}-badge[{state}]")
-    if not status.is_working and _show_outcome(run, status):
-        return
-    if said := what_it_shows(own):
-        st.markdown(said)
+    if not status.is_working:
+        _show_outcome(run, status)
 
 
 def show_engine(run: Run, own: Curves) -> None:
@@ -104,9 +102,9 @@ def show_advice(run: Run, own: Curves) -> None:
         st.warning(plain(t(item.key, **item.values)), icon=":material/lightbulb:")
 
 
-def _show_outcome(run: Run, status: JobStatus) -> bool:
+def _show_outcome(run: Run, status: JobStatus) -> None:
     """How a run that is over ended: a verdict on what it has learnt, or why it has
-    not; whether there was anything to say."""
+    not."""
     figures = run.evaluation() or {}
     found = verdict(figures)
     if found is not None:
@@ -129,9 +127,6 @@ def _show_outcome(run: Run, status: JobStatus) -> bool:
     elif status.state == "stopped" and not run.features_dir.is_dir():
         has_sae = run.sae_dir.is_dir()
         st.info(t("train.stopped_why" if has_sae else "train.stopped_early"))
-    else:
-        return found is not None
-    return True
 
 
 def show_ways_on(run: Run, status: JobStatus) -> None:

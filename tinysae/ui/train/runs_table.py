@@ -22,6 +22,8 @@ SPARK_POINTS = 40
 MOST_ROWS = 100
 # As many as fit under the form.
 SEEN_ROWS, ROW_PX = 8, 35
+# What one compares by stands in sight; the rest of the columns scrolls.
+NAME_PX, CURVE_PX, FIGURE_PX = 122, 62, 60
 
 
 def ticked(runs: Sequence[Run]) -> list[Run]:
@@ -77,18 +79,17 @@ def _row(run: Run, *, is_shown: bool) -> dict[str, Any]:
     status, figures = run.status, run.evaluation() or {}
     rows = sampled_metrics(run.metrics_path, SPARK_POINTS)
     took = number((run.took() or {}).get("training"), low=0)
-    dead = figures.get("dead_share")
     return {
         "name": ("\N{BLACK RIGHT-POINTING TRIANGLE} " if is_shown else "")
         + run_name(run),
         "mse": [row["mse"] for row in rows],
+        "ce_loss_score": figures.get("ce_loss_score"),
+        "l0": figures.get("l0"),
+        "explained_variance": figures.get("explained_variance"),
+        "dead": figures.get("dead_share"),
         "state": t(f"train.state_{status.state}"),
         "architecture": run.config.architecture,
         "d_sae": run.config.d_sae,
-        "l0": figures.get("l0"),
-        "ce_loss_score": figures.get("ce_loss_score"),
-        "explained_variance": figures.get("explained_variance"),
-        "dead": dead,
         "time": duration(took) if took is not None else "",
         "started": moment(run.created_at) if run.created_at else "",
     }
@@ -96,15 +97,21 @@ def _row(run: Run, *, is_shown: bool) -> dict[str, Any]:
 
 def _columns() -> dict[str, Any]:
     column = st.column_config
-    texts = ("name", "state", "architecture", "time", "started")
-    shares = ("ce_loss_score", "explained_variance", "dead")
+    texts = ("state", "architecture", "time", "started")
     return {
-        **{name: column.TextColumn(t(f"train.column_{name}")) for name in texts},
+        "name": column.TextColumn(t("train.column_name"), width=NAME_PX),
+        "mse": column.LineChartColumn(t("train.column_mse"), width=CURVE_PX),
+        "ce_loss_score": column.NumberColumn(
+            t("train.column_ce_loss_score"),
+            help=t("train.column_ce_loss_score_help"),
+            format="percent",
+            width=FIGURE_PX,
+        ),
+        "l0": column.NumberColumn(t("train.column_l0"), format="%.1f", width=FIGURE_PX),
         **{
             name: column.NumberColumn(t(f"train.column_{name}"), format="percent")
-            for name in shares
+            for name in ("explained_variance", "dead")
         },
+        **{name: column.TextColumn(t(f"train.column_{name}")) for name in texts},
         "d_sae": column.NumberColumn(t("train.column_d_sae"), format="localized"),
-        "l0": column.NumberColumn(t("train.column_l0"), format="%.1f"),
-        "mse": column.LineChartColumn(t("train.column_mse"), width="small"),
     }
