@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from tinysae.cli.terminal import write
+from tinysae.cli.output import write
 
 from tests.builders import token_chunks, write_model, write_sae
 from tinysae.errors import InputError
