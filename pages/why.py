@@ -6,6 +6,6 @@ page_setup("why")
 page_head("why")
 with shown_errors():
     # The title waits for nothing of this.
-    from tinysae.ui.why.views import show_inside
+    from tinysae.ui.why.tabs import show_inside
 
     show_inside()

@@ -4,9 +4,9 @@ import csv
 import io
 
 import pytest
-from tinysae.cli.output import write
 
 from tests.builders import token_chunks, write_model, write_sae
+from tinysae.cli.output import write
 from tinysae.errors import InputError
 from tinysae.features.index.build import build_index
 from tinysae.features.names.labels import Label

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
+from tinysae.ui.features import cached
 from tinysae.ui.features.explored import Explored
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell import cache
@@ -237,7 +238,7 @@ def show_own_text(record: "FeatureRecord", explored: Explored) -> None:
         return
     with shown_errors():
         model = cache.loaded_model(explored.index.info.model)
-        found = cache.text_activations(explored.source, model, typed)
+        found = cached.text_activations(explored.source, model, typed)
         own = found.activations[:, record.feature]
         if not own.any():
             st.info(t("features.own_text_none"))

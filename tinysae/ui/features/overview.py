@@ -17,6 +17,7 @@ from tinysae.render import svg
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
 from tinysae.sae.evaluate import DENSE_ABOVE
+from tinysae.ui.features import cached
 from tinysae.ui.features.explored import (
     Explored,
     feature_columns,
@@ -96,7 +97,7 @@ def show_map(explored: Explored) -> None:
     """Where the features lie among each other; a click chooses one."""
     st.caption(t("features.map_how"))
     feature_map(
-        cache.feature_points(explored.source, language()),
+        cached.feature_points(explored.source, language()),
         key="features.map",
         alt=t("features.map_how"),
         on_click=lambda feature: go(feature=feature),

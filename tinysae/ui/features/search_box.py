@@ -22,6 +22,7 @@ from tinysae.features.index.search import (
 from tinysae.features.names.labels import concept_name
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
+from tinysae.ui.features import cached
 from tinysae.ui.features.browse import Listing
 from tinysae.ui.features.explored import Explored, go
 from tinysae.ui.features.order import SORTS, Sort, in_order
@@ -284,7 +285,7 @@ def _by_token(explored: Explored, by: Reading, query: str) -> Listing:
 
 def _by_text(explored: Explored, query: str) -> Listing:
     model = cache.loaded_model(explored.index.info.model)
-    found = cache.text_search(explored.source, model, query)
+    found = cached.text_search(explored.source, model, query)
     at = token_strip(
         _searched_tokens(found),
         key="features.searched",

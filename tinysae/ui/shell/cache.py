@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tinysae.features.index.reader import FeatureIndex
-    from tinysae.features.index.search import TextActivations, TextSearch
     from tinysae.features.names.concepts import ConceptReport
     from tinysae.features.names.labels import Label
     from tinysae.library.feature_source import FeatureSource
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from tinysae.model.text.vocabulary import Vocabulary
     from tinysae.sae.estimate import Speed
     from tinysae.sae.load import SAE
-    from tinysae.ui.parts.charts import FeaturePoints
     from tinysae.words import Language
 
 logger = logging.getLogger(__name__)
@@ -69,7 +67,7 @@ _KEYS: dict[str | type, Callable[[Any], object]] = {
 }
 
 
-def _shared(most: int) -> Callable[[_F], _F]:
+def shared(most: int) -> Callable[[_F], _F]:
     """What a function gives is shared by all sessions, so do not change it: the last
     `most` answers."""
     cached: Any = st.cache_resource
@@ -209,7 +207,7 @@ def speed(source: str, hook_name: str) -> Speed | None:
     return future.result()
 
 
-@_shared(64)
+@shared(64)
 def text_figures(model: LoadedModel, ids: tuple[int, ...]) -> TokenStats:
     """`token_stats` of `ids`: five stories are on a page that runs at every click.
 
@@ -221,7 +219,7 @@ def text_figures(model: LoadedModel, ids: tuple[int, ...]) -> TokenStats:
     return token_stats(model, ids)
 
 
-@_shared(8)
+@shared(8)
 def feature_index(source: FeatureSource) -> FeatureIndex:
     """The open index of `source`, until it is built again.
 
@@ -231,7 +229,7 @@ def feature_index(source: FeatureSource) -> FeatureIndex:
     return source.open()
 
 
-@_shared(3)
+@shared(3)
 def loaded_sae(source: FeatureSource) -> SAE:
     """The SAE of `source`.
 
@@ -241,7 +239,7 @@ def loaded_sae(source: FeatureSource) -> SAE:
     return source.load_sae()
 
 
-@_shared(4)
+@shared(4)
 def _vocabulary(index_dir: Path, modified_ns: int) -> Vocabulary:  # noqa: ARG001
     from tinysae.features.index.reader import open_index
 
@@ -261,7 +259,7 @@ def vocabulary(index_dir: Path) -> Vocabulary:
     return _vocabulary(index_dir, modified_ns)
 
 
-@_shared(4)
+@shared(4)
 def feature_table(source: FeatureSource) -> pd.DataFrame:
     """`FeatureIndex.table` with visible spaces.
 
@@ -274,7 +272,7 @@ def feature_table(source: FeatureSource) -> pd.DataFrame:
     return table
 
 
-@_shared(4)
+@shared(4)
 def feature_labels(source: FeatureSource) -> list[Label]:
     """A label for each feature of `source`, or none.
 
@@ -289,7 +287,7 @@ def feature_labels(source: FeatureSource) -> list[Label]:
     return labels
 
 
-@_shared(4)
+@shared(4)
 def concept_report(source: FeatureSource) -> ConceptReport | None:
     """Which concepts the features of `source` read, if that was measured.
 
@@ -301,7 +299,7 @@ def concept_report(source: FeatureSource) -> ConceptReport | None:
     return read_concepts(source.index_dir)
 
 
-@_shared(8)
+@shared(8)
 def label_texts(source: FeatureSource, language: Language) -> list[str]:
     """The labels of `source` as sentences.
 
@@ -311,53 +309,3 @@ def label_texts(source: FeatureSource, language: Language) -> list[str]:
     from tinysae.features.names.labels import label_sentence
 
     return [label_sentence(label, language) for label in feature_labels(source)]
-
-
-@_shared(4)
-def feature_points(source: FeatureSource, language: Language) -> FeaturePoints:
-    """The map of the features of `source`.
-
-    Raises:
-        MissingError, DamagedError: from `FeatureSource.open` and `FeatureIndex.layout`.
-    """
-    from tinysae.ui.parts.charts import feature_points
-
-    table = feature_table(source)
-    try:
-        labels = label_texts(source, language)
-    except DamagedError:
-        # Said where the labels are shown; the map is there without them.
-        labels = []
-    return feature_points(
-        feature_index(source).layout(),
-        table["density"].to_numpy(),
-        labels,
-        [tokens[0] if tokens else "" for tokens in table["top_tokens"]],
-    )
-
-
-@_shared(8)
-def text_search(source: FeatureSource, model: LoadedModel, text: str) -> TextSearch:
-    """What fires on `text`.
-
-    Raises:
-        InputError, MissingError, DamagedError: from `loaded_sae` and
-            `features.index.search.by_text`.
-    """
-    from tinysae.features.index.search import by_text
-
-    return by_text(loaded_sae(source), model, text)
-
-
-@_shared(4)
-def text_activations(
-    source: FeatureSource, model: LoadedModel, text: str
-) -> TextActivations:
-    """Every feature on `text`, so that stepping from one to the next runs nothing.
-
-    Raises:
-        InputError, MissingError, DamagedError: as `text_search`.
-    """
-    from tinysae.features.index.search import feature_activations
-
-    return feature_activations(loaded_sae(source), model, text)
