@@ -66,7 +66,7 @@ from benchmarks.clicks import (
 from benchmarks.common import measuring, print_last, row, spread
 from benchmarks.layout import layout
 from benchmarks.reader import finished_ms, reader_of
-from tinysae.data.storybook import stories
+from tinysae.data.storybook.generator import stories
 from tinysae.words import text
 
 SOURCES = [

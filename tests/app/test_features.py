@@ -304,7 +304,7 @@ def test_the_list_is_sorted(opened: OpenPage, run: Run, sort: str) -> None:
     wanted = (
         list(range(40))
         if sort == "number"
-        else live.sort_values(by[sort], ascending=sort == "rare", kind="stable").index
+        else live.sort_values([by[sort]], ascending=sort == "rare", kind="stable").index
     )
     column = by.get(sort, "feature")
     values = table[column].tolist()

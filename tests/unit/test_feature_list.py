@@ -48,7 +48,7 @@ def test_another_concept_comes_before_a_second_feature_of_the_same() -> None:
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_every_order_has_every_feature_once_and_needs_no_labels(sort: str) -> None:
+def test_every_order_has_every_feature_once_and_needs_no_labels(sort: Sort) -> None:
     own = table(density=[0.3, 0.0, 0.001], max_act=[1.0, 0.0, 5.0])
     order = in_order(own, [], sort).tolist()
     assert sorted(order) == [0, 1, 2]

@@ -5,6 +5,7 @@ each. Harsher rules come first: the first that holds decides.
 """
 
 from collections.abc import Mapping
+from math import inf
 from typing import Final, Literal, NamedTuple
 
 Grade = Literal["good", "fair", "poor"]
@@ -30,18 +31,22 @@ class Verdict(NamedTuple):
     reason: str
 
 
-# The figure, whether the rule holds for its value, and what follows from that.
+class _Rule(NamedTuple):
+    """Decides where the figure `name` is below `low` or above `high`."""
+
+    name: str
+    outcome: Verdict
+    low: float = -inf
+    high: float = inf
+
+
 _RULES = (
-    ("ce_loss_score", lambda value: value < POOR_CE, Verdict("poor", "ce")),
-    ("dead_share", lambda value: value > POOR_DEAD, Verdict("poor", "dead")),
-    (
-        "explained_variance",
-        lambda value: value < POOR_VARIANCE,
-        Verdict("poor", "variance"),
-    ),
-    ("l0", lambda value: value > MOST_L0, Verdict("fair", "l0")),
-    ("ce_loss_score", lambda value: value < GOOD_CE, Verdict("fair", "ce")),
-    ("dead_share", lambda value: value > GOOD_DEAD, Verdict("fair", "dead")),
+    _Rule("ce_loss_score", Verdict("poor", "ce"), low=POOR_CE),
+    _Rule("dead_share", Verdict("poor", "dead"), high=POOR_DEAD),
+    _Rule("explained_variance", Verdict("poor", "variance"), low=POOR_VARIANCE),
+    _Rule("l0", Verdict("fair", "l0"), high=MOST_L0),
+    _Rule("ce_loss_score", Verdict("fair", "ce"), low=GOOD_CE),
+    _Rule("dead_share", Verdict("fair", "dead"), high=GOOD_DEAD),
 )
 
 
@@ -50,7 +55,8 @@ def verdict(figures: Mapping[str, float]) -> Verdict | None:
     score, on which it rests."""
     if "ce_loss_score" not in figures:
         return None
-    for name, holds, outcome in _RULES:
-        if name in figures and holds(figures[name]):
-            return outcome
+    for rule in _RULES:
+        value = figures.get(rule.name)
+        if value is not None and not rule.low <= value <= rule.high:
+            return rule.outcome
     return Verdict("good", "ce")

@@ -186,7 +186,7 @@ def _scores(
 
 def concept_names() -> list[str]:
     """What `surroundings` calls the columns of `ConceptTokens.labels`."""
-    from tinysae.data.storybook import CONCEPTS
+    from tinysae.data.storybook.words import CONCEPTS
 
     return [f"{kind}:{concept}" for kind in CONCEPT_KINDS for concept in CONCEPTS]
 
