@@ -299,7 +299,7 @@ def test_a_waiting_run_says_for_how_many(monkeypatch: pytest.MonkeyPatch) -> Non
             bar.proto.text for bar in app.get("progress")
         ]
         # Another can be started meanwhile.
-        assert text("train.waits_its_turn", "en") in shown(app)
+        assert plain(text("train.waits_its_turn", "en")) in shown(app)
         assert not app.button(key="train_start").disabled
 
 

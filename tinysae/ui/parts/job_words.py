@@ -68,9 +68,9 @@ _TOKENS_IN: dict[Language, float] = {"en": 1e6, "ko": 1e4}
 
 
 def token_count(n: int) -> str:
-    """How many tokens, in the reader's own large unit: "0.5M", "50만"."""
-    in_units = f"{n / _TOKENS_IN[language()]:,.2f}".rstrip("0").rstrip(".")
-    return t("train.token_count", n=in_units)
+    """Tokens, to three digits in the reader's own large unit: "0.5M", "50만"."""
+    rounded = float(f"{n / _TOKENS_IN[language()]:.3g}")
+    return t("train.token_count", n=f"{rounded:,.6g}")
 
 
 def progress_text(status: JobStatus, n_before: int = 0) -> str:

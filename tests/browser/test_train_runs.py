@@ -1,0 +1,65 @@
+"""The table of runs: ticking rows lays their curves over each other, in place."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from benchmarks.clicks import LOADED_MS, expect_still
+from tests.browser.conftest import Server, visit
+from tinysae.config import TrainConfig
+from tinysae.jobs.status import JobStatus, write_status
+from tinysae.runs.metrics import MetricsLog
+from tinysae.runs.store import create_run
+from tinysae.sae.rows import StepMetrics
+
+ROW = StepMetrics(
+    step=0,
+    n_tokens=1000,
+    mse=9.0,
+    l1=3.0,
+    loss=12.0,
+    l0=20.0,
+    explained_variance=0.4,
+    n_dead=2,
+    lr=1e-3,
+)
+CURVE = ".js-plotly-plot"
+CHECKBOX_PX = 16
+
+
+@pytest.fixture
+def two_runs(quiet_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYSAE_HOME", str(quiet_server.home))
+    for name in ("first", "second"):
+        run = create_run(TrainConfig(name=name))
+        with MetricsLog[StepMetrics](run.metrics_path) as log:
+            for step in range(3):
+                log.append({**ROW, "step": step, "n_tokens": 1000 * (step + 1)})
+        write_status(run.path, JobStatus("done"))
+
+
+def tick(page: Page, row: int) -> None:
+    """A canvas draws the table: its rows are places on it."""
+    table = page.locator(".st-key-train_runs").get_by_test_id("stDataFrame")
+    table.click(position={"x": CHECKBOX_PX, "y": 35 * (row + 1) + 18})
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_ticking_runs_lays_their_curves_over_each_other_without_a_new_chart(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser, width=1440, height=900) as reader:
+        page = reader.page
+        page.goto(f"{quiet_server.url}/train")
+        mse = page.locator(CURVE).first
+        expect(mse).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
+        page.evaluate(f"window.node = document.querySelector('{CURVE}')")
+        before = mse.bounding_box()
+        for row in (0, 1):
+            tick(page, row)
+            page.wait_for_function(
+                "n => window.node.data.length === n", arg=row + 1, timeout=LOADED_MS
+            )
+        assert mse.evaluate("chart => chart === window.node")
+        assert mse.bounding_box() == before
+        reader.assert_clean()
