@@ -167,7 +167,7 @@ def _instead(value: Any, rng: random.Random) -> Any:
                 deep = [deep] if rng.random() < 0.5 else {"a": deep}
             return deep
         case 2 if isinstance(value, int | float):
-            return value * rng.choice((-1, 2, 0.5, 10**6))
+            return value * rng.choice((-1, 2, 1000, 10**6))
         case 3:
             return [value]
         case 4:

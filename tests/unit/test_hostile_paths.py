@@ -6,7 +6,7 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,14 @@ from tests.builders import write_sae
 from tests.unit.tiny_model import build_tiny_model
 from tinysae.config import TextChoice, TrainConfig
 from tinysae.data.texts import open_text
-from tinysae.errors import BusyError, DamagedError, MissingError, TinysaeError
+from tinysae.data.texts.local import MAX_FILES, found_files
+from tinysae.errors import (
+    BusyError,
+    DamagedError,
+    InputError,
+    MissingError,
+    TinysaeError,
+)
 from tinysae.jobs.files import MAX_DEPTH, open_regular, parsed_json
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.lessons.progress import keep_answer, keep_place, read_progress
@@ -327,3 +334,21 @@ def test_two_windows_keep_each_others_pins(tiny_home: Path) -> None:
 
     together(window("ada"), window("grace"), n=20)
     assert len(json.loads((tiny_home / PINS_NAME).read_text())) == 40
+
+
+def test_a_whole_disk_is_walked_no_further_than_a_text_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    n_walked = 0
+
+    def disk(path: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        nonlocal n_walked
+        while True:
+            n_walked += 1_000
+            yield str(path), [], [f"{n}.so" for n in range(1_000)]
+
+    monkeypatch.setattr("tinysae.data.texts.local.os.walk", disk)
+    with pytest.raises(InputError) as caught:
+        found_files(tmp_path)
+    assert caught.value.key == "error.text_many_files"
+    assert n_walked <= 2 * MAX_FILES

@@ -26,7 +26,7 @@ PLAIN, LINES = (".txt", ".text"), (".jsonl", ".ndjson")
 SUFFIXES = (*PLAIN, *LINES, *tables.SUFFIXES)
 MAX_FILES = 100_000
 # Of a folder, known kinds or not: more is a whole disk and not a text.
-MAX_ENTRIES = 500_000
+MAX_ENTRIES = 150_000
 MAX_PATH_CHARACTERS = 1024
 # TinyStories' own files, and many like them, part their stories by it.
 SEPARATOR = "<|endoftext|>"
