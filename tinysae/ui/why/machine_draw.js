@@ -225,8 +225,10 @@ class Drawing {
       shape(node, "circle", "ring", { ...circle, r: r + 5 });
       [...first, ...under].forEach((line, i) => {
         const className = i < first.length ? "name" : "faint";
-        const place_ = { x, y: y + NAME_Y + i * LINE_PX, "text-anchor": "middle" };
-        shape(node, "text", className, place_, line);
+        const middle = { x, y: y + NAME_Y + i * LINE_PX, "text-anchor": "middle" };
+        shape(node, "text", className, middle, line);
+        // Between words, for who hears them.
+        node.append(" ");
       });
     }
   }

@@ -161,8 +161,8 @@ def _choose(
         Steer(feature, 1.0, strongest[feature], way)
         for feature in parse_features(typed, question.sae.d_sae)
     )
-    names = [numbered(question.source, steer.feature) for steer in whole]
-    note(t("why.steer_turned", names=", ".join(names)))
+    turned = [numbered(question.source, steer.feature) for steer in whole]
+    note(t("why.steer_turned", names=", ".join(turned)))
     strength, usual = _choose_strength(question, whole)
     settings = GenerateSettings(max_new_tokens=int(tokens), seed=int(seed))
     return list(scaled(whole, strength)), settings, usual
