@@ -42,9 +42,9 @@ def test_tutorial_model_is_downloaded_played_with_trained_on_and_explored(
     monkeypatch.setattr(look, "LOOKS_PER_RUN", 1)
     monkeypatch.setattr(look, "LOOK_CONTEXTS", 1)
     page = open_page("pages/playground.py")
-    page.selectbox(key="_model").set_value(SOURCE).run()
+    page.selectbox(key="shell.model").set_value(SOURCE).run()
     assert not page.exception
-    page.button(key="_model_download").click().run()
+    page.button(key="shell.model_download").click().run()
     assert wait_for_download(SOURCE).state == "done"
     page.run()
     assert not page.exception
