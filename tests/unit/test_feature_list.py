@@ -9,7 +9,7 @@ from tinysae.features.index.records import Context
 from tinysae.features.names.labels import Label
 from tinysae.model.text.vocabulary import Vocabulary
 from tinysae.ui.features.faces import varied
-from tinysae.ui.features.order import SORTS, in_order
+from tinysae.ui.features.order import SORTS, Sort, in_order
 from tinysae.ui.features.understand import by_name, readings
 
 CONCEPTS = {"pet": "an animal that lives with people", "season": "a season"}
