@@ -173,7 +173,7 @@ def test_pasted_text_is_kept_once_and_read_again(tiny_home: Path) -> None:
     name = pasted.keep("Lily saw a dog.\r\nThe dog ran. \ud800")
     assert pasted.keep("Lily saw a dog.\r\nThe dog ran. \ud800") == name
     assert len(list((tiny_home / "texts").iterdir())) == 1
-    assert rows(name) == ["Lily saw a dog.\nThe dog ran. ?"]
+    assert rows(name) == ["Lily saw a dog.\nThe dog ran. \ufffd"]
     for text, key in (("  \n", "text_empty"), ("x" * 5_000_001, "text_paste_too_long")):
         with pytest.raises(InputError) as caught:
             pasted.keep(text)

@@ -17,6 +17,8 @@ HANGUL = re.compile("[\uac00-\ud7a3]")
 # Korean sentences without a Korean letter, and why that is right.
 WITHOUT_HANGUL = {
     "common.app_name": "a name",
+    "names.word": "quotation marks",
+    "names.list": "commas",
     "playground.prompt_default": "the embedded model reads English",
     "playground.other_default": "the embedded model reads English",
     "playground.suite_top_1": "a name",

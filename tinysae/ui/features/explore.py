@@ -29,8 +29,7 @@ def explore(listing: Listing, explored: Explored) -> None:
         # A search was begun in here: the list is made above.
         st.rerun()
     with shown_errors(), explored.source.remedy():
-        # What was kept since the page ran is read afresh.
-        explored = Explored.open(explored.source)
+        explored.forget_kept()
         view = _chosen_view()
         if view == "overview":
             _choose_view()

@@ -95,6 +95,11 @@ class Explored:
         """
         return self.notes.all()
 
+    def forget_kept(self) -> None:
+        """What was kept since the page ran is read afresh; nothing else, so that what is
+        wrong with the labels is said once."""
+        self.__dict__.pop("kept", None)
+
     @property
     def is_final(self) -> bool:
         """Whether it stays as it is: notes on an SAE that still learns would be of
