@@ -285,16 +285,17 @@ def _read_index(home: Path) -> None:
     from tinysae.features.index.reader import open_index
     from tinysae.features.index.search import by_words, find_tokens
     from tinysae.features.names.labels import read_labels
+    from tinysae.jobs.files import read_json
 
     # Who makes a file wrong makes its size right.
     folder = home / "features"
     about: Any = None
     try:
-        about = json.loads((folder / INDEX_NAME).read_bytes())
+        about = read_json(folder / INDEX_NAME)
         for name in FILES:
             about["files"][name] = (folder / name).stat().st_size
         (folder / INDEX_NAME).write_text(json.dumps(about))
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError):
         # Then that is what is wrong.
         pass
     watched(home / "history", 5, 280)

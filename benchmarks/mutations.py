@@ -27,6 +27,8 @@ VALUES: tuple[Any, ...] = (
 NUMBERS = (0, 1, -1, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 2**31 - 1, 2**31)
 LONG_NUMBERS = (*NUMBERS, 2**32, 2**40, 2**62, 2**63 - 1, -(2**62))
 DEEP = 100_000
+# Of a list that is made longer: what is wrong is to be found in the reader.
+MAX_BYTES = 30_000_000
 # JSON may have integers longer than Python writes.
 LONG_INTEGER = "9" * 5000
 _MARK = "a number of 5,000 digits stands here"
@@ -150,7 +152,9 @@ def _wrong_value(value: Any, rng: random.Random) -> Any:
                     key
                 )
             case 1 | 2 if isinstance(changed, list):
-                changed *= rng.choice((2, 100))
+                times = rng.choice((2, 100))
+                if len(json.dumps(changed)) * times <= MAX_BYTES:
+                    changed *= times
             case _:
                 changed[key] = _wrong_value(value[key], rng)
         return changed
