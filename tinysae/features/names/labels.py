@@ -23,8 +23,15 @@ from tinysae.features.names.rule_words import (
     joined,
     piece,
 )
-from tinysae.features.names.rules import MAX_WHAT, MOST_TOLD, N_CLAUSES, Clause, Rule
-from tinysae.features.names.surroundings import CONCEPT_KINDS, KINDS, PLACES
+from tinysae.features.names.rules import (
+    CLAUSE_KINDS,
+    MAX_WHAT,
+    MOST_TOLD,
+    N_CLAUSES,
+    Clause,
+    Rule,
+)
+from tinysae.features.names.surroundings import PLACES
 from tinysae.jobs.files import read_json, write_json
 from tinysae.render.visible import visible
 from tinysae.words import LANGUAGES, Language, text
@@ -307,7 +314,7 @@ def _label(data: Mapping[str, Any]) -> Label:
 
 def _clause(data: Mapping[str, Any]) -> Clause:
     clause = Clause(**{**data, "what": _texts(data["what"])})
-    is_known = clause.kind in (*KINDS, *CONCEPT_KINDS) and clause.place in PLACES
+    is_known = clause.kind in CLAUSE_KINDS and clause.place in PLACES
     if not is_known or not clause.what or type(clause.n) is not int:
         raise ValueError("clause")
     return clause

@@ -17,7 +17,7 @@ PLACE_COST, GROUP_COST = 0.02, 0.0015
 
 
 @compiled()
-def count_groups(group, concept_first, concept, places, is_learnt, count):
+def count_groups(group, many_first, many, places, is_learnt, count):
     """count [n_places, n_groups] += the tokens to learn from, by place and group."""
     for at in range(group.shape[1]):
         if not is_learnt[at]:
@@ -27,17 +27,18 @@ def count_groups(group, concept_first, concept, places, is_learnt, count):
                 for kind in range(group.shape[0]):
                     if group[kind, at] >= 0:
                         count[place, group[kind, at]] += 1
-                for entry in range(concept_first[at], concept_first[at + 1]):
-                    count[place, concept[entry]] += 1
+                for entry in range(many_first[at], many_first[at + 1]):
+                    count[place, many[entry]] += 1
 
 
 @compiled()
 def learn(
     first,
     position,
+    value,
     group,
-    concept_first,
-    concept,
+    many_first,
+    many,
     places,
     is_learnt,
     count,
@@ -57,15 +58,15 @@ def learn(
     What is best: `f1_share` of F1, and the rest of how well contexts would be detected,
     where every token that is told wrongly spoils one of `n_contexts`.
 
-    kind_first [n_kinds + 2]: where each kind's groups begin, then the concepts', then
-    their end. kind_cost [n_kinds + 1], min_gain: of that measure.
+    kind_first [all kinds + 1]: where each kind's groups begin, and where the last end.
+    kind_cost [all kinds], min_gain: of that measure.
     Writes rule_kind, rule_place, rule_n [features, n_clauses] (rule_n 0: no clause);
     rule_groups, rule_hits [features, n_clauses, most]: which, and how often it fires.
     """
     n_kinds, n_places = group.shape[0], count.shape[0]
     n_clauses, most = rule_n.shape[1], rule_groups.shape[2]
     n_groups = count.shape[1]
-    fired = np.zeros((n_places, n_groups), np.int32)
+    fired = np.zeros((n_places, n_groups), np.float32)
     covered_in = np.zeros((n_places, n_groups), np.int32)
     touched = np.empty(n_groups, np.int32)
     is_covered = np.zeros(group.shape[1], np.bool_)
@@ -74,6 +75,10 @@ def learn(
         for p in range(first[j], first[j + 1]):
             n_positive += is_learnt[position[p]]
             is_covered[position[p]] = False
+        total = 0.0
+        for p in range(first[j], first[j + 1]):
+            total += value[p] * is_learnt[position[p]]
+        mean = total / max(n_positive, 1)
         hits, found, score = 0, 0, 0.0
         for clause in range(n_clauses):
             n_touched = 0
@@ -81,14 +86,16 @@ def learn(
                 at = position[p]
                 if not is_learnt[at]:
                     continue
-                n_concepts = concept_first[at + 1] - concept_first[at]
-                for which in range(n_kinds + n_concepts):
+                # What it is strongest on comes first, then whatever else it fires on.
+                weight = value[p] / mean if clause == 0 else 1.0
+                n_many = many_first[at + 1] - many_first[at]
+                for which in range(n_kinds + n_many):
                     if which < n_kinds:
                         own = group[which, at]
                         if own < 0:
                             continue
                     else:
-                        own = concept[concept_first[at] + which - n_kinds]
+                        own = many[many_first[at] + which - n_kinds]
                     if fired[0, own] == 0 and covered_in[0, own] == 0:
                         touched[n_touched] = own
                         n_touched += 1
@@ -97,12 +104,12 @@ def learn(
                             if is_covered[at]:
                                 covered_in[place, own] += 1
                             else:
-                                fired[place, own] += 1
+                                fired[place, own] += weight
             names = np.sort(touched[:n_touched])
             best, best_kind, best_place, best_n = score + min_gain, -1, 0, 0
-            best_hits, best_found = 0, 0
+            best_found = 0
             begin = 0
-            for kind in range(n_kinds + 1):
+            for kind in range(len(kind_cost)):
                 end = begin
                 while end < n_touched and names[end] < kind_first[kind + 1]:
                     end += 1
@@ -115,11 +122,11 @@ def learn(
                         continue
                     other = count[place][kept] - covered_in[place][kept]
                     order = np.argsort(-(fired[place][kept] / other))
-                    more, all_more = 0, 0
+                    more, all_more = 0.0, 0
                     for n in range(min(len(kept), most)):
-                        if kind == n_kinds:
-                            # Concepts overlap: one at a time.
-                            more, all_more = 0, 0
+                        if kind >= n_kinds:
+                            # They overlap: one at a time.
+                            more, all_more = 0.0, 0
                         more += fired[place, kept[order[n]]]
                         all_more += other[order[n]]
                         right, told = hits + more, found + all_more
@@ -127,13 +134,13 @@ def learn(
                         detects = (1 + right / n_positive - min(wrong, 1.0)) / 2
                         good = f1_share * 2 * right / (told + n_positive)
                         good += (1 - f1_share) * detects
-                        size = 1 if kind == n_kinds else n + 1
+                        size = 1 if kind >= n_kinds else n + 1
                         good -= cost + GROUP_COST * (size - 1)
                         if good > best:
                             best, best_kind, best_place = good, kind, place
                             best_n = size
-                            best_hits, best_found = more, all_more
-                            if kind == n_kinds:
+                            best_found = all_more
+                            if kind >= n_kinds:
                                 rule_groups[j, clause, 0] = kept[order[n]]
                                 rule_hits[j, clause, 0] = more
                             else:
@@ -149,8 +156,6 @@ def learn(
                 break
             rule_kind[j, clause], rule_place[j, clause] = best_kind, best_place
             rule_n[j, clause] = best_n
-            hits, found = hits + best_hits, found + best_found
-            score = best
             for p in range(first[j], first[j + 1]):
                 at = position[p]
                 if not places[at] >> best_place & 1:
@@ -161,9 +166,15 @@ def learn(
                         if group[best_kind, at] == wanted:
                             is_covered[at] = True
                     else:
-                        for entry in range(concept_first[at], concept_first[at + 1]):
-                            if concept[entry] == wanted:
+                        for entry in range(many_first[at], many_first[at + 1]):
+                            if many[entry] == wanted:
                                 is_covered[at] = True
+            hits, found = 0, found + best_found
+            for p in range(first[j], first[j + 1]):
+                hits += is_covered[position[p]] and is_learnt[position[p]]
+            wrong = min((found - hits) / n_contexts, 1.0)
+            score = f1_share * 2 * hits / (found + n_positive)
+            score += (1 - f1_share) * (1 + hits / n_positive - wrong) / 2
 
 
 @compiled()

@@ -52,7 +52,7 @@ def clause_words(clause: Clause, language: Language, n_words: int = N_SHORT) -> 
     what, place = _what(clause, language, n_words), clause.place
     if clause.kind == "any":
         what = text("names.anything", language)
-    elif clause.kind in ("after", "before", "next"):
+    elif clause.kind in ("after", "before", "recent", "next"):
         what = text(f"names.{clause.kind}", language, what=what)
     elif clause.kind == "about_to":
         what = text("names.next", language, what=what)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tinysae.features.names.surroundings import (
     CONCEPT_KINDS,
     KINDS,
+    MANY_KINDS,
     PLACES,
     WINDOW,
     Surroundings,
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from tinysae.features.index.pair_store import Band, PairStore
     from tinysae.model.text.vocabulary import Vocabulary
 
-N_CLAUSES: Final = 2
+ALL_KINDS: Final = (*KINDS, *MANY_KINDS)
+CLAUSE_KINDS: Final = (*KINDS, "recent", *CONCEPT_KINDS)
+N_CLAUSES: Final = 3
 MOST_GROUPS: Final = 48
 """Groups that a clause may consist of; and, below, that are told to a reader."""
 MOST_TOLD: Final = 12
@@ -41,11 +44,12 @@ MIN_GAIN: Final = 0.03
 # What a clause has to gain by being of a kind that is harder to see; a concept says
 # more than the words that it consists of.
 _KIND_COST: Final = {
-    "phrase": 0.02,
+    "phrase": 0.03,
     "after": 0.02,
     "next": 0.02,
     "shape": 0.01,
     "before": 0.03,
+    "recent": 0.03,
     "concept": -0.05,
 }
 _FEATURES_AT_ONCE: Final = 64
@@ -55,7 +59,7 @@ _FEATURES_AT_ONCE: Final = 64
 class Clause:
     """A part of a rule, as data; untrusted texts.
 
-    kind: one of `KINDS` or `CONCEPT_KINDS`. what: the words, phrases or the concept it
+    kind: one of `CLAUSE_KINDS`. what: the words, phrases or the concept it
     is about, those with the most firings first, at most `MOST_TOLD` of n. place: one of
     `PLACES`.
     """
@@ -94,10 +98,10 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
     from tinysae.features.names import rule_kernels
 
     count = np.zeros((len(PLACES), len(text.what)), np.int32)
-    seen = (text.group, text.concept_first, text.concept, text.places)
+    seen = (text.group, text.many_first, text.many, text.places)
     rule_kernels.count_groups(*seen, text.is_learnt, count)
-    kind_first = np.array([*text.first, len(text.what)])
-    cost = np.array([_KIND_COST.get(kind, 0.0) for kind in (*KINDS, "concept")])
+    kind_first = np.array(text.first)
+    cost = np.array([_KIND_COST.get(kind, 0.0) for kind in ALL_KINDS])
     n_contexts = max(1.0, float(text.is_learnt.sum()) / WINDOW)
     n_windows = int(text.window.max(initial=-1)) + 1
     n_scored = int(text.is_scored.sum())
@@ -107,7 +111,7 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
         kind, place, size = np.zeros((3, n, N_CLAUSES), np.int32)
         groups, hits = np.zeros((2, n, N_CLAUSES, MOST_GROUPS), np.int32)
         rule_kernels.learn(
-            *(band.first, band.position, *seen, text.is_learnt, count),
+            *(band.first, band.position, band.value, *seen, text.is_learnt, count),
             *(kind_first, cost, MIN_GAIN, n_contexts, F1_SHARE),
             *(kind, place, size, groups, hits),
         )
@@ -134,10 +138,10 @@ def _tokens_of_groups(text: Surroundings) -> tuple[NDArray[Any], NDArray[Any]]:
     at = np.concatenate(
         [
             np.tile(np.arange(n, dtype=np.int32), len(text.group)),
-            np.repeat(np.arange(n, dtype=np.int32), np.diff(text.concept_first)),
+            np.repeat(np.arange(n, dtype=np.int32), np.diff(text.many_first)),
         ]
     )
-    group = np.concatenate([*text.group, text.concept])
+    group = np.concatenate([*text.group, text.many])
     order = np.argsort(group, kind="stable")
     order = order[np.searchsorted(group[order], 0) :]
     first = np.searchsorted(group[order], np.arange(len(text.what) + 1))
@@ -159,8 +163,8 @@ def _clause(
 ) -> Clause:
     told = groups[np.argsort(-hits, kind="stable")][:MOST_TOLD]
     what = [text.what[group] for group in told.tolist()]
-    name = KINDS[kind] if kind < len(KINDS) else ""
-    if not name:
+    name = ALL_KINDS[kind]
+    if name == "concept":
         # A concept is called by how it is read and which it is.
         name, _, what[0] = what[0].partition(":")
     cut = tuple(each[:MAX_WHAT] for each in what)

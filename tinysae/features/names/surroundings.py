@@ -18,6 +18,10 @@ KINDS: Final = ("any", "token", "word", "after", "phrase", "next", "shape", "bef
 up to here. after: the word before. phrase: both. next: the token that comes next.
 shape: its word's class, by spelling. before: the word before the one before."""
 CONCEPT_KINDS: Final = ("fires_on", "about_to")
+MANY_KINDS: Final = ("recent", "concept")
+"""Kinds of which a token is in several groups. recent: one of the `N_RECENT` words
+before its own. concept: either of `CONCEPT_KINDS`."""
+N_RECENT: Final = 8
 PLACES: Final = (
     "anywhere",
     "in_speech",
@@ -47,16 +51,16 @@ class Surroundings(NamedTuple):
     """A text of n tokens, BOS included.
 
     group [kinds, n]: the token's group of each kind, -1 for none; groups of all kinds
-    are counted through. concept_first [n + 1], concept: the groups of its concepts.
+    are counted through. many_first [n + 1], many: its groups of `MANY_KINDS`.
     places [n]: a bit for each of `PLACES`. is_learnt, is_scored [n]: which half of the
     text it is in (BOS is in neither). window [n]: the context of the scored half that
-    it is in, -1 for none. first [kinds + 1]: where each kind's groups begin; concepts'
-    follow. what: what each group is called.
+    it is in, -1 for none. first [all kinds + 1]: where each kind's groups begin, and
+    where the last end. what: what each group is called.
     """
 
     group: NDArray[np.int32]
-    concept_first: NDArray[np.int64]
-    concept: NDArray[np.int32]
+    many_first: NDArray[np.int64]
+    many: NDArray[np.int32]
     places: NDArray[np.uint32]
     is_learnt: NDArray[np.bool_]
     is_scored: NDArray[np.bool_]
@@ -88,6 +92,8 @@ def surroundings(
     group = np.full((len(KINDS), n), -1, np.int32)
     places = np.zeros(n, np.uint32)
     seen = _Reader()
+    recent: list[tuple[int, int]] = []
+    known_recent: dict[str, int] = {}
     texts = [vocabulary.text(token) for token in range(len(vocabulary))]
     bit = {place: 1 << at for at, place in enumerate(PLACES)}
     for at, token in enumerate(tokens.tolist()):
@@ -114,6 +120,8 @@ def surroundings(
             if is_there:
                 bits |= bit[place]
         places[at] = bits
+        for word in {word for word in seen.words if word[-1:].isalnum()}:
+            recent.append((at, known_recent.setdefault(word, len(known_recent))))
     following = KINDS.index("next")
     is_followed = is_text[:-1] & is_text[1:]
     for at in np.flatnonzero(is_followed).tolist():
@@ -124,16 +132,22 @@ def surroundings(
         group[kind, group[kind] >= 0] += first[-1]
         what += known
         first.append(len(what))
-    concept_first, concept = np.zeros(n + 1, np.int64), np.empty(0, np.int32)
+    row, column = np.asarray(recent, np.int64).reshape(-1, 2).T
+    column += len(what)
+    what += known_recent
+    first.append(len(what))
     if concepts is not None:
-        row, column = np.nonzero(concepts)
-        np.cumsum(np.bincount(row, minlength=n), out=concept_first[1:])
-        concept = (column + len(what)).astype(np.int32)
+        at, concept = np.nonzero(concepts)
+        row, column = np.append(row, at), np.append(column, concept + len(what))
         what += concept_names
+    first.append(len(what))
+    many_first = np.zeros(n + 1, np.int64)
+    np.cumsum(np.bincount(row, minlength=n), out=many_first[1:])
+    many = column[np.argsort(row, kind="stable")].astype(np.int32)
     is_learnt, is_scored = _halves(is_text, chunks.shape[1])
     window = _windows(is_scored, chunks.shape[1])
     return Surroundings(
-        *(group, concept_first, concept, places, is_learnt, is_scored, window),
+        *(group, many_first, many, places, is_learnt, is_scored, window),
         *(first, what),
     )
 
@@ -143,7 +157,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.word = ""
-        self.words = ["", ""]
+        self.words = [""] * N_RECENT
         self.in_speech = False
         self.is_inside_word = self.is_again = self.has_comma = False
         self.sentence, self.place, self.n = 0, -1, -1
