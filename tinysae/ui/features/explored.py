@@ -96,8 +96,8 @@ class Explored:
         return self.notes.all()
 
     def forget_kept(self) -> None:
-        """What was kept since the page ran is read afresh; nothing else, so that what is
-        wrong with the labels is said once."""
+        """What was kept since the page ran is read afresh; nothing else, so that
+        what is wrong with the labels is said once."""
         self.__dict__.pop("kept", None)
 
     @property
