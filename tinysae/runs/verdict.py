@@ -4,7 +4,7 @@ The bounds are this project's, for small models; what published SAEs reach stand
 each. Harsher rules come first: the first that holds decides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple
 
 Grade = Literal["good", "fair", "poor"]
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
 
 
 # The figure, whether the rule holds for its value, and what follows from that.
-_RULES = (
+_RULES: tuple[tuple[str, Callable[[float], bool], Verdict], ...] = (
     ("ce_loss_score", lambda value: value < POOR_CE, Verdict("poor", "ce")),
     ("dead_share", lambda value: value > POOR_DEAD, Verdict("poor", "dead")),
     (

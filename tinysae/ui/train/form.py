@@ -50,8 +50,8 @@ def show_form(
         key="train_begin", horizontal=True, vertical_alignment="center", gap="small"
     )
     below = st.container(key="train_expected", gap="xsmall")
+    pressed = begin.empty()
     try:
-        pressed = begin.empty()
         with begin, st.popover(t("train.more"), icon=":material/tune:"):
             config, beside_text = _settings_of(preset, model)
         with beside_text:
