@@ -209,7 +209,7 @@ def test_a_feature_that_reads_a_concept_is_called_by_it() -> None:
     [
         "{",
         "[]",
-        '{"format": 2}',
+        '{"format": 3}',
         '{"format": 1, "labels": [{"text": 3, "kind": "tokens"}]}',
         '{"format": 1, "labels": [{"text": "a", "kind": "evil"}]}',
         '{"format": 1, "labels": [1]}',

@@ -16,6 +16,8 @@ HANGUL = re.compile("[\uac00-\ud7a3]")
 
 # Korean sentences without a Korean letter, and why that is right.
 WITHOUT_HANGUL = {
+    "names.word": "quotation marks alone",
+    "names.list": "a comma alone",
     "common.app_name": "a name",
     "names.word": "quotation marks",
     "names.list": "commas",

@@ -217,6 +217,7 @@ def by_words(
         feature
         for feature in _best_first(labels)
         if has_all(labels[feature].text, labels[feature].concept)
+        or (labels[feature].tokens and has_all(*labels[feature].names()))
     ]
     seen = set(noted)
     return [

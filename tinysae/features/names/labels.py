@@ -93,6 +93,10 @@ class Label:
         """Whether its rule is good enough to be its name."""
         return bool(self.clauses) and (self.detection or 0.0) >= LEAST_DETECTION
 
+    def names(self) -> tuple[str, ...]:
+        """Its short name in every language, by which it is looked for."""
+        return tuple(label_sentence(self, language) for language in LANGUAGES)
+
 
 def labels(
     tokens: Iterable[Sequence[str]],
@@ -151,7 +155,7 @@ def _told_apart(named: Sequence[Label]) -> list[Label]:
         if not label.text:
             continue
         for longer in _ever_longer(label):
-            name = tuple(label_sentence(longer, language) for language in LANGUAGES)
+            name = longer.names()
             if taken.isdisjoint(name):
                 break
         taken.update(name)

@@ -1,0 +1,154 @@
+"""Rules over what a reader sees: learnt on one half, scored on the other, and told."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinysae.errors import DamagedError
+from tinysae.features.index.pair_store import Band
+from tinysae.features.names.labels import (
+    Label,
+    clearness,
+    label_explanation,
+    label_sentence,
+    labels,
+    read_labels,
+    write_labels,
+)
+from tinysae.features.names.rules import Clause, Rule, learnt
+from tinysae.features.names.surroundings import Surroundings, surroundings
+from tinysae.model.text.vocabulary import Vocabulary
+from tinysae.words import LANGUAGES
+
+TEXTS = ["<bos>", " very", " old", " dog", " cat", ".", ' "', "?"]
+VERY, OLD, DOG, CAT, STOP = range(1, 6)
+CONTEXT = 64
+
+
+def a_text() -> tuple[np.ndarray, Surroundings]:
+    chunks = np.random.default_rng(0).integers(1, len(TEXTS), (200, CONTEXT))
+    chunks[:, 0] = 0
+    vocabulary = Vocabulary([text.encode() for text in TEXTS])
+    return chunks.ravel(), surroundings(chunks.astype(np.int32), vocabulary, 0)
+
+
+def fires_where(is_on: np.ndarray) -> Band:
+    position = np.flatnonzero(is_on).astype(np.int32)
+    first = np.asarray([0, len(position)])
+    return Band(0, first, position, np.ones(len(position), np.float32))
+
+
+def rule_of(is_on: np.ndarray, text: Surroundings) -> Rule:
+    (rule,) = learnt([fires_where(is_on)], text)
+    return rule
+
+
+def test_a_feature_of_some_words_has_a_rule_of_these_words():
+    tokens, text = a_text()
+    rule = rule_of((tokens == DOG) | (tokens == CAT), text)
+    assert set(rule.clauses[0].what) == {" dog", " cat"}
+    assert rule.detection is None or rule.detection > 0.99
+    assert rule.f1 == pytest.approx(1)
+    assert rule.correlation == pytest.approx(1)
+
+
+def test_a_feature_of_what_comes_after_a_word_has_a_rule_of_that_word():
+    tokens, text = a_text()
+    is_on = np.append(False, tokens[:-1] == VERY) & (tokens != 0)
+    rule = rule_of(is_on, text)
+    assert rule.clauses[0] == Clause("after", ("very",), 1)
+    assert rule.f1 == pytest.approx(1)
+
+
+def test_what_fires_at_random_is_detected_no_better_than_by_chance():
+    tokens, text = a_text()
+    is_on = (np.random.default_rng(1).random(len(tokens)) < 0.01) & (tokens != 0)
+    detection = rule_of(is_on, text).detection
+    assert detection is None or abs(detection - 0.5) < 0.1
+
+
+def test_no_token_is_both_learnt_from_and_scored_on():
+    _, text = a_text()
+    assert not (text.is_learnt & text.is_scored).any()
+    halves = text.is_scored.reshape(-1, CONTEXT)[:, 1:]
+    assert (halves.all(1) | ~halves.any(1)).all()
+
+
+def named(clause: Clause) -> Label:
+    rule = Rule((clause,), 0.9, 0.8, 0.7)
+    return labels([[" dog"]], None, [rule], [[" cat"]])[0]
+
+
+@pytest.mark.parametrize(
+    ("clause", "name"),
+    [
+        (Clause("token", (" dog", " cat"), 2), "“dog”, “cat”"),
+        (Clause("after", ("very",), 1), "After “very”"),
+        (Clause("next", (" Lily",), 1), "About to say “Lily”"),
+        (Clause("phrase", ("the end",), 1), "“end” after “the”"),
+        (Clause("fires_on", ("animal",), 1, "said_again"), "An animal, said again"),
+        (Clause("token", (",",), 1, "in_speech"), "A comma, inside speech"),
+        (Clause("token", ("?",), 1), "The end of a question"),
+        (Clause("token", (' "',), 1, "in_speech"), "Quotation marks that open"),
+    ],
+)
+def test_a_rule_is_told_in_words(clause: Clause, name: str):
+    assert label_sentence(named(clause), "en") == name
+
+
+def test_names_are_unique_in_both_languages():
+    rule = Rule((Clause("token", (" dog",), 1),), 0.9, 0.8, 0.7)
+    found = labels([[" dog"]] * 4, None, [rule] * 4, [[" a"], [" b"], [" b"], [" b"]])
+    for language in LANGUAGES:
+        assert len({label_sentence(label, language) for label in found}) == 4
+
+
+def test_where_no_rule_is_good_the_name_says_so():
+    label = labels([[" dog"]], None, [Rule()], [[]])[0]
+    assert label_sentence(label, "en") == "No simple rule; strongest on “dog”"
+    assert label_explanation(label, "en") == ""
+
+
+def test_labels_with_rules_are_read_as_written(tmp_path: Path):
+    label = named(Clause("token", (" dog",), 1, "in_speech"))
+    write_labels(tmp_path, [label, Label("", "tokens")])
+    assert read_labels(tmp_path) == [label, Label("", "tokens")]
+    assert "90%" in label_explanation(label, "en")
+
+
+def test_a_file_from_before_there_were_rules_is_read(tmp_path: Path):
+    old = {"text": "animal", "kind": "fires_on", "concept": "animal"}
+    old |= {"precision": 0.9, "recall": 0.8, "f1": 0.85}
+    content = json.dumps({"format": 1, "labels": [old]})
+    (tmp_path / "labels.json").write_text(content, encoding="utf-8")
+    assert read_labels(tmp_path) == [
+        Label("animal", "fires_on", "animal", 0.9, 0.8, 0.85)
+    ]
+    assert label_sentence(read_labels(tmp_path)[0], "en") == "Lights up on an animal"
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        {"kind": "evil", "what": ["a"], "n": 1},
+        {"kind": "token", "what": [], "n": 1},
+        {"kind": "token", "what": ["a" * 99], "n": 1},
+        {"kind": "token", "what": ["a"], "n": 1, "place": "evil"},
+    ],
+)
+def test_a_damaged_clause_is_told(clause: dict, tmp_path: Path):
+    label = {"text": "a", "kind": "tokens", "clauses": [clause]}
+    content = json.dumps({"format": 2, "labels": [label]})
+    (tmp_path / "labels.json").write_text(content, encoding="utf-8")
+    with pytest.raises(DamagedError):
+        read_labels(tmp_path)
+
+
+def test_the_clearest_are_sure_and_about_words():
+    word = named(Clause("token", (" dog",), 1))
+    sign = named(Clause("token", (",",), 1))
+    assert clearness(word, 0.003) > clearness(sign, 0.003)
+    assert clearness(word, 0.003) > clearness(word, 0.3)
+    assert clearness(word, 0.0) == 0
