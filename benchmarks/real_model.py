@@ -61,7 +61,8 @@ def measured(home: Path, n_tokens: int) -> dict[str, float]:
     """Loads, writes, trains and indexes; returns the figures."""
     from tinysae.config import TrainConfig
     from tinysae.features.index.reader import open_index
-    from tinysae.features.names.labels import label_sentence, read_labels
+    from tinysae.features.names.label_file import read_labels
+    from tinysae.features.names.labels import label_sentence
     from tinysae.jobs.files import read_json
     from tinysae.model.sources import load_model
     from tinysae.model.text.generate import GenerateSettings, generate_stream

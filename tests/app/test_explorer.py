@@ -30,7 +30,8 @@ from tinysae.features.names.concepts import (
     Score,
     write_concepts,
 )
-from tinysae.features.names.labels import Label, concept_name, write_labels
+from tinysae.features.names.label_file import write_labels
+from tinysae.features.names.labels import Label, concept_name
 from tinysae.features.names.notes import Note, Notes
 from tinysae.jobs import launch
 from tinysae.library.saved import add_sae, saes_dir, saved_saes

@@ -23,7 +23,8 @@ from tinysae.features.names.concepts import (
     write_concepts,
 )
 from tinysae.features.names.f1_kernels import best_addition, best_singles
-from tinysae.features.names.labels import Label, labels, read_labels, write_labels
+from tinysae.features.names.label_file import read_labels, write_labels
+from tinysae.features.names.labels import Label, labels
 
 N_CONCEPTS = len(CONCEPTS)
 ANIMAL = list(CONCEPTS).index("animal")

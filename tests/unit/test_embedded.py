@@ -20,7 +20,7 @@ from tinysae.embedded.build import (
 from tinysae.embedded.cards import sae_card
 from tinysae.errors import DamagedError, TinysaeError
 from tinysae.features.index.reader import open_index
-from tinysae.features.names.labels import read_labels
+from tinysae.features.names.label_file import read_labels
 from tinysae.features.names.showcase import read_showcases, showcases
 from tinysae.jobs.files import read_json
 from tinysae.jobs.job import JOB_ID, new_job_id

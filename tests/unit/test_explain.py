@@ -17,7 +17,8 @@ from tinysae.errors import InputError
 from tinysae.features.index.records import Context, FeatureRecord, Histogram
 from tinysae.features.names import explain
 from tinysae.features.names.explain import KEY_VARIABLE, Endpoint, explained
-from tinysae.features.names.labels import MAX_TEXT, Label, read_labels
+from tinysae.features.names.label_file import read_labels
+from tinysae.features.names.labels import MAX_TEXT, Label
 
 KEY = "sk-very-secret"
 

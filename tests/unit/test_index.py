@@ -26,7 +26,7 @@ from tinysae.features.index.format import damage_in
 from tinysae.features.index.reader import FeatureIndex, open_index
 from tinysae.features.index.records import LogitKind
 from tinysae.features.index.statistics import LEAST_FIRED
-from tinysae.features.names.labels import read_labels
+from tinysae.features.names.label_file import read_labels
 from tinysae.model.forward import activations
 from tinysae.model.sources import LoadedModel, load_model
 from tinysae.model.text.vocabulary import Vocabulary, vocabulary_of

@@ -12,7 +12,7 @@ from tinysae.errors import DamagedError
 from tinysae.features.index import history
 from tinysae.features.index.history import watched
 from tinysae.features.index.reader import open_index
-from tinysae.features.names.labels import read_labels
+from tinysae.features.names.label_file import read_labels
 from tinysae.jobs.reporter import Reporter
 from tinysae.jobs.status import State
 from tinysae.library.feature_source import feature_source, vocabulary_dir

@@ -8,14 +8,13 @@ import pytest
 
 from tinysae.errors import DamagedError
 from tinysae.features.index.pair_store import Band
+from tinysae.features.names.label_file import read_labels, write_labels
 from tinysae.features.names.labels import (
     Label,
     clearness,
     label_explanation,
     label_sentence,
     labels,
-    read_labels,
-    write_labels,
 )
 from tinysae.features.names.rules import Clause, Rule, learnt
 from tinysae.features.names.surroundings import Surroundings, surroundings

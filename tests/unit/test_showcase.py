@@ -17,7 +17,8 @@ from tinysae.features.index.records import (
     Histogram,
     TokenLogit,
 )
-from tinysae.features.names.labels import Label, LabelKind, read_labels
+from tinysae.features.names.label_file import read_labels
+from tinysae.features.names.labels import Label, LabelKind
 from tinysae.features.names.showcase import (
     MIN_F1,
     MIN_LOST,

@@ -17,10 +17,9 @@ HANGUL = re.compile("[\uac00-\ud7a3]")
 # Korean sentences without a Korean letter, and why that is right.
 WITHOUT_HANGUL = {
     "names.word": "quotation marks alone",
+    "playground.pinned": "quotation marks alone",
     "names.list": "a comma alone",
     "common.app_name": "a name",
-    "names.word": "quotation marks",
-    "names.list": "commas",
     "playground.prompt_default": "the embedded model reads English",
     "playground.other_default": "the embedded model reads English",
     "playground.suite_top_1": "a name",

@@ -138,7 +138,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _labels(source: "FeatureSource") -> "list[Label]":
-    from tinysae.features.names.labels import read_labels
+    from tinysae.features.names.label_file import read_labels
 
     return read_labels(source.index_dir)
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from tinysae.config import TrainConfig
 from tinysae.embedded.cards import sae_card
 from tinysae.errors import DamagedError, TinysaeError
-from tinysae.features.names.labels import read_labels
+from tinysae.features.names.label_file import read_labels
 from tinysae.features.names.showcase import showcases, write_showcases
 from tinysae.jobs.files import staged_folder, write_json
 from tinysae.jobs.job import TOOK_NAME

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinysae.features.index.reader import open_index
-from tinysae.features.names.labels import read_labels
+from tinysae.features.names.label_file import read_labels
 from tinysae.library.shipped import (
     ASSETS,
     STORYBOOK_FEATURES_DIR,

@@ -168,7 +168,7 @@ def _facts(run: AnySAE, **places: Any) -> CardFacts:
 
 def _dashboard(run: AnySAE, language: Language) -> str | None:
     """Some of its features as one document; None when there is no index to read."""
-    from tinysae.features.names.labels import read_labels
+    from tinysae.features.names.label_file import read_labels
     from tinysae.features.names.notes import Notes
     from tinysae.library.export import ExportOptions, export_html
     from tinysae.library.feature_source import run_source

@@ -176,7 +176,8 @@ def name_features(
     """Writes what each of the features is called, by its rule, and what they read of
     the concepts of a text that has any, beside their `index` in `folder`."""
     from tinysae.features.names.concepts import write_concepts
-    from tinysae.features.names.labels import labels, write_labels
+    from tinysae.features.names.label_file import write_labels
+    from tinysae.features.names.labels import labels
 
     scores = None
     if _has_concepts(held_out):

@@ -76,7 +76,8 @@ class Live:
     def _fill(self, stage: LiveIndex) -> None:
         from tinysae.features.index.build import build_index
         from tinysae.features.index.history import keep_moment
-        from tinysae.features.names.labels import labels, write_labels
+        from tinysae.features.names.label_file import write_labels
+        from tinysae.features.names.labels import labels
         from tinysae.features.names.rules import RuleLearner
         from tinysae.sae.load import load_sae
 

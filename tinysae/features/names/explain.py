@@ -19,7 +19,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from tinysae.errors import InputError
 from tinysae.features.index.reader import open_index
 from tinysae.features.index.records import FeatureRecord
-from tinysae.features.names.labels import MAX_TEXT, Label, read_labels, write_labels
+from tinysae.features.names.label_file import read_labels, write_labels
+from tinysae.features.names.labels import MAX_TEXT, Label
 
 KEY_VARIABLE: Final = "TINYSAE_EXPLAIN_KEY"
 TIMEOUT_S: Final = 30.0

@@ -1,4 +1,4 @@
-"""What every feature is called, found without anybody's help: `labels.json`.
+"""What every feature is called, found without anybody's help: `labels.json.gz`.
 
 A feature that reads a storybook concept with an F1 of at least `MIN_F1` (on stories
 other than those it was chosen on) has that concept (`kind`); any other has the
@@ -7,14 +7,11 @@ rule says (`rules`), from which its name is made in either language: the same fi
 serves both. No two features of an SAE have one name.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from math import log10
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal
 
-from tinysae.checked_numbers import is_number
-from tinysae.errors import DamagedError
 from tinysae.features.names.concept_tokens import target_name
 from tinysae.features.names.rule_words import (
     clause_words,
@@ -24,15 +21,11 @@ from tinysae.features.names.rule_words import (
     piece,
 )
 from tinysae.features.names.rules import (
-    CLAUSE_KINDS,
     MAX_WHAT,
     MOST_TOLD,
-    N_CLAUSES,
     Clause,
     Rule,
 )
-from tinysae.features.names.surroundings import PLACES
-from tinysae.jobs.files import read_json, write_json
 from tinysae.render.visible import visible
 from tinysae.words import LANGUAGES, Language, text
 
@@ -40,10 +33,6 @@ if TYPE_CHECKING:
     from tinysae.features.names.concept_search import FeatureScores
 
 LabelKind = Literal["fires_on", "about_to", "tokens", "explained"]
-LABELS_NAME: Final = "labels.json"
-FORMAT: Final = 2
-OLD_FORMAT: Final = 1
-"""Without rules: what was made before there were any is still read."""
 MIN_F1: Final = 0.5
 """Below, the concept is missed or mistaken more often than it is read."""
 N_TOKENS: Final = 3
@@ -52,9 +41,6 @@ LEAST_DETECTION: Final = 0.6
 N_PUSHES: Final = 3
 MAX_TEXT: Final = 200
 """Characters of a label, whoever proposes it."""
-MAX_FILE_BYTES: Final = 20_000_000
-"""More than the labels of 65,536 features take; in memory it is twenty times that."""
-"""Of a million features, each called by as many letters of any script."""
 # A feature of this density is neither one word's nor grammar; by every power of ten
 # from there it is less clear.
 _CLEAR_DENSITY, _DENSITY_COST, _SIGN_COST = 0.003, 0.05, 0.1
@@ -256,77 +242,3 @@ def clearness(label: Label, density: float) -> float:
     )
     first = label.clauses[0].what[:1] if label.has_rule else label.tokens[:1]
     return clear - _SIGN_COST * (not all(map(is_word, first)))
-
-
-def write_labels(folder: Path, labels: Sequence[Label]) -> None:
-    """Writes `labels.json` beside an index: one label a feature.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    blank = asdict(Label("", "tokens"))
-    entries: list[dict[str, Any]] = []
-    for label in labels:
-        own = asdict(label)
-        entries.append({k: v for k, v in own.items() if v != blank.get(k) or k in _ALL})
-    write_json(folder / LABELS_NAME, {"format": FORMAT, "labels": entries})
-
-
-# Written even when they are as a label's without anything.
-_ALL: Final = ("text", "kind")
-
-
-def read_labels(folder: Path) -> list[Label]:
-    """The labels beside an index, by feature; none where there is no file.
-
-    Raises:
-        DamagedError: the file is not what `write_labels` writes.
-    """
-    try:
-        data = read_json(folder / LABELS_NAME, MAX_FILE_BYTES)
-        if data["format"] not in (FORMAT, OLD_FORMAT):
-            raise ValueError("format")
-        return [_label(label) for label in data["labels"]]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as why:
-        raise DamagedError("features_damaged", file=LABELS_NAME) from why
-
-
-def _label(data: Mapping[str, Any]) -> Label:
-    own = dict(data)
-    for name in ("tokens", "pushes"):
-        own[name] = _texts(own.get(name, []))
-    own["clauses"] = tuple(_clause(clause) for clause in own.get("clauses", []))
-    label = Label(**own)
-    is_text = isinstance(label.text, str) and len(label.text) <= MAX_TEXT
-    if label.kind not in get_args(LabelKind) or not is_text:
-        raise ValueError("label")
-    if not (label.concept is None or isinstance(label.concept, str)):
-        raise ValueError("concept")
-    scores = (label.precision, label.recall, label.f1)
-    for number in (*scores, label.detection, label.firing_f1, label.correlation):
-        if not (number is None or is_number(number)):
-            raise ValueError("score")
-    if len(label.clauses) > N_CLAUSES:
-        raise ValueError("clauses")
-    for number in (label.n_clauses, label.n_pushes, label.number):
-        if not (type(number) is int and number >= 0):
-            raise ValueError("number")
-    return label
-
-
-def _clause(data: Mapping[str, Any]) -> Clause:
-    clause = Clause(**{**data, "what": _texts(data["what"])})
-    is_known = clause.kind in CLAUSE_KINDS and clause.place in PLACES
-    if not is_known or not clause.what or type(clause.n) is not int:
-        raise ValueError("clause")
-    return clause
-
-
-def _texts(data: Any) -> tuple[str, ...]:
-    if not isinstance(data, list) or len(data) > MOST_TOLD:
-        raise ValueError("texts")
-    if not all(isinstance(each, str) and len(each) <= MAX_WHAT for each in data):
-        raise ValueError("text")
-    return tuple(data)

@@ -49,10 +49,10 @@ _POLL_S = 0.2
 
 def source_key(source: FeatureSource) -> tuple[object, ...]:
     """Changes whenever what is read of `source` would."""
-    from tinysae.features.names.labels import LABELS_NAME
+    from tinysae.features.names.label_file import labels_path
 
     try:
-        labels = (source.index_dir / LABELS_NAME).stat()
+        labels = labels_path(source.index_dir).stat()
         labelled = (labels.st_ino, labels.st_mtime_ns)
     except OSError:
         labelled = None
@@ -279,11 +279,12 @@ def feature_labels(source: FeatureSource) -> list[Label]:
     Raises:
         DamagedError: from `read_labels`, or they are of another SAE.
     """
-    from tinysae.features.names.labels import LABELS_NAME, read_labels
+    from tinysae.features.names.label_file import labels_path, read_labels
 
     labels = read_labels(source.index_dir)
     if labels and len(labels) != feature_index(source).info.d_sae:
-        raise DamagedError("features_damaged", file=LABELS_NAME)
+        path = labels_path(source.index_dir)
+        raise DamagedError("features_damaged", file=path.name)
     return labels
 
 
