@@ -32,6 +32,11 @@ WITHOUT_HANGUL = {
     "train.group_sae": "an abbreviation that Korean uses as it is",
     "train.unknown": "a sign, not a word",
     "saes.column_l0": "a symbol",
+    "train.column_l0": "a symbol",
+    "train.column_ce_loss_score": "an abbreviation that Korean uses as it is",
+    "train.column_mse": "an abbreviation that Korean uses as it is",
+    "playground.low_prob": "a number",
+    "playground.high_prob": "a number",
     "settings.log_to_wandb": "a name",
 }
 # In ("t", "text", ...) the first argument is a whole key; an error's lacks `error.`.
