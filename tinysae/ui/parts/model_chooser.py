@@ -58,36 +58,6 @@ def show_models(shown: str, *, key: str, on_choice: Callable[[str], None]) -> No
         _show_missing(shown, key)
 
 
-def choose_model(default: str, *, key: str, label: str, help: str | None = None) -> str:  # noqa: A002
-    """The list of models, in which anything else can be typed; what was chosen.
-
-    Under it stands what is known of the model and, if it is not on this computer, its
-    download. Ask `is_at_hand` before it is loaded.
-
-    Args:
-        default: chosen at first.
-        key: the widget's.
-        label: the widget's.
-        help: the widget's.
-    """
-    listed = [entry.source for entry in CATALOGUE]
-    options = list(dict.fromkeys([*listed, default]))
-    chosen = st.selectbox(
-        label,
-        options,
-        index=options.index(default),
-        format_func=_option,
-        key=key,
-        help=help,
-        accept_new_options=True,
-    )
-    # What a forged message says is looked at like what a person types.
-    source = str(chosen or default).strip()[:MAX_SOURCE_CHARACTERS] or default
-    with shown_errors():
-        _describe(source, key)
-    return source
-
-
 def _option(source: str) -> str:
     entry = entry_of(source)
     if entry is None:
@@ -97,12 +67,6 @@ def _option(source: str) -> str:
 
 def _size(n_parameters: int) -> str:
     return f"{n_parameters / 1e6:.0f}M"
-
-
-def _describe(source: str, key: str) -> None:
-    if facts := _facts(source):
-        note(facts)
-    _show_missing(source, key)
 
 
 def _facts(source: str) -> str:
