@@ -209,15 +209,9 @@ def _write_model(home: Path) -> Path:
         tokenizer_object=tokenizer, bos_token=end, eos_token=end, unk_token=end
     ).save_pretrained(folder)
     torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=tokenizer.get_vocab_size(),
-        n_embd=D_MODEL,
-        n_layer=1,
-        n_head=2,
-        n_positions=32,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
+    shape: dict[str, Any] = {"n_embd": D_MODEL, "n_layer": 1, "n_head": 2, "n_positions": 32}
+    ends: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0}
+    config = GPT2Config(vocab_size=tokenizer.get_vocab_size(), **shape, **ends)
     GPT2LMHeadModel(config).save_pretrained(folder)
     return folder
 
@@ -254,8 +248,7 @@ def _write_index(home: Path) -> None:
     from tinysae.features.index.build import build_index
     from tinysae.features.index.format import ROWS_A_GROUP
     from tinysae.features.index.history import keep_moment
-    from tinysae.features.names.label_file import write_labels
-    from tinysae.features.names.labels import Label
+    from tinysae.features.names.labels import Label, write_labels
     from tinysae.model.sources import load_model
     from tinysae.sae.load import load_sae
 
@@ -285,7 +278,7 @@ def _read_index(home: Path) -> None:
     from tinysae.features.index.history import watched
     from tinysae.features.index.reader import open_index
     from tinysae.features.index.search import by_words, find_tokens
-    from tinysae.features.names.label_file import read_labels
+    from tinysae.features.names.labels import read_labels
     from tinysae.jobs.files import read_json
 
     # Who makes a file wrong makes its size right.
