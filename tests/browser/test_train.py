@@ -101,7 +101,6 @@ def test_a_run_is_stopped_resumed_deleted_and_brought_back(
         clicks.press(button(page, "train.resume"), lambda: run.status.is_working)
         wait_for_rows(run, steps + 5)
         # Another run waits for this one, and can be taken back.
-        page.get_by_text(text("train.start_another", "en")).click()
         press(page, "train.start")
         waiting = text("train.waits_for", "en", n=1)
         expect(page.get_by_text(waiting)).to_be_visible(timeout=LOADED_MS)

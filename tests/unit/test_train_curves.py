@@ -1,11 +1,12 @@
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.builders import step_row
 from tinysae.config import TrainConfig
-from tinysae.runs.metrics import MetricsLog
+from tinysae.runs.metrics import MetricsLog, sampled_metrics
 from tinysae.runs.store import Run, create_run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
 from tinysae.ui.parts.job_words import duration, duration_range, rate_range
@@ -73,6 +74,18 @@ def test_a_page_reads_both_logs_as_they_grow(run: Run) -> None:
         found = curves(run)
     assert [row["step"] for row in found.rows][-2:] == [0, 1]
     assert found.points("ce_loss_score") == ([256], [0.5])
+
+
+def test_a_small_picture_reads_rows_from_all_of_the_curve(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsLog[StepMetrics](path) as log:
+        for step in range(1000):
+            log.append({**ROW, "step": step})
+    steps = [row["step"] for row in sampled_metrics(path, 10)]
+    assert len(steps) == 10
+    assert steps[0] == 0
+    assert steps[-1] > 850
+    assert sampled_metrics(tmp_path / "none.jsonl", 10) == []
 
 
 @pytest.mark.parametrize(
