@@ -146,19 +146,17 @@ def _rounded(score: float | None) -> float | None:
 
 def _told_apart(named: Sequence[Label]) -> list[Label]:
     """The labels, each saying as much as it takes to be the only one of its name."""
-    made, taken = list(named), set[tuple[str, ...]]()
+    made, taken = list(named), set[str]()
     # The clearest keep the shortest names.
     order = sorted(range(len(made)), key=lambda at: -(made[at].detection or 0.0))
     for at in order:
         label = made[at]
         if not label.text:
             continue
-        for longer in _ever_longer(label):
-            name = longer.names()
-            if taken.isdisjoint(name):
-                break
-        taken.update(name)
-        made[at] = longer
+        made[at] = next(
+            longer for longer in _ever_longer(label) if taken.isdisjoint(longer.names())
+        )
+        taken.update(made[at].names())
     return made
 
 
