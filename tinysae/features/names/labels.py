@@ -7,8 +7,9 @@ rule says (`rules`), from which its name is made in either language: the same fi
 serves both. No two features of an SAE have one name.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from math import log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -32,7 +33,7 @@ from tinysae.features.names.rules import (
     Rule,
 )
 from tinysae.features.names.surroundings import PLACES
-from tinysae.jobs.files import read_json, write_json
+from tinysae.jobs.files import read_json, write_text
 from tinysae.render.visible import visible
 from tinysae.words import LANGUAGES, Language, text
 
@@ -50,6 +51,7 @@ N_TOKENS: Final = 3
 LEAST_DETECTION: Final = 0.6
 """A rule that tells contexts apart worse says nothing of its feature."""
 N_PUSHES: Final = 3
+_DIGITS: Final = 3
 MAX_TEXT: Final = 200
 """Characters of a label, whoever proposes it."""
 MAX_FILE_BYTES: Final = 1_000_000_000
@@ -134,14 +136,20 @@ def _label_of(
     feature: int, own: Sequence[str], scores: "FeatureScores | None"
 ) -> Label:
     if scores is None or scores.f1[feature] < MIN_F1:
-        return Label(" ·".join(own[:N_TOKENS])[:MAX_TEXT], "tokens")
+        return Label(_text_of(own[:N_TOKENS]), "tokens")
     concept, reading = target_name(int(scores.target[feature]))
-    found = (scores.precision, scores.recall, scores.f1)
-    return Label(concept, reading, concept, *(float(s[feature]) for s in found))
+    return Label(
+        concept,
+        reading,
+        concept,
+        round(float(scores.precision[feature]), _DIGITS),
+        round(float(scores.recall[feature]), _DIGITS),
+        round(float(scores.f1[feature]), _DIGITS),
+    )
 
 
 def _rounded(score: float | None) -> float | None:
-    return None if score is None else round(score, 3)
+    return None if score is None else round(score, _DIGITS)
 
 
 def _told_apart(named: Sequence[Label]) -> list[Label]:
@@ -261,16 +269,43 @@ def write_labels(folder: Path, labels: Sequence[Label]) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    blank = asdict(Label("", "tokens"))
-    entries: list[dict[str, Any]] = []
-    for label in labels:
-        own = asdict(label)
-        entries.append({k: v for k, v in own.items() if v != blank.get(k) or k in _ALL})
-    write_json(folder / LABELS_NAME, {"format": FORMAT, "labels": entries})
+    rows = [_packed(label) for label in labels]
+    columns = {field.name: [row[field.name] for row in rows] for field in fields(Label)}
+    data = {"format": FORMAT, "columns": columns}
+    # Compact: what comes with the code is downloaded with it.
+    compact = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    write_text(folder / LABELS_NAME, compact)
 
 
-# Written even when they are as a label's without anything.
-_ALL: Final = ("text", "kind")
+def _packed(label: Label) -> dict[str, Any]:
+    """A label's values as JSON, 0 where they are as in a label without anything."""
+    row = asdict(label)
+    row["clauses"] = [[c.kind, c.place, c.n, *c.what] for c in label.clauses]
+    if label.text == _text_of(label.tokens):
+        row["text"] = ""
+    blank = {field.name: field.default for field in fields(Label)}
+    blank |= {"text": "", "kind": "tokens", "clauses": []}
+    return {name: 0 if row[name] == blank[name] else row[name] for name in row}
+
+
+def _unpacked(row: Mapping[str, Any]) -> dict[str, Any]:
+    # A score of nought is 0.0.
+    own = {
+        name: value
+        for name, value in row.items()
+        if not (type(value) is int and value == 0)
+    }
+    own.setdefault("kind", "tokens")
+    own.setdefault("text", _text_of(own.get("tokens", ())))
+    own["clauses"] = [
+        {"kind": kind, "place": place, "n": n, "what": what}
+        for kind, place, n, *what in own.get("clauses", [])
+    ]
+    return own
+
+
+def _text_of(tokens: Sequence[str]) -> str:
+    return " ·".join(tokens)[:MAX_TEXT]
 
 
 def read_labels(folder: Path) -> list[Label]:
@@ -281,12 +316,16 @@ def read_labels(folder: Path) -> list[Label]:
     """
     try:
         data = read_json(folder / LABELS_NAME, MAX_FILE_BYTES)
-        if data["format"] not in (FORMAT, OLD_FORMAT):
+        if data["format"] == OLD_FORMAT:
+            return [_label(label) for label in data["labels"]]
+        if data["format"] != FORMAT:
             raise ValueError("format")
-        return [_label(label) for label in data["labels"]]
+        columns = data["columns"]
+        rows = zip(*columns.values(), strict=True)
+        return [_label(_unpacked(dict(zip(columns, row, strict=True)))) for row in rows]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as why:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as why:
         raise DamagedError("features_damaged", file=LABELS_NAME) from why
 
 
