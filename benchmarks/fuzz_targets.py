@@ -209,9 +209,15 @@ def _write_model(home: Path) -> Path:
         tokenizer_object=tokenizer, bos_token=end, eos_token=end, unk_token=end
     ).save_pretrained(folder)
     torch.manual_seed(0)
-    shape: dict[str, Any] = {"n_embd": D_MODEL, "n_layer": 1, "n_head": 2, "n_positions": 32}
-    ends: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0}
-    config = GPT2Config(vocab_size=tokenizer.get_vocab_size(), **shape, **ends)
+    config = GPT2Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        n_embd=D_MODEL,
+        n_layer=1,
+        n_head=2,
+        n_positions=32,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
     GPT2LMHeadModel(config).save_pretrained(folder)
     return folder
 

@@ -105,7 +105,7 @@ def shares() -> dict[str, float]:
         out = Path(folder) / "features"
         how = {"layout": "pca", "on_read": own}
         table = build_features(sae, model, HeldOut.of(config), out, **how).table()
-    named = labels(table["top_tokens"], None, own.rules, table["promoted"])
+    named = labels(table["top_tokens"], None, own.rules, table["promoted"].tolist())
     live = np.flatnonzero(own.is_live).tolist()
     found = detections(own.rules, own.is_live)
     unique = min(

@@ -131,15 +131,17 @@ def test_a_file_from_before_there_were_rules_is_read(tmp_path: Path):
 @pytest.mark.parametrize(
     "clause",
     [
-        {"kind": "evil", "what": ["a"], "n": 1},
-        {"kind": "token", "what": [], "n": 1},
-        {"kind": "token", "what": ["a" * 99], "n": 1},
-        {"kind": "token", "what": ["a"], "n": 1, "place": "evil"},
+        ["evil", "anywhere", 1, "a"],
+        ["token", "anywhere", 1],
+        ["token", "anywhere", 1, "a" * 99],
+        ["token", "evil", 1, "a"],
+        ["token", "anywhere"],
+        {},
     ],
 )
-def test_a_damaged_clause_is_told(clause: dict, tmp_path: Path):
-    label = {"text": "a", "kind": "tokens", "clauses": [clause]}
-    content = json.dumps({"format": 2, "labels": [label]})
+def test_a_damaged_clause_is_told(clause: object, tmp_path: Path):
+    columns = {"text": ["a"], "clauses": [[clause]]}
+    content = json.dumps({"format": 2, "columns": columns})
     (tmp_path / "labels.json").write_text(content, encoding="utf-8")
     with pytest.raises(DamagedError):
         read_labels(tmp_path)

@@ -184,7 +184,7 @@ def name_features(
         report, scores = concepts_read(sae, model, held_out, progress)
         write_concepts(folder, report)
     table = index.table()
-    named = labels(table["top_tokens"], scores, rules, table["promoted"])
+    named = labels(table["top_tokens"], scores, rules, table["promoted"].tolist())
     write_labels(folder, named)
 
 

@@ -102,7 +102,9 @@ class Live:
             on_read=learner,
         )
         table = index.table()
-        named = labels(table["top_tokens"], None, learner.rules, table["promoted"])
+        named = labels(
+            table["top_tokens"], None, learner.rules, table["promoted"].tolist()
+        )
         write_labels(stage.features_dir, named)
         keep_moment(self._run.history_dir, stage.step, index)
 

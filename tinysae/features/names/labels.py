@@ -39,6 +39,7 @@ N_TOKENS: Final = 3
 LEAST_DETECTION: Final = 0.6
 """A rule that tells contexts apart worse says nothing of its feature."""
 N_PUSHES: Final = 3
+_DIGITS: Final = 3
 MAX_TEXT: Final = 200
 """Characters of a label, whoever proposes it."""
 # A feature of this density is neither one word's nor grammar; by every power of ten
@@ -123,29 +124,33 @@ def _label_of(
     if scores is None or scores.f1[feature] < MIN_F1:
         return Label(" ·".join(own[:N_TOKENS])[:MAX_TEXT], "tokens")
     concept, reading = target_name(int(scores.target[feature]))
-    found = (scores.precision, scores.recall, scores.f1)
-    return Label(concept, reading, concept, *(float(s[feature]) for s in found))
+    return Label(
+        concept,
+        reading,
+        concept,
+        round(float(scores.precision[feature]), _DIGITS),
+        round(float(scores.recall[feature]), _DIGITS),
+        round(float(scores.f1[feature]), _DIGITS),
+    )
 
 
 def _rounded(score: float | None) -> float | None:
-    return None if score is None else round(score, 3)
+    return None if score is None else round(score, _DIGITS)
 
 
 def _told_apart(named: Sequence[Label]) -> list[Label]:
     """The labels, each saying as much as it takes to be the only one of its name."""
-    made, taken = list(named), set[tuple[str, ...]]()
+    made, taken = list(named), set[str]()
     # The clearest keep the shortest names.
     order = sorted(range(len(made)), key=lambda at: -(made[at].detection or 0.0))
     for at in order:
         label = made[at]
         if not label.text:
             continue
-        for longer in _ever_longer(label):
-            name = longer.names()
-            if taken.isdisjoint(name):
-                break
-        taken.update(name)
-        made[at] = longer
+        made[at] = next(
+            longer for longer in _ever_longer(label) if taken.isdisjoint(longer.names())
+        )
+        taken.update(made[at].names())
     return made
 
 

@@ -35,7 +35,7 @@ CLAUSE_KINDS: Final = (*KINDS, "recent", *CONCEPT_KINDS)
 N_CLAUSES: Final = 3
 MOST_GROUPS: Final = 48
 """Groups that a clause may consist of; and, below, that are told to a reader."""
-MOST_TOLD: Final = 12
+MOST_TOLD: Final = 6
 MAX_WHAT: Final = 40
 """Characters of one word or phrase that is told."""
 F1_SHARE: Final = 0.25
