@@ -254,7 +254,8 @@ def _write_index(home: Path) -> None:
     from tinysae.features.index.build import build_index
     from tinysae.features.index.format import ROWS_A_GROUP
     from tinysae.features.index.history import keep_moment
-    from tinysae.features.names.labels import Label, write_labels
+    from tinysae.features.names.label_file import write_labels
+    from tinysae.features.names.labels import Label
     from tinysae.model.sources import load_model
     from tinysae.sae.load import load_sae
 
@@ -284,7 +285,7 @@ def _read_index(home: Path) -> None:
     from tinysae.features.index.history import watched
     from tinysae.features.index.reader import open_index
     from tinysae.features.index.search import by_words, find_tokens
-    from tinysae.features.names.labels import read_labels
+    from tinysae.features.names.label_file import read_labels
     from tinysae.jobs.files import read_json
 
     # Who makes a file wrong makes its size right.

@@ -299,7 +299,7 @@ def test_the_list_is_sorted(opened: OpenPage, run: Run, sort: str) -> None:
     assert not errors(app)
     assert app.query_params["sort"] in (sort, [sort])
     table = open_index(run.features_dir).table()
-    live = table[table["n_fired"] > 0]
+    live = table.query("n_fired > 0")
     by = {"strongest": "max_act", "frequent": "density", "rare": "density"}
     wanted = (
         list(range(40))

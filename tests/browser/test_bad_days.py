@@ -91,7 +91,7 @@ def awaited(page: Page, name: str) -> Locator:
         "home": main.locator(".tokens .token"),
         "playground": main.get_by_role("option"),
         "train": main.get_by_role("button", name=text("train.start", "en")),
-        "features": main.get_by_test_id("stDataFrame"),
+        "features": main.locator(".card"),
     }[name].first
 
 
