@@ -20,7 +20,8 @@ def main() -> None:
     source = chosen("features").source
     with st.container(key="features_search", horizontal=True):
         search = st.container(horizontal=True, vertical_alignment="center")
-        with more("features_more"):
+        # Of another SAE it is another one: what was opened does not lie under it.
+        with more(f"features_more_{source.id if source else ''}"):
             open_sae.show_opener()
     open_sae.show_fetching()
     with shown_errors():
