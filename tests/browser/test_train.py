@@ -75,7 +75,7 @@ def explore_while_it_trains(page: Page, server: Server, run: Run) -> None:
     expect(page.get_by_text("of a training that goes on")).to_be_visible(
         timeout=LOADED_MS
     )
-    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=LOADED_MS)
+    expect(page.locator(".card").first).to_be_visible(timeout=LOADED_MS)
     assert f"run={run.id}" in page.evaluate("location.search")
     page.goto(f"{server.url}/train?run={run.id}")
 

@@ -29,8 +29,8 @@ CHECKBOX_PX = 16
 
 
 @pytest.fixture
-def two_runs(quiet_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TINYSAE_HOME", str(quiet_server.home))
+def two_runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYSAE_HOME", str(server.home))
     for name in ("first", "second"):
         run = create_run(TrainConfig(name=name))
         with MetricsLog[StepMetrics](run.metrics_path) as log:
@@ -47,11 +47,11 @@ def tick(page: Page, row: int) -> None:
 
 @pytest.mark.usefixtures("two_runs")
 def test_ticking_runs_lays_their_curves_over_each_other_without_a_new_chart(
-    quiet_server: Server, browser: Browser
+    server: Server, browser: Browser
 ) -> None:
     with visit(browser, width=1440, height=900) as reader:
         page = reader.page
-        page.goto(f"{quiet_server.url}/train")
+        page.goto(f"{server.url}/train")
         mse = page.locator(CURVE).first
         expect(mse).to_be_visible(timeout=LOADED_MS)
         expect_still(page)
