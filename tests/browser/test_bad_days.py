@@ -237,9 +237,10 @@ def test_without_the_sae_features_and_a_token_say_so_and_stories_go_on(
     said = embedded("features_embedded", checkout / ASSETS)
     file = "storybook-sae/sae_weights.safetensors"
     with damaged(checkout, file), visit(browser) as reader:
-        open_page(reader.page, copy, "features")
-        expect_said(reader, said)
-        expect_works(reader, copy, "home", "train")
+        for name in ("features", "home"):
+            open_page(reader.page, copy, name)
+            expect_said(reader, said)
+        expect_works(reader, copy, "train")
         # Where the features of a word would stand; stories are written all the same.
         open_page(reader.page, copy, "playground")
         expect_said(reader, said)
