@@ -30,7 +30,7 @@ from tinysae.features.names.concepts import (
     Score,
     write_concepts,
 )
-from tinysae.features.names.label_file import write_labels
+from tinysae.features.names.label_file import LABELS_NAME, write_labels
 from tinysae.features.names.labels import Label, concept_name
 from tinysae.features.names.notes import Note, Notes
 from tinysae.jobs import launch
@@ -305,8 +305,8 @@ def test_hostile_labels_and_notes_are_only_text(
 def test_damaged_labels_are_a_sentence_and_the_features_are_shown(
     opened: OpenPage, run: Run
 ) -> None:
-    (run.features_dir / "labels.json").write_text("{", encoding="utf-8")
-    said = text("error.features_damaged", "en", file="labels.json")
+    (run.features_dir / LABELS_NAME).write_text("{", encoding="utf-8")
+    said = text("error.features_damaged", "en", file=LABELS_NAME)
     for query in ({}, {"feature": "5"}):
         app = opened(**query)
         assert errors(app) == [said]
@@ -316,7 +316,7 @@ def test_damaged_labels_are_a_sentence_and_the_features_are_shown(
 def test_labels_of_another_sae_are_not_shown(opened: OpenPage, run: Run) -> None:
     write_labels(run.features_dir, LABELS[:5])
     app = opened(feature="5")
-    assert errors(app) == [text("error.features_damaged", "en", file="labels.json")]
+    assert errors(app) == [text("error.features_damaged", "en", file=LABELS_NAME)]
     assert panel(app)["feature"] == 5
 
 
