@@ -99,7 +99,7 @@ def test_the_second_sae_is_as_its_command_and_its_card_say() -> None:
 def test_the_assets_stay_small() -> None:
     files = [path for path in ASSETS.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 30e6
-    kinds = {".json", ".jsonl", ".safetensors", ".parquet", ".md", ".csv"}
+    kinds = {".json", ".jsonl", ".gz", ".safetensors", ".parquet", ".md", ".csv"}
     assert {path.suffix for path in files} <= kinds
 
 
