@@ -26,8 +26,9 @@ WAYS: tuple[Page, ...] = ("playground", "why", "train")
 # The newest are what somebody comes back for; the training page has them all.
 MOST_RUNS = 5
 FIRST_LESSON = "names"
-# How often home looks whether the model is there.
-POLL_S = 1.0
+# How often home looks whether the model is there. Seldom: after each look Streamlit
+# collects garbage, which keeps the warm-up from its imports when many look.
+POLL_S = 5.0
 
 Colour = Literal["green", "red", "orange", "gray", "blue"]
 _BADGE: dict[State, tuple[str, Colour]] = {
