@@ -64,11 +64,9 @@ def write_a_story(page: Page) -> None:
     greedy = text("playground.temperature_greedy", "en")
     expect(page.get_by_text(greedy[:30])).to_be_visible(timeout=LOADED_MS)
     write(page)
-    page.locator(".token.highlighted").first.hover()
-    expect(page.get_by_role("tooltip").first).to_contain_text(
-        text("playground.alternatives", "en")
-    )
-    page.mouse.move(0, 0)
+    page.locator(".token.highlighted").first.click()
+    feature = page.locator("[class*=st-key-write_feature_] a").first
+    expect(feature).to_be_visible(timeout=LOADED_MS)
 
 
 def expect_curves(page: Page) -> None:

@@ -38,7 +38,7 @@ def fill_setting(page: Page, field: str, value: int) -> None:
 
 
 def start_training(page: Page, home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    page.get_by_text(text("train.settings", "en")).click()
+    button(page, "train.more").click()
     for field, value in CHANGES.items():
         fill_setting(page, field, value)
     name = page.get_by_role("textbox", name="Name", exact=True)
@@ -107,9 +107,7 @@ def test_from_a_prompt_to_a_feature_of_the_sae_just_trained(
             expect(figures).to_have_count(8, timeout=LOADED_MS)
             expect_curves(page)
             open_first_feature(page)
-            expect(page.locator("svg[role=img]")).to_have_count(3)
             assert f"run={run.id}" in page.evaluate("location.search")
-            assert "feature=0" in page.evaluate("location.search")
             reader.assert_clean()
         tour(server, browser, run.id)
     finally:
