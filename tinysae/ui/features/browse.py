@@ -19,6 +19,7 @@ from streamlit.components.v2 import component
 from tinysae.checked_numbers import whole
 from tinysae.features.names.notes import Note
 from tinysae.render.palette import NEGATIVE, POSITIVE, SEQUENTIAL, ink_on
+from tinysae.render.visible import encodable
 from tinysae.ui.features.explored import Explored, go
 from tinysae.ui.features.faces import face
 from tinysae.ui.parts.feature_names import feature_name
@@ -175,7 +176,7 @@ def _packed(
     }
     drawn = ",".join(_drawn(sent, explored))
     message = f'{_json(said)[:-1]},"faces":[{drawn}]}}'
-    return zlib.compress(message.encode("utf-8", "replace"))
+    return zlib.compress(encodable(message).encode())
 
 
 def _print_of(explored: Explored) -> int:

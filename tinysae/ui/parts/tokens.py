@@ -16,6 +16,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from tinysae.render.palette import DIVERGING, SEQUENTIAL, Scale, ink_on
+from tinysae.render.visible import encodable
 from tinysae.ui.shell.i18n import t
 
 if TYPE_CHECKING:
@@ -211,9 +212,8 @@ def _inlined(source: str) -> str:
 
 
 def _compact(data: Any) -> bytes:
-    # Lone surrogates have no UTF-8; the browser shows U+FFFD for them as well.
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "replace")
+    return encodable(text).encode()
 
 
 def _number(value: float) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
+from tinysae.setting import PENALISES_L1
 from tinysae.ui.parts.charts import Series, colour, live_chart
 from tinysae.ui.parts.job_words import run_name, token_count
 from tinysae.ui.shell.i18n import t
@@ -128,17 +129,18 @@ def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) 
         others: runs that are laid over it.
         drawing: how.
     """
-    others = [other for other in others if other.id != run.id]
+    # Read once for all charts.
+    laid = [(other, curves(other)) for other in others if other.id != run.id]
     names = [*FRONT, *MORE] if drawing.is_all else FRONT
     with st.container(key="train_curves", gap="xsmall"):
         with st.container(key="train_legend"):
-            _show_legend(run, own, others)
+            _show_legend(run, own, [other for other, _ in laid])
         for start in range(0, len(names), 2):
             for name, column in zip(names[start:], st.columns(2), strict=False):
                 with column:
                     # Once, under the last: all of them are over the same tokens.
                     is_last = start + 2 >= len(names)
-                    _show_curve(run, own, others, name, drawing, is_last=is_last)
+                    _show_curve(run, own, laid, name, drawing, is_last=is_last)
     if drawing.is_all and own.evals:
         _density(run, own.evals[-1])
 
@@ -163,7 +165,7 @@ def _show_legend(run: Run, own: Curves, others: Sequence[Run]) -> None:
 def _show_curve(
     run: Run,
     own: Curves,
-    others: Sequence[Run],
+    laid: Sequence[tuple[Run, Curves]],
     name: str,
     drawing: Drawing,
     *,
@@ -177,8 +179,8 @@ def _show_curve(
     live_chart(
         key=f"chart_{name}",
         series=[
-            *_series_over(others, name, amount),
-            *_series(run, x, y, amount, bool(others)),
+            *_series_over(laid, name, amount),
+            *_series(run, x, y, amount, bool(laid)),
         ],
         height=CHART_PX + (AXIS_PX if is_last else 0),
         log_y=drawing.log_y and name not in _NEVER_LOG,
@@ -198,7 +200,7 @@ def _said(name: str, value: float) -> str:
 def _title(run: Run, name: str) -> str:
     if name != "l1":
         return f"train.chart_{name}"
-    penalised = run.config.architecture in ("standard", "gated")
+    penalised = run.config.architecture in PENALISES_L1
     return "train.chart_l1_penalty" if penalised else "train.chart_l1_sum"
 
 
@@ -215,10 +217,12 @@ def _series(
     ]
 
 
-def _series_over(others: Sequence[Run], name: str, amount: float) -> list[Series]:
+def _series_over(
+    laid: Sequence[tuple[Run, Curves]], name: str, amount: float
+) -> list[Series]:
     found = []
-    for at, run in enumerate(others, start=OWN_COLOUR + 1):
-        x, y = curves(run).points(name)
+    for at, (run, its) in enumerate(laid, start=OWN_COLOUR + 1):
+        x, y = its.points(name)
         if x:
             found.append(Series(run_name(run), x, smoothed(y, amount), at))
     return found

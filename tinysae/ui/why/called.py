@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinysae.errors import DamagedError, MissingError
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word
 from tinysae.ui.parts.feature_names import feature_name
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
@@ -36,7 +36,7 @@ def called(source: FeatureSource, feature: int) -> Called:
     promoted = cache.feature_table(source)["promoted"].iloc[feature][:N_PUSHED]
     if not promoted:
         return Called(name, "")
-    words = ", ".join(as_word(token.replace("␣", " ")) for token in promoted)
+    words = ", ".join(seen_word(token.replace("␣", " ")) for token in promoted)
     pushes = t("why.machine_pushes", words=words)
     labels = cache.feature_labels(source)
     if labels and labels[feature].kind != "tokens":
@@ -62,6 +62,6 @@ def part_called(source: FeatureSource, part: Part) -> str:
     return part_name(part, language())
 
 
-def as_word(text: str) -> str:
-    """A token as a word of the picture: no space shows that it begins one."""
-    return visible(text.strip(" ")) if text.strip(" ") else visible(text) or "·"
+def seen_word(text: str) -> str:
+    """A token as a word of the picture, in which none is empty."""
+    return as_word(text) or "·"

@@ -14,6 +14,7 @@ from streamlit.components.v2 import component
 
 from tinysae.features.why.picture import Cut, Picture
 from tinysae.render.palette import NEGATIVE, POSITIVE
+from tinysae.render.visible import encodable
 from tinysae.ui.shell.i18n import t
 
 # What a part is called in the browser: w8 a word, h0.3 a head, a12 an arc, l2 a lamp.
@@ -81,13 +82,6 @@ class Without(NamedTuple):
     was: float | None = None
 
 
-class Asked(NamedTuple):
-    """What the reader did: a part to measure, a feature to open."""
-
-    part: str | None
-    feature: int | None
-
-
 def cuts_of(picture: Picture) -> dict[str, Cut]:
     """Every part that can be taken out, the largest effect first."""
     cuts = {f"a{place}": Cut(arcs=(place,)) for place in range(len(picture.arcs))}
@@ -153,13 +147,11 @@ def machine(
         "hook": hook_layer,
         "say": _say(answers, picture.attribution.other is not None),
     }
-    text = json.dumps(_rounded(data), separators=(",", ":"), ensure_ascii=False)
-    packed = text.encode("utf-8", "replace")
-    data["version"] = zlib.crc32(packed)
-    text = json.dumps(_rounded(data), separators=(",", ":"), ensure_ascii=False)
+    drawn = _rounded(data)
+    drawn["version"] = zlib.crc32(_packed(drawn))
     result = _COMPONENT(
         key=key,
-        data=zlib.compress(text.encode("utf-8", "replace")),
+        data=zlib.compress(_packed(drawn)),
         on_asked_change=lambda: None,
         on_opened_change=lambda: None,
     )
@@ -181,6 +173,11 @@ def _say(answers: Sequence[Answer], has_rival: bool) -> dict[str, str]:
         said[name] = t(f"why.machine_{key}", **{v: f"{{{v}}}" for v in values})
     rival = answers[1].text if has_rival else t("why.machine_others")
     return {**said, "rival": rival}
+
+
+def _packed(data: Any) -> bytes:
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    return encodable(text).encode()
 
 
 def _rounded(data: Any) -> Any:

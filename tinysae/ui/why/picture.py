@@ -11,7 +11,7 @@ from tinysae.render.numbers import percent
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, link_parameters, t
 from tinysae.ui.shell.page import PAGES
-from tinysae.ui.why.called import as_word, called
+from tinysae.ui.why.called import called, seen_word
 from tinysae.ui.why.machine import (
     Answer,
     Lamp,
@@ -40,7 +40,7 @@ def show_picture(question: Question) -> None:
     answers = _answers(question)
     words = [
         t("why.machine_start"),
-        *map(as_word, question.model.token_texts(question.ids)),
+        *map(seen_word, question.model.token_texts(question.ids)),
     ]
     lamps = [_lamp(question, words, lamp) for lamp in picture.lamps]
     feature = machine(
@@ -114,7 +114,7 @@ def _without(
     return Without(
         by,
         tuple(after[shown].tolist()),
-        Answer(as_word(question.model.token_text(best)), float(after[best])),
+        Answer(seen_word(question.model.token_text(best)), float(after[best])),
         None if best in shown else float(before[best]),
     )
 
@@ -129,7 +129,7 @@ def _shown(question: Question) -> list[int]:
 def _answers(question: Question) -> list[Answer]:
     probs = question.log_probs.exp()
     return [
-        Answer(as_word(question.model.token_text(token)), float(probs[token]))
+        Answer(seen_word(question.model.token_text(token)), float(probs[token]))
         for token in _shown(question)
     ]
 
