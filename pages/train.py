@@ -25,12 +25,13 @@ def main() -> None:
     page_head("train")
     here = chosen("train")
     runs = list_runs()
-    run = shown_run(here, runs)
+    working = work.at_work(runs)
+    run = shown_run(here, runs, working)
     # A grid (page.css): the form and all runs, the picture beside them; on a phone one
     # under another, the runs last.
     with st.container(key="train_split"):
         with st.container(key="train_form"), shown_errors():
-            show_form(start, here.model, runs, work.of(run, runs))
+            show_form(start, here.model, runs, work.told(run, working))
         with st.container(key="train_picture"), shown_errors():
             show_run(run, runs)
         with st.container(key="train_runs"), shown_errors():
@@ -47,11 +48,11 @@ def start(config: TrainConfig, guess: Estimate | None) -> None:
     st.rerun()
 
 
-def shown_run(here: Chosen, runs: list[Run]) -> Run:
+def shown_run(here: Chosen, runs: list[Run], working: list[Run]) -> Run:
     """The chosen SAE's, where that is a run; else what works, the newest one, or the
     shipped one."""
-    if choice().run is None and (working := work.of(shipped_run(), runs)) is not None:
-        return working
+    if choice().run is None and working:
+        return working[0]
     if here.source is not None:
         for run in (*runs, shipped_run()):
             if run.id == here.source.id:

@@ -1,14 +1,13 @@
 """What the home page shows, piece by piece."""
 
 import os
-from typing import Literal
 
 import streamlit as st
 
-from tinysae.jobs.status import State
 from tinysae.model.sources import STORYBOOK
 from tinysae.render.numbers import moment
 from tinysae.runs.store import Run, list_runs
+from tinysae.ui.parts.job_words import badge_of
 from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import link_parameters, t
@@ -29,15 +28,6 @@ FIRST_LESSON = "names"
 # How often home looks whether the model is there. Seldom: after each look Streamlit
 # collects garbage, which keeps the warm-up from its imports when many look.
 POLL_S = 5.0
-
-Colour = Literal["green", "red", "orange", "gray", "blue"]
-_BADGE: dict[State, tuple[str, Colour]] = {
-    "done": (":material/check:", "green"),
-    "failed": (":material/error:", "red"),
-    "interrupted": (":material/error:", "orange"),
-    "stopped": (":material/stop:", "gray"),
-}
-_WORKING_BADGE: tuple[str, Colour] = (":material/progress_activity:", "blue")
 
 
 def lesson() -> None:
@@ -105,7 +95,7 @@ def runs() -> None:
 
 def _run(run: Run) -> None:
     state = run.status.state
-    icon, colour = _BADGE.get(state, _WORKING_BADGE)
+    icon, colour = badge_of(state)
     st.markdown(f"**{plain(run.config.title)}**  \n:small[{moment(run.created_at)}]")
     st.space("stretch")
     st.badge(t(f"train.state_{state}"), icon=icon, color=colour)

@@ -1,13 +1,22 @@
 """Times, speeds and sizes of a run, in words."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from tinysae.jobs.status import JobStatus
+from tinysae.jobs.status import JobStatus, State
 from tinysae.library.shipped import STORYBOOK_SAE
 from tinysae.render.numbers import moment
 from tinysae.runs.store import Run
 from tinysae.ui.shell.i18n import language, t
 from tinysae.words import Language
+
+Colour = Literal["green", "red", "orange", "gray", "blue"]
+_BADGES: dict[State, tuple[str, Colour]] = {
+    "done": (":material/check:", "green"),
+    "failed": (":material/error:", "red"),
+    "interrupted": (":material/error:", "orange"),
+    "stopped": (":material/stop:", "gray"),
+}
+_WORKING: tuple[str, Colour] = (":material/progress_activity:", "blue")
 
 
 class _Unit(NamedTuple):
@@ -111,3 +120,8 @@ def run_label(run: Run) -> str:
 def run_name(run: Run) -> str:
     """A run in a legend (untrusted text)."""
     return t("train.shipped_run") if run.id == STORYBOOK_SAE else run.config.title
+
+
+def badge_of(state: State) -> tuple[str, Colour]:
+    """The icon and the colour of a job's state."""
+    return _BADGES.get(state, _WORKING)

@@ -13,7 +13,7 @@ from tinysae.ui.parts.job_words import duration_range, token_count
 from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import plain
-from tinysae.ui.train.expected import guess_of
+from tinysae.ui.train.expected import Learnt, guess_of
 from tinysae.ui.train.shipped_run import shipped_run
 
 # The run whose settings the form begins with, while somebody wants that.
@@ -27,7 +27,7 @@ def start_from(run: Run) -> None:
     choose(run=run.id)
 
 
-def choose_preset(model: str, runs: Sequence[Run]) -> Preset:
+def choose_preset(model: str, runs: Sequence[Run], learnt_of: Learnt) -> Preset:
     """The cards: how much, each with what it takes here."""
     presets = {preset.key: preset for preset in PRESETS}
     wanted = st.session_state.get(_LIKE)
@@ -52,7 +52,7 @@ def choose_preset(model: str, runs: Sequence[Run]) -> Preset:
         t("train.preset"),
         list(presets),
         format_func=names.__getitem__,
-        captions=[_takes(preset, model, runs) for preset in presets.values()],
+        captions=[_takes(preset, model, learnt_of) for preset in presets.values()],
         key="train_preset",
         label_visibility="collapsed",
         horizontal=True,
@@ -61,14 +61,14 @@ def choose_preset(model: str, runs: Sequence[Run]) -> Preset:
     return presets.get(key, PRESETS[0])
 
 
-def _takes(preset: Preset, model: str, runs: Sequence[Run]) -> str:
+def _takes(preset: Preset, model: str, learnt_of: Learnt) -> str:
     """How long it takes here, where that is known, and how much it reads."""
     config = preset.config
     said = t("train.card", tokens=token_count(config.training_tokens))
     if preset.key == "tutorial" and model != config.model_name:
         return said
     try:
-        guess = guess_of(replace(config, model_name=model), runs)
+        guess = guess_of(replace(config, model_name=model), learnt_of)
     except TinysaeError:
         return said
     return said if guess is None else f"{duration_range(*guess.seconds)} · {said}"

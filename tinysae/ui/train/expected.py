@@ -1,14 +1,16 @@
 """What a run will take on this machine, before it is started."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache as cache_of
+from functools import partial
 
 import streamlit as st
 
-from tinysae.config import TrainConfig
+from tinysae.config import Architecture, TrainConfig
 from tinysae.errors import TinysaeError
 from tinysae.model.cores import busy_cores
 from tinysae.model.sources import is_at_hand
-from tinysae.runs.experience import experience
+from tinysae.runs.experience import Experience, experience
 from tinysae.runs.store import Run
 from tinysae.sae.estimate import Estimate, Speed, check_memory, estimate
 from tinysae.ui.parts.job_words import duration_range, gigabytes, rate_range
@@ -19,8 +21,15 @@ MEASURING_S = 0.5
 # Of the cores, from which the estimate says that others use them.
 BUSY_SHARE = 0.5
 
+Learnt = Callable[[Architecture], Experience]
 
-def guess_of(config: TrainConfig, runs: Sequence[Run]) -> Estimate | None:
+
+def learning(runs: Sequence[Run]) -> Learnt:
+    """What `runs` teach about an architecture; read once for each that is asked for."""
+    return cache_of(partial(experience, runs))
+
+
+def guess_of(config: TrainConfig, learnt_of: Learnt) -> Estimate | None:
     """What the run will take; None while this machine's speed is being measured.
 
     Raises:
@@ -29,7 +38,7 @@ def guess_of(config: TrainConfig, runs: Sequence[Run]) -> Estimate | None:
     if not is_at_hand(config.model_name) or (speed := _speed(config)) is None:
         return None
     model = cache.loaded_model(config.model_name)
-    learnt = experience(runs, config.architecture)
+    learnt = learnt_of(config.architecture)
     return estimate(
         config,
         speed,
@@ -41,13 +50,13 @@ def guess_of(config: TrainConfig, runs: Sequence[Run]) -> Estimate | None:
     )
 
 
-def show_estimate(config: TrainConfig, runs: Sequence[Run]) -> Estimate | None:
+def show_estimate(config: TrainConfig, learnt_of: Learnt) -> Estimate | None:
     """Says what the run will take; None while that is being found out.
 
     Raises:
         TinysaeError: there is not enough memory for it, or no such model or hook.
     """
-    guess, speed = guess_of(config, runs), _speed(config)
+    guess, speed = guess_of(config, learnt_of), _speed(config)
     if guess is None or speed is None:
         st.fragment(_until_measured, run_every=MEASURING_S)(config)
         return None
@@ -65,7 +74,7 @@ def show_estimate(config: TrainConfig, runs: Sequence[Run]) -> Estimate | None:
         n = f"{min(others, speed.n_cores):.0f}"
         said.append(t("train.estimate_busy", n=n, cores=speed.n_cores))
     explained = [t("train.estimate_help")]
-    if n_runs := experience(runs, config.architecture).n_runs:
+    if n_runs := learnt_of(config.architecture).n_runs:
         explained.append(t("train.estimate_learnt", n=n_runs))
     st.markdown(f":small[{' '.join(said)}]", help=" ".join(explained))
     return guess

@@ -19,7 +19,7 @@ from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain
 from tinysae.ui.train import text_chooser
 from tinysae.ui.train.cards import choose_preset
-from tinysae.ui.train.expected import guess_of, show_estimate
+from tinysae.ui.train.expected import guess_of, learning, show_estimate
 from tinysae.ui.train.setting_field import setting_field
 from tinysae.ui.train.work import show_work
 
@@ -44,7 +44,8 @@ def show_form(
         working: the run whose progress stands where the estimate stands otherwise.
     """
     config = guess = refusal = None
-    preset = choose_preset(model, runs)
+    learnt_of = learning(runs)
+    preset = choose_preset(model, runs, learnt_of)
     summary = st.container(key="train_summary")
     begin = st.container(
         key="train_begin", horizontal=True, vertical_alignment="center", gap="small"
@@ -62,9 +63,9 @@ def show_form(
             if refusal:
                 st.info(plain(refusal))
             elif working is None:
-                guess = show_estimate(config, runs)
+                guess = show_estimate(config, learnt_of)
             else:
-                guess = guess_of(config, runs)
+                guess = guess_of(config, learnt_of)
     except TinysaeError as error:
         refusal = error.in_language(language())
         below.error(plain(refusal))

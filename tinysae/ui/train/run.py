@@ -3,7 +3,6 @@
 from collections import deque
 from dataclasses import fields
 from string import Formatter
-from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -12,7 +11,7 @@ from tinysae.checked_numbers import number
 from tinysae.config import reads
 from tinysae.jobs import launch
 from tinysae.jobs.files import open_regular
-from tinysae.jobs.status import JobStatus, State
+from tinysae.jobs.status import JobStatus
 from tinysae.runs import trash
 from tinysae.runs.advice import advice
 from tinysae.runs.store import Run
@@ -22,6 +21,8 @@ from tinysae.sae.rows import ACTIVATION_SCALE
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
 from tinysae.ui.features.live import show_offer
 from tinysae.ui.parts.job_words import (
+    Colour,
+    badge_of,
     duration,
     duration_range,
     gigabytes,
@@ -54,20 +55,13 @@ LOG_LINES = 30
 LOG_BYTES = 16_000
 _UNDO = "train_deleted"
 
-Colour = Literal["green", "red", "orange", "gray", "blue"]
-_COLOURS: dict[State, Colour] = {
-    "done": "green",
-    "failed": "red",
-    "interrupted": "orange",
-    "stopped": "gray",
-}
 _GRADES: dict[Grade, Colour] = {"good": "green", "fair": "orange", "poor": "red"}
 
 
 def show_state(run: Run, status: JobStatus) -> None:
     """Which run it is, how it stands, and what it has come to."""
     name = t("train.shipped_run") if is_shipped(run) else run_label(run)
-    colour = _COLOURS.get(status.state, "blue")
+    _, colour = badge_of(status.state)
     state = t(f"train.state_{status.state}")
     st.markdown(f"**{plain(name)}** :{colour}-badge[{state}]")
     if not status.is_working:

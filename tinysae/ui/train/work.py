@@ -14,11 +14,18 @@ from tinysae.ui.shell.page import plain, shown_errors
 REFRESH_S = 0.5
 
 
-def of(shown: Run, runs: Sequence[Run]) -> Run | None:
-    """The run whose work is told: the shown one's, else one that has its turn."""
-    working = [run for run in (shown, *runs) if run.status.is_working]
-    working.sort(key=lambda run: (run.id != shown.id, run.status.state == "queued"))
-    return next(iter(working), None)
+def at_work(runs: Sequence[Run]) -> list[Run]:
+    """Those that work, what has its turn before what waits for one."""
+    statuses = [(run, run.status) for run in runs]
+    working = [each for each in statuses if each[1].is_working]
+    working.sort(key=lambda each: each[1].state == "queued")
+    return [run for run, _ in working]
+
+
+def told(shown: Run, working: Sequence[Run]) -> Run | None:
+    """Of those at work the one whose progress is told: the shown, else the first."""
+    own = (run for run in working if run.id == shown.id)
+    return next(own, next(iter(working), None))
 
 
 def show_work(run: Run) -> None:
