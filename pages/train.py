@@ -51,14 +51,16 @@ def start(config: TrainConfig, guess: Estimate | None) -> None:
 def shown_run(here: Chosen, runs: list[Run], working: list[Run]) -> Run:
     """The chosen SAE's, where that is a run; else what works, the newest one, or the
     shipped one."""
-    if choice().run is None and working:
-        return working[0]
+    newest = runs[0] if runs else shipped_run()
+    # The sidebar's SAE is chosen for the other pages then: a run has yet to have one.
+    if choice().run is None:
+        return working[0] if working else newest
     if here.source is not None:
         for run in (*runs, shipped_run()):
             if run.id == here.source.id:
                 # As it is now: the list may be a moment old.
                 return run if is_shipped(run) else open_run(run.id)
-    return runs[0] if runs else shipped_run()
+    return newest
 
 
 def show_run(run: Run, runs: list[Run]) -> None:

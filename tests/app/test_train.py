@@ -234,6 +234,19 @@ def test_a_stopped_run_offers_its_index(
     assert commands == ["index", "train"]
 
 
+def test_a_run_that_nobody_chose_stays_when_it_is_stopped(
+    hostile_model_dir: Path,
+) -> None:
+    finished_run(hostile_model_dir)
+    run = create_run(TrainConfig())
+    with working(run):
+        assert text("train.stop", "en") in [b.label for b in opened().button]
+    write_status(run.path, JobStatus("stopped"))
+    app = opened()
+    assert text("train.resume", "en") in [b.label for b in app.button]
+    assert text("train.stopped_early", "en") in shown(app)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_interrupted_run_can_be_resumed(
     language: Language, monkeypatch: pytest.MonkeyPatch
