@@ -111,7 +111,7 @@ DIVERGING = Scale(
 
 
 def step_rules(scale: Scale) -> str:
-    """CSS of a file: a class for each step, `.s0` the lowest, as the theme has it."""
+    """CSS: a class for each step, `.s0` the lowest, as the theme has it."""
     return "".join(
         f".s{step}{{background:light-dark({light},{dark});"
         f"color:light-dark({ink_on(light)},{ink_on(dark)})}}"

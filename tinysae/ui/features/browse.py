@@ -18,7 +18,7 @@ from streamlit.components.v2 import component
 
 from tinysae.checked_numbers import whole
 from tinysae.features.names.notes import Note
-from tinysae.render.palette import NEGATIVE, POSITIVE, SEQUENTIAL, ink_on
+from tinysae.render.palette import NEGATIVE, POSITIVE, SEQUENTIAL, step_rules
 from tinysae.render.visible import encodable
 from tinysae.ui.features.explored import Explored, go
 from tinysae.ui.features.faces import face
@@ -220,20 +220,10 @@ def _made(source: tuple[object, ...], language: Language) -> dict[int, str]:  # 
     return {}
 
 
-def _colours() -> str:
-    rules = [f":is(.panel){{--towards:{POSITIVE};--away:{NEGATIVE}}}"]
-    pairs = zip(SEQUENTIAL.light, SEQUENTIAL.dark, strict=True)
-    for step, (light, dark) in enumerate(pairs):
-        rules.append(
-            f".s{step}{{background:light-dark({light},{dark});"
-            f"color:light-dark({ink_on(light)},{ink_on(dark)})}}"
-        )
-    return "\n".join(rules)
-
-
+_COLOURS = f".panel{{--towards:{POSITIVE};--away:{NEGATIVE}}}{step_rules(SEQUENTIAL)}"
 _FILES = files("tinysae.ui.features")
 _COMPONENT: Callable[..., Any] = component(
     "tinysae_features",
     js=(_FILES / "browse.js").read_text(encoding="utf-8"),
-    css=(_FILES / "browse.css").read_text(encoding="utf-8") + _colours(),
+    css=(_FILES / "browse.css").read_text(encoding="utf-8") + _COLOURS,
 )
