@@ -228,7 +228,11 @@ def test_without_the_index_features_says_so_and_the_rest_works(
         for query in ("", "run=storybook&feature=4"):
             open_page(reader.page, copy, "features", query)
             expect_said(reader, embedded("features_embedded", checkout / ASSETS))
-        expect_works(reader, copy, "home", "train")
+        # Home says it where a word's features would stand, beside its story.
+        open_page(reader.page, copy, "home")
+        expect_said(reader, embedded("features_embedded", checkout / ASSETS))
+        expect(awaited(reader.page, "home")).to_be_visible(timeout=LOADED_MS)
+        expect_works(reader, copy, "train")
 
 
 def test_without_the_sae_features_and_a_token_say_so_and_stories_go_on(

@@ -1,11 +1,12 @@
 """Inside in Chromium: the picture, parts, what if and steer, as a reader uses them."""
 
 import re
+from urllib.parse import quote_plus
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.clicks import LOADED_MS
+from benchmarks.clicks import LOADED_MS, expect_still
 from tests.browser.conftest import Server, visit
 from tinysae.words import text
 
@@ -186,9 +187,14 @@ def test_a_token_of_the_playground_leads_to_its_why(
         page.goto(f"{quiet_server.url}/playground")
         options = page.get_by_role("option")
         expect(options.first).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
         options.nth(5).click()
         link = page.get_by_role("link", name=text("why.token_link", "en"))
-        link.click(timeout=LOADED_MS)
+        # A word is chosen from the start: the link leads to that one until the click's
+        # answer comes.
+        at_word = re.compile(re.escape(f"target={quote_plus(' there')}"))
+        expect(link).to_have_attribute("href", at_word, timeout=LOADED_MS)
+        link.click()
         expect(page.locator("svg .answer0")).to_be_visible(timeout=LOADED_MS)
         prompt = page.get_by_label(text("why.prompt", "en"))
         wanted = text("playground.prompt_default", "en")
