@@ -2,6 +2,9 @@
 
 from datetime import datetime
 
+# In a table, where there is no figure (yet); Streamlit's own word for it is "None".
+NO_FIGURE = "\N{EN DASH}"
+
 
 def percent(share: float) -> str:
     """A probability as a percentage: "70.1%", "0.03%", "<0.01%", "0%"."""

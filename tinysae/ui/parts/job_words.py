@@ -77,8 +77,12 @@ _TOKENS_IN: dict[Language, float] = {"en": 1e6, "ko": 1e4}
 
 
 def token_count(n: int) -> str:
-    """Tokens, to three digits in the reader's own large unit: "0.5M", "50만"."""
-    rounded = float(f"{n / _TOKENS_IN[language()]:.3g}")
+    """Tokens, to three digits in the reader's own large unit: "0.5M", "50만"; few ones
+    as they are: "6,144"."""
+    unit = _TOKENS_IN[language()]
+    if n < unit / 10:
+        return f"{n:,}"
+    rounded = float(f"{n / unit:.3g}")
     return t("train.token_count", n=f"{rounded:,.6g}")
 
 

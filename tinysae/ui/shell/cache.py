@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import streamlit as st
 
 from tinysae.errors import DamagedError, TinysaeError
+from tinysae.model.names import shown_name
 from tinysae.render.visible import visible
 from tinysae.ui.shell.i18n import t
 
@@ -170,7 +171,8 @@ def loaded_model(source: str) -> LoadedModel:
             # Takes the message away again.
             st.empty()
     # The name may be a typed path: `st.spinner` reads Markdown, the code span does not.
-    with st.spinner(t("common.loading_model", source=f"`{source.replace('`', '')}`")):
+    name = shown_name(source).replace("`", "")
+    with st.spinner(t("common.loading_model", source=f"`{name}`")):
         return _load(source)
 
 
