@@ -46,6 +46,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _HEAD_START_S = 0.5
 # How often a page that waits for the warm-up looks whether it is over.
 _POLL_S = 0.2
+# How often a page looks by itself whether the warm-up is over. Seldom: after each look
+# Streamlit collects garbage, which keeps the warm-up from its imports.
+LOOK_EVERY_S = 5.0
 
 
 def source_key(source: FeatureSource) -> tuple[object, ...]:
