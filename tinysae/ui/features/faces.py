@@ -25,6 +25,9 @@ ALIKE = 0.4
 # Contexts of a range of activations that are drawn, and the ranges.
 N_OF_A_BIN, N_BINS = 1, 6
 
+# Above it "1 in 1" or "1 in 2" would round a third of the share away.
+OFTEN = 0.1
+
 Face = dict[str, Any]
 
 
@@ -59,11 +62,14 @@ def said(record: "FeatureRecord", name: str, words: Sequence[str]) -> str:
     if record.is_dead:
         return t("features.said_dead", words=pushed)
     tokens = ", ".join(f"“{as_word(x.text)}”" for x in record.tokens[:2])
+    if record.density > OFTEN:
+        share = percent(record.density)
+        return t("features.said_often", share=share, tokens=tokens, words=pushed)
     return t(
         "features.said",
         name=name,
         tokens=tokens,
-        n=f"{max(1, round(1 / record.density)):,}",
+        n=f"{round(1 / record.density):,}",
         words=pushed,
     )
 
