@@ -351,8 +351,8 @@ def test_a_first_visit_waits_for_no_model(
 
 def test_a_prompt_that_the_model_cannot_read_is_told_why() -> None:
     page = typed(opened(), "옛날 옛적에 릴리라는 아이가 살았어요.")
-    assert "only read English" in sentences(page)
-    assert "only read English" not in sentences(
+    assert "hardly read any text in this script" in sentences(page)
+    assert "hardly read any text in this script" not in sentences(
         typed(page, "Once upon a time, Lily met 릴리.")
     )
 

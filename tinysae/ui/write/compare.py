@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tinysae.model.text.logprobs import TokenStats
     from tinysae.model.text.state import State
 
+# Who reads the other text; the widget's key.
+OTHER_MODEL = "_other_model"
 # In nats: a token that one of the two found seven times as likely.
 FULL_COLOUR = 2.0
 
@@ -62,7 +64,7 @@ def show_comparison(model: LoadedModel, state: State) -> None:
     sources, other_model = models_at_hand(model.source), model
     if len(sources) > 1:
         chosen = st.selectbox(
-            t("playground.other_model"), sources, format_func=option, key="_other_model"
+            t("playground.other_model"), sources, format_func=option, key=OTHER_MODEL
         )
         other_model = loaded_model(chosen) if chosen in sources else model
     first, second = state.prompt, state.other or state.prompt
