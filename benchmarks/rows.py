@@ -273,7 +273,7 @@ GROUPS = (
                 "{playground[stream_ratio]:.1f}",
             ),
             Row(
-                "in the browser, from the click: five samples' first token, median and "
+                "in the browser, from the click or key: five samples' first token, median and "
                 "slowest; a heatmap of 255 tokens",
                 "{playground[first_token_ms]:.0f} ms, "
                 "{playground[first_token_slowest_ms]:.0f} ms; "
