@@ -273,8 +273,8 @@ GROUPS = (
                 "{playground[stream_ratio]:.1f}",
             ),
             Row(
-                "in the browser, from the click or key: five samples' first token, median and "
-                "slowest; a heatmap of 255 tokens",
+                "in the browser, from the click or key: five samples' first token, "
+                "median and slowest; a heatmap of 255 tokens",
                 "{playground[first_token_ms]:.0f} ms, "
                 "{playground[first_token_slowest_ms]:.0f} ms; "
                 "{playground[heatmap_256_ms]:.0f} ms, "
