@@ -65,7 +65,8 @@ def show_picture(question: Question) -> None:
 def _drawn(question: Question) -> tuple[Picture, dict[str, Without], int]:
     """The picture, and what is measured of it: at once where that is quick, else a part
     when it is asked for."""
-    from tinysae.features.why.picture import affordable, picture_of
+    from tinysae.features.why.cuts import affordable
+    from tinysae.features.why.picture import picture_of
 
     asked = (question.source.id, question.ids, question.target, question.other)
     version = hash((asked, language())) & 0x7FFFFFFF
@@ -93,7 +94,7 @@ def _drawn(question: Question) -> tuple[Picture, dict[str, Without], int]:
 def _measured(
     question: Question, picture: Picture, names: list[str]
 ) -> dict[str, Without]:
-    from tinysae.features.why.picture import lost, without
+    from tinysae.features.why.cuts import lost, without
 
     cuts = cuts_of(picture)
     logits = without(
