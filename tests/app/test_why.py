@@ -108,9 +108,9 @@ def test_the_picture_comes_first_and_says_where_the_answer_comes_from(
 def test_a_part_of_a_large_model_is_measured_when_it_is_asked_for(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tinysae.features.why import picture
+    from tinysae.features.why import cuts
 
-    monkeypatch.setattr(picture, "affordable", lambda *_: 3)
+    monkeypatch.setattr(cuts, "affordable", lambda *_: 3)
     page = opened()
     first = drawn(page)
     assert len(first["cuts"]) == 3
