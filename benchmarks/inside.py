@@ -24,7 +24,7 @@ alike: everything that follows is run, norms and MLPs included.
   everything in it measured that is measured unasked, `LONG` and 40 tokens, median;
 - click_ms: from the key that asks about another sentence to the drawn picture, in
   Chromium, median; bytes_sent: what the page is sent meanwhile;
-- frames_per_s_200_edges: while 200 arcs are played, in Chromium;
+- frames_per_s_200_edges: while a picture of at least 200 lines plays, in Chromium;
 - picture_ms_smollm2: with `--real`, of SmolLM2-135M with an SAE of random weights
   (`make test-real` installs it).
 """
@@ -48,6 +48,7 @@ import torch
 from benchmarks import inside_played, several_layers
 from benchmarks.common import in_turns, measuring, options, print_last
 from tinysae.data.storybook.generator import stories
+from tinysae.features.why.claims import MATTERS
 from tinysae.features.why.cuts import affordable, lost, without
 from tinysae.features.why.picture import Cut, Picture, picture_of
 from tinysae.library.shipped import POST_SAE_DIR
@@ -76,8 +77,6 @@ SEED = 2_000_003
 N_PROMPTS = 200
 # Tokens of a prompt.
 SHORTEST, LONGEST, LONG = 8, 120, 64
-# Of the logit difference, of what matters.
-MATTERS = 0.01
 N_TIMED, N_TIMED_REAL = 20, 3
 D_SAE_REAL, K_REAL = 2048, 32
 

@@ -411,7 +411,7 @@ GROUPS = (
                 "{inside[click_ms]:.0f} ms; {inside[bytes_sent]:,.0f} bytes",
             ),
             Row(
-                "played with 200 arcs, in Chromium without a GPU",
+                "played with at least 200 lines, in Chromium without a GPU",
                 "{inside[frames_per_s_200_edges]:.0f} frames a second",
             ),
             Row(

@@ -12,6 +12,7 @@ from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, link_parameters, t
 from tinysae.ui.shell.page import PAGES
 from tinysae.ui.why.called import called, seen_word
+from tinysae.ui.why.check import show_check
 from tinysae.ui.why.machine import (
     Answer,
     Lamp,
@@ -54,6 +55,11 @@ def show_picture(question: Question) -> None:
         measured=measured,
         n_layers=question.model.n_layers,
         hook_layer=_hook_layer(question),
+    )
+    show_check(
+        picture,
+        measured,
+        lambda names: measured.update(_measured(question, picture, names)),
     )
     if feature is not None:
         opened = {"run": question.source.id, "feature": str(feature)}
