@@ -90,7 +90,8 @@ def evaluate(
     n_ce_batches: int,
     progress: Callable[[int], object] | None = None,
 ) -> Evaluation:
-    """Evaluates `sae` on `batches` of token ids, each [batch, pos].
+    """Evaluates `sae` on `batches` of token ids, each [batch, pos], on the model's
+    device, where the SAE has to be too.
 
     Cross-entropies and divergences, which need three whole forwards, are taken on the
     first `n_ce_batches` batches; everything else on all of them. `progress` hears how
@@ -108,7 +109,7 @@ def evaluate(
     sums = _Sums(sae.d_in, sae.d_sae)
     with torch.inference_mode():
         for index, batch in enumerate(batches):
-            tokens = torch.from_numpy(batch).long()
+            tokens = torch.from_numpy(batch).long().to(model.plain.device)
             x = activations(model, tokens, sae.hook_name)
             acts = sae.encode(x)
             x_hat = sae.decode(acts)
