@@ -78,7 +78,7 @@ class _Mode(dispatch.TorchDispatchMode):
 
 
 class _Lists(TorchFunctionMode):
-    """What becomes a tensor, or was one, out of the other mode's sight: in two steps."""
+    """What becomes a tensor or a list out of the other mode's sight: in two steps."""
 
     def __torch_function__(
         self, func: Any, _: Any, args: Any = (), kwargs: Any = None
@@ -100,8 +100,14 @@ class _Lists(TorchFunctionMode):
 def device_there() -> Iterator[list[Crossing]]:
     """While inside, `DEVICE` computes, in this thread; yields what crosses over."""
     crossings.clear()
-    # torch has no autocast there, not even one that is switched off.
-    with _Mode(), _Lists(), mock.patch.object(torch, "autocast", _autocast):
+    with (
+        _Mode(),
+        _Lists(),
+        # torch has no autocast there, not even one that is switched off.
+        mock.patch.object(torch, "autocast", _autocast),
+        # In which operations would come before they are taken apart.
+        mock.patch.object(torch, "inference_mode", torch.no_grad),
+    ):
         yield crossings
 
 

@@ -163,7 +163,9 @@ def _effects(
     has_next = torch.ones_like(kept)
     has_next[:, -1] = False
     kinds = (logits(None), logits(patched), logits(torch.zeros_like(x)))
-    rows = max(1, SOFTMAXES_AT_ONCE // model.d_vocab)
+    # A GPU has no such cache, and waits for whoever asks for little at a time.
+    is_cpu = x.device.type == "cpu"
+    rows = max(1, (SOFTMAXES_AT_ONCE if is_cpu else LOGITS_AT_ONCE) // model.d_vocab)
     parts: list[Tensor] = []
     for chosen, *part in zip(
         next_tokens.split(rows), *(kind.split(rows) for kind in kinds), strict=True

@@ -101,8 +101,7 @@ class SAETraining:
             self._batches,
         )
         if device == "cuda":
-            for group in self._trainer.optimizer.param_groups:
-                group.update(fused=True, foreach=False)
+            fuse_adam(self._trainer.optimizer)
         self.tracker: Tracker = Trackers()
         """Where SAELens would log to."""
         self.step_seconds = 0.0
@@ -304,6 +303,12 @@ class SAETraining:
             OSError: the folder cannot be written.
         """
         save_sae(self._trainer, self.runner_config, folder)
+
+
+def fuse_adam(optimizer: Any) -> None:
+    """Lets a GPU take the whole of Adam's step at once; before the first."""
+    for group in optimizer.param_groups:
+        group.update(fused=True, foreach=False)
 
 
 def _device_of(model: "LoadedModel", config: TrainConfig) -> str:
