@@ -58,7 +58,8 @@ def show_form(
     config = guess = refusal = None
     learnt_of = learning(runs)
     preset = choose_preset(model, runs, learnt_of)
-    summary = st.container(key="train_summary")
+    # Its place is there before what it says.
+    summary = st.container(key="train_summary").empty()
     begin = st.container(
         key="train_begin", horizontal=True, vertical_alignment="center", gap="small"
     )

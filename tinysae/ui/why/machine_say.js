@@ -32,6 +32,11 @@ class Says {
     return id[0] === "h" ? this.data.heads[id] : this.part(id).effect;
   }
 
+  // What is foretold to be lost without it: where it adds a part of a sum, that is not all.
+  foretold(id) {
+    return id[0] === "l" ? this.part(id).foretold : this.effect(id);
+  }
+
   // A feature's number; null for what is none.
   feature(id) {
     return id[0] === "l" ? this.part(id).number : null;
@@ -65,7 +70,7 @@ class Says {
     if (!cut) return "";
     const said = this.with("without", {
       token: target.text, before: percent(target.p), after: percent(cut.p[0]),
-      other: this.data.say.rival, lost: signed(-cut.lost),
+      other: this.data.say.rival, lost: signed(-cut.lost), foretold: signed(-this.foretold(id)),
     });
     const { text, p } = cut.best;
     if (text === target.text) return said;

@@ -50,7 +50,9 @@ def show_write(
         )
         state = replace(state, prompt=prompt_text)
         address.keep_state(state)
-        row = st.container(horizontal=True, vertical_alignment="center")
+        row = st.container(
+            key="write_row", horizontal=True, vertical_alignment="center"
+        )
         with row.container(key="write_button", width="content"):
             button = st.empty()
         wants_story = button.button(
