@@ -200,7 +200,7 @@ def write_labels(home: Path) -> None:
     from tinysae.features.names.label_file import FORMAT, LABELS_NAME
     from tinysae.features.names.labels import LabelKind
 
-    scores = dict.fromkeys(("precision", "recall", "f1", "detection", "firing_f1"), 0.5)
+    scores = dict.fromkeys(("precision", "recall", "f1", "detection", "firing_f1"), 0.9)
     told = {"tokens": [" cat", "   "], "pushes": [" dog"], "n_pushes": 2, "number": 2}
     kinds = get_args(LabelKind)
     labels = [
