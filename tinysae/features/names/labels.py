@@ -184,7 +184,13 @@ def label_sentence(label: Label, language: Language) -> str:
         name = text("names.pushes", language, name=name, what=what)
     if label.number:
         name = text("names.numbered", language, name=name, n=label.number)
-    return name[:1].upper() + name[1:]
+    return _begun(name, language)
+
+
+def _begun(said: str, language: Language) -> str:
+    """With a capital at its beginning, which Korean has not: there a foreign word that
+    comes first is the model's, as it is."""
+    return said[:1].upper() + said[1:] if language == "en" else said
 
 
 def label_explanation(label: Label, language: Language) -> str:
@@ -196,7 +202,7 @@ def label_explanation(label: Label, language: Language) -> str:
     if label.pushes:
         what = joined([piece(word, language) for word in label.pushes], language)
         said.append(text("names.pushes_alone", language, what=what))
-    told = ". ".join(each[:1].upper() + each[1:] for each in said)
+    told = ". ".join(_begun(each, language) for each in said)
     return f"{told}. {label_scores(label, language)}"
 
 
