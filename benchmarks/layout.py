@@ -26,6 +26,13 @@ from tinysae.words import text
 A_WORD = 24
 
 
+def point_at_a_word(page: Page) -> None:
+    """Another one of home's story."""
+    word = page.get_by_role("listbox").first.get_by_role("option").nth(A_WORD)
+    word.click()
+    expect(word).to_have_attribute("aria-selected", "true", timeout=LOADED_MS)
+
+
 def choose_a_card(page: Page) -> None:
     """Another preset of the training page."""
     good = text("train.preset_good", "en")
@@ -43,6 +50,7 @@ def choose_a_feature(page: Page) -> None:
 
 # A page's main action.
 ACTIONS = {
+    "home": point_at_a_word,
     "playground": write_a_story,
     "train": choose_a_card,
     "features": choose_a_feature,
