@@ -93,14 +93,16 @@ def density_chart(density: NDArray[np.float64]) -> str:
     return svg.histogram(edges.tolist(), counts.tolist(), title=title, exponents=True)
 
 
-def show_map(explored: Explored) -> None:
-    """Where the features lie among each other; a click chooses one."""
+def show_map(explored: Explored, feature: int) -> None:
+    """Where the features lie among each other, `feature` with a ring around it; a click
+    chooses another."""
     st.caption(t("features.map_how"))
     feature_map(
         cached.feature_points(explored.source, language()),
         key="features.map",
         alt=t("features.map_how"),
-        on_click=lambda feature: go(feature=feature),
+        on_click=lambda other: go(feature=other),
+        chosen=feature,
         height=MAP_PX,
     )
 
