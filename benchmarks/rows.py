@@ -375,6 +375,55 @@ GROUPS = (
         ),
     ),
     Group(
+        "Inside",
+        (
+            Row(
+                "every arc by itself, what the picture foretells against what is "
+                "measured, correlation: storybook, {inside[prompts]} held-out prompts; "
+                "a small Llama of five layers",
+                "{inside[edge_correlation_storybook]:.3f}; "
+                "{inside[edge_correlation_several_layers]:.3f}",
+            ),
+            Row(
+                "the same of lamps",
+                "{inside[lamp_correlation_storybook]:.3f}; "
+                "{inside[lamp_correlation_several_layers]:.3f}",
+            ),
+            Row(
+                "share with the right sign, the least of these four: of parts of at "
+                "least 1% of the logit difference; of all",
+                "{inside[sign_agreement]:.1%}; {inside[sign_agreement_all]:.1%}",
+            ),
+            Row(
+                "lamps and the rest, largest gap to TransformerLens's logit",
+                "{inside[sum_error]:.0e}",
+            ),
+            Row(
+                "of the name's probability, in the page's example, without the path "
+                "that the sentence names; without the same head's from another word",
+                "{inside[named_path_drop]:.1%}; {inside[control_drop]:.2%}",
+            ),
+            Row(
+                "a picture with what is measured in it: storybook, 64 tokens; five "
+                "layers, 40 tokens",
+                "{inside[picture_ms_storybook]:.0f} ms; "
+                "{inside[picture_ms_several_layers]:.0f} ms",
+            ),
+            Row(
+                "in Chromium: from another sentence to its picture; sent for it",
+                "{inside[click_ms]:.0f} ms; {inside[bytes_sent]:,.0f} bytes",
+            ),
+            Row(
+                "played with at least 200 lines, in Chromium without a GPU",
+                "{inside[frames_per_s_200_edges]:.0f} frames a second",
+            ),
+            Row(
+                "SmolLM2-135M, 13 tokens, an SAE of random weights",
+                "{inside --real[picture_ms_smollm2]:,.0f} ms",
+            ),
+        ),
+    ),
+    Group(
         "Lessons",
         (
             Row(
