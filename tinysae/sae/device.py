@@ -1,13 +1,10 @@
 """Which of torch's devices an SAE is trained on, and how exactly its products are."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tinysae.errors import SettingError
 from tinysae.setting import Precision
-
-TURN_S = 2e-4
 
 
 def resolve_device(name: str) -> str:
@@ -47,22 +44,6 @@ def _devices() -> list[str]:
 def is_autocast(precision: Precision, device: str) -> bool:
     """Whether the SAE's own products are computed in bfloat16."""
     return device == "cuda" and precision == "bfloat16"
-
-
-@contextmanager
-def quick_turns(device: str) -> Iterator[None]:
-    """While inside, this process's threads take turns at Python more often than usual,
-    unless `device` is the CPU.
-
-    A GPU's step is many short calls, after each of which the thread that tells and
-    reads the text may take its turn: by default for 5 ms, as long as a whole step.
-    """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(before if device == "cpu" else TURN_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from tinysae.config import TrainConfig
 from tinysae.errors import SettingError, TinysaeError
 from tinysae.sae.architectures import build_training_sae
 from tinysae.sae.batches import TrainingBatches
-from tinysae.sae.device import quick_turns, resolve_device, rounded_products
+from tinysae.sae.device import resolve_device, rounded_products
 from tinysae.sae.divergence import DivergenceWatch
 from tinysae.sae.look import look
 from tinysae.sae.rows import EvalMetrics, StepMetrics
@@ -235,10 +235,6 @@ class SAETraining:
             TinysaeError: the training diverged: the loss is no longer a number, or the
                 error is far above its best.
         """
-        with quick_turns(self.device):
-            return self._run(progress)
-
-    def _run(self, progress: Callable[[int, StepMetrics | None], bool]) -> bool:
         trainer, total = self._trainer, self.config.total_training_steps
         every = min(max(1, total // ROWS_PER_RUN), MAX_STEPS_A_ROW)
         stepper = make_step(trainer, self.engine)
