@@ -39,6 +39,9 @@ N_TOKENS: Final = 3
 LEAST_DETECTION: Final = 0.6
 """A rule that tells contexts apart worse says nothing of its feature."""
 N_PUSHES: Final = 3
+SURE_FROM: Final = (LEAST_DETECTION, 0.75, 0.85)
+"""Detection from which a name is hardly, fairly and very sure; or F1, of a label by a
+concept from before there were rules."""
 _DIGITS: Final = 3
 MAX_TEXT: Final = 200
 """Characters of a label, whoever proposes it."""
@@ -211,6 +214,17 @@ def label_scores(label: Label, language: Language) -> str:
         f1=f"{label.firing_f1 or 0.0:.2f}",
         correlation=f"{label.correlation or 0.0:.2f}",
     )
+
+
+def sureness(label: Label) -> int:
+    """How sure its name is: how many of `SURE_FROM` its score reaches."""
+    score = label.detection if label.clauses else label.f1
+    return sum((score or 0.0) >= least for least in SURE_FROM)
+
+
+def score_percent(label: Label) -> str:
+    """The detection of its rule, in short; nothing where there is none."""
+    return "" if label.detection is None else f"{label.detection:.0%}"
 
 
 def _clauses(

@@ -53,8 +53,8 @@ class Surroundings(NamedTuple):
     are counted through. many_first [n + 1], many: its groups of `MANY_KINDS`.
     learnt_in, scored_in [n]: the context of `WINDOW` tokens that it is in, of the half
     that is learnt from and of the other; -1 for none (as BOS is). is_scored [n]:
-    whether it is in that other half at all. first [all kinds + 1]: where each kind's groups
-    begin, and where the last end. what: what each group is called.
+    whether it is in that other half at all. first [all kinds + 1]: where each kind's
+    groups begin, and where the last end. what: what each group is called.
     """
 
     group: NDArray[np.int32]
