@@ -147,8 +147,11 @@ GROUPS = (
             ),
             Row(
                 "from Start to the first point of the curve, median and slowest of "
-                "three",
-                "{faults[first_point_s]:.1f} s, {faults[first_point_slowest_s]:.1f} s",
+                "three: a while after the page was opened; at once, or on the command "
+                "line",
+                "{faults[first_point_s]:.1f} s, {faults[first_point_slowest_s]:.1f} s; "
+                "{faults[first_point_cold_s]:.1f} s, "
+                "{faults[first_point_cold_slowest_s]:.1f} s",
             ),
             Row(
                 "Stop answered, median and slowest",
@@ -273,8 +276,8 @@ GROUPS = (
                 "{playground[stream_ratio]:.1f}",
             ),
             Row(
-                "in the browser, from the click: five samples' first token, median and "
-                "slowest; a heatmap of 255 tokens",
+                "in the browser, from the click or key: five samples' first token, "
+                "median and slowest; a heatmap of 255 tokens",
                 "{playground[first_token_ms]:.0f} ms, "
                 "{playground[first_token_slowest_ms]:.0f} ms; "
                 "{playground[heatmap_256_ms]:.0f} ms, "
@@ -368,6 +371,55 @@ GROUPS = (
                 "{steering[concepts_steered_of_20]}; "
                 "{steering[random_features_steered_of_20]}; "
                 "{steering[common_concepts_steered_of_20]}",
+            ),
+        ),
+    ),
+    Group(
+        "Inside",
+        (
+            Row(
+                "every arc by itself, what the picture foretells against what is "
+                "measured, correlation: storybook, {inside[prompts]} held-out prompts; "
+                "a small Llama of five layers",
+                "{inside[edge_correlation_storybook]:.3f}; "
+                "{inside[edge_correlation_several_layers]:.3f}",
+            ),
+            Row(
+                "the same of lamps",
+                "{inside[lamp_correlation_storybook]:.3f}; "
+                "{inside[lamp_correlation_several_layers]:.3f}",
+            ),
+            Row(
+                "share with the right sign, the least of these four: of parts of at "
+                "least 1% of the logit difference; of all",
+                "{inside[sign_agreement]:.1%}; {inside[sign_agreement_all]:.1%}",
+            ),
+            Row(
+                "lamps and the rest, largest gap to TransformerLens's logit",
+                "{inside[sum_error]:.0e}",
+            ),
+            Row(
+                "of the name's probability, in the page's example, without the path "
+                "that the sentence names; without the same head's from another word",
+                "{inside[named_path_drop]:.1%}; {inside[control_drop]:.2%}",
+            ),
+            Row(
+                "a picture with what is measured in it: storybook, 64 tokens; five "
+                "layers, 40 tokens",
+                "{inside[picture_ms_storybook]:.0f} ms; "
+                "{inside[picture_ms_several_layers]:.0f} ms",
+            ),
+            Row(
+                "in Chromium: from another sentence to its picture; sent for it",
+                "{inside[click_ms]:.0f} ms; {inside[bytes_sent]:,.0f} bytes",
+            ),
+            Row(
+                "played with at least 200 lines, in Chromium without a GPU",
+                "{inside[frames_per_s_200_edges]:.0f} frames a second",
+            ),
+            Row(
+                "SmolLM2-135M, 13 tokens, an SAE of random weights",
+                "{inside --real[picture_ms_smollm2]:,.0f} ms",
             ),
         ),
     ),

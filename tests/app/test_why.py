@@ -103,18 +103,24 @@ def test_the_picture_comes_first_and_says_where_the_answer_comes_from(
     named = {f"a{n}" for n in range(len(shown["arcs"]))}
     named |= {f"l{n}" for n in range(len(shown["lamps"]))}
     assert named <= shown["cuts"].keys()
+    # All of it is there, so that the picture is held against it at once.
+    measured = text("why.check", language, n=50, rank="0", n_matter=0, share="")
+    assert measured[: measured.index("50") + 2] in said(page)
 
 
 def test_a_part_of_a_large_model_is_measured_when_it_is_asked_for(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tinysae.features.why import picture
+    from tinysae.features.why import cuts
 
-    monkeypatch.setattr(picture, "affordable", lambda *_: 3)
+    monkeypatch.setattr(cuts, "affordable", lambda *_: 3)
     page = opened()
     first = drawn(page)
     assert len(first["cuts"]) == 3
     assert "l5" not in first["cuts"]
+    # The check of the whole picture begins once it is drawn.
+    bars = [node.proto.text for node in page.get("progress")]
+    assert any(bar.endswith("of 50") for bar in bars)
     page.session_state["why.machine"] = {"asked": [first["print"], "l5"]}
     page.run()
     assert not page.exception

@@ -9,9 +9,13 @@ import torch
 
 from tests.builders import write_sae
 from tests.unit.tokenizer_families import FAMILIES, build_family
+from tinysae.features.why.arcs import by_arc
+from tinysae.features.why.cuts import lost, without
+from tinysae.features.why.gradients import slopes, watched
 from tinysae.features.why.intervene import FeatureChange, HeadChange, intervene
-from tinysae.features.why.picture import Cut, Picture, lost, picture_of, without
+from tinysae.features.why.picture import Cut, Picture, picture_of
 from tinysae.library.shipped import POST_SAE_DIR
+from tinysae.model.attention import attended
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.model.text.logprobs import next_log_probs
 from tinysae.sae.load import SAE, load_sae
@@ -152,12 +156,53 @@ def test_all_that_a_head_carries_is_the_head(name: str, tmp_path: Path) -> None:
     assert torch.allclose(logits.log_softmax(-1)[1], done.after[-1], atol=1e-3)
 
 
-def test_threads_go_through_lamps_that_are_features(drawn: Picture) -> None:
+def test_threads_go_through_lamps_that_are_features(
+    storybook: "LoadedModel", sae: SAE, ids: list[int], drawn: Picture
+) -> None:
     assert drawn.threads
     for arc, lamp, _ in drawn.threads:
         assert drawn.lamps[lamp].kind == "feature"
         assert arc < len(drawn.arcs)
-    # Nothing but the final LayerNorm follows this SAE: what goes through its lamps is
-    # nearly all that the strongest arc does.
+    # By the chain rule: what goes through the lamps and through what the SAE misses is
+    # all that the strongest arc does, by the same slope.
     through = sum(effect for arc, _, effect in drawn.threads if arc == 0)
-    assert through == pytest.approx(drawn.arcs[0].effect, rel=0.1)
+    seen = watched(storybook, storybook.to_input(ids), sae.hook_name)
+    found = drawn.attribution
+    assert found.other is not None
+    slope = slopes(seen, seen.logits[found.target] - seen.logits[found.other])
+    assert seen.hook is not None
+    assert slope.hook is not None
+    missed = seen.hook[0] - sae.decode(sae.encode(seen.hook[0]))
+    beside = slopes(seen, (missed * slope.hook).sum())
+    layers, arc = attended(storybook, ids), drawn.arcs[0][:4]
+    whole, around = (float(by_arc(layers, s.heads)[arc]) for s in (slope, beside))
+    assert through + around == pytest.approx(whole, rel=1e-3)
+
+
+def test_what_the_arcs_of_a_head_add_is_what_is_lost_without_the_head(
+    storybook: "LoadedModel", sae: SAE, drawn: Picture
+) -> None:
+    """The integral's own sum, to what two points of it leave out."""
+    heads = list(drawn.heads.values())
+    measured = lost(drawn, without(storybook, drawn, heads, sae))
+    foretold = [drawn.effect(cut) for cut in heads]
+    assert foretold == pytest.approx(measured, rel=0.1, abs=0.1)
+
+
+def test_only_what_follows_the_first_change_is_run_again(
+    storybook: "LoadedModel", sae: SAE, drawn: Picture
+) -> None:
+    """One layer: a head's output at the last token alone counts, whatever it takes."""
+    assert {arc.to for arc in drawn.arcs} == {drawn.attribution.n_tokens - 1}
+    every = [Cut(arcs=(place,)) for place in range(len(drawn.arcs))]
+    with pytest.MonkeyPatch.context() as patch:
+        run: list[int] = []
+        plain = storybook.plain.forward
+
+        def count(tokens: torch.Tensor, **others: object) -> object:
+            run.append(tokens.numel())
+            return plain(tokens, **others)
+
+        patch.setattr(storybook.plain, "forward", count)
+        without(storybook, drawn, every, sae)
+    assert sum(run) == drawn.attribution.n_tokens + len(every)

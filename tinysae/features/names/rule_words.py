@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tinysae.features.names.rules import Clause, Condition
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word, visible
 from tinysae.words import Language, catalogue, text
 
 N_SHORT: Final = 3
@@ -132,12 +132,12 @@ def piece(what: str, language: Language, place: str = "anywhere") -> str:
     """A word in quotation marks, a sign by its name."""
     sign = _sign(what)
     if sign is None:
-        return text("names.word", language, what=visible(what.strip(" ")))
+        return text("names.word", language, what=as_word(what))
     if sign == "quote" and place == "in_speech":
         sign = "quote_opens"
     elif sign == "quote" and place == "outside_speech":
         sign = "quote_closes"
-    return text(f"names.sign_{sign}", language, what=visible(what.strip(" ")))
+    return text(f"names.sign_{sign}", language, what=as_word(what))
 
 
 def is_word(what: str) -> bool:

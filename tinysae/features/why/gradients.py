@@ -49,11 +49,11 @@ def gradients_of(
     there), what the forward showed, and the logit's gradients; hold the model's lock.
 
     Raises:
-        InputError: the model does not show what its layers write.
+        InputError: as `watched`.
     """
     import torch
 
-    seen = _forward(model, tokens, hook_name)
+    seen = watched(model, tokens, hook_name)
     logit = seen.logits[wanted[0]]
     if len(wanted) > 1:
         logit = logit - seen.logits[wanted[1]]
@@ -73,38 +73,35 @@ def gradients_of(
     return logit, seen, gradients
 
 
-def head_gradients(
-    model: "LoadedModel",
-    tokens: "Tensor",
-    hook_name: str | None,
-    ends: "Callable[[Seen], Sequence[Tensor]]",
-) -> "list[list[Tensor]]":
-    """The gradient of each of `ends` (numbers made of what a forward of `tokens`
-    showed) by every layer's heads, [end][layer][pos, n_heads * d_head]; hold the
-    model's lock.
+class Slopes(NamedTuple):
+    """Of one number, by every layer's heads, heads [layer][pos, n_heads * d_head], and
+    by the SAE's activations, hook [pos, d]."""
 
-    Norms are live: of what attention carries on the storybook they foretell more
-    (a correlation with what is measured of 0.96 rather than 0.91).
-    """
+    heads: "list[Tensor]"
+    hook: "Tensor | None"
+
+
+def slopes(seen: Seen, end: "Tensor") -> Slopes:
+    """The slopes of `end`, a number made of what was seen; norms are live."""
     import torch
 
-    seen = _forward(model, tokens, hook_name)
-    found: list[list[Tensor]] = []
-    for end in ends(seen):
-        grads = torch.autograd.grad(
-            end, seen.heads, retain_graph=True, allow_unused=True
-        )
-        found.append(
-            [
-                torch.zeros_like(heads[0]) if grad is None else grad[0]
-                for heads, grad in zip(seen.heads, grads, strict=True)
-            ]
-        )
-    return found
+    sources = [*seen.heads, *([] if seen.hook is None else [seen.hook])]
+    grads = torch.autograd.grad(end, sources, retain_graph=True, allow_unused=True)
+    every = [
+        torch.zeros_like(source[0]) if grad is None else grad[0]
+        for source, grad in zip(sources, grads, strict=True)
+    ]
+    n = len(seen.heads)
+    return Slopes(every[:n], None if seen.hook is None else every[n])
 
 
-def _forward(model: "LoadedModel", tokens: "Tensor", hook_name: str | None) -> Seen:
-    """One forward with everything kept, its gradients beginning at the embeddings."""
+def watched(model: "LoadedModel", tokens: "Tensor", hook_name: str | None) -> Seen:
+    """One forward with everything kept, its gradients beginning at the embeddings; hold
+    the model's lock.
+
+    Raises:
+        InputError: the model does not show what its layers write.
+    """
     passed: dict[str, Tensor] = {}
 
     def keep(name: str) -> "Callable[[Tensor], Tensor]":

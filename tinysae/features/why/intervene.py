@@ -20,6 +20,7 @@ import numpy as np
 from tinysae.errors import InputError
 from tinysae.features.fit import check_same_model
 from tinysae.features.why.attribution import Attribution, Part
+from tinysae.features.why.rows import rows_from
 from tinysae.model.circuit import (
     Change,
     changing,
@@ -27,7 +28,7 @@ from tinysae.model.circuit import (
     head_place,
     head_slice,
 )
-from tinysae.model.forward import only_last, running
+from tinysae.model.forward import running
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -231,7 +232,6 @@ def measure(
         InputError: as `intervene`.
     """
     import torch
-    from transformers import DynamicCache
 
     at = [part for part in parts if part.number is not None]
     if not at:
@@ -252,19 +252,12 @@ def measure(
         return moved
 
     with running(model, first + n * (tokens.shape[1] - first)):
-        cache = DynamicCache(config=model.plain.config)
-        if first:
-            kept = {"past_key_values": cache, "use_cache": True, **only_last(model)}
-            model.plain(tokens[:, :first], **kept)
-            cache.batch_repeat_interleave(n)
-        rest = tokens[:, first:].expand(n, -1)
+        rows = rows_from(model, tokens, first, n)
         with changing(model, sae.hook_name, without):
-            logits = model.plain(
-                rest, past_key_values=cache, use_cache=True, **only_last(model)
-            ).logits
-    values = logits[:, -1, attribution.target].float()
+            logits = rows.last_logits()
+    values = logits[:, attribution.target]
     if attribution.other is not None:
-        values = values - logits[:, -1, attribution.other].float()
+        values = values - logits[:, attribution.other]
     lost = (values[0] - values[1:]).tolist()
     return [Effect(part, part.effect, by) for part, by in zip(at, lost, strict=True)]
 

@@ -4,34 +4,29 @@ it. No drawing here, only the numbers.
 Lamps are an SAE's active features and what it misses. What they add to the logit
 directly, with `Picture.rest`, is the logit (see `attribution`).
 
-An arc is what one head takes from one token to another: attention's pattern, times the
-value that is there. With the slope of the logit at the head's output (live norms, as
-gradient times activation) it adds about
-
-    effect = A[to, source] v[source] . d logit / d head[to]
-
-of which a thread is what goes through one lamp, by the slope of its activation instead.
-What an arc, a word, a head or a lamp really does is measured: `without` takes it out.
+`effect` is another question: what is lost without a part, with all that follows,
+foretold without taking it out. Of an arc it is integrated over its head's way off (see
+`arcs`), of a lamp the live slope of the logit times the lamp. What is really lost is
+measured by taking the part out (`cuts`).
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from tinysae.features.why.arcs import POINTS, along_the_way, by_arc
 from tinysae.features.why.attribution import Attribution, Part, attribute
-from tinysae.features.why.gradients import Seen, head_gradients, only_last
+from tinysae.features.why.gradients import slopes, watched
 from tinysae.features.why.intervene import LEADING_COST, direction
-from tinysae.model.attention import Attended, attended
-from tinysae.model.circuit import changing, changing_heads, d_head, head_slice
+from tinysae.model.attention import attended
+from tinysae.model.circuit import d_head
 from tinysae.model.cores import cores_for
-from tinysae.model.forward import running
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tinysae.model.circuit import Change
+    from tinysae.model.attention import Attended
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
 
@@ -52,7 +47,7 @@ class Arc(NamedTuple):
         to: the token that takes it, BOS being 0.
         source: the token it is taken from.
         pattern: the share of the head's attention, 0 to 1.
-        effect: what it adds to the logit with all that follows (estimated).
+        effect: what is lost without it, foretold (see `arcs`).
     """
 
     layer: int
@@ -64,8 +59,8 @@ class Arc(NamedTuple):
 
 
 class Thread(NamedTuple):
-    """What an arc adds to the logit through a lamp: their places in the picture, and
-    the effect (estimated)."""
+    """What goes from an arc through a lamp: their places in the picture, and the slope
+    of the logit by the lamp's activation, times that by the arc's."""
 
     arc: int
     lamp: int
@@ -85,7 +80,7 @@ class Picture:
 
     Attributes:
         attribution: the logit, taken apart.
-        lamps: features and the SAE's error.
+        lamps: features and the SAE's error; their `effect` is by the live slope.
         arcs: what attention carries.
         carried: what each arc adds to its head's output, [n_arcs, d_head].
         threads: from arcs to the first lamps.
@@ -115,7 +110,7 @@ class Picture:
         return self._grouped(lambda arc: (arc.layer, arc.head))
 
     def effect(self, cut: Cut) -> float:
-        """What is said to be lost without it."""
+        """What is foretold to be lost without it."""
         return sum(self.arcs[place].effect for place in cut.arcs) + sum(
             self.lamps[place].effect for place in cut.lamps
         )
@@ -143,27 +138,30 @@ def picture_of(
     import torch
 
     found = attribute(model, ids, target, other, sae=sae)
-    lit = [part for part in found.features if part.kind in ("feature", "sae_error")]
-    lamps = sorted(lit, key=lambda part: -abs(part.effect))[:MAX_LAMPS]
+    layers = attended(model, ids)
     tokens = model.to_input(ids)
     pass_cost = 3 * model.n_parameters * tokens.numel()
-    n_threaded = min(MAX_THREADED, int(LEADING_COST / pass_cost))
-    features = [place for place, lamp in enumerate(lamps) if lamp.kind == "feature"]
-    threaded = features[:n_threaded]
-
-    def ends(seen: Seen) -> "list[Tensor]":
+    n_passes = int(LEADING_COST / pass_cost)
+    with model.lock, cores_for(pass_cost), torch.enable_grad():
+        seen = watched(model, tokens, sae.hook_name)
         logit = seen.logits[target]
         if other is not None:
             logit = logit - seen.logits[other]
+        slope = slopes(seen, logit)
         assert seen.hook is not None
+        assert slope.hook is not None
         acts = sae.encode(seen.hook[0].float().cpu())
-        chosen = [lamps[place] for place in threaded]
-        return [logit, *(acts[lamp.position, lamp.number] for lamp in chosen)]
-
-    layers = attended(model, ids)
-    with model.lock, cores_for(pass_cost), torch.enable_grad():
-        slopes = head_gradients(model, tokens, sae.hook_name, ends)
-    effects = _by_arc(layers, slopes[0])
+        x = seen.hook.detach()[0].float().cpu()
+        lamps = _lamps(found, sae, x, slope.hook.float().cpu())
+        features = [at for at, lamp in enumerate(lamps) if lamp.kind == "feature"]
+        threaded = {
+            at: slopes(seen, acts[lamps[at].position, lamps[at].number]).heads
+            for at in features[: min(MAX_THREADED, n_passes)]
+        }
+        integrated = along_the_way(
+            model, tokens, found, slope.heads, n_passes // len(POINTS)
+        )
+    effects = by_arc(layers, integrated)
     at = _largest(effects)
     places = list(zip(*(axis.tolist() for axis in at), strict=True))
     arcs = tuple(
@@ -172,37 +170,58 @@ def picture_of(
             places, effects[at].tolist(), strict=True
         )
     )
-    carried = [
-        arc.pattern * layers[arc.layer].values[arc.head, arc.source].float().cpu()
-        for arc in arcs
-    ]
-    threads: list[Thread] = []
-    for lamp, slope in zip(threaded, slopes[1:], strict=True):
-        # Of the logit, for each unit of the activation.
-        weight = lamps[lamp].effect / (lamps[lamp].activation or 1.0)
-        through = (_by_arc(layers, slope)[at] * weight).tolist()
-        threads += [Thread(arc, lamp, e) for arc, e in enumerate(through) if e]
     return Picture(
         found,
         tuple(lamps),
         arcs,
-        torch.stack(carried) if carried else torch.zeros(0, d_head(model)),
-        tuple(threads),
+        _carried(model, layers, arcs),
+        tuple(_threads(layers, lamps, threaded, at)),
     )
 
 
-def _by_arc(layers: "Sequence[Attended]", slope: "Sequence[Tensor]") -> "Tensor":
-    """What every arc adds, [layer, head, to, source], where `slope` [layer][pos,
-    n_heads * d_head] is that of the heads' output."""
+def _lamps(found: Attribution, sae: "SAE", x: "Tensor", slope: "Tensor") -> list[Part]:
+    """Features and the SAE's error with their effects by `slope` [pos, d], the largest
+    first; x [pos, d] is what the SAE reads."""
     import torch
 
-    each: list[Tensor] = []
-    for (pattern, values), grad in zip(layers, slope, strict=True):
-        n_heads, n_positions, width = values.shape
-        apart = grad.reshape(n_positions, n_heads, width)
-        toward = torch.einsum("hsd,qhd->hqs", values, apart)
-        each.append((pattern * toward).float().cpu())
-    return torch.stack(each)
+    lamps: list[Part] = []
+    with torch.no_grad():
+        missed = x - sae.decode(sae.encode(x))
+        for part in found.features:
+            if part.kind == "feature":
+                step = (part.activation or 0.0) * direction(sae, part.number or 0)
+                effect = float(step @ slope[part.position or 0])
+                lamps.append(part._replace(effect=effect))
+            elif part.kind == "sae_error":
+                lamps.append(part._replace(effect=float((missed * slope).sum())))
+    return sorted(lamps, key=lambda part: -abs(part.effect))[:MAX_LAMPS]
+
+
+def _carried(
+    model: "LoadedModel", layers: "Sequence[Attended]", arcs: Sequence[Arc]
+) -> "Tensor":
+    import torch
+
+    if not arcs:
+        return torch.zeros(0, d_head(model))
+    values = [layers[arc.layer].values[arc.head, arc.source] for arc in arcs]
+    pattern = torch.tensor([arc.pattern for arc in arcs])
+    return pattern[:, None] * torch.stack(values).float().cpu()
+
+
+def _threads(
+    layers: "Sequence[Attended]",
+    lamps: Sequence[Part],
+    threaded: "dict[int, list[Tensor]]",
+    at: "tuple[Tensor, ...]",
+) -> "list[Thread]":
+    threads: list[Thread] = []
+    for lamp, slope in threaded.items():
+        # Of the logit, for each unit of the activation.
+        weight = lamps[lamp].effect / (lamps[lamp].activation or 1.0)
+        through = (by_arc(layers, slope)[at] * weight).tolist()
+        threads += [Thread(arc, lamp, e) for arc, e in enumerate(through) if e]
+    return threads
 
 
 def _largest(effects: "Tensor") -> "tuple[Tensor, ...]":
@@ -212,70 +231,3 @@ def _largest(effects: "Tensor") -> "tuple[Tensor, ...]":
     flat = effects.flatten()
     order = flat.abs().argsort(descending=True)[:MAX_ARCS]
     return torch.unravel_index(order[flat[order] != 0], effects.shape)
-
-
-def affordable(model: "LoadedModel", picture: Picture) -> int:
-    """Cuts that may be measured without being asked for: a second or two's."""
-    cost = model.n_parameters * picture.attribution.n_tokens
-    return int(LEADING_COST / cost)
-
-
-def without(
-    model: "LoadedModel", picture: Picture, cuts: Sequence[Cut], sae: "SAE"
-) -> "Tensor":
-    """Logits of the next token, [1 + n_cuts, d_vocab]: as the model is, then with each
-    of `cuts` by itself taken out, all in one forward."""
-    tokens = model.to_input(picture.attribution.ids)
-    rows = tokens.expand(1 + len(cuts), -1)
-    layers = sorted({picture.arcs[arc].layer for cut in cuts for arc in cut.arcs})
-    with running(model, rows.numel()), ExitStack() as stack:
-        for layer in layers:
-            change = _less_arcs(model, picture, cuts, layer)
-            stack.enter_context(changing_heads(model, layer, change))
-        if any(cut.lamps for cut in cuts):
-            dark = _less_lamps(picture, cuts, sae)
-            stack.enter_context(changing(model, sae.hook_name, dark))
-        logits = model.plain(rows, use_cache=False, **only_last(model)).logits
-    return logits[:, -1].float().cpu()
-
-
-def lost(picture: Picture, logits: "Tensor") -> list[float]:
-    """What the logit (or difference) lost by each cut, from what `without` found."""
-    found = picture.attribution
-    values = logits[:, found.target]
-    if found.other is not None:
-        values = values - logits[:, found.other]
-    return (values[0] - values[1:]).tolist()
-
-
-def _less_arcs(
-    model: "LoadedModel", picture: Picture, cuts: Sequence[Cut], layer: int
-) -> "Change":
-    def change(heads: "Tensor") -> "Tensor":
-        moved = heads.clone()
-        for row, cut in enumerate(cuts, 1):
-            for place in cut.arcs:
-                arc = picture.arcs[place]
-                if arc.layer == layer:
-                    at = head_slice(model, arc.head)
-                    moved[row, arc.to, at] -= picture.carried[place].to(moved)
-        return moved
-
-    return change
-
-
-def _less_lamps(picture: Picture, cuts: Sequence[Cut], sae: "SAE") -> "Change":
-    def change(x: "Tensor") -> "Tensor":
-        moved = x.clone()
-        for row, cut in enumerate(cuts, 1):
-            for place in cut.lamps:
-                lamp = picture.lamps[place]
-                if lamp.number is None:
-                    seen = x[row].float().cpu()
-                    moved[row] -= (seen - sae.decode(sae.encode(seen))).to(moved)
-                else:
-                    step = (lamp.activation or 0.0) * direction(sae, lamp.number)
-                    moved[row, lamp.position] -= step.to(moved)
-        return moved
-
-    return change

@@ -26,22 +26,16 @@ class Called(NamedTuple):
 
 
 def called(source: FeatureSource, feature: int) -> Called:
-    """A feature that has no name but the tokens it is on is called by the words that it
-    pushes: those of one answer are on at the same token, and differ in what they push.
+    """A feature's name, then the words that it pushes: those of one answer are on at
+    the same token, and differ in what they push.
 
     Raises:
         MissingError, DamagedError: the index cannot be opened.
     """
     name = feature_name(source, feature)
     promoted = cache.feature_table(source)["promoted"].iloc[feature][:N_PUSHED]
-    if not promoted:
-        return Called(name, "")
     words = ", ".join(seen_word(token.replace("␣", " ")) for token in promoted)
-    pushes = t("why.machine_pushes", words=words)
-    labels = cache.feature_labels(source)
-    if labels and labels[feature].kind != "tokens":
-        return Called(name, pushes)
-    return Called(pushes, name)
+    return Called(name, t("why.machine_pushes", words=words) if words else "")
 
 
 def numbered(source: FeatureSource, feature: int) -> str:

@@ -26,7 +26,7 @@ _TEMPLATES = {
     "arc": ("layer", "head", "source", "to", "share"),
     "adds": ("effect", "token", "other"),
     "adds_about": ("effect", "token", "other"),
-    "without": ("token", "other", "before", "after", "lost"),
+    "without": ("token", "other", "before", "after", "lost", "foretold"),
     "instead": ("token", "p"),
     "step_layer": ("layer",),
     "row_layer": ("layer",),
@@ -123,6 +123,7 @@ def machine(
         n_layers: of the model.
         hook_layer: the SAE's: heads of this layer and below stand under the lamps.
     """
+    exact = picture.attribution.is_exact
     data = {
         "print": version,
         "sentence": sentence,
@@ -130,7 +131,13 @@ def machine(
         "answers": [answer._asdict() for answer in answers],
         "rival": picture.attribution.other is not None,
         "lamps": [
-            {**shown._asdict(), "effect": part.effect, "number": part.number}
+            {
+                **shown._asdict(),
+                # What it adds, where that is the sum's own part.
+                "effect": part.direct if exact else part.effect,
+                "foretold": part.effect,
+                "number": part.number,
+            }
             for part, shown in zip(picture.lamps, lamps, strict=True)
         ],
         "arcs": [arc._asdict() for arc in picture.arcs],
@@ -142,7 +149,7 @@ def machine(
         },
         "most": max((abs(arc.effect) for arc in picture.arcs), default=1.0),
         "cuts": {name: _cut(each) for name, each in measured.items()},
-        "exact": picture.attribution.is_exact,
+        "exact": exact,
         "n_layers": n_layers,
         "hook": hook_layer,
         "say": _say(answers, picture.attribution.other is not None),

@@ -5,7 +5,8 @@ const filled = (template, values) =>
   template.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 function percent(share) {
-  if (share === 0) return "0%";
+  if (share === 0 || share === 1) return `${100 * share}%`;
+  if (share >= 0.9995 && share < 1) return ">99.9%";
   if (share < 0.0001) return "<0.01%";
   return `${(100 * share).toFixed(share < 0.001 ? 2 : 1)}%`;
 }
@@ -29,6 +30,11 @@ class Says {
   effect(id) {
     if (id[0] === "w") return this.data.carried[id.slice(1)] ?? 0;
     return id[0] === "h" ? this.data.heads[id] : this.part(id).effect;
+  }
+
+  // What is foretold to be lost without it: where it adds a part of a sum, that is not all.
+  foretold(id) {
+    return id[0] === "l" ? this.part(id).foretold : this.effect(id);
   }
 
   // A feature's number; null for what is none.
@@ -64,7 +70,7 @@ class Says {
     if (!cut) return "";
     const said = this.with("without", {
       token: target.text, before: percent(target.p), after: percent(cut.p[0]),
-      other: this.data.say.rival, lost: signed(-cut.lost),
+      other: this.data.say.rival, lost: signed(-cut.lost), foretold: signed(-this.foretold(id)),
     });
     const { text, p } = cut.best;
     if (text === target.text) return said;

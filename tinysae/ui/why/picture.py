@@ -12,6 +12,7 @@ from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, link_parameters, t
 from tinysae.ui.shell.page import PAGES
 from tinysae.ui.why.called import called, seen_word
+from tinysae.ui.why.check import show_check
 from tinysae.ui.why.machine import (
     Answer,
     Lamp,
@@ -55,6 +56,11 @@ def show_picture(question: Question) -> None:
         n_layers=question.model.n_layers,
         hook_layer=_hook_layer(question),
     )
+    show_check(
+        picture,
+        measured,
+        lambda names: measured.update(_measured(question, picture, names)),
+    )
     if feature is not None:
         opened = {"run": question.source.id, "feature": str(feature)}
         st.switch_page(
@@ -65,7 +71,8 @@ def show_picture(question: Question) -> None:
 def _drawn(question: Question) -> tuple[Picture, dict[str, Without], int]:
     """The picture, and what is measured of it: at once where that is quick, else a part
     when it is asked for."""
-    from tinysae.features.why.picture import affordable, picture_of
+    from tinysae.features.why.cuts import affordable
+    from tinysae.features.why.picture import picture_of
 
     asked = (question.source.id, question.ids, question.target, question.other)
     version = hash((asked, language())) & 0x7FFFFFFF
@@ -93,7 +100,7 @@ def _drawn(question: Question) -> tuple[Picture, dict[str, Without], int]:
 def _measured(
     question: Question, picture: Picture, names: list[str]
 ) -> dict[str, Without]:
-    from tinysae.features.why.picture import lost, without
+    from tinysae.features.why.cuts import lost, without
 
     cuts = cuts_of(picture)
     logits = without(
