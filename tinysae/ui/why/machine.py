@@ -28,6 +28,7 @@ _TEMPLATES = {
     "adds_about": ("effect", "token", "other"),
     "without": ("token", "other", "before", "after", "lost", "foretold"),
     "instead": ("token", "p"),
+    "save": ("kind",),
     "step_layer": ("layer",),
     "row_layer": ("layer",),
     "word_label": ("word", "effect"),
@@ -96,10 +97,9 @@ def asked_part(key: str, version: int) -> str | None:
     return _said(_state(key).get("asked"), version, str)
 
 
-def machine(
+def machine_data(
     picture: Picture,
     *,
-    key: str,
     version: int,
     sentence: str,
     words: Sequence[str],
@@ -108,12 +108,11 @@ def machine(
     measured: Mapping[str, Without],
     n_layers: int,
     hook_layer: float,
-) -> int | None:
-    """Draw `picture`; the feature that the reader wants opened, if any.
+) -> dict[str, Any]:
+    """All that is drawn, as the browser reads it.
 
     Args:
         picture: the numbers.
-        key: of the component.
         version: of what is drawn: another one begins anew.
         sentence: what is seen.
         words: a text a token, BOS first.
@@ -155,14 +154,18 @@ def machine(
         "say": _say(answers, picture.attribution.other is not None),
     }
     drawn = _rounded(data)
-    drawn["version"] = zlib.crc32(_packed(drawn))
+    return {**drawn, "version": zlib.crc32(packed(drawn))}
+
+
+def machine(data: Mapping[str, Any], *, key: str) -> int | None:
+    """Draw what `machine_data` made; the feature that is to be opened, if any."""
     result = _COMPONENT(
         key=key,
-        data=zlib.compress(_packed(drawn)),
+        data=zlib.compress(packed(data)),
         on_asked_change=lambda: None,
         on_opened_change=lambda: None,
     )
-    return _said(result.get("opened"), version, int)
+    return _said(result.get("opened"), data["print"], int)
 
 
 def _cut(without: Without) -> dict[str, Any]:
@@ -182,7 +185,8 @@ def _say(answers: Sequence[Answer], has_rival: bool) -> dict[str, str]:
     return {**said, "rival": rival}
 
 
-def _packed(data: Any) -> bytes:
+def packed(data: Any) -> bytes:
+    """As JSON; halves of characters are replaced."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     return encodable(text).encode()
 
@@ -213,15 +217,25 @@ def _said(value: object, version: int, kind: type) -> Any:
 
 
 _FILES = files("tinysae.ui.why")
-# One script: where things stand, what is said of them, how they look, and the rest.
-_SCRIPTS = ("machine_layout.js", "machine_say.js", "machine_draw.js", "machine.js")
+# One script: where things stand, what is said of them, how they look, the machine.
+_SCRIPTS = ("layout", "say", "draw", "save")
+
+
+def script(last: str) -> str:
+    """All of the machine, and what starts it where it is: "page" or "file"."""
+    names = [*(f"machine_{name}.js" for name in _SCRIPTS), "machine.js"]
+    names.append(f"machine_{last}.js")
+    return "\n".join((_FILES / name).read_text(encoding="utf-8") for name in names)
+
+
+def style() -> str:
+    """Its style sheet; the page's own colours are variables of it."""
+    return (_FILES / "machine.css").read_text(encoding="utf-8") + _COLOURS
+
+
 _COLOURS = (
     f".machine{{--pro:{POSITIVE};--con:{NEGATIVE};"
     "--lamp:light-dark(#F2A516,#FFC24A);--lamp-edge:light-dark(#9A6A0B,#C9962F);"
     "--faint:light-dark(#5F6A68,#9AA5A3)}"
 )
-_COMPONENT = component(
-    "tinysae_machine",
-    js="\n".join((_FILES / name).read_text(encoding="utf-8") for name in _SCRIPTS),
-    css=(_FILES / "machine.css").read_text(encoding="utf-8") + _COLOURS,
-)
+_COMPONENT = component("tinysae_machine", js=script("page"), css=style())

@@ -20,7 +20,9 @@ from tinysae.ui.why.machine import (
     asked_part,
     cuts_of,
     machine,
+    machine_data,
 )
+from tinysae.ui.why.take_along import show_take_along
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,9 +46,8 @@ def show_picture(question: Question) -> None:
         *map(seen_word, question.model.token_texts(question.ids)),
     ]
     lamps = [_lamp(question, words, lamp) for lamp in picture.lamps]
-    feature = machine(
+    data = machine_data(
         picture,
-        key=KEY,
         version=version,
         sentence=_sentence(picture, words, answers, lamps),
         words=words,
@@ -56,11 +57,13 @@ def show_picture(question: Question) -> None:
         n_layers=question.model.n_layers,
         hook_layer=_hook_layer(question),
     )
+    feature = machine(data, key=KEY)
     show_check(
         picture,
         measured,
         lambda names: measured.update(_measured(question, picture, names)),
     )
+    show_take_along(question, picture, data)
     if feature is not None:
         opened = {"run": question.source.id, "feature": str(feature)}
         st.switch_page(
