@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Download, Page, expect
 from benchmarks.clicks import LOADED_MS
 from tests.browser.conftest import Server, visit
 from tests.browser.test_why import answer, open_picture, part
+from tinysae.features.why.graph_json import STRIDE
 from tinysae.words import text
 
 
@@ -34,6 +35,8 @@ def kept(
         page.get_by_role("button", name=re.compile(text("why.share", "en"))).click()
         saved = take(page, text("why.take_html", "en"))
         saved.save_as(folder / "inside.html")
+        saved = take(page, text("why.take_json", "en"))
+        saved.save_as(folder / "inside.json")
         reader.assert_clean()
     return folder
 
@@ -71,6 +74,17 @@ def test_the_saved_picture_looks_as_the_page_does(kept: Path, browser: Browser) 
         assert lines.count() > 5
         stroke = lines.first.evaluate("(line) => getComputedStyle(line).strokeWidth")
         assert float(stroke.removesuffix("px")) >= 1
+
+
+def test_the_saved_graph_has_the_features_of_both_shipped_saes(kept: Path) -> None:
+    graph = json.loads((kept / "inside.json").read_text(encoding="utf-8"))
+    features = [n for n in graph["nodes"] if n["activation"] is not None]
+    assert features
+    assert all(node["clerp"] for node in features)
+    assert "Replacement score" in graph["metadata"]["info"]["description"]
+    numbers = {int(node["node_id"].split("_")[1]) for node in features}
+    # Those of the second SAE of the layer stand apart.
+    assert min(numbers) < STRIDE <= max(numbers)
 
 
 def test_no_text_of_a_saved_page_is_ever_markup(kept: Path, browser: Browser) -> None:

@@ -108,6 +108,7 @@ def machine_data(
     measured: Mapping[str, Without],
     n_layers: int,
     hook_layer: float,
+    is_difference: bool = False,
 ) -> dict[str, Any]:
     """All that is drawn, as the browser reads it.
 
@@ -121,6 +122,7 @@ def machine_data(
         measured: by the name of a part.
         n_layers: of the model.
         hook_layer: the SAE's: heads of this layer and below stand under the lamps.
+        is_difference: between two sentences, of which nothing is measured.
     """
     exact = picture.attribution.is_exact
     data = {
@@ -151,7 +153,10 @@ def machine_data(
         "exact": exact,
         "n_layers": n_layers,
         "hook": hook_layer,
-        "say": _say(answers, picture.attribution.other is not None),
+        "say": {
+            **_say(answers, picture.attribution.other is not None),
+            **(_differing() if is_difference else {}),
+        },
     }
     drawn = _rounded(data)
     return {**drawn, "version": zlib.crc32(packed(drawn))}
@@ -183,6 +188,17 @@ def _say(answers: Sequence[Answer], has_rival: bool) -> dict[str, str]:
         said[name] = t(f"why.machine_{key}", **{v: f"{{{v}}}" for v in values})
     rival = answers[1].text if has_rival else t("why.machine_others")
     return {**said, "rival": rival}
+
+
+def _differing() -> dict[str, str]:
+    """What is said otherwise of a difference."""
+    adds = t("why.compare_adds", effect="{effect}")
+    click = t("why.compare_unmeasured")
+    return {
+        **{"adds": adds, "adds_about": adds, "click": click, "measuring": click},
+        **{"pro": t("why.compare_more"), "con": t("why.compare_less")},
+        "hint": t("why.compare_hint"),
+    }
 
 
 def packed(data: Any) -> bytes:
