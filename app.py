@@ -7,9 +7,9 @@ The server imports this file for the one, and runs it as a script for the other.
 import streamlit as st
 
 if __name__ != "__main__":
-    from tinysae.ui.shell.guard import guards
+    from tinysae.ui.shell.guard import middleware
 
-    app = st.App(__file__, middleware=guards())
+    app = st.App(__file__, middleware=middleware())
 else:
     from tinysae.ui.home import front as home
     from tinysae.ui.home.showcase import showcase

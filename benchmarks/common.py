@@ -30,7 +30,12 @@ N_CORES = os.cpu_count() or 1
 
 @contextmanager
 def measuring(
-    name: str, sources: Sequence[str], *, seed: int | None = 0, variant: str = ""
+    name: str,
+    sources: Sequence[str],
+    *,
+    seed: int | None = 0,
+    variant: str = "",
+    note: str = "",
 ) -> Iterator[dict[str, float]]:
     """Takes down the figures that are put into the dict, and what they are of.
 
@@ -42,6 +47,7 @@ def measuring(
         seed: what everything random is drawn from; None where nothing is.
         variant: the options that make it another benchmark than by default; see
             `options`.
+        note: what else a reader has to know (another machine than the others').
 
     Raises:
         FileNotFoundError: a source is not there.
@@ -62,6 +68,8 @@ def measuring(
         "sources": list(sources),
         "sources_hash": hash_of(sources),
     }
+    if note:
+        entry["note"] = note
     print(f"{name}: load {load():.1f} of {N_CORES} cores at the start", flush=True)
     started = time.monotonic()
     yield entry["figures"]

@@ -16,7 +16,9 @@ table and, as its last line, one JSON object:
 - final_metric_gap: the largest relative difference between a disturbed run's last
   figures (four of `eval.json` and the last row of the curve) and the reference's;
 - first_point_s: from the call that starts a run of the untouched preset "look" to the
-  first row of its curve; the median of three, the slowest beside it;
+  first row of its curve, with a worker that waits for it, as it does some seconds after
+  the training page was opened; the median of three, the slowest beside it;
+- first_point_cold_s: the same without such a worker, as on the command line;
 - stop_s: from the request to a status that is final and a lock that is free; median,
   the slowest beside it;
 - status_right_s: the longest that a status was wrong: from the kill until it says
@@ -41,6 +43,8 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import psutil
+
 from benchmarks import page_cost
 from benchmarks.common import measuring, options, print_last, row, spread
 from benchmarks.disturbances import (
@@ -53,6 +57,7 @@ from benchmarks.disturbances import (
 )
 from benchmarks.kept import Curves, Findings
 from benchmarks.own_workers import ended, home_at, wait_for, worker_of
+from tinysae.jobs import launch, ready
 from tinysae.presets import PRESETS
 from tinysae.runs.metrics import read_metrics
 from tinysae.runs.store import start_run
@@ -99,8 +104,13 @@ def measured(chosen: argparse.Namespace, rng: random.Random) -> dict[str, float]
             reference = Curves.of(run)
             rows, evals = len(reference.rows), len(reference.evals)
             row("reference, s", f"{seconds:.1f}", f"{rows} rows, {evals} looks")
-            points = [first_point() for _ in range(N_FIRST_POINTS)]
+            points: list[float] = []
+            cold: list[float] = []
+            for _ in range(N_FIRST_POINTS):
+                points.append(first_point_of_ready())
+                cold.append(first_point())
             row("first point, s", f"{median(points):.2f}", spread(points))
+            row("  no worker ready", f"{median(cold):.2f}", spread(cold))
             killed_runs(chosen.kills, reference, rng, out)
             if chosen.cycles:
                 stopped_run(chosen.cycles, reference, rng, out)
@@ -121,6 +131,8 @@ def measured(chosen: argparse.Namespace, rng: random.Random) -> dict[str, float]
         "final_metric_gap": out.gap,
         "first_point_s": round(median(points), 2),
         "first_point_slowest_s": round(max(points), 2),
+        "first_point_cold_s": round(median(cold), 2),
+        "first_point_cold_slowest_s": round(max(cold), 2),
         "stop_s": round(median(stops), 2),
         "stop_slowest_s": round(max(stops), 2),
         "status_right_s": round(max(out.status_s, default=0), 3),
@@ -135,13 +147,33 @@ def measured(chosen: argparse.Namespace, rng: random.Random) -> dict[str, float]
     return figures
 
 
-def first_point() -> float:
-    """Seconds from the call to the first row, with the default preset."""
+def first_point_of_ready() -> float:
+    """`first_point` of a run that a worker waits for."""
+    launch.make_ready()
+    waiting = ready.waiting_process()
+    if waiting is None:
+        raise RuntimeError("no worker waits: memory is short")
+    process = psutil.Process(waiting)
+
+    def is_idle() -> bool:
+        before = process.cpu_times()
+        time.sleep(0.5)
+        return process.cpu_times() == before
+
+    wait_for(is_idle, "the worker's libraries")
+    return first_point(waiting)
+
+
+def first_point(worker: int | None = None) -> float:
+    """Seconds from the call to the first row, with the default preset.
+
+    worker: its process, where that is there before the call.
+    """
     started = time.monotonic()
     run = start_run(LOOK)
     wait_for(lambda: read_metrics(run.metrics_path).rows, "the first row")
     seconds = time.monotonic() - started
-    os.kill(worker_of(run), signal.SIGKILL)
+    os.kill(worker or worker_of(run), signal.SIGKILL)
     wait_for(lambda: ended(run), "the end")
     return seconds
 

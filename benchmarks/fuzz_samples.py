@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from pathlib import Path
 
 RUN_ID, FINGERPRINT, D_SAE, D_MODEL = "20260101-000000-abc0000", "0" * 64, 12, 8
@@ -138,11 +139,76 @@ def write_model(home: Path) -> Path:
     return folder
 
 
+# Kinds of values in a GGUF file.
+U32, F32, STRING, ARRAY = 4, 6, 8, 9
+
+
 def write_gguf(home: Path) -> None:
-    # Magic, version 3, no tensors, one entry.
-    entry = b"\x14\0\0\0\0\0\0\0general.architecture\x08\0\0\0\x04\0\0\0\0\0\0\0gpt2"
-    head = b"GGUF\x03\0\0\0" + bytes(8) + b"\x01" + bytes(7)
-    (home / "model.gguf").write_bytes(head + entry)
+    """A whole one, by hand: three kinds of entries, two tensors, float32."""
+    heads = (
+        _string("general.architecture") + _u32(STRING) + _string("gpt2"),
+        _string("gpt2.block_count") + _u32(U32, 1),
+        _string("gpt2.attention.layer_norm_epsilon")
+        + _u32(F32)
+        + struct.pack("<f", 1e-5),
+        _string("tokenizer.ggml.scores")
+        + _u32(ARRAY, F32)
+        + struct.pack("<Q3f", 3, *(0.0, 1.0, 2.0)),
+        _string("tokenizer.ggml.tokens")
+        + _u32(ARRAY, STRING)
+        + struct.pack("<Q", 3)
+        + b"".join(map(_string, ("a", "나", " cat"))),
+    )
+    tensors = (
+        _string("token_embd.weight") + _u32(2) + struct.pack("<QQIQ", 8, 3, 0, 0),
+        _string("output_norm.weight") + _u32(1) + struct.pack("<QIQ", 8, 0, 96),
+    )
+    sizes = struct.pack("<QQ", len(tensors), len(heads))
+    data = b"GGUF" + _u32(3) + sizes + b"".join(heads + tensors)
+    data += bytes(-len(data) % 32) + bytes(96 + 32)
+    (home / "model.gguf").write_bytes(data)
+
+
+def _u32(*numbers: int) -> bytes:
+    return struct.pack(f"<{len(numbers)}I", *numbers)
+
+
+def _string(text: str) -> bytes:
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def write_labels(home: Path) -> None:
+    """Of every kind, with rules."""
+    from typing import get_args
+
+    from tinysae.features.names import label_file
+    from tinysae.features.names.labels import Label, LabelKind
+    from tinysae.features.names.rules import CLAUSE_KINDS, Clause
+    from tinysae.features.names.surroundings import PLACES
+
+    clauses = [
+        Clause(kind, (" cat", "."), place, 3)
+        for kind in CLAUSE_KINDS
+        for place in PLACES
+    ]
+    kinds = get_args(LabelKind)
+    labels = [
+        Label(
+            "cats",
+            kinds[n % len(kinds)],
+            concept="pet",
+            precision=0.5,
+            recall=0.5,
+            f1=0.5,
+            clauses=(clause,),
+            n_clauses=1,
+            tokens=(" cat", "   "),
+            pushes=(" dog",),
+            n_pushes=1,
+        )
+        for n, clause in enumerate(clauses)
+    ]
+    label_file.write_labels(home, labels)
 
 
 def write_index(home: Path) -> None:

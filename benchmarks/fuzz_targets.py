@@ -149,6 +149,18 @@ def _read_index(home: Path) -> None:
         index.firing_on(token)
 
 
+def _read_labels(home: Path) -> None:
+    from tinysae.features.index.search import by_words
+    from tinysae.features.names.label_file import read_labels
+    from tinysae.features.names.labels import label_sentence
+    from tinysae.words import LANGUAGES
+
+    found = read_labels(home)
+    for label in found:
+        _shown(*(label_sentence(label, language) for language in LANGUAGES))
+    _shown(by_words(found, {}, "cats"))
+
+
 def _newest(folder: Path) -> Path:
     """The file that was made wrong, where each is read by itself."""
     return max(folder.glob("*.*"), key=lambda path: path.stat().st_mtime_ns)
@@ -257,5 +269,6 @@ TARGETS: dict[str, Target] = {
     "link": Target(samples.write_link, _read_link, "play.link"),
     "paths": Target(samples.write_paths, _read_paths, "*.json"),
     "model": Target(samples.write_model, _read_model, "model/*.*", 0.1),
-    "gguf": Target(samples.write_gguf, _read_gguf, "model.gguf", 0.2),
+    "gguf": Target(samples.write_gguf, _read_gguf, "model.gguf", 0.5),
+    "labels": Target(samples.write_labels, _read_labels, "labels.json.gz", 0.5),
 }

@@ -7,6 +7,7 @@ wrong file again.
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import random
@@ -230,10 +231,105 @@ def _wrong_link(data: bytes, rng: random.Random) -> bytes:
     return base64.urlsafe_b64encode(zlib.compress(state, 9)).rstrip(b"=")
 
 
+def _wrong_gzip(data: bytes, rng: random.Random) -> bytes:
+    """Well packed, of JSON that is not right; several at once, or one that grows."""
+    content = gzip.decompress(data)
+    match rng.randrange(8):
+        case 0:
+            content = rng.choice(_OF_BYTES)(content, rng)
+        case 1:
+            content = b"[" * rng.choice((DEEP, MAX_BYTES))
+        case 2:
+            return data + gzip.compress(content, mtime=0)
+        case _:
+            content = wrong_json(content, rng)
+    return gzip.compress(content, rng.choice((0, 9)), mtime=0)
+
+
+# How the values of GGUF's kinds are packed; a string and an array are neither.
+_GGUF_KINDS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B"}
+_GGUF_KINDS |= {10: "Q", 11: "q", 12: "d"}
+_GGUF_STRING, _GGUF_ARRAY = 8, 9
+Field = tuple[str, Any]
+
+
+def _wrong_gguf(data: bytes, rng: random.Random) -> bytes:
+    """Its tables with numbers that lie, strings that do, entries twice or not there."""
+    fields, rest = _gguf_fields(data)
+    for _ in range(rng.randint(1, MOST_AT_ONCE)):
+        at = rng.randrange(len(fields))
+        kind, value = fields[at]
+        match rng.randrange(8):
+            case 0:
+                del fields[at]
+            case 1:
+                fields[at:at] = fields[at : at + rng.choice((1, 3, 20))]
+            case _ if kind == "s":
+                strange = (b"", b"\0", b"\xff" * 9, b"gpt2", b"x" * 100_000, value * 2)
+                fields[at] = ("s", rng.choice(strange))
+            case _:
+                kind = rng.choice((kind, kind, kind, "I", "Q"))
+                fields[at] = (kind, rng.choice(LONG_NUMBERS))
+        if not fields:
+            break
+    if rng.random() < 0.2:
+        rest = rest[: rng.randrange(len(rest) + 1)]
+    return b"".join(_gguf_packed(*field) for field in fields) + rest
+
+
+def _gguf_fields(data: bytes) -> tuple[list[Field], bytes]:
+    """What the tables of a valid file are made of, one by one, and the rest."""
+    fields: list[Field] = []
+    place = 0
+
+    def take(kind: str) -> Any:
+        nonlocal place
+        if kind == "s":
+            (n,) = struct.unpack_from("<Q", data, place)
+            value: Any = data[place + 8 : place + 8 + n]
+            place += 8 + n
+        else:
+            (value,) = struct.unpack_from(f"<{kind}", data, place)
+            place += struct.calcsize(f"<{kind}")
+        fields.append((kind, value))
+        return value
+
+    def take_value(kind: int) -> None:
+        if kind == _GGUF_ARRAY:
+            of, n = take("I"), take("Q")
+            for _ in range(n):
+                take_value(of)
+        else:
+            take("s" if kind == _GGUF_STRING else _GGUF_KINDS[kind])
+
+    take("I"), take("I")
+    n_tensors, n_entries = take("Q"), take("Q")
+    for _ in range(n_entries):
+        take("s")
+        take_value(take("I"))
+    for _ in range(n_tensors):
+        take("s")
+        for _ in range(take("I")):
+            take("Q")
+        take("I"), take("Q")
+    return fields, data[place:]
+
+
+def _gguf_packed(kind: str, value: Any) -> bytes:
+    if kind == "s":
+        return struct.pack("<Q", len(value)) + value
+    if kind in "fd":
+        return struct.pack(f"<{kind}", float(value))
+    n_bytes = struct.calcsize(f"<{kind}")
+    return (int(value) & ((1 << 8 * n_bytes) - 1)).to_bytes(n_bytes, "little")
+
+
 _BY_STRUCTURE: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "json": wrong_json,
     "jsonl": _wrong_lines,
     "safetensors": _wrong_safetensors,
     "zip": _wrong_zip,
     "link": _wrong_link,
+    "gz": _wrong_gzip,
+    "gguf": _wrong_gguf,
 }

@@ -74,7 +74,8 @@ def all_bands(store: PairStore) -> list[Band]:
 def anywhere(bands: Sequence[Band], text: Surroundings) -> list[Band]:
     """The bands with every feature's firings at tokens drawn by chance."""
     rng = np.random.default_rng(0)
-    tokens = np.flatnonzero(text.is_learnt | text.is_scored).astype(np.int32)
+    is_text = (text.learnt_in >= 0) | text.is_scored
+    tokens = np.flatnonzero(is_text).astype(np.int32)
     moved: list[Band] = []
     for band in bands:
         counts = np.diff(band.first).tolist()

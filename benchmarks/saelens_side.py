@@ -19,9 +19,11 @@ from tinysae.model.sources import STORYBOOK_DIR
 from tinysae.sae.architectures import build_training_sae
 
 
-def saelens_model(path: str = str(STORYBOOK_DIR)) -> HookedTransformer:
+def saelens_model(
+    path: str = str(STORYBOOK_DIR), device: str = "cpu"
+) -> HookedTransformer:
     """A model on disk as SAELens would load it by name: weights unprocessed."""
-    config = get_pretrained_model_config(path, device="cpu")
+    config = get_pretrained_model_config(path, device=device)
     model = HookedTransformer(config)
     model.load_and_process_state_dict(
         get_pretrained_state_dict(path, config),
@@ -30,11 +32,15 @@ def saelens_model(path: str = str(STORYBOOK_DIR)) -> HookedTransformer:
         center_unembed=False,
         fold_value_biases=False,
     )
-    return model.eval()
+    return model.to(device).eval()
 
 
 def runner_config(
-    config: TrainConfig, d_in: int, logger: LoggingConfig, out: Path | None = None
+    config: TrainConfig,
+    d_in: int,
+    logger: LoggingConfig,
+    out: Path | None = None,
+    device: str = "cpu",
 ) -> LanguageModelSAERunnerConfig[Any]:
     """The same settings for SAELens, which counts its buffer in contexts."""
     batch, context = config.train_batch_size_tokens, config.context_size
@@ -61,6 +67,7 @@ def runner_config(
         n_batches_for_norm_estimate=config.n_batches_for_norm_estimate,
         checkpoint_path=None,
         output_path=None if out is None else str(out),
+        device=device,
         verbose=False,
         logger=logger,
     )

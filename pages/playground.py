@@ -26,7 +26,8 @@ def main() -> None:
     here = chosen("playground")
     if here.model != state.model:
         stories.forget()
-        st.session_state.pop(suite.RUN, None)
+        for key in (suite.RUN, compare.OTHER_MODEL):
+            st.session_state.pop(key, None)
         state = replace(state, model=here.model, is_written=False)
     # What comes next stands beside the controls, and begins as high as the tabs.
     left, right = st.columns([3, 2], gap="medium")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from tinysae.config import TrainConfig
+from tinysae.jobs import launch
 from tinysae.runs.store import Run, list_runs, open_run, start_run
 from tinysae.sae.estimate import Estimate
 from tinysae.ui.features import live as live_features
@@ -40,6 +41,9 @@ def main() -> None:
             run_view.show_trash()
     with shown_errors():
         show_more(run)
+    if not working:
+        # Whoever looks at this page is likely to press Start, or Resume.
+        launch.make_ready()
 
 
 def start(config: TrainConfig, guess: Estimate | None) -> None:

@@ -15,7 +15,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 MOST_LINES = 350
 # module -> (the lines it has, why it is not cut)
-LONGER: dict[str, tuple[int, str]] = {}
+LONGER: dict[str, tuple[int, str]] = {
+    "tinysae/features/names/rule_kernels.py": (
+        528,
+        "numba's cache sees changes of one file only: what is called stays beside it",
+    ),
+}
 
 
 def problems() -> list[str]:

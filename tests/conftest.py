@@ -11,6 +11,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["NUMBA_NUM_THREADS"] = "1"
+# A page under test keeps no process that waits for a job: its own test does.
+os.environ["TINYSAE_READY_WORKER"] = "off"
 
 import pytest
 from hypothesis import HealthCheck, settings

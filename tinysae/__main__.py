@@ -17,6 +17,7 @@ from tinysae.cli import (
 )
 from tinysae.cli.arguments import Commands
 from tinysae.errors import TinysaeError
+from tinysae.jobs import ready
 
 GROUPS = (writing, asking, inside, training, exploring, sharing, fetching, rebuilding)
 # Their processes are started by pages: no command of theirs is for people.
@@ -40,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
+    if len(words) == 2 and words[0] == ready.COMMAND:
+        from tinysae.worker.libraries import load_libraries
+
+        words = ready.awaited(int(words[1]), load_libraries)
     try:
         options = _parser(words).parse_args(words)
     except SystemExit:

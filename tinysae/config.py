@@ -30,6 +30,7 @@ from tinysae.setting import (
     MAX_TOKENS,
     NAME_LIMIT,
     NORMALISED,
+    ON_CUDA,
     PENALISES_L1,
     QUADRATIC,
     TANH,
@@ -40,6 +41,7 @@ from tinysae.setting import (
     Device,
     Dtype,
     Normalization,
+    Precision,
     Scheduler,
     Setting,
     SparsityLoss,
@@ -145,6 +147,7 @@ class TrainConfig:
     n_checkpoints: int = setting(0, "monitoring", 0, 1000)
     seed: int = setting(42, "monitoring", 0, MAX_SEED)
     device: Device = setting("auto", "monitoring")
+    precision: Precision = setting("tf32", "monitoring", only_when=ON_CUDA)
 
     log_to_wandb: bool = setting(False, "monitoring")
     wandb_project: str = setting(

@@ -19,6 +19,7 @@ SparsityLoss = Literal["step", "tanh", "quadratic"]
 Scheduler = Literal["constant", "cosineannealing", "cosineannealingwarmrestarts"]
 Dtype = Literal["float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 # Bounds that no sensible run on one machine passes: they catch a slipped zero.
 MAX_TOKENS = 100_000_000_000
@@ -43,6 +44,7 @@ TANH = ("jumprelu_sparsity_loss_mode", ("tanh",))
 WITH_COSINE = ("lr_scheduler_name", COSINES)
 WITH_RESTARTS = ("lr_scheduler_name", ("cosineannealingwarmrestarts",))
 WITH_WANDB = ("log_to_wandb", (True,))
+ON_CUDA = ("device", ("auto", "cuda"))
 
 Group = Literal["data", "sae", "sparsity", "optimiser", "store", "monitoring"]
 GROUPS: tuple[Group, ...] = get_args(Group)

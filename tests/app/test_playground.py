@@ -33,6 +33,7 @@ from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import as_word, visible
 from tinysae.sae.load import load_sae
 from tinysae.ui.shell import cache
+from tinysae.ui.shell.choice import Choice
 from tinysae.ui.shell.page import ROOT
 from tinysae.ui.write import address, stories, word, write_view
 from tinysae.ui.write.heatmap import SCALES, colour_steps
@@ -350,8 +351,8 @@ def test_a_first_visit_waits_for_no_model(
 
 def test_a_prompt_that_the_model_cannot_read_is_told_why() -> None:
     page = typed(opened(), "옛날 옛적에 릴리라는 아이가 살았어요.")
-    assert "only read English" in sentences(page)
-    assert "only read English" not in sentences(
+    assert "hardly read any text in this script" in sentences(page)
+    assert "hardly read any text in this script" not in sentences(
         typed(page, "Once upon a time, Lily met 릴리.")
     )
 
@@ -656,6 +657,17 @@ def test_one_text_is_compared_in_two_models(tiny_home: Path) -> None:
     first, second = strips(page)
     for shown in (first, second):
         assert "".join(token[0] for token in shown["tokens"]) == "Once upon a time"
+
+
+def test_the_other_text_is_read_by_the_same_model_at_first(tiny_home: Path) -> None:
+    finished_run(write_model(tiny_home / "model"), name="other")
+    write_model(tiny_home / "mine")
+    page = in_view("compare", prompt="Once upon a time", other="")
+    page.session_state["shell.choice"] = Choice(model=str(tiny_home / "mine"))
+    checked(page.run())
+    chosen = page.selectbox(key="_other_model")
+    assert chosen.value == str(tiny_home / "mine")
+    assert "mine" in chosen.options
 
 
 def shared_link(page: AppTest) -> str:

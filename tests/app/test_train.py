@@ -14,7 +14,9 @@ from tinysae.jobs import launch, turns
 from tinysae.jobs.files import write_json
 from tinysae.jobs.job import TOOK_NAME
 from tinysae.jobs.status import JobStatus, write_status
+from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.presets import PRESETS
+from tinysae.render.numbers import NO_FIGURE
 from tinysae.runs import trash
 from tinysae.runs.metrics import MetricsLog, read_metrics
 from tinysae.runs.store import EVAL_NAME, Run, create_run, list_runs, write_made_with
@@ -22,8 +24,10 @@ from tinysae.sae.estimate import Speed
 from tinysae.sae.rows import ACTIVATION_SCALE, StepMetrics
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, REASONS, SPARSE, EngineChoice
 from tinysae.ui.shell import cache
+from tinysae.ui.shell.choice import Choice
 from tinysae.ui.shell.page import plain
 from tinysae.ui.train import expected
+from tinysae.ui.train import run as run_view
 from tinysae.ui.train.curves import LEAST_ROWS
 from tinysae.words import LANGUAGES, Language, text
 
@@ -150,6 +154,31 @@ def test_settings_that_contradict_each_other_are_a_sentence(
     assert list_runs() == []
 
 
+def test_fewer_tokens_need_no_other_setting(started: list[TrainConfig]) -> None:
+    app = opened()
+    app.number_input(key="look_training_tokens").set_value(40_000).run()
+    press(app, "train.start")
+    assert not app.error
+    (config,) = started
+    # A fifth of the 19 steps, as of those of the preset.
+    assert (config.training_tokens, config.lr_decay_steps) == (40_000, 3)
+
+
+def test_a_context_is_no_longer_than_the_model_can_read(
+    hostile_model_dir: Path, started: list[TrainConfig]
+) -> None:
+    assert cache.loaded_model(STORYBOOK).n_ctx == 256
+    app = opened()
+    assert app.number_input(key="look_context_size").value == 256
+    app.session_state["shell.choice"] = Choice(model=str(hostile_model_dir))
+    app.run()
+    n_ctx = load_model(str(hostile_model_dir)).n_ctx
+    assert n_ctx < 256
+    assert app.number_input(key="look_context_size").value == n_ctx
+    press(app, "train.start")
+    assert [config.context_size for config in started] == [n_ctx]
+
+
 @pytest.mark.parametrize(
     "run_id", ["../x", "/etc/passwd", "20200101-000000-abcdef", "<script>", "a" * 5000]
 )
@@ -160,6 +189,19 @@ def test_an_unknown_run_in_the_link_is_a_sentence(
     app = opened(run=run_id)
     assert len(app.error) == 1
     assert not app.exception
+
+
+def test_a_log_shows_a_bar_as_a_terminal_does(hostile_model_dir: Path) -> None:
+    run = finished_run(hostile_model_dir)
+    run.log_path.write_text("begins\rhalf\rwhole\nends\r\n", newline="")
+    assert run_view._log_tail(run) == "whole\nends"
+
+
+def test_no_figure_is_told_as_a_word_of_pythons(hostile_model_dir: Path) -> None:
+    create_run(TrainConfig(model_name=str(hostile_model_dir)))
+    app = opened()
+    table = next(table for table in app.dataframe if "name" in table.value)
+    assert table.proto.placeholder == NO_FIGURE
 
 
 def test_a_finished_run_shows_its_figures(hostile_model_dir: Path) -> None:

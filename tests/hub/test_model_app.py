@@ -38,7 +38,7 @@ def test_tutorial_model_is_downloaded_played_with_trained_on_and_explored(
     # 50,257 logits a token: as few as there can be.
     for name in ("EVALUATION_TOKENS", "INDEX_TOKENS", "CONCEPT_TOKENS"):
         monkeypatch.setattr(finish, name, 2048)
-    monkeypatch.setattr(load.os, "nice", lambda _: 0)
+    monkeypatch.setattr(load, "be_nice", lambda: None)
     monkeypatch.setattr(look, "LOOKS_PER_RUN", 1)
     monkeypatch.setattr(look, "LOOK_CONTEXTS", 1)
     page = open_page("pages/playground.py")

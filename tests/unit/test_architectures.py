@@ -56,6 +56,8 @@ def test_settings_of_the_run_are_named_as_in_saelens() -> None:
     theirs |= {field.name for field in dataclasses.fields(LoggingConfig)}
     of_the_sae = set().union(*map(saelens_fields, ARCHITECTURES))
     ours = {"name", "architecture", "dataset_column", "dataset_name", "dataset_split"}
+    # Its autocast, and torch's setting for the rest.
+    ours |= {"precision"}
     assert set(settings()) - theirs - of_the_sae == ours
 
 

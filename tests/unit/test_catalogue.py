@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformer_lens.supported_models import MODEL_ALIASES
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from benchmarks.fuzz_samples import write_gguf
 from tests.unit.tiny_model import CORPUS, save_model
 from tinysae.errors import DamagedError, MissingError
 from tinysae.hub.names import HubName
@@ -73,7 +74,7 @@ def test_gguf_file_that_is_none_or_lacks_its_package_is_refused(
     file.write_bytes(b"not one")
     with pytest.raises(DamagedError, match=r"model\.gguf"):
         load_model(str(file))
-    file.write_bytes(b"GGUF and then nothing")
+    write_gguf(tmp_path)
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "gguf" else find(name)

@@ -39,7 +39,7 @@ ABOUT_AN_SAE = {
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch: pytest.MonkeyPatch, tiny_home: Path) -> None:
     assert tiny_home.is_dir()
-    monkeypatch.setattr(load.os, "nice", lambda _: 0)
+    monkeypatch.setattr(load, "be_nice", lambda: None)
     for name in ("INDEX_TOKENS", "EVALUATION_TOKENS", "CONCEPT_TOKENS"):
         monkeypatch.setattr(finish, name, 2048)
 

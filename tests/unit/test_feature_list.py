@@ -1,6 +1,9 @@
 """In which order features are listed, which of their passages are shown, and how what
 is typed into the search is understood."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from tinysae.features.index.records import Context
 from tinysae.features.names.labels import Label
 from tinysae.model.text.vocabulary import Vocabulary
-from tinysae.ui.features.faces import varied
+from tinysae.ui.features.faces import said, varied
 from tinysae.ui.features.order import SORTS, Sort, in_order
 from tinysae.ui.features.understand import by_name, readings
 
@@ -115,3 +118,18 @@ def test_a_name_is_found_in_the_readers_language_too() -> None:
     assert [hit.feature for hit in by_name(labels, names, {}, "동물")] == [0]
     assert [hit.feature for hit in by_name(labels, names, {}, "pet")] == [0]
     assert [hit.feature for hit in by_name(labels, names, {}, "켜져요")] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("density", "told"),
+    [(0.744, "on 74.4% of tokens"), (0.04, "on 1 in 25 tokens")],
+)
+def test_how_often_is_told_as_one_in_many_only_where_it_is_rare(
+    density: float, told: str
+) -> None:
+    tokens = [SimpleNamespace(text="   "), SimpleNamespace(text=" cat")]
+    record: Any = SimpleNamespace(density=density, is_dead=False, tokens=tokens)
+    sentence = said(record, "a pet", ["so"])
+    assert told in sentence
+    # A token of nothing but spaces is seen, too.
+    assert "“␣␣␣”" in sentence

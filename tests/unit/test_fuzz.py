@@ -41,6 +41,19 @@ def test_json_is_wrong_in_what_it_says_too():
     assert any(b"\\ud800" in each for each in made)
 
 
+@pytest.mark.parametrize("name", ["gguf", "labels"])
+def test_what_is_packed_is_wrong_in_what_it_says_too(name: str, tmp_path: Path):
+    target = TARGETS[name]
+    target.write(tmp_path)
+    (file,) = tmp_path.glob(target.wrong)
+    sample = file.read_bytes()
+    assert outcome_of(target, tmp_path)["outcome"] in ("read", "sentence")
+    made = [wrong(file.name, sample, random.Random(n)) for n in range(100)]
+    assert len(set(made)) > 80
+    begin = sample[:4]
+    assert sum(data[:4] == begin and data != sample for data in made) > 50
+
+
 def raising(problem: BaseException) -> Target:
     def read(home: Path) -> None:  # noqa: ARG001
         raise problem

@@ -108,7 +108,7 @@ def everything(home: Path) -> Iterator[tuple[str, int]]:
 def test_nobody_else_can_read_what_is_written_into_a_home(
     home: Path, tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load.os, "nice", lambda _: 0)
+    monkeypatch.setattr(load, "be_nice", lambda: None)
     for name in ("INDEX_TOKENS", "EVALUATION_TOKENS", "CONCEPT_TOKENS"):
         monkeypatch.setattr(finish, name, 1000)
     before = os.umask(0o022)

@@ -1,6 +1,7 @@
 """Features of an SAE that still trains: made on the way, and in nobody's way."""
 
 import logging
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +206,36 @@ def test_a_dense_sae_is_indexed_on_fewer_tokens(
         sizes.append(open_index(folder).info.n_positions)
     # A context has 16 tokens, and the last is read whole.
     assert sizes == [512, 208, 112]
+
+
+def test_after_a_slow_first_index_the_next_one_waits(
+    tiny_model: "LoadedModel", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+    run = new_run(tiny_model)
+
+    class Training:
+        config, model, is_healthy, n_steps = run.config, tiny_model, True, 1
+
+    training: Any = Training()
+    indexes, made = Live(run, training), []
+
+    def fill(_: object) -> None:
+        # What is compiled at first says nothing of the next one; what is read does.
+        now[0] += 30.0
+        indexes._go_on(1, 2)
+        now[0] += 60.0
+        made.append(now[0])
+
+    monkeypatch.setattr(indexes, "_fill", fill)
+    indexes.index()
+    for _ in range(100):
+        now[0] += live.LIVE_EVERY_S + 1
+        training.n_steps += 1
+        indexes.index_if_due()
+    pauses = [after - before for before, after in pairwise(made)]
+    assert min(pauses) > 60.0 / live.LIVE_SHARE
 
 
 @pytest.mark.usefixtures("always")

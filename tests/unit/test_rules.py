@@ -16,7 +16,7 @@ from tinysae.features.names.labels import (
     label_sentence,
     labels,
 )
-from tinysae.features.names.rules import Clause, Rule, learnt
+from tinysae.features.names.rules import Clause, Condition, Rule, learnt
 from tinysae.features.names.surroundings import Surroundings, surroundings
 from tinysae.model.text.vocabulary import Vocabulary
 from tinysae.words import LANGUAGES
@@ -61,6 +61,18 @@ def test_a_feature_of_what_comes_after_a_word_has_a_rule_of_that_word():
     assert rule.f1 == pytest.approx(1)
 
 
+def test_a_clause_may_have_several_conditions():
+    tokens, text = a_text()
+    after = np.append(False, tokens[:-1] == VERY)
+    rule = rule_of((tokens == DOG) & after, text)
+    assert rule.f1 == pytest.approx(1)
+    before_last = np.append([False, False], tokens[:-2] == OLD)
+    # Less common than what the phrase alone would tell.
+    rule = rule_of((tokens == CAT) & after & before_last, text)
+    assert rule.f1 == pytest.approx(1)
+    assert rule.clauses[0].given
+
+
 def test_what_fires_at_random_is_detected_no_better_than_by_chance():
     tokens, text = a_text()
     is_on = (np.random.default_rng(1).random(len(tokens)) < 0.01) & (tokens != 0)
@@ -70,7 +82,7 @@ def test_what_fires_at_random_is_detected_no_better_than_by_chance():
 
 def test_no_token_is_both_learnt_from_and_scored_on():
     _, text = a_text()
-    assert not (text.is_learnt & text.is_scored).any()
+    assert not ((text.learnt_in >= 0) & text.is_scored).any()
     halves = text.is_scored.reshape(-1, CONTEXT)[:, 1:]
     assert (halves.all(1) | ~halves.any(1)).all()
 
@@ -91,6 +103,17 @@ def named(clause: Clause) -> Label:
         (Clause("token", (",",), 1, "in_speech"), "A comma, inside speech"),
         (Clause("token", ("?",), 1), "The end of a question"),
         (Clause("token", (' "',), 1, "in_speech"), "Quotation marks that open"),
+        (
+            Clause(
+                "word",
+                ("said",),
+                1,
+                "outside_speech",
+                (Condition("after", ("she",), 1), Condition("near", ("animal",), 1)),
+            ),
+            "“said” after “she” soon after an animal, outside speech",
+        ),
+        (Clause("near", ("animal",), 1), "A few words after an animal"),
     ],
 )
 def test_a_rule_is_told_in_words(clause: Clause, name: str):
@@ -111,7 +134,8 @@ def test_where_no_rule_is_good_the_name_says_so():
 
 
 def test_labels_with_rules_are_read_as_written(tmp_path: Path):
-    label = named(Clause("token", (" dog",), 1, "in_speech"))
+    given = (Condition("recent", ("cat",), 1),)
+    label = named(Clause("token", (" dog",), 1, "in_speech", given))
     write_labels(tmp_path, [label, Label("", "tokens")])
     assert read_labels(tmp_path) == [label, Label("", "tokens")]
     assert "90%" in label_explanation(label, "en")

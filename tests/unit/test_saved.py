@@ -21,7 +21,7 @@ from tinysae.worker import finish, life, load
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch: pytest.MonkeyPatch, tiny_home: Path) -> None:
     assert tiny_home.is_dir()
-    monkeypatch.setattr(load.os, "nice", lambda _: 0)
+    monkeypatch.setattr(load, "be_nice", lambda: None)
     monkeypatch.setattr(finish, "INDEX_TOKENS", 4096)
 
 

@@ -28,6 +28,7 @@ from tests.unit.tiny_model import N_CTX, save_model, save_tokenizer
 from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.model import blas, lean, sources
 from tinysae.model.forward import activations, logits, logits_with
+from tinysae.model.names import shown_name
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
 from tinysae.model.text.pieces import WindowStream, token_texts
 
@@ -437,3 +438,18 @@ def test_a_new_source_of_models_is_one_function(
     # It knows only what is there; what no source knows is missing.
     assert not sources.is_at_hand("zoo:tiger")
     assert sources.is_at_hand(STORYBOOK)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        (STORYBOOK, STORYBOOK),
+        ("tiny-stories-1L-21M", "tiny-stories-1L-21M"),
+        ("owner/name@main", "owner/name@main"),
+        ("/a/long/way/down/model.gguf", "model.gguf"),
+        ("~/models/llama/", "llama"),
+        ("/", "/"),
+    ],
+)
+def test_of_a_path_the_last_name_is_shown(source: str, shown: str) -> None:
+    assert shown_name(source) == shown

@@ -173,8 +173,10 @@ def test_card_of_a_token_says_the_models_figures(tiny_model: LoadedModel) -> Non
 
 
 def test_numbers_are_written_as_people_read_them() -> None:
-    assert [percent(x) for x in (1, 0.7012, 0.0123, 0.00034, 0.00001, 0)] == [
-        "100.0%",
+    shares = (1, 0.9997, 0.7012, 0.0123, 0.00034, 0.00001, 0)
+    assert [percent(x) for x in shares] == [
+        "100%",
+        ">99.9%",
         "70.1%",
         "1.2%",
         "0.03%",

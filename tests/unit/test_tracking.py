@@ -38,7 +38,7 @@ def _alone(tiny_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tiny_home / "no-netrc"))
-    monkeypatch.setattr(load.os, "nice", lambda _: 0)
+    monkeypatch.setattr(load, "be_nice", lambda: None)
     monkeypatch.setattr(finish, "EVALUATION_TOKENS", 2048)
     monkeypatch.setattr(finish, "INDEX_TOKENS", 2048)
     monkeypatch.setattr(finish, "CONCEPT_TOKENS", 2048)

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,15 @@ from tinysae.config import TrainConfig
 from tinysae.runs.metrics import MetricsLog, sampled_metrics
 from tinysae.runs.store import Run, create_run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
-from tinysae.ui.parts.job_words import duration, duration_range, rate_range
+from tinysae.ui.parts import job_words
+from tinysae.ui.parts.job_words import (
+    duration,
+    duration_range,
+    rate_range,
+    token_count,
+)
 from tinysae.ui.train.curves import LEAST_ROWS, Curves, curves, smoothed
+from tinysae.words import LANGUAGES, Language, text
 
 ROW = step_row()
 
@@ -103,3 +111,28 @@ def test_ranges_are_as_exact_as_a_guess() -> None:
     assert duration_range(40, 100) == "40–100 s"
     assert rate_range(4_612.3, 10_412.0) == "4,600–10,000"
     assert math.isclose(float(rate_range(5.2, 5.2).split("–")[0]), 5)
+
+
+@pytest.mark.parametrize(
+    ("n", "english", "korean"),
+    [
+        (6_144, "6,144", "6,144"),
+        (12_288, "12,288", "1.23만"),
+        (500_000, "0.5M", "50만"),
+        (122_880_000, "123M", "1.23억"),
+        (2_000_000_000, "2B", "20억"),
+    ],
+)
+def test_tokens_are_counted_in_the_readers_own_unit(
+    n: int, english: str, korean: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+    for language in LANGUAGES:
+        monkeypatch.setattr(job_words, "language", lambda language=language: language)
+        monkeypatch.setattr(job_words, "t", partial(text_in, language))
+        said.append(token_count(n))
+    assert said == [english, korean]
+
+
+def text_in(language: Language, key: str, **values: object) -> str:
+    return text(key, language, **values)

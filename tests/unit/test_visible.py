@@ -21,7 +21,7 @@ from tinysae.model.text.logprobs import token_stats
 from tinysae.model.text.prompt import prepare_prompt
 from tinysae.model.text.recipe import generate_code, heatmap_code, ranks_code
 from tinysae.model.text.suite import Row, run_suite, to_csv
-from tinysae.render.visible import encodable, harmless, visible
+from tinysae.render.visible import as_word, encodable, harmless, in_place, visible
 from tinysae.sae.load import load_sae
 from tinysae.ui.shell.page import plain
 
@@ -130,3 +130,20 @@ def test_half_of_a_character_is_the_replacement_mark_wherever_it_is_said(
 
 def test_two_halves_of_one_character_are_that_character():
     assert encodable("\ud83e\udd8b") == "🦋"
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn", "word"),
+    [
+        (" Lily", " Lily", "Lily"),
+        ("\n", "↵", "↵"),
+        (" \n", " ↵", "↵"),
+        # Models of the world have tokens of nothing but spaces.
+        ("   ", "   ", "␣␣␣"),
+    ],
+)
+def test_a_token_is_drawn_with_its_spaces_and_said_without(
+    text: str, drawn: str, word: str
+) -> None:
+    assert in_place(text) == drawn
+    assert as_word(text) == word

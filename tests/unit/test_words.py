@@ -9,6 +9,7 @@ from string import Formatter
 
 from tinysae.config import settings
 from tinysae.presets import RETIRED
+from tinysae.ui.train.curves import FRONT, MORE
 from tinysae.words import LANGUAGES, catalogue, text
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,15 @@ WITHOUT_HANGUL = {
     "playground.high_prob": "a number",
     "settings.log_to_wandb": "a name",
 }
+# Which particle follows a noun depends on how it ends, and nobody knows how a value
+# does: both forms, or none. These are percentages, which all end alike.
+PERCENT = {"share", "single", "precision", "detection", "prob", "ce", "dead"}
+PARTICLE = re.compile(
+    r"\{(\w+)[^}]*\}[”’]?"
+    "(?:을|를|은|는|이|가|와|과|으?로|이?라는|이?라고|이에요|예요)(?![가-힣(])"
+)
+# What one thing is called, and what it was called elsewhere.
+ONE_WORD = {"단어": "낱말", "그래프": "곡선", "북마크": "책갈피", "비교": "견주"}
 # In ("t", "text", ...) the first argument is a whole key; an error's lacks `error.`.
 WHOLE_KEY = {"t", "text", "empty_state"}
 ERRORS = {
@@ -144,6 +154,32 @@ def test_every_sentence_exists_in_both_languages():
         assert placeholders(texts["en"]) == placeholders(texts["ko"]), key
         assert not HANGUL.search(texts["en"]), key
         assert bool(HANGUL.search(texts["ko"])) != (key in WITHOUT_HANGUL), key
+
+
+def test_a_particle_fits_whatever_value_stands_before_it():
+    wrong = [
+        (key, found[0])
+        for key, texts in catalogue().items()
+        for found in PARTICLE.finditer(texts["ko"])
+        if found[1] not in PERCENT
+    ]
+    assert not wrong
+
+
+def test_korean_has_one_word_for_one_thing():
+    others = [
+        (key, other)
+        for key, texts in catalogue().items()
+        for other in ONE_WORD.values()
+        if other in texts["ko"]
+    ]
+    assert not others
+
+
+def test_every_curve_has_its_words_and_none_is_left_over():
+    names = {*FRONT, *MORE, "density", "l1_penalty", "l1_sum"} - {"l1"}
+    wanted = {f"train.chart_{name}{part}" for name in names for part in ("", "_help")}
+    assert {key for key in catalogue() if key.startswith("train.chart_")} == wanted
 
 
 def test_every_key_the_code_asks_for_exists():

@@ -200,7 +200,7 @@ def test_a_worker_that_still_loads_can_be_stopped(tiny_model_dir: Path) -> None:
 @pytest.fixture
 def not_nicer(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a worker's life in this process, which goes on after it."""
-    monkeypatch.setattr(load.os, "nice", lambda _: 0)
+    monkeypatch.setattr(load, "be_nice", lambda: None)
 
 
 @pytest.mark.usefixtures("not_nicer")

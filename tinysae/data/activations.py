@@ -134,8 +134,9 @@ def shuffled(
                 # Rows of the two blocks as if one stood after the other.
                 mixed = np.concatenate([late, size + order[: size // 2]])
                 rows = torch.from_numpy(mixed[_order(size, seed, number, 1)])
-                for own in rows.split(batch_size)[passed:]:
-                    yield _rows_of(before, block, own.to(block.device))
+                # All at once: on a GPU each copy is waited for.
+                for own in rows.to(block.device).split(batch_size)[passed:]:
+                    yield _rows_of(before, block, own)
                 passed = 0
             before, late = block, order[size // 2 :]
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tinysae.jobs import ready
 from tinysae.jobs.files import open_private
 from tinysae.jobs.home import home_errors
 from tinysae.jobs.job import Job
@@ -40,11 +41,16 @@ def launch(job: Job, command: str) -> None:
     ):
         # Here, so that who asked sees it at once: the worker needs a moment.
         job.enqueue()
-        words = [command, job.argument, "--lock-fd", str(lock.fileno())]
+        words = [command, job.argument]
+        environment = worker_environment(os.environ, job.keys)
+        descriptors = (lock.fileno(), log.fileno())
+        if ready.hand_over(words, anybodys_environment(), environment, *descriptors):
+            return
+        words += ["--lock-fd", str(lock.fileno())]
         subprocess.Popen(
             [sys.executable, "-m", "tinysae", *words],
             cwd=CHECKOUT,
-            env=worker_environment(os.environ, job.keys),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -52,6 +58,16 @@ def launch(job: Job, command: str) -> None:
             pass_fds=[lock.fileno()],
             start_new_session=True,
         )
+
+
+def make_ready() -> None:
+    """Has a process import what a training needs, for the next `launch` to be quick."""
+    ready.prepare(anybodys_environment())
+
+
+def anybodys_environment() -> dict[str, str]:
+    """What the process of any job is told of this one's environment."""
+    return worker_environment(os.environ, ())
 
 
 def worker_environment(

@@ -17,7 +17,6 @@ MAX_HEADER_BYTES = 100_000_000
 # PyTorch itself takes no tensor of more.
 MAX_DIMENSIONS = 64
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-GGUF_MAGIC = b"GGUF"
 FLOAT_BYTES = 4
 # Beside the weights in float32: the largest of them as it is in its file, and a batch.
 MEMORY_FACTOR = 1.25
@@ -109,41 +108,6 @@ def count_parameters(folder: Path) -> int:
         for file in folder.glob("*.safetensors")
         for entry in (_header(file) or {}).values()
     )
-
-
-def check_gguf(file: Path) -> None:
-    """Refuses what is no GGUF file, or cannot be read here.
-
-    Raises:
-        DamagedError: it does not begin as a GGUF file does.
-        MissingError: the package that reads them is not installed.
-    """
-    from importlib.util import find_spec
-
-    try:
-        with open_regular(file) as stream:
-            is_gguf = stream.read(len(GGUF_MAGIC)) == GGUF_MAGIC
-    except OSError:
-        is_gguf = False
-    if not is_gguf:
-        raise DamagedError("gguf_damaged", file=file.name)
-    if find_spec("gguf") is None:
-        raise MissingError("gguf_package", file=file.name)
-
-
-def count_gguf_parameters(file: Path) -> int:
-    """How many numbers the file holds once they are unpacked.
-
-    Raises:
-        DamagedError: its tables cannot be read.
-    """
-    # Not in requirements.txt: only who brings a GGUF file needs it.
-    from gguf import GGUFReader  # pyright: ignore[reportMissingImports]
-
-    try:
-        return sum(int(tensor.n_elements) for tensor in GGUFReader(file).tensors)
-    except Exception as problem:
-        raise DamagedError("gguf_damaged", file=file.name) from problem
 
 
 def check_memory(n_parameters: int, name: str) -> None:

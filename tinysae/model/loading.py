@@ -9,12 +9,11 @@ from typing import Any
 
 from tinysae.errors import DamagedError, TinysaeError
 from tinysae.model.folder import (
-    check_gguf,
     check_memory,
     checked_files,
-    count_gguf_parameters,
     count_parameters,
 )
+from tinysae.model.gguf_header import check_gguf_package, count_gguf_numbers
 from tinysae.model.lean import lean_copy
 from tinysae.model.libraries import LOADING, import_libraries
 from tinysae.model.loaded import LoadedModel
@@ -34,9 +33,10 @@ def load_files(source: str, place: Path, device: str) -> LoadedModel:
         DamagedError: a file cannot be read, or is not a causal language model.
     """
     if place.is_file():
-        check_gguf(place)
+        n_numbers = count_gguf_numbers(place)
+        check_gguf_package(place)
         folder, config, extra = place.parent, {}, {"gguf_file": place.name}
-        check_memory(count_gguf_parameters(place), place.name)
+        check_memory(n_numbers, place.name)
     else:
         folder, config, extra = place, checked_files(place), {}
         check_memory(count_parameters(place), place.name)

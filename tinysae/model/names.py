@@ -48,6 +48,15 @@ def hub_name(source: str) -> HubName | None:
     return HubName(name, revision if at else MAIN)
 
 
+def shown_name(source: str) -> str:
+    """`source` where there is little room: of a path, the folder's or file's own name.
+
+    Untrusted text.
+    """
+    is_known = entry_of(source) is not None or hub_name(source) is not None
+    return source if is_known else Path(source).name or source
+
+
 def checked_hub_name(source: str) -> HubName:
     """`hub_name`, for somebody who means to download.
 

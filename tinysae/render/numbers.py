@@ -2,11 +2,17 @@
 
 from datetime import datetime
 
+# In a table, where there is no figure (yet); Streamlit's own word for it is "None".
+NO_FIGURE = "\N{EN DASH}"
+
 
 def percent(share: float) -> str:
-    """A probability as a percentage: "70.1%", "0.03%", "<0.01%", "0%"."""
-    if share == 0:
-        return "0%"
+    """A probability as a percentage: "70.1%", "0.03%", "<0.01%", "0%"; and at the other
+    end ">99.9%", "100%": what is nearly all is not all."""
+    if share in (0, 1):
+        return f"{share:.0%}"
+    if 0.9995 <= share < 1:
+        return ">99.9%"
     if share < 0.0001:
         return "<0.01%"
     if share < 0.001:

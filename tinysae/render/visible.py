@@ -27,6 +27,12 @@ def visible(text: str) -> str:
     return _SPACE * start + shown + _SPACE * (len(text) - start - len(core))
 
 
+def in_place(text: str) -> str:
+    """`text`, `visible` but for the spaces at its ends, for where those are drawn."""
+    core = text.strip(" ")
+    return text.replace(core, visible(core)) if core else text
+
+
 def as_word(text: str) -> str:
     """`text` as a sentence says it, `visible` but for the space before a word."""
     return visible(text.strip(" ") or text)

@@ -12,14 +12,17 @@ from tinysae.config import KEEPS_WHOLE_K, TrainConfig
 
 
 def build_training_sae(config: TrainConfig, d_in: int, device: str) -> Any:
-    """SAELens's freshly initialised training module of the config's architecture."""
+    """SAELens's freshly initialised training module of the config's architecture.
+
+    Its first weights are drawn on the CPU: the same of a seed on every device.
+    """
     from sae_lens.registry import get_sae_training_class
 
     sae_class, config_class = get_sae_training_class(config.architecture)
     settings = shared_settings(config, config_class)
     other = {name: v for name, v in _as_saelens(config).items() if name in settings}
-    settings |= {**other, "d_in": d_in, "device": device}
-    return sae_class(config_class(**settings))
+    settings |= {**other, "d_in": d_in, "device": "cpu"}
+    return sae_class(config_class(**settings)).to(device)
 
 
 def shared_settings(config: TrainConfig, config_class: type[Any]) -> dict[str, Any]:

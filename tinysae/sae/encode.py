@@ -42,6 +42,8 @@ class Encoder:
         self.d_sae = sae.d_sae
         self.product_name = choose_product(product)
         self._product = PRODUCTS[self.product_name]
+        self.bits = self.product_name
+        """What decides the values' last bits."""
         self._W = np.ascontiguousarray(sae.W_enc.detach().cpu().float().T.numpy())
         self._b_dec = _array(sae.b_dec) if sae.apply_b_dec_to_input else None
         zero, one = np.zeros(sae.d_sae, np.float32), np.ones(sae.d_sae, np.float32)

@@ -90,7 +90,8 @@ def evaluate(
     n_ce_batches: int,
     progress: Callable[[int], object] | None = None,
 ) -> Evaluation:
-    """Evaluates `sae` on `batches` of token ids, each [batch, pos].
+    """Evaluates `sae` on `batches` of token ids, each [batch, pos], on the model's
+    device, where the SAE has to be too.
 
     Cross-entropies and divergences, which need three whole forwards, are taken on the
     first `n_ce_batches` batches; everything else on all of them. `progress` hears how
@@ -108,7 +109,7 @@ def evaluate(
     sums = _Sums(sae.d_in, sae.d_sae)
     with torch.inference_mode():
         for index, batch in enumerate(batches):
-            tokens = torch.from_numpy(batch).long()
+            tokens = torch.from_numpy(batch).long().to(model.plain.device)
             x = activations(model, tokens, sae.hook_name)
             acts = sae.encode(x)
             x_hat = sae.decode(acts)
@@ -162,7 +163,9 @@ def _effects(
     has_next = torch.ones_like(kept)
     has_next[:, -1] = False
     kinds = (logits(None), logits(patched), logits(torch.zeros_like(x)))
-    rows = max(1, SOFTMAXES_AT_ONCE // model.d_vocab)
+    # A GPU has no such cache, and waits for whoever asks for little at a time.
+    is_cpu = x.device.type == "cpu"
+    rows = max(1, (SOFTMAXES_AT_ONCE if is_cpu else LOGITS_AT_ONCE) // model.d_vocab)
     parts: list[Tensor] = []
     for chosen, *part in zip(
         next_tokens.split(rows), *(kind.split(rows) for kind in kinds), strict=True

@@ -1,6 +1,6 @@
 """Reading an SAE from SAELens's directory without SAELens: JSON and safetensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -9,6 +9,7 @@ from tinysae.errors import DamagedError, MissingError
 from tinysae.jobs.files import read_bytes, read_json, sha256_of, shown_path
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 CFG_NAME = "cfg.json"
@@ -62,6 +63,19 @@ class SAE:
     @property
     def d_sae(self) -> int:
         return self.W_enc.shape[1]
+
+    def to(self, device: "torch.device | str") -> "SAE":
+        """The same SAE on another device."""
+        moved: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if hasattr(value, "to")
+        }
+        if self.magnitude is not None:
+            moved["magnitude"] = Magnitude(
+                *(part.to(device) for part in self.magnitude)
+            )
+        return replace(self, **moved)
 
     def encode(self, x: "Tensor") -> "Tensor":
         """Feature activations [..., d_sae] of activations `x` [..., d_in].

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinysae.config import TrainConfig
 from tinysae.sae.architectures import fold_activation_norm, shared_settings
+from tinysae.sae.device import is_autocast
 from tinysae.sae.load import RUNNER_CFG_NAME, SPARSITY_NAME
 from tinysae.sae.look import firing_rates
 
@@ -64,8 +65,10 @@ def runner_config(config: TrainConfig, sae: Any) -> Any:
     from sae_lens.config import LanguageModelSAERunnerConfig, LoggingConfig
 
     shared = shared_settings(config, LanguageModelSAERunnerConfig)
+    device = str(sae.cfg.device)
     return LanguageModelSAERunnerConfig(
-        **{**shared, "device": str(sae.cfg.device), "lr_end": config.lr_end or None},
+        **{**shared, "device": device, "lr_end": config.lr_end or None},
+        autocast=is_autocast(config.precision, device),
         sae=sae.cfg,
         checkpoint_path=None,
         output_path=None,

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ from tinysae.config import TrainConfig
 from tinysae.errors import SettingError, TinysaeError
 from tinysae.sae.architectures import build_training_sae
 from tinysae.sae.batches import TrainingBatches
-from tinysae.sae.device import resolve_device
+from tinysae.sae.device import resolve_device, rounded_products
 from tinysae.sae.divergence import DivergenceWatch
 from tinysae.sae.look import look
 from tinysae.sae.rows import EvalMetrics, StepMetrics
@@ -57,12 +58,13 @@ class SAETraining:
 
     Args:
         config: the settings.
-        model: whose activations.
+        model: whose activations; the SAE is trained on the device that it is on.
         engine: what the run's earlier steps were computed by, if there were any.
 
     Raises:
-        SettingError: the model has no such hook, or not that context size.
-        MissingError: no such text, or the device is not there.
+        SettingError: the model has no such hook, or not that context size, or is on
+            another device than the settings say.
+        MissingError: no such text.
     """
 
     def __init__(
@@ -82,13 +84,15 @@ class SAETraining:
                 choices=", ".join(model.hook_widths),
             )
         self.config = config
-        device = resolve_device(config.device)
+        device = _device_of(model, config)
         # SAELens's own code never uses its seed; weights and shuffling follow this one.
         torch.manual_seed(config.seed)
         d_in = model.hook_widths[config.hook_name]
         self._sae = build_training_sae(config, d_in, device)
         self._runner = runner_config(config, self._sae)
         self.model = model
+        self._rounding = ExitStack()
+        self._rounding.enter_context(rounded_products(config.precision, device))
         self._batches = TrainingBatches(config, model)
         self._watch = DivergenceWatch()
         self._trainer: Any = SAETrainer(
@@ -96,6 +100,8 @@ class SAETraining:
             self._sae,
             self._batches,
         )
+        if device == "cuda":
+            fuse_adam(self._trainer.optimizer)
         self.tracker: Tracker = Trackers()
         """Where SAELens would log to."""
         self.step_seconds = 0.0
@@ -197,6 +203,7 @@ class SAETraining:
     def close(self) -> None:
         """Stops the reading ahead, when the training is over."""
         self._batches.close()
+        self._rounding.close()
 
     def estimate_norm(self, progress: Callable[[int], bool]) -> bool:
         """Measures the scale that makes the activations' mean norm sqrt(d_in).
@@ -296,3 +303,23 @@ class SAETraining:
             OSError: the folder cannot be written.
         """
         save_sae(self._trainer, self.runner_config, folder)
+
+
+def fuse_adam(optimizer: Any) -> None:
+    """Lets a GPU take the whole of Adam's step at once; before the first."""
+    for group in optimizer.param_groups:
+        group.update(fused=True, foreach=False)
+
+
+def _device_of(model: "LoadedModel", config: TrainConfig) -> str:
+    """Where the model is.
+
+    Raises:
+        SettingError: the settings say another device, or one that is not there.
+    """
+    there = model.plain.device.type
+    if config.device != "auto" and resolve_device(config.device) != there:
+        raise SettingError(
+            "setting_choice", field="device", value=config.device, choices=there
+        )
+    return there

@@ -121,9 +121,12 @@ def _restore(
         {k: tensors[f"sae.{k}"] for k in trainer.sae.state_dict()}
     )
     if steps:
+        # Fused, Adam counts its steps where it computes them.
+        is_fused = trainer.optimizer.param_groups[0]["fused"]
+        counted_on = device if is_fused else "cpu"
         for name, parameter in trainer.sae.named_parameters():
             trainer.optimizer.state[parameter] = {
-                "step": torch.tensor(float(steps)),
+                "step": torch.tensor(float(steps), device=counted_on),
                 **{m: tensors[f"adam.{m}.{name}"].to(device) for m in _MOMENTS},
             }
     for name in _STATISTICS:

@@ -224,7 +224,7 @@ def evaluated(
 
     tell(0)
     return evaluate(
-        sae,
+        sae.to(model.plain.device),
         model,
         batched(contexts, CONTEXTS_AT_ONCE),
         n_ce_batches=CE_BATCHES,

@@ -42,6 +42,7 @@ class Live:
         self._run, self._training = run, training
         self._ended_at, self._took = time.monotonic(), 0.0
         self._is_first = True
+        self._read_since: float | None = None
         self.l0: float | None = None
         """Active features a token, as far as it is known."""
 
@@ -57,6 +58,7 @@ class Live:
     def index(self) -> None:
         """An index of this moment, unless there is one."""
         run, step, started = self._run, self._training.n_steps, time.monotonic()
+        self._read_since = None
         try:
             answer_request(run)
             if all(found.step != step for found in live_indexes(run)):
@@ -69,8 +71,10 @@ class Live:
         except Exception:
             logger.exception("no features after step %d", step)
         self._ended_at = time.monotonic()
-        # The first may have had loops to compile: it says little of the next.
-        self._took = 0.0 if self._is_first else self._ended_at - started
+        if self._is_first:
+            # It may have had loops to compile before it had read anything.
+            started = self._read_since or self._ended_at
+        self._took = self._ended_at - started
         self._is_first = False
 
     def _fill(self, stage: LiveIndex) -> None:
@@ -109,5 +113,7 @@ class Live:
         keep_moment(self._run.history_dir, stage.step, index)
 
     def _go_on(self, _done: int, _total: int) -> None:
+        if self._read_since is None:
+            self._read_since = time.monotonic()
         if self._run.stop_requested:
             raise Stopped

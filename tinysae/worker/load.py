@@ -26,6 +26,12 @@ logger = logging.getLogger(__name__)
 NICENESS = 5
 
 
+def be_nice() -> None:
+    """Lets whatever people look at go first."""
+    now = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, max(now, NICENESS))
+
+
 def load_model(job: "AnySAE") -> "LoadedModel":
     """The model that the job's SAE reads.
 
@@ -37,12 +43,14 @@ def load_model(job: "AnySAE") -> "LoadedModel":
         import torch
 
         from tinysae.model.sources import load_model
+        from tinysae.sae.device import device_at_hand
 
-        os.nice(NICENESS)
+        be_nice()
         # Whatever the environment says: one thread a core, and the pages' needs are met
         # by the niceness above.
         torch.set_num_threads(os.cpu_count() or 1)
-        return load_model(job.model_name)
+        wanted = job.config.device if isinstance(job, Run) else "auto"
+        return load_model(job.model_name, device=device_at_hand(wanted))
 
 
 def load_training(run: Run, model: "LoadedModel", reporter: Reporter) -> "SAETraining":

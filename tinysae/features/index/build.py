@@ -91,7 +91,7 @@ def build_index(
     from tinysae.features.index.pair_store import PairStore
     from tinysae.features.index.reading import made_from, read_pairs
     from tinysae.features.index.statistics import Sampling
-    from tinysae.sae.encode import Encoder
+    from tinysae.sae.encode_on_device import encoder_for
 
     iterator = iter(chunks)
     first = next(iterator, None)
@@ -121,8 +121,8 @@ def build_index(
 
     wanted = islice(chain([first], iterator), n_chunks)
     partial = out_dir.with_name(f"{out_dir.name}.partial")
-    with Encoder(sae) as encoder:
-        key = made_from(sae, model, first, n_chunks, encoder.product_name)
+    with encoder_for(sae, model.plain.device) as encoder:
+        key = made_from(sae, model, first, n_chunks, encoder.bits)
         with PairStore(partial, key) as store:
             try:
                 read_pairs(sae, model, encoder, store, wanted, memory, tell_read)

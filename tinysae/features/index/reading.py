@@ -120,10 +120,10 @@ def made_from(
     model: "LoadedModel",
     chunk: NDArray[np.int32],
     n_chunks: int,
-    product: str,
+    bits: str,
 ) -> dict[str, Any]:
     """What the pairs of `n_chunks` chunks follow from, the text after the first `chunk`
-    aside; `product` is the encoder's (`tinysae.model.blas`)."""
+    aside; `bits` are the encoder's (`tinysae.sae.encode`)."""
     import torch
 
     from tinysae.model import forward
@@ -137,7 +137,7 @@ def made_from(
         "activations": hashlib.sha256(x.numpy().tobytes()).hexdigest(),
         "tokens": hashlib.sha256(chunk.tobytes()).hexdigest(),
         "n_chunks": n_chunks,
-        "product": product,
+        "product": bits,
     }
 
 

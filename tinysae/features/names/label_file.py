@@ -12,11 +12,13 @@ from tinysae.checked_numbers import is_number
 from tinysae.errors import DamagedError
 from tinysae.features.names.labels import MAX_TEXT, Label, LabelKind
 from tinysae.features.names.rules import (
-    CLAUSE_KINDS,
+    ALL_KINDS,
     MAX_WHAT,
     MOST_TOLD,
     N_CLAUSES,
+    N_CONDITIONS,
     Clause,
+    Condition,
 )
 from tinysae.features.names.surroundings import PLACES
 from tinysae.jobs.files import parsed_json, read_bytes, write_bytes
@@ -29,6 +31,9 @@ OLD_FORMAT: Final = 1
 """Without rules: what was made before there were any is still read."""
 MAX_FILE_BYTES: Final = 20_000_000
 """More than the labels of 65,536 features take; in memory it is twenty times that."""
+# "any" is in files from before a clause had several conditions.
+_KINDS: Final = ("any", *ALL_KINDS)
+_PLACES: Final = ("anywhere", *PLACES)
 # zlib's name for gzip's own header.
 _GZIP: Final = 31
 
@@ -113,10 +118,16 @@ def _label(data: Mapping[str, Any]) -> Label:
 
 
 def _clause(data: Mapping[str, Any]) -> Clause:
-    clause = Clause(**{**data, "what": _texts(data["what"])})
-    is_known = clause.kind in CLAUSE_KINDS and clause.place in PLACES
-    if not is_known or not clause.what or type(clause.n) is not int:
+    given = tuple(
+        Condition(**{**each, "what": _texts(each["what"])})
+        for each in data.get("given", [])
+    )
+    clause = Clause(**{**data, "what": _texts(data["what"]), "given": given})
+    if clause.place not in _PLACES or len(given) >= N_CONDITIONS:
         raise ValueError("clause")
+    for part in (clause, *given):
+        if part.kind not in _KINDS or not part.what or type(part.n) is not int:
+            raise ValueError("condition")
     return clause
 
 

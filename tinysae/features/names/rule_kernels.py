@@ -1,9 +1,14 @@
 """The inner loops of learning and scoring rules, compiled by numba.
 
-`first`, `position`, `value` are a band of features (`tinysae.features.index.kernels`);
-the rest is of `surroundings.Surroundings`. Every token is in one group of a kind, so
-the best set of groups is all those that the feature fires on more often than some
-share: only that share has to be searched.
+`first`, `position`, `value` are a band of features (`tinysae.features.index.kernels`),
+`seen` is (group, many_first, many) of `surroundings.Surroundings`. A rule is any of a
+few clauses, a clause all of a few conditions, a condition "in one of these groups".
+Every token is in one group of a single kind, so the best set of groups of it is all
+those that the feature fires on more often than some share: only that share has to be
+searched. Groups of another kind overlap: those that add most are taken one by one.
+
+Four sums say how good a rule is: tokens told rightly, tokens told, active contexts
+found, quiet contexts told falsely.
 """
 
 import numpy as np
@@ -11,170 +16,458 @@ import numpy as np
 from tinysae.sae.step.kernels.jit import compiled
 
 MIN_HITS = 2
-# Of F1: what a rule has to gain by naming a place, a kind that is harder to see, or one
-# more group.
-PLACE_COST, GROUP_COST = 0.02, 0.0015
+# What a rule has to gain by one more group.
+GROUP_COST = 0.0005
+# How dear false alarms are where a clause's first condition is looked for: what others
+# after it take away. From each, so many beginnings are tried.
+FALSE_SHARES = (1.0, 0.3)
+N_BEGINNINGS = 2
+MOST_UNITED = 32
+# Tokens of quiet contexts in which a next condition is looked for; of more a part.
+MOST_QUIET = 3000
+# What a context is to a feature and the clauses found so far.
+QUIET, ACTIVE, FOUND, FALSE = 0, 1, 2, 3
 
 
 @compiled()
-def count_groups(group, many_first, many, places, is_learnt, count):
-    """count [n_places, n_groups] += the tokens to learn from, by place and group."""
-    for at in range(group.shape[1]):
-        if not is_learnt[at]:
+def _group(seen, at, which):
+    group, many_first, many = seen
+    if which < group.shape[0]:
+        return group[which, at]
+    return many[many_first[at] + which - group.shape[0]]
+
+
+@compiled()
+def _n_groups(seen, at):
+    group, many_first, _ = seen
+    return group.shape[0] + many_first[at + 1] - many_first[at]
+
+
+@compiled()
+def _is_in(seen, kind, groups, at):
+    group, many_first, many = seen
+    if kind < group.shape[0]:
+        own = group[kind, at]
+        return (groups == own).any()
+    for entry in range(many_first[at], many_first[at + 1]):
+        for wanted in groups:
+            if many[entry] == wanted:
+                return True
+    return False
+
+
+@compiled()
+def count_groups(seen, window, tokens, windows):
+    """tokens, windows [n_groups] += the tokens to learn from, and contexts with any.
+
+    window [n]: the context to learn from that a token is in, -1 for none.
+    """
+    last = np.full(len(tokens), -1, np.int32)
+    for at in range(len(window)):
+        if window[at] < 0:
             continue
-        for place in range(count.shape[0]):
-            if places[at] >> place & 1:
-                for kind in range(group.shape[0]):
-                    if group[kind, at] >= 0:
-                        count[place, group[kind, at]] += 1
-                for entry in range(many_first[at], many_first[at + 1]):
-                    count[place, many[entry]] += 1
+        for which in range(_n_groups(seen, at)):
+            own = _group(seen, at, which)
+            if own >= 0:
+                tokens[own] += 1
+                if last[own] != window[at]:
+                    last[own] = window[at]
+                    windows[own] += 1
+
+
+@compiled()
+def _good(f1_share, sizes, right, told, found, false):
+    """`f1_share` of F1, and the rest of how well contexts are detected."""
+    n_positive, n_active, n_quiet = sizes
+    f1 = 2 * right / (told + n_positive)
+    # Of sets these are sums: what two groups find of one context is counted twice.
+    missed = 1 - min(found / max(n_active, 1), 1.0)
+    detects = 1 - (missed + min(false / max(n_quiet, 1), 1.0)) / 2
+    return f1_share * f1 + (1 - f1_share) * detects
+
+
+@compiled()
+def _best_conditions(touched, stats, base, sizes, kinds, f1_share, is_open, best):
+    """For each kind the best condition, given what is touched group by group.
+
+    touched: the groups, in order. stats [n_groups, 4], base [4]: the sums of each, and
+    of the clauses before. is_open [kinds]: which kinds may be used. Of kinds that
+    overlap it is the best group. Writes best: (good, n, groups).
+    """
+    good, n, groups = best
+    kind_first, cost, _, _, overlaps = kinds
+    end = 0
+    sums = np.empty(4)
+    for kind in range(len(cost)):
+        good[kind], n[kind] = -1.0, 0
+        begin = end
+        while end < len(touched) and touched[end] < kind_first[kind + 1]:
+            end += 1
+        if not is_open[kind]:
+            continue
+        own = touched[begin:end]
+        kept = own[stats[own, 0] >= MIN_HITS]
+        order = np.argsort(-(stats[kept, 0] / (stats[kept, 1] + 1)))
+        sums[:] = base
+        for m in range(
+            len(kept) if overlaps[kind] else min(len(kept), groups.shape[1])
+        ):
+            if overlaps[kind]:
+                sums[:] = base
+            sums += stats[kept[order[m]]]
+            this = _good(f1_share, sizes, sums[0], sums[1], sums[2], sums[3])
+            this -= cost[kind]
+            if not overlaps[kind]:
+                this -= GROUP_COST * m
+            if this > good[kind]:
+                good[kind], n[kind] = this, 1 if overlaps[kind] else m + 1
+                if overlaps[kind]:
+                    groups[kind, 0] = kept[order[m]]
+        if not overlaps[kind]:
+            groups[kind, : n[kind]] = kept[order[: n[kind]]]
+
+
+@compiled()
+def _unite(touched, stats, base, sizes, kinds, f1_share, is_open, seen, drawn, best):
+    """Goes on from the best group of each kind that overlaps: the groups that add most
+    are taken one after the other, and what they tell is told.
+
+    drawn: (tokens, their sums [n, 4], how often each counts [n]); stats are used up.
+    """
+    good, n, groups = best
+    kind_first, cost, _, _, overlaps = kinds
+    _, many_first, many = seen
+    tokens, weights = drawn
+    has_one = np.empty(len(tokens), np.bool_)
+    end = 0
+    for kind in range(len(cost)):
+        begin = end
+        while end < len(touched) and touched[end] < kind_first[kind + 1]:
+            end += 1
+        if not (overlaps[kind] and is_open[kind] and n[kind]):
+            continue
+        low, high = kind_first[kind], kind_first[kind + 1]
+        own = touched[begin:end]
+        own = own[stats[own, 0] >= MIN_HITS]
+        has_one[:] = False
+        sums = base.copy()
+        taken, this = groups[kind, 0], good[kind]
+        while True:
+            good[kind] = this
+            groups[kind, n[kind] - 1] = taken
+            for t in range(len(tokens)):
+                if has_one[t]:
+                    continue
+                for entry in range(many_first[tokens[t]], many_first[tokens[t] + 1]):
+                    if many[entry] == taken:
+                        has_one[t] = True
+                        break
+                if has_one[t]:
+                    sums += weights[t]
+                    for entry in range(
+                        many_first[tokens[t]], many_first[tokens[t] + 1]
+                    ):
+                        if low <= many[entry] < high:
+                            stats[many[entry]] -= weights[t]
+            if n[kind] == MOST_UNITED:
+                break
+            this, taken = good[kind], -1
+            for g in own:
+                if stats[g, 0] < MIN_HITS:
+                    continue
+                more = sums + stats[g]
+                its = _good(f1_share, sizes, more[0], more[1], more[2], more[3])
+                its -= cost[kind] + GROUP_COST * n[kind]
+                if its > this:
+                    this, taken = its, g
+            if taken < 0:
+                break
+            n[kind] += 1
+
+
+@compiled()
+def _told(tokens, fires_here, window, state):
+    """The sums of what is told by some tokens, in the text's order."""
+    sums = np.zeros(4)
+    before = -1
+    for at in tokens:
+        sums[0] += fires_here[at]
+        sums[1] += 1
+        if window[at] != before:
+            before = window[at]
+            sums[2] += state[before] == ACTIVE
+            sums[3] += state[before] == QUIET
+    return sums
+
+
+@compiled()
+def _drawn(tokens, fires_here, window, state):
+    """Some of the tokens, with their sums: all in active contexts, and of quiet ones so
+    many that there are about `MOST_QUIET`, counted more often. A context is shared by
+    all the tokens that are in it."""
+    n_quiet = 0
+    for at in tokens:
+        n_quiet += state[window[at]] == QUIET
+    every = 1 + n_quiet // MOST_QUIET
+    kept = np.empty(len(tokens), np.int32)
+    weights = np.empty((len(tokens), 4))
+    n = begin = 0
+    while begin < len(tokens):
+        w = window[tokens[begin]]
+        end = begin + 1
+        while end < len(tokens) and window[tokens[end]] == w:
+            end += 1
+        is_quiet = state[w] == QUIET
+        times = every if is_quiet else 1
+        if not is_quiet or w % every == 0:
+            for t in range(begin, end):
+                kept[n] = tokens[t]
+                weights[n, 0] = fires_here[tokens[t]]
+                weights[n, 1] = times
+                weights[n, 2] = (state[w] == ACTIVE) / (end - begin)
+                weights[n, 3] = is_quiet * times / (end - begin)
+                n += 1
+        begin = end
+    return kept[:n], weights[:n]
+
+
+@compiled()
+def _sum_drawn(seen, drawn, stats, touched):
+    """Adds up the drawn tokens' sums by group; returns the groups, in order."""
+    n = 0
+    tokens, weights = drawn
+    for t in range(len(tokens)):
+        for which in range(_n_groups(seen, tokens[t])):
+            g = _group(seen, tokens[t], which)
+            if g < 0:
+                continue
+            if stats[g, 1] == 0:
+                touched[n] = g
+                n += 1
+            for s in range(4):
+                stats[g, s] += weights[t, s]
+    return np.sort(touched[:n])
+
+
+@compiled()
+def _sum_all(seen, window, state, is_told, own, inside, counts, stats, more):
+    """Of all tokens not told yet the sums by group, for the groups that the feature
+    fires on; returns these, in order.
+
+    own: where it fires. inside: tokens, contexts [n_groups]: what is in contexts that
+    are active. counts: the same of all.
+    """
+    touched, last, token = more
+    n = 0
+    token[0] += 1
+    stamp = token[0] * len(state)
+    for at in own:
+        w = window[at]
+        if w < 0 or is_told[at]:
+            continue
+        for which in range(_n_groups(seen, at)):
+            g = _group(seen, at, which)
+            if g < 0:
+                continue
+            if stats[g, 0] == 0:
+                touched[n] = g
+                n += 1
+                stats[g, 1] = counts[0][g]
+                stats[g, 3] = counts[1][g] - inside[g]
+            stats[g, 0] += 1
+            if state[w] == ACTIVE and last[g] != stamp + w:
+                last[g] = stamp + w
+                stats[g, 2] += 1
+    return np.sort(touched[:n])
 
 
 @compiled()
 def learn(
     first,
     position,
-    value,
-    group,
-    many_first,
-    many,
-    places,
-    is_learnt,
-    count,
-    kind_first,
-    kind_cost,
-    min_gain,
-    n_contexts,
-    f1_share,
+    seen,
+    window,
+    begins,
+    counts,
+    tokens_of,
+    kinds,
+    costs,
     rule_kind,
-    rule_place,
     rule_n,
     rule_groups,
     rule_hits,
 ):
     """The best clauses of every feature on the tokens to learn from.
 
-    What is best: `f1_share` of F1, and the rest of how well contexts would be detected,
-    where every token that is told wrongly spoils one of `n_contexts`.
+    window [n]: the context of each token, -1 for none; begins [contexts + 1]: where
+    each begins. counts: `count_groups`. tokens_of: (first [n_groups + 1], tokens): the
+    tokens of each group. kinds: (first, cost, family, begins, overlaps): where each
+    kind's groups begin; what a condition has to gain by being of it; conditions of one
+    clause are of different families; whether a clause may begin with it; whether a
+    token is in several of its groups. costs: (f1_share, condition_cost, min_gain).
 
-    kind_first [all kinds + 1]: where each kind's groups begin, and where the last end.
-    kind_cost [all kinds], min_gain: of that measure.
-    Writes rule_kind, rule_place, rule_n [features, n_clauses] (rule_n 0: no clause);
-    rule_groups, rule_hits [features, n_clauses, most]: which, and how often it fires.
+    Writes rule_kind, rule_n [features, n_clauses, n_conditions] (rule_n 0: none);
+    rule_groups, rule_hits [..., most]: which, and how often the feature fires there.
     """
-    n_kinds, n_places = group.shape[0], count.shape[0]
-    n_clauses, most = rule_n.shape[1], rule_groups.shape[2]
-    n_groups = count.shape[1]
-    fired = np.zeros((n_places, n_groups), np.float32)
-    covered_in = np.zeros((n_places, n_groups), np.int32)
+    n_groups, n_windows = len(counts[0]), len(begins) - 1
+    n_kinds = len(kinds[1])
+    n_clauses, n_conditions, most = rule_groups.shape[1:]
+    f1_share, condition_cost, min_gain = costs
+    fires_here = np.zeros(len(window), np.bool_)
+    is_told = np.zeros(len(window), np.bool_)
+    inside = np.zeros(n_groups, np.int32)
+    last = np.full(n_groups, -1, np.int64)
+    token = np.zeros(1, np.int64)
     touched = np.empty(n_groups, np.int32)
-    is_covered = np.zeros(group.shape[1], np.bool_)
+    stats = np.zeros((n_groups, 4))
+    best = (
+        np.empty(n_kinds),
+        np.zeros(n_kinds, np.int32),
+        np.empty((n_kinds, most), np.int32),
+    )
+    n_heads = len(FALSE_SHARES) * N_BEGINNINGS
+    head_kind = np.empty(n_heads, np.int32)
+    head_groups = np.empty((n_heads, most), np.int32)
+    head_n = np.empty(n_heads, np.int32)
+    clause_kind = np.empty(n_conditions, np.int32)
+    clause_n = np.empty(n_conditions, np.int32)
+    clause_groups = np.empty((n_conditions, most), np.int32)
+    is_open = np.empty(n_kinds, np.bool_)
     for j in range(first.shape[0] - 1):
+        own = position[first[j] : first[j + 1]]
+        state = np.zeros(n_windows, np.int8)
         n_positive = 0
-        for p in range(first[j], first[j + 1]):
-            n_positive += is_learnt[position[p]]
-            is_covered[position[p]] = False
-        total = 0.0
-        for p in range(first[j], first[j + 1]):
-            total += value[p] * is_learnt[position[p]]
-        mean = total / max(n_positive, 1)
-        hits, found, score = 0, 0, 0.0
-        for clause in range(n_clauses):
-            n_touched = 0
-            for p in range(first[j], first[j + 1]):
-                at = position[p]
-                if not is_learnt[at]:
+        for at in own:
+            if window[at] >= 0:
+                fires_here[at] = True
+                n_positive += 1
+                state[window[at]] = ACTIVE
+        n_active = (state == ACTIVE).sum()
+        sizes = (float(n_positive), float(n_active), float(n_windows - n_active))
+        inside[:] = 0
+        for w in np.flatnonzero(state):
+            for at in range(begins[w], begins[w + 1]):
+                if window[at] != w:
                     continue
-                # What it is strongest on comes first, then whatever else it fires on.
-                weight = value[p] / mean if clause == 0 else 1.0
-                n_many = many_first[at + 1] - many_first[at]
-                for which in range(n_kinds + n_many):
-                    if which < n_kinds:
-                        own = group[which, at]
-                        if own < 0:
-                            continue
-                    else:
-                        own = many[many_first[at] + which - n_kinds]
-                    if fired[0, own] == 0 and covered_in[0, own] == 0:
-                        touched[n_touched] = own
-                        n_touched += 1
-                    for place in range(n_places):
-                        if places[at] >> place & 1:
-                            if is_covered[at]:
-                                covered_in[place, own] += 1
-                            else:
-                                fired[place, own] += weight
-            names = np.sort(touched[:n_touched])
-            best, best_kind, best_place, best_n = score + min_gain, -1, 0, 0
-            best_found = 0
-            begin = 0
-            for kind in range(len(kind_cost)):
-                end = begin
-                while end < n_touched and names[end] < kind_first[kind + 1]:
-                    end += 1
-                own = names[begin:end]
-                begin = end
-                for place in range(n_places):
-                    cost = kind_cost[kind] + PLACE_COST * (place > 0)
-                    kept = own[fired[place][own] >= MIN_HITS]
-                    if len(kept) == 0:
-                        continue
-                    other = count[place][kept] - covered_in[place][kept]
-                    order = np.argsort(-(fired[place][kept] / other))
-                    more, all_more = 0.0, 0
-                    for n in range(min(len(kept), most)):
-                        if kind >= n_kinds:
-                            # They overlap: one at a time.
-                            more, all_more = 0.0, 0
-                        more += fired[place, kept[order[n]]]
-                        all_more += other[order[n]]
-                        right, told = hits + more, found + all_more
-                        wrong = (told - right) / n_contexts
-                        detects = (1 + right / n_positive - min(wrong, 1.0)) / 2
-                        good = f1_share * 2 * right / (told + n_positive)
-                        good += (1 - f1_share) * detects
-                        size = 1 if kind >= n_kinds else n + 1
-                        good -= cost + GROUP_COST * (size - 1)
-                        if good > best:
-                            best, best_kind, best_place = good, kind, place
-                            best_n = size
-                            best_found = all_more
-                            if kind >= n_kinds:
-                                rule_groups[j, clause, 0] = kept[order[n]]
-                                rule_hits[j, clause, 0] = more
-                            else:
-                                for m in range(n + 1):
-                                    which = kept[order[m]]
-                                    rule_groups[j, clause, m] = which
-                                    rule_hits[j, clause, m] = fired[place, which]
-            for t in range(n_touched):
-                for place in range(n_places):
-                    fired[place, touched[t]] = 0
-                    covered_in[place, touched[t]] = 0
-            if best_kind < 0:
+                for which in range(_n_groups(seen, at)):
+                    g = _group(seen, at, which)
+                    if g >= 0 and last[g] != token[0] * n_windows + w:
+                        last[g] = token[0] * n_windows + w
+                        inside[g] += 1
+        base = np.zeros(4)
+        score = (1 - f1_share) / 2
+        for clause in range(n_clauses if n_positive >= MIN_HITS else 0):
+            names = _sum_all(
+                seen,
+                window,
+                state,
+                is_told,
+                own,
+                inside,
+                counts,
+                stats,
+                (touched, last, token),
+            )
+            n_found = 0
+            for share in FALSE_SHARES:
+                # Lower, false alarms weigh less.
+                stats[names, 3] *= share
+                _best_conditions(
+                    names, stats, base, sizes, kinds, f1_share, kinds[3], best
+                )
+                for _ in range(N_BEGINNINGS):
+                    kind = np.argmax(best[0])
+                    size = best[1][kind]
+                    is_new = best[0][kind] >= 0
+                    for h in range(n_found):
+                        if head_kind[h] == kind and head_n[h] == size:
+                            is_new = False
+                    best[0][kind] = -1
+                    if is_new:
+                        head_kind[n_found], head_n[n_found] = kind, size
+                        head_groups[n_found] = best[2][kind]
+                        n_found += 1
+            stats[names] = 0
+            top, top_cost, top_n = score + min_gain, 0.0, 0
+            top_tokens = np.empty(0, np.int32)
+            for head in range(n_found):
+                clause_kind[0], clause_n[0] = head_kind[head], head_n[head]
+                clause_groups[0] = head_groups[head]
+                matching = np.empty(0, np.int32)
+                for g in head_groups[head, : head_n[head]]:
+                    those = tokens_of[1][tokens_of[0][g] : tokens_of[0][g + 1]]
+                    matching = np.append(matching, those[~is_told[those]])
+                matching = np.sort(matching)
+                cost = 0.0
+                for n in range(1, n_conditions + 1):
+                    cost += kinds[1][clause_kind[n - 1]]
+                    cost += GROUP_COST * (clause_n[n - 1] - 1)
+                    cost += condition_cost * (n > 1)
+                    sums = base + _told(matching, fires_here, window, state)
+                    good = _good(f1_share, sizes, sums[0], sums[1], sums[2], sums[3])
+                    if good - cost > top:
+                        top, top_cost, top_n = good - cost, cost, n
+                        top_tokens = matching
+                        rule_kind[j, clause] = clause_kind
+                        rule_groups[j, clause] = clause_groups
+                        rule_n[j, clause] = 0
+                        rule_n[j, clause, :n] = clause_n[:n]
+                    if n == n_conditions or len(matching) == sums[0] - base[0]:
+                        break
+                    for kind in range(n_kinds):
+                        is_open[kind] = True
+                        for c in range(n):
+                            if kinds[2][kind] == kinds[2][clause_kind[c]]:
+                                is_open[kind] = False
+                    drawn = _drawn(matching, fires_here, window, state)
+                    names = _sum_drawn(seen, drawn, stats, touched)
+                    _best_conditions(
+                        names, stats, base, sizes, kinds, f1_share, is_open, best
+                    )
+                    _unite(
+                        names,
+                        stats,
+                        base,
+                        sizes,
+                        kinds,
+                        f1_share,
+                        is_open,
+                        seen,
+                        drawn,
+                        best,
+                    )
+                    stats[names] = 0
+                    kind = np.argmax(best[0])
+                    if best[0][kind] < 0:
+                        break
+                    clause_kind[n], clause_n[n] = kind, best[1][kind]
+                    clause_groups[n] = best[2][kind]
+                    wanted = clause_groups[n, : clause_n[n]]
+                    is_left = np.empty(len(matching), np.bool_)
+                    for t in range(len(matching)):
+                        is_left[t] = _is_in(seen, kind, wanted, matching[t])
+                    matching = matching[is_left]
+            if top_n == 0:
                 break
-            rule_kind[j, clause], rule_place[j, clause] = best_kind, best_place
-            rule_n[j, clause] = best_n
-            for p in range(first[j], first[j + 1]):
-                at = position[p]
-                if not places[at] >> best_place & 1:
+            score = top + top_cost
+            base += _told(top_tokens, fires_here, window, state)
+            for at in top_tokens:
+                is_told[at] = True
+                w = window[at]
+                if state[w] == ACTIVE:
+                    state[w] = FOUND
+                elif state[w] == QUIET:
+                    state[w] = FALSE
+                if not fires_here[at]:
                     continue
-                for m in range(best_n):
-                    wanted = rule_groups[j, clause, m]
-                    if best_kind < n_kinds:
-                        if group[best_kind, at] == wanted:
-                            is_covered[at] = True
-                    else:
-                        for entry in range(many_first[at], many_first[at + 1]):
-                            if many[entry] == wanted:
-                                is_covered[at] = True
-            hits, found = 0, found + best_found
-            for p in range(first[j], first[j + 1]):
-                hits += is_covered[position[p]] and is_learnt[position[p]]
-            wrong = min((found - hits) / n_contexts, 1.0)
-            score = f1_share * 2 * hits / (found + n_positive)
-            score += (1 - f1_share) * (1 + hits / n_positive - wrong) / 2
+                for c in range(top_n):
+                    kind = rule_kind[j, clause, c]
+                    for m in range(rule_n[j, clause, c]):
+                        only = rule_groups[j, clause, c, m : m + 1]
+                        rule_hits[j, clause, c, m] += _is_in(seen, kind, only, at)
+        token[0] += 1
+        fires_here[own] = False
+        is_told[:] = False
 
 
 @compiled()
@@ -182,43 +475,44 @@ def score(
     first,
     position,
     value,
+    seen,
     is_scored,
     window,
     n_windows,
-    places,
-    found_first,
-    found_at,
-    rule_place,
+    tokens_of,
+    rule_kind,
     rule_n,
     rule_groups,
-    n_clauses,
     figures,
 ):
-    """What each feature's first `n_clauses` clauses tell of the other half's tokens.
+    """What each feature's clauses tell of the other half's tokens.
 
-    found_first [n_groups + 1], found_at: the tokens of each group. Writes figures
-    [features, 8]: tokens told and right, told, active; contexts told and active, told,
-    active; the activations' sum where told, and their squares' sum.
+    tokens_of: (first [n_groups + 1], tokens): that half's tokens of each group. Writes
+    figures [features, 8]: tokens told and right, told, active; contexts told and
+    active, told, active; the activations' sum where told, and their squares' sum.
     """
     told = np.full(len(is_scored), -1, np.int32)
     told_window = np.full(n_windows, -1, np.int32)
     is_active = np.full(n_windows, -1, np.int32)
+    n_clauses, n_conditions = rule_n.shape[1:]
     for j in range(first.shape[0] - 1):
         for clause in range(n_clauses):
-            for m in range(rule_n[j, clause]):
-                own = rule_groups[j, clause, m]
-                for entry in range(found_first[own], found_first[own + 1]):
-                    at = found_at[entry]
-                    if (
-                        is_scored[at]
-                        and told[at] != j
-                        and places[at] >> rule_place[j, clause] & 1
-                    ):
-                        told[at] = j
-                        figures[j, 1] += 1
-                        if window[at] >= 0 and told_window[window[at]] != j:
-                            told_window[window[at]] = j
-                            figures[j, 4] += 1
+            for own in rule_groups[j, clause, 0, : rule_n[j, clause, 0]]:
+                for at in tokens_of[1][tokens_of[0][own] : tokens_of[0][own + 1]]:
+                    is_all = told[at] != j
+                    for c in range(1, n_conditions):
+                        n = rule_n[j, clause, c]
+                        if n and is_all:
+                            kind = rule_kind[j, clause, c]
+                            wanted = rule_groups[j, clause, c, :n]
+                            is_all = _is_in(seen, kind, wanted, at)
+                    if not is_all:
+                        continue
+                    told[at] = j
+                    figures[j, 1] += 1
+                    if window[at] >= 0 and told_window[window[at]] != j:
+                        told_window[window[at]] = j
+                        figures[j, 4] += 1
         for p in range(first[j], first[j + 1]):
             at = position[p]
             if not is_scored[at]:

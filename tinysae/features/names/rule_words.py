@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tinysae.features.names.rules import Clause
-from tinysae.render.visible import visible
+from tinysae.features.names.rules import Clause, Condition
+from tinysae.render.visible import as_word, visible
 from tinysae.words import Language, catalogue, text
 
 N_SHORT: Final = 3
 """Words of a clause that a short name says."""
+N_GIVEN: Final = 2
+"""As many of what else has to hold."""
 MOST_ENDS: Final = 2
 """Last words that a set of phrases may have to be told as "x after y"."""
+# What is near is told like a word that is; what is named next like one that comes next.
+_SAID_AS: Final = {"near": "recent", "about_to": "next"}
 _SIGNS: Final = {
     ".": "stop",
     "?": "question",
@@ -49,13 +53,17 @@ def concept_name(concept: str, language: Language) -> str:
 
 def clause_words(clause: Clause, language: Language, n_words: int = N_SHORT) -> str:
     """What a clause says, as untrusted text; of its words the first `n_words`."""
-    what, place = _what(clause, language, n_words), clause.place
+    what, place = _what(clause, clause.place, language, n_words), clause.place
     if clause.kind == "any":
         what = text("names.anything", language)
-    elif clause.kind in ("after", "before", "recent", "next"):
-        what = text(f"names.{clause.kind}", language, what=what)
-    elif clause.kind == "about_to":
-        what = text("names.next", language, what=what)
+    elif clause.kind in ("after", "before", "recent", "near", "next", "about_to"):
+        what = text(
+            f"names.{_SAID_AS.get(clause.kind, clause.kind)}", language, what=what
+        )
+    for each in clause.given:
+        told = _what(each, "anywhere", language, min(n_words, N_GIVEN))
+        key = f"names.given_{_SAID_AS.get(each.kind, each.kind)}"
+        what = text(key, language, what=what, given=told)
     if place == "anywhere" or _says_place(clause):
         return what
     return text(f"names.place_{place}", language, what=what)
@@ -67,20 +75,19 @@ def _says_place(clause: Clause) -> bool:
     return all(is_quote) and clause.place in ("in_speech", "outside_speech")
 
 
-def _what(clause: Clause, language: Language, n_words: int) -> str:
-    kind, what = clause.kind, clause.what
-    if kind in ("fires_on", "about_to"):
-        return concept_name(what[0], language)
-    if kind == "shape":
-        told = [text(f"names.shape_{each}", language) for each in what]
-        return _list(told, clause.n, language, n_words)
-    if kind == "phrase":
-        return _phrases(clause, language, n_words)
-    told = [piece(each, language, clause.place) for each in what]
-    return _list(told, clause.n, language, n_words)
+def _what(part: Condition, place: str, language: Language, n_words: int) -> str:
+    if part.kind in ("fires_on", "about_to", "near"):
+        told = [concept_name(each, language) for each in part.what]
+    elif part.kind == "shape":
+        told = [text(f"names.shape_{each}", language) for each in part.what]
+    elif part.kind == "phrase":
+        return _phrases(part, place, language, n_words)
+    else:
+        told = [piece(each, language, place) for each in part.what]
+    return _list(told, part.n, language, n_words)
 
 
-def _phrases(clause: Clause, language: Language, n_words: int) -> str:
+def _phrases(clause: Condition, place: str, language: Language, n_words: int) -> str:
     parts = [each.partition(" ") for each in clause.what]
     befores = list(dict.fromkeys(before for before, _, _ in parts))
     lasts = list(dict.fromkeys(last for _, _, last in parts))
@@ -92,7 +99,7 @@ def _phrases(clause: Clause, language: Language, n_words: int) -> str:
         max(len(own), clause.n) if len(own) > MOST_ENDS else len(own)
         for own in (lasts, befores)
     )
-    last = [piece(each, language, clause.place) for each in lasts]
+    last = [piece(each, language, place) for each in lasts]
     before = [piece(each, language) for each in befores]
     return text(
         "names.last_after",
@@ -125,12 +132,12 @@ def piece(what: str, language: Language, place: str = "anywhere") -> str:
     """A word in quotation marks, a sign by its name."""
     sign = _sign(what)
     if sign is None:
-        return text("names.word", language, what=visible(what.strip(" ")))
+        return text("names.word", language, what=as_word(what))
     if sign == "quote" and place == "in_speech":
         sign = "quote_opens"
     elif sign == "quote" and place == "outside_speech":
         sign = "quote_closes"
-    return text(f"names.sign_{sign}", language, what=visible(what.strip(" ")))
+    return text(f"names.sign_{sign}", language, what=as_word(what))
 
 
 def is_word(what: str) -> bool:

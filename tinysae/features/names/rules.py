@@ -1,28 +1,27 @@
 """For every feature a short rule over what a reader sees, and how well it tells.
 
-A rule is one clause or two, each "one of these words (or words before, phrases, ...),
-in this place". It is learnt on one half of an index's text and scored on the other.
+A rule is any of a few clauses, a clause all of a few conditions: "one of these words,
+soon after one of those, inside speech". It is learnt on one half of an index's text and
+scored on the other.
 
 Detection follows Paulo et al. 2024, "Automatically Interpreting Millions of Features in
 Large Language Models" (arXiv:2410.13928; the library is delphi): from the explanation
 alone, contexts of 32 tokens in which the feature fires at all are told from those in
-which it does not; the score is balanced accuracy. There a language model is shown some
-contexts; a rule tells every one of them, so nothing is sampled.
+which it does not; the score is balanced accuracy. There a language model is shown as
+many contexts of every tenth of the feature's strengths; a rule tells every context, the
+weakest too, so nothing is sampled.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.features.names.surroundings import (
-    CONCEPT_KINDS,
     KINDS,
     MANY_KINDS,
-    PLACES,
-    WINDOW,
     Surroundings,
 )
 
@@ -31,43 +30,67 @@ if TYPE_CHECKING:
     from tinysae.model.text.vocabulary import Vocabulary
 
 ALL_KINDS: Final = (*KINDS, *MANY_KINDS)
-CLAUSE_KINDS: Final = (*KINDS, "recent", *CONCEPT_KINDS)
 N_CLAUSES: Final = 3
+N_CONDITIONS: Final = 3
 MOST_GROUPS: Final = 48
-"""Groups that a clause may consist of; and, below, that are told to a reader."""
+"""Groups that a condition may consist of; and, below, that are told to a reader."""
 MOST_TOLD: Final = 6
 MAX_WHAT: Final = 40
 """Characters of one word or phrase that is told."""
-F1_SHARE: Final = 0.25
+F1_SHARE: Final = 0.22
 """Of what makes a rule the best; the rest is how well it detects contexts."""
-MIN_GAIN: Final = 0.03
-# What a clause has to gain by being of a kind that is harder to see; a concept says
-# more than the words that it consists of.
-_KIND_COST: Final = {
-    "phrase": 0.03,
-    "after": 0.02,
-    "next": 0.02,
-    "shape": 0.01,
-    "before": 0.03,
-    "recent": 0.03,
-    "concept": -0.05,
+CONDITION_COST: Final = 0.003
+MIN_GAIN: Final = 0.005
+
+# Families in the order in which they are told.
+_TOLD: Final = (0, 4, 1, 2, 3)
+
+
+class _Kind(NamedTuple):
+    """family: a clause has one condition of each. cost: what a condition has to gain by
+    being of a kind that is harder to see; a concept says more than its words."""
+
+    family: int
+    cost: float = 0.0
+
+
+_KINDS: Final = {
+    "token": _Kind(0),
+    "word": _Kind(0),
+    "phrase": _Kind(0, 0.03),
+    "shape": _Kind(0, 0.01),
+    "fires_on": _Kind(0, -0.03),
+    "after": _Kind(1, 0.02),
+    "before": _Kind(2, 0.03),
+    "recent": _Kind(3, 0.03),
+    "near": _Kind(3, 0.02),
+    "next": _Kind(4, 0.02),
+    "about_to": _Kind(4, -0.02),
+    "place": _Kind(5, 0.01),
 }
 _FEATURES_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True)
-class Clause:
-    """A part of a rule, as data; untrusted texts.
+class Condition:
+    """A part of a clause, as data; untrusted texts.
 
-    kind: one of `CLAUSE_KINDS`. what: the words, phrases or the concept it
-    is about, those with the most firings first, at most `MOST_TOLD` of n. place: one of
-    `PLACES`.
+    kind: one of `ALL_KINDS`. what: the words, phrases, concepts or the place it is
+    about, those with the most firings first, at most `MOST_TOLD` of n.
     """
 
     kind: str
     what: tuple[str, ...]
     n: int
+
+
+@dataclass(frozen=True)
+class Clause(Condition):
+    """A part of a rule: what it is about, the words themselves if possible (kind, what,
+    n); where (place: one of `PLACES`, or anywhere); what else is to hold (given)."""
+
     place: str = "anywhere"
+    given: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,55 +120,74 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
     """A rule for every feature of the bands, in their order."""
     from tinysae.features.names import rule_kernels
 
-    count = np.zeros((len(PLACES), len(text.what)), np.int32)
-    seen = (text.group, text.many_first, text.many, text.places)
-    rule_kernels.count_groups(*seen, text.is_learnt, count)
-    kind_first = np.array(text.first)
-    cost = np.array([_KIND_COST.get(kind, 0.0) for kind in ALL_KINDS])
-    n_contexts = max(1.0, float(text.is_learnt.sum()) / WINDOW)
-    n_windows = int(text.window.max(initial=-1)) + 1
+    seen = (text.group, text.many_first, text.many)
+    counts = tuple(np.zeros((2, len(text.what)), np.int32))
+    rule_kernels.count_groups(seen, text.learnt_in, *counts)
+    kinds = (
+        np.array(text.first),
+        np.array([_KINDS[kind].cost for kind in ALL_KINDS]),
+        np.array([_KINDS[kind].family for kind in ALL_KINDS]),
+        np.array([kind != "place" for kind in ALL_KINDS]),
+        np.array([kind in MANY_KINDS for kind in ALL_KINDS]),
+    )
+    learnt_from = _tokens_of_groups(text, text.learnt_in >= 0)
+    scored_on = _tokens_of_groups(text, text.is_scored)
+    begins = _begins(text.learnt_in)
+    n_windows = int(text.scored_in.max(initial=-1)) + 1
     n_scored = int(text.is_scored.sum())
-    found = _tokens_of_groups(text)
     for band in bands:
         n = len(band.first) - 1
-        kind, place, size = np.zeros((3, n, N_CLAUSES), np.int32)
-        groups, hits = np.zeros((2, n, N_CLAUSES, MOST_GROUPS), np.int32)
+        kind, size = np.zeros((2, n, N_CLAUSES, N_CONDITIONS), np.int32)
+        groups, hits = np.zeros((2, *kind.shape, MOST_GROUPS), np.int32)
         rule_kernels.learn(
-            *(band.first, band.position, band.value, *seen, text.is_learnt, count),
-            *(kind_first, cost, MIN_GAIN, n_contexts, F1_SHARE),
-            *(kind, place, size, groups, hits),
+            *(band.first, band.position, seen, text.learnt_in, begins, counts),
+            *(learnt_from, kinds, (F1_SHARE, CONDITION_COST, MIN_GAIN)),
+            *(kind, size, groups, hits),
         )
         figures = np.zeros((n, 8))
         rule_kernels.score(
-            *(band.first, band.position, band.value),
-            *(text.is_scored, text.window, n_windows, text.places),
-            *(*found, place, size, groups, N_CLAUSES, figures),
+            *(band.first, band.position, band.value, seen),
+            *(text.is_scored, text.scored_in, n_windows, scored_on),
+            *(kind, size, groups, figures),
         )
         sums = _sums(band, text.is_scored)
         for j in range(n):
             clauses = [
-                _clause(text, kind[j, c], place[j, c], groups[j, c, :m], hits[j, c, :m])
-                for c, m in enumerate(size[j].tolist())
-                if m
+                _clause(
+                    [
+                        _condition(text, kind[at], groups[at][:m], hits[at][:m])
+                        for at in ((j, c, part) for part in range(N_CONDITIONS))
+                        if (m := size[at])
+                    ]
+                )
+                for c in range(N_CLAUSES)
+                if size[j, c, 0]
             ]
             scores = _scores(figures[j].tolist(), sums[j], n_windows, n_scored)
             yield Rule(tuple(clauses), **(scores if clauses else {}))
 
 
-def _tokens_of_groups(text: Surroundings) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Group by group the tokens in it: [n_groups + 1], and their places."""
-    n = text.group.shape[1]
+def _tokens_of_groups(
+    text: Surroundings, is_kept: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Group by group the kept tokens in it: [n_groups + 1], and their places."""
+    at = np.arange(text.group.shape[1], dtype=np.int32)
     at = np.concatenate(
-        [
-            np.tile(np.arange(n, dtype=np.int32), len(text.group)),
-            np.repeat(np.arange(n, dtype=np.int32), np.diff(text.many_first)),
-        ]
+        [np.tile(at, len(text.group)), np.repeat(at, np.diff(text.many_first))]
     )
     group = np.concatenate([*text.group, text.many])
+    kept = (group >= 0) & is_kept[at]
+    at, group = at[kept], group[kept]
     order = np.argsort(group, kind="stable")
-    order = order[np.searchsorted(group[order], 0) :]
     first = np.searchsorted(group[order], np.arange(len(text.what) + 1))
     return first, at[order]
+
+
+def _begins(window: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Where each context begins, and where the text ends."""
+    inside = np.flatnonzero(window >= 0)
+    _, first = np.unique(window[inside], return_index=True)
+    return np.append(inside[first], len(window))
 
 
 def _sums(band: "Band", is_scored: NDArray[np.bool_]) -> list[float]:
@@ -154,21 +196,23 @@ def _sums(band: "Band", is_scored: NDArray[np.bool_]) -> list[float]:
     return (total[band.first[1:]] - total[band.first[:-1]]).tolist()
 
 
-def _clause(
-    text: Surroundings,
-    kind: int,
-    place: int,
-    groups: NDArray[np.int32],
-    hits: NDArray[np.int32],
-) -> Clause:
+def _condition(
+    text: Surroundings, kind: int, groups: NDArray[np.int32], hits: NDArray[np.int32]
+) -> Condition:
     told = groups[np.argsort(-hits, kind="stable")][:MOST_TOLD]
-    what = [text.what[group] for group in told.tolist()]
-    name = ALL_KINDS[kind]
-    if name == "concept":
-        # A concept is called by how it is read and which it is.
-        name, _, what[0] = what[0].partition(":")
-    cut = tuple(each[:MAX_WHAT] for each in what)
-    return Clause(name, cut, len(groups), PLACES[place])
+    what = tuple(text.what[group][:MAX_WHAT] for group in told.tolist())
+    return Condition(ALL_KINDS[kind], what, len(groups))
+
+
+def _clause(conditions: list[Condition]) -> Clause:
+    """What a child sees first comes first: the word itself, then what is about it."""
+    place = [each.what[0] for each in conditions if each.kind == "place"]
+    others = [each for each in conditions if each.kind != "place"]
+    head, *given = sorted(
+        others, key=lambda each: _TOLD.index(_KINDS[each.kind].family)
+    )
+    said = (head.kind, head.what, head.n)
+    return Clause(*said, *(place or ["anywhere"]), given=tuple(given))
 
 
 def _scores(
@@ -186,13 +230,6 @@ def _scores(
     spread = (told * (n_tokens - told)) * (n_tokens * squares - total * total)
     correlation = shared / spread**0.5 if spread > 0 else None
     return {"detection": detection, "f1": f1, "correlation": correlation}
-
-
-def concept_names() -> list[str]:
-    """What `surroundings` calls the columns of `ConceptTokens.labels`."""
-    from tinysae.data.storybook.words import CONCEPTS
-
-    return [f"{kind}:{concept}" for kind in CONCEPT_KINDS for concept in CONCEPTS]
 
 
 class RuleLearner:
@@ -218,14 +255,16 @@ class RuleLearner:
 
     def read(self, store: "PairStore") -> Surroundings:
         """What a reader sees in the text that `store` has."""
+        from tinysae.data.storybook.words import CONCEPTS
         from tinysae.features.names.concept_tokens import concept_tokens
         from tinysae.features.names.surroundings import surroundings
 
         chunks = np.concatenate([shard.tokens for shard in store.shards])
-        concepts, names = None, []
-        if self._has_concepts:
-            names = concept_names()
-            own = concept_tokens(chunks, self._vocabulary.token_bytes, self._bos_id)
-            concepts = np.zeros((chunks.size, len(names)), np.bool_)
-            concepts[own.rows] = own.labels
-        return surroundings(chunks, self._vocabulary, self._bos_id, concepts, names)
+        if not self._has_concepts:
+            return surroundings(chunks, self._vocabulary, self._bos_id)
+        own = concept_tokens(chunks, self._vocabulary.token_bytes, self._bos_id)
+        concepts = np.zeros((chunks.size, own.labels.shape[1]), np.bool_)
+        concepts[own.rows] = own.labels
+        return surroundings(
+            *(chunks, self._vocabulary, self._bos_id, concepts), tuple(CONCEPTS)
+        )

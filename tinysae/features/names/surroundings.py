@@ -5,7 +5,7 @@ that comes next, ...), in as many storybook concepts as it has, and in *places* 
 speech, said before, ...). A rule is "one of these groups, in this place".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 
 from tinysae.model.text.vocabulary import Vocabulary
 
-KINDS: Final = ("any", "token", "word", "after", "phrase", "next", "shape", "before")
-"""The groups of a token. any: all tokens are one. token: itself. word: what its word is
+KINDS: Final = ("token", "word", "after", "phrase", "next", "shape", "before")
+"""The groups of a token. token: itself. word: what its word is
 up to here. after: the word before. phrase: both. next: the token that comes next.
 shape: its word's class, by spelling. before: the word before the one before."""
-CONCEPT_KINDS: Final = ("fires_on", "about_to")
-MANY_KINDS: Final = ("recent", "concept")
+MANY_KINDS: Final = ("recent", "fires_on", "about_to", "near", "place")
 """Kinds of which a token is in several groups. recent: one of the `N_RECENT` words
-before its own. concept: either of `CONCEPT_KINDS`."""
+before its own. near: a concept of one of these. fires_on, about_to: a concept of its
+word, of the next. place: one of `PLACES`."""
 N_RECENT: Final = 8
 PLACES: Final = (
-    "anywhere",
     "in_speech",
     "outside_speech",
     "said_again",
@@ -52,19 +51,18 @@ class Surroundings(NamedTuple):
 
     group [kinds, n]: the token's group of each kind, -1 for none; groups of all kinds
     are counted through. many_first [n + 1], many: its groups of `MANY_KINDS`.
-    places [n]: a bit for each of `PLACES`. is_learnt, is_scored [n]: which half of the
-    text it is in (BOS is in neither). window [n]: the context of the scored half that
-    it is in, -1 for none. first [all kinds + 1]: where each kind's groups begin, and
-    where the last end. what: what each group is called.
+    learnt_in, scored_in [n]: the context of `WINDOW` tokens that it is in, of the half
+    that is learnt from and of the other; -1 for none (as BOS is). is_scored [n]:
+    whether it is in that other half at all. first [all kinds + 1]: where each kind's
+    groups begin, and where the last end. what: what each group is called.
     """
 
     group: NDArray[np.int32]
     many_first: NDArray[np.int64]
     many: NDArray[np.int32]
-    places: NDArray[np.uint32]
-    is_learnt: NDArray[np.bool_]
+    learnt_in: NDArray[np.int32]
+    scored_in: NDArray[np.int32]
     is_scored: NDArray[np.bool_]
-    window: NDArray[np.int32]
     first: list[int]
     what: list[str]
 
@@ -82,7 +80,8 @@ def surroundings(
         chunks: contexts that follow each other.
         vocabulary: of the tokens.
         bos_id: what separates texts.
-        concepts: which of the concepts every token is an example of, [n, n_concepts].
+        concepts: which concepts every token is an example of, [n, 2 * n_concepts]: of
+            its own word, then of the next.
         concept_names: what those are called.
     """
     tokens = chunks.ravel()
@@ -90,19 +89,18 @@ def surroundings(
     is_text = tokens != bos_id
     numbers: list[dict[str, int]] = [{} for _ in KINDS]
     group = np.full((len(KINDS), n), -1, np.int32)
-    places = np.zeros(n, np.uint32)
     seen = _Reader()
     recent: list[tuple[int, int]] = []
+    near: list[tuple[int, int]] = []
     known_recent: dict[str, int] = {}
+    places: list[tuple[int, int]] = []
     texts = [vocabulary.text(token) for token in range(len(vocabulary))]
-    bit = {place: 1 << at for at, place in enumerate(PLACES)}
     for at, token in enumerate(tokens.tolist()):
         if token == bos_id:
             seen = _Reader()
             continue
-        seen.read(texts[token], token)
+        seen.read(texts[token], token, at)
         names = (
-            "",
             texts[token],
             seen.word,
             seen.words[-1],
@@ -112,44 +110,57 @@ def surroundings(
             seen.words[-2],
         )
         for kind, name in enumerate(names):
-            if name is not None and (name or kind == 0):
+            if name:
                 known = numbers[kind]
                 group[kind, at] = known.setdefault(name, len(known))
-        bits = bit["anywhere"]
-        for place, is_there in seen.places().items():
-            if is_there:
-                bits |= bit[place]
-        places[at] = bits
+        places += [(at, p) for p, is_there in enumerate(seen.places()) if is_there]
+        near += [(at, before) for before in seen.ends if before >= 0]
         for word in {word for word in seen.words if word[-1:].isalnum()}:
             recent.append((at, known_recent.setdefault(word, len(known_recent))))
-    following = KINDS.index("next")
+    comes_next = KINDS.index("next")
     is_followed = is_text[:-1] & is_text[1:]
     for at in np.flatnonzero(is_followed).tolist():
-        name, known = texts[tokens[at + 1]], numbers[following]
-        group[following, at] = known.setdefault(name, len(known))
+        name, known = texts[tokens[at + 1]], numbers[comes_next]
+        group[comes_next, at] = known.setdefault(name, len(known))
     first, what = [0], []
     for kind, known in enumerate(numbers):
         group[kind, group[kind] >= 0] += first[-1]
         what += known
         first.append(len(what))
-    row, column = np.asarray(recent, np.int64).reshape(-1, 2).T
-    column += len(what)
-    what += known_recent
-    first.append(len(what))
-    if concepts is not None:
-        at, concept = np.nonzero(concepts)
-        row, column = np.append(row, at), np.append(column, concept + len(what))
-        what += concept_names
-    first.append(len(what))
+    entries: list[NDArray[np.int64]] = []
+
+    def add(own: NDArray[np.int64], called: Iterable[str]) -> None:
+        entries.append(own + [0, len(what)])
+        what.extend(called)
+        first.append(len(what))
+
+    add(np.asarray(recent, np.int64).reshape(-1, 2), known_recent)
+    n_concepts = len(concept_names)
+    own = np.zeros((n, 0), np.bool_) if concepts is None else concepts[:, :n_concepts]
+    following = own if concepts is None else concepts[:, n_concepts:]
+    add(np.argwhere(own), concept_names)
+    add(np.argwhere(following), concept_names)
+    add(_near(own, near), concept_names)
+    add(np.asarray(places, np.int64).reshape(-1, 2), PLACES)
+    row, column = np.concatenate(entries).T
     many_first = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(row, minlength=n), out=many_first[1:])
     many = column[np.argsort(row, kind="stable")].astype(np.int32)
     is_learnt, is_scored = _halves(is_text, chunks.shape[1])
-    window = _windows(is_scored, chunks.shape[1])
-    return Surroundings(
-        *(group, many_first, many, places, is_learnt, is_scored, window),
-        *(first, what),
+    learnt_in, scored_in = (
+        _windows(half, chunks.shape[1]) for half in (is_learnt, is_scored)
     )
+    return Surroundings(
+        *(group, many_first, many, learnt_in, scored_in, is_scored, first, what)
+    )
+
+
+def _near(own: NDArray[np.bool_], near: list[tuple[int, int]]) -> NDArray[np.int64]:
+    """(token, concept) for the concepts [n, n_concepts] of words before: `near` says
+    (token, where such a word ends)."""
+    at, before = np.asarray(near, np.int64).reshape(-1, 2).T
+    which, concept = np.nonzero(own[before])
+    return np.unique(np.stack([at[which], concept], 1), axis=0)
 
 
 class _Reader:
@@ -158,13 +169,15 @@ class _Reader:
     def __init__(self) -> None:
         self.word = ""
         self.words = [""] * N_RECENT
+        self.ends = [-1] * N_RECENT
+        self._at = -1
         self.in_speech = False
         self.is_inside_word = self.is_again = self.has_comma = False
         self.sentence, self.place, self.n = 0, -1, -1
         self._seen: set[int] = set()
         self._ended = False
 
-    def read(self, text: str, token: int) -> None:
+    def read(self, text: str, token: int, at: int) -> None:
         own = text.strip() or text
         self.n += 1
         before = self.word[-1:]
@@ -175,7 +188,9 @@ class _Reader:
         else:
             if self.word:
                 self.words = [*self.words[1:], self.word]
+                self.ends = [*self.ends[1:], self._at]
             self.word = own
+        self._at = at
         is_word = own[-1:].isalnum()
         if self._ended and is_word:
             self._ended, self.has_comma = False, False
@@ -198,20 +213,21 @@ class _Reader:
         self.is_again = token in self._seen
         self._seen.add(token)
 
-    def places(self) -> dict[str, bool]:
-        return {
-            "in_speech": self.in_speech,
-            "outside_speech": not self.in_speech,
-            "said_again": self.is_again,
-            "first_time": not self.is_again,
-            "first_in_sentence": self.place <= 0,
-            "not_first_in_sentence": self.place > 0,
-            "first_sentence": self.sentence == 0,
-            "later_sentence": self.sentence > 0,
-            "after_comma": self.has_comma,
-            "inside_word": self.is_inside_word,
-            "first_in_text": self.n < _FIRST_TOKENS,
-        }
+    def places(self) -> tuple[bool, ...]:
+        """Which of `PLACES` one is in."""
+        return (
+            self.in_speech,
+            not self.in_speech,
+            self.is_again,
+            not self.is_again,
+            self.place <= 0,
+            self.place > 0,
+            self.sentence == 0,
+            self.sentence > 0,
+            self.has_comma,
+            self.is_inside_word,
+            self.n < _FIRST_TOKENS,
+        )
 
 
 def _shape(seen: _Reader) -> str:
@@ -240,13 +256,13 @@ def _halves(
     return is_text & is_learnt, is_text & ~is_learnt
 
 
-def _windows(is_scored: NDArray[np.bool_], context_size: int) -> NDArray[np.int32]:
+def _windows(half: NDArray[np.bool_], context_size: int) -> NDArray[np.int32]:
     """Contexts of at most `WINDOW` tokens; one with less than half of them is none."""
-    chunk, within = np.divmod(np.arange(len(is_scored)), context_size)
+    chunk, within = np.divmod(np.arange(len(half)), context_size)
     window = chunk * -(-context_size // WINDOW) + within // WINDOW
-    n_scored = np.bincount(window, is_scored)
+    n_tokens = np.bincount(window, half)
     least = min(WINDOW, context_size) / 2
-    kept = is_scored & (n_scored[window] >= least)
+    kept = half & (n_tokens[window] >= least)
     _, number = np.unique(window[kept], return_inverse=True)
     numbered = np.full(len(window), -1, np.int32)
     numbered[kept] = number

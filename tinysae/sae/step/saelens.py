@@ -18,6 +18,8 @@ class SAELensStep:
 
     def step(self, batch: "Tensor") -> StepResult:
         """One step on raw activations [tokens, d_in]."""
+        import torch
+
         sae = self._trainer.sae
         output = self._trainer.step(batch)
 
@@ -34,9 +36,10 @@ class SAELensStep:
         def squared_error() -> "Tensor":
             return (output.sae_out - output.sae_in.float()).detach().pow(2).sum(-1)
 
-        losses = {name: loss.item() for name, loss in output.losses.items()}
-        loss = output.loss.item()
-        return StepResult(loss, losses, output.sae_in, l0, l1, squared_error)
+        # Together: on a GPU each number that is asked for is waited for.
+        numbers = torch.stack([*output.losses.values(), output.loss]).tolist()
+        losses = dict(zip(output.losses, numbers, strict=False))
+        return StepResult(numbers[-1], losses, output.sae_in, l0, l1, squared_error)
 
 
 def dense_step_seconds(trainer: Any, d_in: int) -> float:

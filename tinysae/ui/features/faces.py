@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import SEQUENTIAL
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word, in_place, visible
 from tinysae.ui.shell.i18n import t
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ ALIKE = 0.4
 # Contexts of a range of activations that are drawn, and the ranges.
 N_OF_A_BIN, N_BINS = 1, 6
 
+# Above it "1 in 1" or "1 in 2" would round a third of the share away.
+OFTEN = 0.1
+
 Face = dict[str, Any]
 
 
@@ -32,7 +35,7 @@ def face(record: "FeatureRecord", name: str, label: "Label | None") -> Face:
     """What is drawn of `record`; every text in it is untrusted."""
     strongest = varied(record.contexts, N_STRIPS)
     pushes = record.promoted["raw"]
-    words = [visible(token.text.strip(" ")) for token in pushes[:N_WORDS]]
+    words = [as_word(token.text) for token in pushes[:N_WORDS]]
     return {
         "feature": record.feature,
         "title": t("features.one", feature=record.feature),
@@ -58,12 +61,15 @@ def said(record: "FeatureRecord", name: str, words: Sequence[str]) -> str:
     pushed = ", ".join(words)
     if record.is_dead:
         return t("features.said_dead", words=pushed)
-    tokens = ", ".join(f"“{visible(x.text.strip(' '))}”" for x in record.tokens[:2])
+    tokens = ", ".join(f"“{as_word(x.text)}”" for x in record.tokens[:2])
+    if record.density > OFTEN:
+        share = percent(record.density)
+        return t("features.said_often", share=share, tokens=tokens, words=pushed)
     return t(
         "features.said",
         name=name,
         tokens=tokens,
-        n=f"{max(1, round(1 / record.density)):,}",
+        n=f"{round(1 / record.density):,}",
         words=pushed,
     )
 
@@ -126,7 +132,7 @@ def _strip(
         first += 1
     strip: list[str | list[Any]] = []
     for place in range(first, min(context.position + after + 1, len(context.texts))):
-        text, value = _drawn(context.texts[place]), float(context.activations[place])
+        text, value = in_place(context.texts[place]), float(context.activations[place])
         text = text if strip else text.lstrip(" ")
         colour = SEQUENTIAL.step(value, 0.0, max_act)
         at = int(place == context.position)
@@ -136,12 +142,6 @@ def _strip(
 
 def _begins_word(text: str) -> bool:
     return text[:1] == " " and any(letter.isalpha() for letter in text)
-
-
-def _drawn(text: str) -> str:
-    """A token in which nothing hides, with its spaces as they are."""
-    core = text.strip(" ")
-    return text.replace(core, visible(core)) if core else text
 
 
 def _pushed(tokens: Sequence["TokenLogit"]) -> list[list[Any]]:

@@ -14,6 +14,7 @@ from tinysae.library.feature_source import (
 )
 from tinysae.library.saved import add_sae
 from tinysae.model.text.vocabulary import Vocabulary
+from tinysae.render.numbers import NO_FIGURE
 from tinysae.render.visible import visible
 from tinysae.runs.checkpoints import SAE_NAME, checkpoints
 from tinysae.runs.live import (
@@ -188,6 +189,7 @@ def _show_moments(moments: list[Moment], vocabulary: Vocabulary) -> None:
     st.dataframe(
         data,
         key="train_watched_moments",
+        placeholder=NO_FIGURE,
         hide_index=True,
         column_config={
             "step": columns.NumberColumn(t("train.watched_step"), width=80),

@@ -17,6 +17,7 @@ from tinysae.library.transfers import (
     fetch_from_hub,
     fetch_from_registry,
 )
+from tinysae.render.numbers import NO_FIGURE
 from tinysae.ui.parts.transfer_progress import newest, show_transfer
 from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import t
@@ -147,6 +148,7 @@ def _show_registry() -> None:
         selection_mode="single-row",
         hide_index=True,
         height=280,
+        placeholder=NO_FIGURE,
         column_config={name: t(f"saes.column_{name}") for name in columns},
     )
     rows = chosen.selection.rows

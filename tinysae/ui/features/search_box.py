@@ -253,9 +253,13 @@ def _chosen_token(explored: Explored, query: str) -> int:
     """The token that the query means; others it could mean are offered beside it."""
     vocabulary = explored.index.vocabulary
     found = find_tokens(vocabulary, query)
-    choices = [found.token, *found.others]
+    every = [found.token, *found.others]
     linked = st.query_params.get("token", "")
-    chosen = next((token for token in choices if str(token) == linked), found.token)
+    chosen = next((token for token in every if str(token) == linked), found.token)
+    # A letter and the byte that is written like it are one choice: the letter, which
+    # comes first, or the one that the link names.
+    texts = {vocabulary.text(token): token for token in [chosen, *every][::-1]}
+    choices = [token for token in every if token in texts.values()]
     if len(choices) > 1:
         st.session_state[_TOKEN] = chosen
         st.pills(

@@ -25,9 +25,6 @@ WAYS: tuple[Page, ...] = ("playground", "why", "train")
 # The newest are what somebody comes back for; the training page has them all.
 MOST_RUNS = 5
 FIRST_LESSON = "names"
-# How often home looks whether the model is there. Seldom: after each look Streamlit
-# collects garbage, which keeps the warm-up from its imports when many look.
-POLL_S = 5.0
 
 
 def lesson() -> None:
@@ -55,7 +52,9 @@ def model() -> None:
     By itself: whoever points at a word meanwhile does not wait for it.
     """
     is_over = cache.warm_up_state().done
-    st.fragment(_model, run_every=None if is_over else POLL_S)(was_over=is_over)
+    st.fragment(_model, run_every=None if is_over else cache.LOOK_EVERY_S)(
+        was_over=is_over
+    )
 
 
 def _model(*, was_over: bool) -> None:

@@ -11,7 +11,7 @@ from tinysae.library.shipped import (
     embedded_remedy,
 )
 from tinysae.render.numbers import percent
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word
 from tinysae.ui.parts.chips import chips
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell.i18n import t
@@ -88,6 +88,6 @@ def _words(tokens: list[str]) -> list[str]:
     # With and without a space or a capital letter, a word is one to a newcomer.
     words: dict[str, str] = {}
     for token in tokens:
-        word = token.strip(" ") or visible(token)
+        word = as_word(token)
         words.setdefault(word.lower(), word)
     return list(words.values())

@@ -1,5 +1,7 @@
 """The lessons there are, and how far the reader is in each."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from tinysae.errors import TinysaeError
@@ -8,11 +10,15 @@ from tinysae.lessons.progress import Progress, read_progress
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, page_link, plain
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 
 def show_lessons() -> None:
     """A box a lesson; one whose file is wrong says what is, and the others stand."""
-    st.title(t("lessons.title"))
-    st.markdown(plain(t("lessons.lead")))
+    st.title(t("lessons.title"), anchor=False)
+    with st.container(key="shell_lead"):
+        st.markdown(plain(t("lessons.lead")))
     progress = read_progress()
     for name in lesson_ids():
         with st.container(border=True):
@@ -31,16 +37,23 @@ def _lesson(name: str, progress: Progress | None) -> None:
         note(t("lessons.own"))
     if progress is None:
         note(t("lessons.steps", n=n))
-        page_link("lessons", t("lessons.begin"), lesson=name)
+        with _ways(name):
+            page_link("lessons", t("lessons.begin"), lesson=name)
         return
     step = min(progress.step, n)
     answered = sum(number <= n for number in progress.answered)
     if progress.is_done(n):
         st.progress(1.0, t("lessons.done", n=n, answered=answered))
-        with st.container(horizontal=True):
+        with _ways(name):
             end = str(n + 1)
             page_link("lessons", t("lessons.see_summary"), lesson=name, step=end)
             page_link("lessons", t("lessons.read_again"), lesson=name, step="1")
         return
     st.progress(answered / n, t("lessons.progress", step=step, n=n, answered=answered))
-    page_link("lessons", t("lessons.go_on", step=step), lesson=name, step=str(step))
+    with _ways(name):
+        page_link("lessons", t("lessons.go_on", step=step), lesson=name, step=str(step))
+
+
+def _ways(name: str) -> "DeltaGenerator":
+    """A line of links, which keeps its height until they are drawn."""
+    return st.container(key=f"lessons_ways_{name}", horizontal=True)

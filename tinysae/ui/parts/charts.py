@@ -183,6 +183,8 @@ def live_chart(
             "legend": legend,
             **_frame(height, t("common.chart_description", title=title, latest=latest)),
         },
+        # Its place is there before the script that draws it.
+        height=height,
     )
 
 
@@ -289,5 +291,6 @@ def feature_map(
             },
             **_frame(height, description=alt),
         },
+        height=height,
         on_clicked_change=clicked,
     )

@@ -13,7 +13,8 @@ const drawn = new WeakMap();
 
 // As `tinysae.render.numbers.percent` writes it.
 function percent(share) {
-  if (share === 0) return "0%";
+  if (share === 0 || share === 1) return `${100 * share}%`;
+  if (share >= 0.9995 && share < 1) return ">99.9%";
   if (share < 0.0001) return "<0.01%";
   return `${(100 * share).toFixed(share < 0.001 ? 2 : 1)}%`;
 }

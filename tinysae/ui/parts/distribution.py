@@ -12,6 +12,7 @@ from streamlit.components.v2 import component
 
 from tinysae.render.numbers import percent
 from tinysae.render.palette import SEQUENTIAL
+from tinysae.render.visible import in_place
 from tinysae.ui.shell.i18n import t
 
 
@@ -60,7 +61,7 @@ def distribution_chart(
     is_why = words == "why"
     rows = [
         [
-            text,
+            in_place(text),
             round(before, 5),
             round(after, 5),
             percent(after) if after or is_why else t("playground.cut"),

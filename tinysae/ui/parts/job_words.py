@@ -72,14 +72,23 @@ def gigabytes(n_bytes: float) -> str:
     return f"{n_bytes / 1e9:.1f} GB"
 
 
-# Koreans count large numbers in ten thousands.
-_TOKENS_IN: dict[Language, float] = {"en": 1e6, "ko": 1e4}
+# From when on tokens are counted in what, and from when on in more of that. Koreans
+# count in ten thousands, and in ten thousands of those.
+_TOKENS_IN: dict[Language, tuple[float, float, float]] = {
+    "en": (1e5, 1e6, 1e9),
+    "ko": (1e4, 1e4, 1e8),
+}
 
 
 def token_count(n: int) -> str:
-    """Tokens, to three digits in the reader's own large unit: "0.5M", "50만"."""
-    rounded = float(f"{n / _TOKENS_IN[language()]:.3g}")
-    return t("train.token_count", n=f"{rounded:,.6g}")
+    """Tokens, to three digits in the reader's own large unit: "0.5M", "50만"; few ones
+    as they are: "6,144"."""
+    few, unit, large = _TOKENS_IN[language()]
+    if n < few:
+        return f"{n:,}"
+    key = "train.token_count_large" if n >= large else "train.token_count"
+    rounded = float(f"{n / (large if n >= large else unit):.3g}")
+    return t(key, n=f"{rounded:,.6g}")
 
 
 def progress_text(status: JobStatus, n_before: int = 0) -> str:

@@ -32,7 +32,11 @@ function map({ x, y, texts, features, rates, colours, rarest }) {
 }
 
 function curves({ series, log_y, x_title, legend }, line) {
-  const axis = { automargin: true, zeroline: false, gridcolor: line, linecolor: line };
+  // Without a point Plotly keeps the range of what was drawn before: no numbers then.
+  const showticklabels = series.some(({ x }) => x.length > 0);
+  const axis = {
+    automargin: true, zeroline: false, gridcolor: line, linecolor: line, showticklabels,
+  };
   const lines = series.map(({ name, x, y, colour, style }) => ({
     name, x, y, type: style === "bars" ? "bar" : "scatter",
     mode: x.length > 1 ? "lines" : "markers", marker: { color: colour },

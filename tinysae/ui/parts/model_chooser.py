@@ -14,7 +14,7 @@ from tinysae.model.downloads import (
     start_download,
     stop_download,
 )
-from tinysae.model.names import PICKLE, hub_name
+from tinysae.model.names import PICKLE, hub_name, shown_name
 from tinysae.model.sources import MAX_SOURCE_CHARACTERS, is_at_hand
 from tinysae.ui.parts.job_words import duration
 from tinysae.ui.shell.i18n import recorded, t
@@ -48,7 +48,7 @@ def show_models(shown: str, *, key: str, on_choice: Callable[[str], None]) -> No
     st.selectbox(
         t("models.model"),
         list(dict.fromkeys([*listed, shown])),
-        format_func=_option,
+        format_func=option,
         key=key,
         help=plain(f"{t('models.choose_help')}\n\n{_facts(shown)}"),
         accept_new_options=True,
@@ -58,10 +58,11 @@ def show_models(shown: str, *, key: str, on_choice: Callable[[str], None]) -> No
         _show_missing(shown, key)
 
 
-def _option(source: str) -> str:
+def option(source: str) -> str:
+    """What a list of models calls it (untrusted text)."""
     entry = entry_of(source)
     if entry is None:
-        return source
+        return shown_name(source)
     return f"{source} · {_size(entry.n_parameters)}"
 
 
@@ -77,7 +78,8 @@ def _facts(source: str) -> str:
         licence = entry.licence or t("models.no_licence")
         facts.append(t("models.licence", licence=licence))
     if is_at_hand(source):
-        facts.append(t("models.here"))
+        is_path = shown_name(source) != source
+        facts.append(t("models.path", path=source) if is_path else t("models.here"))
     return " ".join(facts)
 
 

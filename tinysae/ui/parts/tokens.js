@@ -16,6 +16,9 @@ function mark(text) {
     ? "◌" : "";
 }
 
+// Whether its spaces must be drawn as they are: more than one between words, or at an end.
+const isExact = (text, before) => !/^ ?\S+$/.test(text) || !/\S$/.test(before);
+
 function add(parent, tag, className, text) {
   const element = document.createElement(tag);
   if (className) element.className = className;
@@ -63,6 +66,7 @@ function draw(root, strip, select) {
   const spans = strip.tokens.map(([text, step, highlighted, details], index) => {
     const span = addToken(list, "span", "token", text);
     if (step !== null) span.classList.add(strip.scale + step);
+    if (isExact(text, strip.tokens[index - 1]?.[0] ?? "")) span.classList.add("exact");
     if (strip.spaces && text.startsWith(" ")) span.classList.add("space");
     if (highlighted) span.classList.add("highlighted");
     if (index < strip.given) span.classList.add("given");

@@ -9,6 +9,7 @@ selected, the arrows select, too.
 import json
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from streamlit.components.v2 import component
 from tinysae.render.palette import DIVERGING, SEQUENTIAL, Scale, ink_on
 from tinysae.render.visible import encodable
 from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,7 +112,13 @@ def token_strip(
         if on_select is not None and position is not None:
             on_select(position)
 
-    result = _COMPONENT(key=key, data=packed, on_selected_change=tell)
+    with st.container(key=f"strip_{key}") if is_story else nullcontext():
+        if is_story:
+            # Text needs no script: unseen (page.css), it takes the room that the strip
+            # will. What is still being written keeps room by itself.
+            whole = "".join(token.text for token in tokens)
+            st.markdown("" if n_to_come else plain(whole))
+        result = _COMPONENT(key=key, data=packed, on_selected_change=tell)
     return _selected(result.get("selected"), fingerprint, len(tokens))
 
 

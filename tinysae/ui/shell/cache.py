@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import streamlit as st
 
 from tinysae.errors import DamagedError, TinysaeError
+from tinysae.model.names import shown_name
 from tinysae.render.visible import visible
 from tinysae.ui.shell.i18n import t
 
@@ -45,6 +46,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _HEAD_START_S = 0.5
 # How often a page that waits for the warm-up looks whether it is over.
 _POLL_S = 0.2
+# How often a page looks by itself whether the warm-up is over. Seldom: after each look
+# Streamlit collects garbage, which keeps the warm-up from its imports.
+LOOK_EVERY_S = 5.0
 
 
 def source_key(source: FeatureSource) -> tuple[object, ...]:
@@ -170,7 +174,8 @@ def loaded_model(source: str) -> LoadedModel:
             # Takes the message away again.
             st.empty()
     # The name may be a typed path: `st.spinner` reads Markdown, the code span does not.
-    with st.spinner(t("common.loading_model", source=f"`{source.replace('`', '')}`")):
+    name = shown_name(source).replace("`", "")
+    with st.spinner(t("common.loading_model", source=f"`{name}`")):
         return _load(source)
 
 

@@ -1,8 +1,8 @@
 """What stands before every request: who may ask, and what an answer may do elsewhere.
 
 Streamlit itself compares an Origin's host but not its port, lets a client without one
-open the websocket, and sends no frame headers. `app.py` hands `guards()` to `st.App`,
-so that `streamlit run app.py` has them without a proxy.
+open the websocket, and sends no frame headers. `app.py` hands `middleware()` to
+`st.App`, so that `streamlit run app.py` has them without a proxy.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ _READS: Final = frozenset({"GET", "HEAD"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def guards() -> list[Middleware]:
-    """The middleware of `st.App`, outermost first."""
+def middleware() -> list[Middleware]:
+    """That of `st.App`, outermost first."""
     from starlette.middleware import Middleware
 
-    return [Middleware(Guard)]
+    from tinysae.ui.shell.first_paint import FirstPaint
+
+    return [Middleware(Guard), Middleware(FirstPaint)]
 
 
 class Guard:

@@ -38,6 +38,7 @@ __all__ = [
     "page_link",
     "page_setup",
     "plain",
+    "run_script",
     "shown_errors",
     "sidebar_place",
 ]
@@ -62,7 +63,6 @@ WAY_BACK = "from"
 _STEP = re.compile(r"([a-z0-9][a-z0-9_-]{0,39})\.([0-9]{1,3})")
 
 _SHELL = files("tinysae.ui.shell")
-_CSS = f"<style>{(_SHELL / 'page.css').read_text(encoding='utf-8')}</style>"
 # Wide enough for the longest name of an SAE that comes along.
 _SIDEBAR_PX = 248
 # Of the script run that goes on: where the chooser of model and SAE stands.
@@ -80,11 +80,12 @@ def page_setup(page: Page) -> None:
         initial_sidebar_state=_SIDEBAR_PX,
     )
     _keep_address(page)
-    st.html(_CSS + _script(page), unsafe_allow_javascript=True)
+    run_script("shell", _script(page))
     with st.sidebar:
-        st.markdown(f"**{t('common.app_name')}**")
-        for name, (_, icon) in PAGES.items():
-            page_link(name, t(f"common.nav_{name}"), icon=icon, quiet=True)
+        with st.container(key="shell_nav", gap="xxsmall"):
+            st.markdown(f"**{t('common.app_name')}**")
+            for name, (_, icon) in PAGES.items():
+                page_link(name, t(f"common.nav_{name}"), icon=icon, quiet=True)
         _CHOOSER.set(st.container(key="shell_chooser", gap="small"))
         with st.container(key="shell_foot"):
             language_picker()
@@ -92,6 +93,13 @@ def page_setup(page: Page) -> None:
     cache.start_warm_up()
     if page != "lessons":
         _show_way_back()
+
+
+def run_script(key: str, code: str) -> None:
+    """Runs `code` in the browser, anew whenever it changes; it takes no room on the
+    page (`page.css`). Nothing in it may come from outside unchecked."""
+    with st.container(key=f"script_{key}"):
+        st.html(f"<script>{code}</script>", unsafe_allow_javascript=True)
 
 
 def page_head(page: Page) -> None:
@@ -166,12 +174,10 @@ def _script(page: Page) -> str:
     # language, which Streamlit always calls English. And its `page_icon` would import
     # numpy and PIL for the sake of one small file: 150 ms before the first title.
     return f"""
-<script>
   document.documentElement.lang = "{language()}";
   document.querySelector("link[rel~=icon]").href = "app/static/icon.png";
 {_ARRIVING}{_KEYS}
   arrive(JSON.stringify({said}));
-</script>
 """
 
 

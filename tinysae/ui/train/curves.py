@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from tinysae.render.numbers import signed
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
@@ -193,7 +194,7 @@ def _show_curve(
 def _said(name: str, value: float) -> str:
     """A curve's last value as its title says it."""
     if name in _SHARES:
-        return f"{value:.1%}"
+        return f"{signed(100 * value, 1)}%"
     return f"{value:,.0f}" if name == "n_dead" else f"{value:,.3g}"
 
 

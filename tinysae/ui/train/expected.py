@@ -58,7 +58,9 @@ def show_estimate(config: TrainConfig, learnt_of: Learnt) -> Estimate | None:
     """
     guess, speed = guess_of(config, learnt_of), _speed(config)
     if guess is None or speed is None:
-        st.fragment(_until_measured, run_every=MEASURING_S)(config)
+        is_warm = cache.warm_up_state().done
+        pause = MEASURING_S if is_warm else cache.LOOK_EVERY_S
+        st.fragment(_until_measured, run_every=pause)(config, was_warm=is_warm)
         return None
     model = cache.loaded_model(config.model_name)
     check_memory(config, model.hook_widths[config.hook_name], model.n_parameters)
@@ -88,7 +90,7 @@ def _speed(config: TrainConfig) -> Speed | None:
     return cache.speed(config.model_name, config.hook_name)
 
 
-def _until_measured(config: TrainConfig) -> None:
+def _until_measured(config: TrainConfig, *, was_warm: bool) -> None:
     """Says what is waited for, and draws the page again once it is there."""
     is_warm = cache.warm_up_state().done
     # As tall as the estimate, so that nothing under it moves when that comes.
@@ -99,5 +101,5 @@ def _until_measured(config: TrainConfig) -> None:
     except TinysaeError:
         # The form says it, and Start is out of reach.
         is_over = True
-    if is_over:
+    if is_over or is_warm != was_warm:
         st.rerun()

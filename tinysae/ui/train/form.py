@@ -1,7 +1,7 @@
 """The form for a new run: how much, what, and what that will take."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tinysae.config import TrainConfig, is_read, settings
 from tinysae.errors import TinysaeError
+from tinysae.model.names import shown_name
 from tinysae.model.sources import is_at_hand
 from tinysae.presets import RETIRED, Preset
 from tinysae.runs.store import Run
@@ -23,10 +24,21 @@ from tinysae.ui.train.expected import guess_of, learning, show_estimate
 from tinysae.ui.train.setting_field import setting_field
 from tinysae.ui.train.work import show_work
 
+if TYPE_CHECKING:
+    from tinysae.model.sources import LoadedModel
+
 # Before all others: what a first run is likely to change.
 _IN_FRONT = ("architecture", "name")
 # Chosen above the groups, or in the sidebar.
 _ELSEWHERE = frozenset({*text_chooser.FIELDS, *_IN_FRONT, "model_name"})
+# What decides how many steps a run has, and what is counted in them.
+_STEPS_OF = ("training_tokens", "train_batch_size_tokens")
+_IN_STEPS = (
+    "lr_warm_up_steps",
+    "lr_decay_steps",
+    "l1_warm_up_steps",
+    "l0_warm_up_steps",
+)
 EXPANSION_FACTORS = (1, 2, 4, 8, 16, 32, 64)
 
 Start = Callable[[TrainConfig, Estimate | None], None]
@@ -46,7 +58,8 @@ def show_form(
     config = guess = refusal = None
     learnt_of = learning(runs)
     preset = choose_preset(model, runs, learnt_of)
-    summary = st.container(key="train_summary")
+    # Its place is there before what it says.
+    summary = st.container(key="train_summary").empty()
     begin = st.container(
         key="train_begin", horizontal=True, vertical_alignment="center", gap="small"
     )
@@ -89,7 +102,7 @@ def _in_a_line(config: TrainConfig) -> str:
     """What will be trained on what, as one line."""
     said = t(
         "train.in_a_line",
-        model=config.model_name[-40:],
+        model=shown_name(config.model_name),
         architecture=config.architecture,
         features=f"{config.d_sae:,}",
         text=text_chooser.called(config.text),
@@ -142,21 +155,53 @@ def _setting_widget(
 ) -> Any:
     setting, value, key = settings()[name], getattr(defaults, name), f"{preset}_{name}"
     label, note = setting.label(language()), setting.help(language())
+    model = _loaded(values["model_name"])
     if name == "hook_name":
-        hooks = _hook_widths(values["model_name"])
+        hooks = model.hook_widths if model is not None else {}
         return st.selectbox(
             label,
-            [value, *(hook for hook in hooks if hook != value)],
+            [
+                *([value] if value in hooks or not hooks else []),
+                *(hook for hook in hooks if hook != value),
+            ],
             format_func=lambda hook: f"{hook} · {hooks.get(hook, '…')}",
             key=key,
             help=note,
         )
+    if name == "context_size" and model is not None:
+        # The run would be refused by the model, once it had waited for its turn. What
+        # was chosen for another model stays in the session.
+        if st.session_state.get(key, 0) > model.n_ctx:
+            st.session_state[key] = model.n_ctx
+        return setting_field(name, min(value, model.n_ctx), key, high=model.n_ctx)
+    if name in _STEPS_OF:
+        return setting_field(
+            name, value, key, on_change=lambda: _keep_shares(preset, defaults)
+        )
     return setting_field(name, value, key)
+
+
+def _keep_shares(preset: str, defaults: TrainConfig) -> None:
+    """Warm-ups and decay stay the shares of the run that they were: whoever asks for
+    fewer tokens would otherwise be refused because of a setting never looked at."""
+    state = st.session_state
+    tokens, batch = (
+        state.get(f"{preset}_{name}", getattr(defaults, name)) for name in _STEPS_OF
+    )
+    key = f"{preset}_steps"
+    before, steps = state.get(key, defaults.total_training_steps), tokens // batch
+    if steps < 1:
+        return
+    for name in _IN_STEPS:
+        if (field := f"{preset}_{name}") in state:
+            state[field] = state[field] * steps // before
+    state[key] = steps
 
 
 def _expansion_factor(preset: str, values: dict[str, Any]) -> None:
     """The tutorial's way to say d_sae: as a multiple of the hook's width."""
-    d_in = _hook_widths(values["model_name"]).get(values["hook_name"])
+    model = _loaded(values["model_name"])
+    d_in = model and model.hook_widths.get(values["hook_name"])
     if d_in is None:
         return
     d_sae = values["d_sae"]
@@ -185,14 +230,14 @@ def _expansion_factor(preset: str, values: dict[str, Any]) -> None:
     )
 
 
-def _hook_widths(model_name: str) -> Mapping[str, int]:
-    """The model's hooks and their widths; none until the embedded one is warm."""
+def _loaded(model_name: str) -> "LoadedModel | None":
+    """The model, for its hooks and its limits; None until the embedded one is warm."""
     if not cache.warm_up_state().done or not is_at_hand(model_name):
-        return {}
+        return None
     try:
-        return cache.loaded_model(model_name).hook_widths
+        return cache.loaded_model(model_name)
     except TinysaeError:
-        return {}
+        return None
 
 
 def _what_is_missing(config: TrainConfig) -> str | None:

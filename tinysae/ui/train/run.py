@@ -286,7 +286,9 @@ def _log_tail(run: Run) -> str:
     try:
         with open_regular(run.log_path) as file:
             file.seek(max(0, run.log_path.stat().st_size - LOG_BYTES))
-            lines = file.read(LOG_BYTES).decode(errors="replace").splitlines()
+            lines = file.read(LOG_BYTES).decode(errors="replace").split("\n")
     except OSError:
         return ""
-    return "\n".join(deque(lines, LOG_LINES))
+    # A bar that a library draws over itself, as a terminal shows it: its last state.
+    drawn = (line.rstrip("\r").rpartition("\r")[-1] for line in lines)
+    return "\n".join(deque(drawn, LOG_LINES)).strip("\n")

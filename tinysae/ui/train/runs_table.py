@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from tinysae.checked_numbers import number
-from tinysae.render.numbers import moment
+from tinysae.render.numbers import NO_FIGURE, moment
 from tinysae.runs.metrics import sampled_metrics
 from tinysae.runs.store import Run
 from tinysae.ui.parts.job_words import duration, run_name
@@ -62,6 +62,7 @@ def show_runs(runs: Sequence[Run], run: Run) -> None:
         hide_index=True,
         height=ROW_PX * (min(len(shown), SEEN_ROWS) + 1) + 3,
         row_height=ROW_PX,
+        placeholder=NO_FIGURE,
         column_config=_columns(),
     )
 

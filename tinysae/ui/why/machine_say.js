@@ -5,7 +5,8 @@ const filled = (template, values) =>
   template.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 function percent(share) {
-  if (share === 0) return "0%";
+  if (share === 0 || share === 1) return `${100 * share}%`;
+  if (share >= 0.9995 && share < 1) return ">99.9%";
   if (share < 0.0001) return "<0.01%";
   return `${(100 * share).toFixed(share < 0.001 ? 2 : 1)}%`;
 }

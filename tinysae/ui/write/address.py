@@ -10,7 +10,7 @@ from tinysae.model.sources import STORYBOOK
 from tinysae.model.text.state import State, packed, unpacked
 from tinysae.ui.shell.choice import MODEL, RUN, choose
 from tinysae.ui.shell.i18n import language, link_parameters, t
-from tinysae.ui.shell.page import plain
+from tinysae.ui.shell.page import plain, run_script
 
 # What outlives a change of page: the widgets' own keys do not.
 STATE = "playground.state"
@@ -66,21 +66,17 @@ def show_in_address(state: State) -> None:
     own = st.session_state.setdefault(_OWN, deque(maxlen=MOST_OWN))
     if link not in own:
         own.append(link)
-    st.html(
-        _SCRIPT.format(parameter=PARAMETER, link=link), unsafe_allow_javascript=True
-    )
+    run_script("address", _SCRIPT.format(parameter=PARAMETER, link=link))
 
 
 # A link has letters, digits, "-" and "_" only.
 _SCRIPT = """
-<script>
   if (location.pathname.endsWith("/playground")) {{
     const address = new URL(location.href);
     if ("{link}") address.searchParams.set("{parameter}", "{link}");
     else address.searchParams.delete("{parameter}");
     history.replaceState(history.state, "", address);
   }}
-</script>
 """
 
 

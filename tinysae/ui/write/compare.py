@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from tinysae.model.catalogue import CATALOGUE
-from tinysae.model.sources import STORYBOOK, is_at_hand
+from tinysae.model.sources import is_at_hand
 from tinysae.model.text.compare import aligned
 from tinysae.model.text.prompt import prepare_prompt
 from tinysae.render.numbers import signed
+from tinysae.ui.parts.model_chooser import option
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell.cache import loaded_model
 from tinysae.ui.shell.i18n import t
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tinysae.model.text.logprobs import TokenStats
     from tinysae.model.text.state import State
 
+# Who reads the other text; the widget's key.
+OTHER_MODEL = "_other_model"
 # In nats: a token that one of the two found seven times as likely.
 FULL_COLOUR = 2.0
 
@@ -38,11 +41,12 @@ def choose_texts(state: State) -> State:
     return replace(state, prompt=prompt, other=other)
 
 
-def models_at_hand() -> list[str]:
-    """Those of the catalogue and of runs that are on this machine."""
+def models_at_hand(first: str) -> list[str]:
+    """`first`, then those of the catalogue and of runs that are on this machine."""
     from tinysae.runs.store import list_runs
 
     named = [
+        first,
         *(entry.source for entry in CATALOGUE),
         *(run.config.model_name for run in list_runs()),
     ]
@@ -57,10 +61,12 @@ def show_comparison(model: LoadedModel, state: State) -> None:
     """
     from tinysae.model.text.logprobs import token_stats
 
-    sources, other_model = models_at_hand(), model
+    sources, other_model = models_at_hand(model.source), model
     if len(sources) > 1:
-        chosen = st.selectbox(t("playground.other_model"), sources, key="_other_model")
-        other_model = loaded_model(chosen if chosen in sources else STORYBOOK)
+        chosen = st.selectbox(
+            t("playground.other_model"), sources, format_func=option, key=OTHER_MODEL
+        )
+        other_model = loaded_model(chosen) if chosen in sources else model
     first, second = state.prompt, state.other or state.prompt
     sides: list[tuple[LoadedModel, TokenStats]] = []
     for reader, text in ((model, first), (other_model, second)):

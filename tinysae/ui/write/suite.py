@@ -19,7 +19,7 @@ from tinysae.model.text.suite import (
     summary,
     to_csv,
 )
-from tinysae.render.numbers import percent
+from tinysae.render.numbers import NO_FIGURE, percent
 from tinysae.render.visible import encodable, visible
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain, shown_errors
@@ -171,6 +171,7 @@ def _show_results(model: LoadedModel, run: SuiteRun) -> None:
             columns=[t(f"playground.column_{name}") for name in names],
         ),
         hide_index=True,
+        placeholder=NO_FIGURE,
     )
     st.download_button(
         t("playground.download_csv"),

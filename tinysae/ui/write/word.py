@@ -54,13 +54,14 @@ def show_word(here: Chosen, told: Told, position: int) -> None:
         for token_id in stats.top_ids[position].tolist()
     ]
     pairs = list(zip(names, best, strict=True))
-    st.html(
-        "".join(
-            _ROW.format(html.escape(name), bar(prob / best[0], percent(prob)))
-            for name, prob in pairs[:N_PREFERRED]
+    with st.container(key="write_preferred"):
+        st.html(
+            "".join(
+                _ROW.format(html.escape(name), bar(prob / best[0], percent(prob)))
+                for name, prob in pairs[:N_PREFERRED]
+            )
+            + _less_likely(pairs[N_PREFERRED:])
         )
-        + _less_likely(pairs[N_PREFERRED:])
-    )
     with shown_errors():
         _show_features(here, told, position)
     known = figures(reader, stats, position)

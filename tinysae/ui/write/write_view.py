@@ -12,7 +12,7 @@ from tinysae.model.sources import STORYBOOK
 from tinysae.model.text.generate import GenerateSettings, Writing
 from tinysae.model.text.state import State
 from tinysae.ui.parts import model_chooser
-from tinysae.ui.shell.cache import loaded_model, warm_up_state
+from tinysae.ui.shell.cache import LOOK_EVERY_S, loaded_model, warm_up_state
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note
 from tinysae.ui.write import address, controls, export, next_word, stories
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 # As high as the controls beside it.
 NEXT_PX = 278
-# How often a page that came before the model looks whether it is there.
-POLL_S = 1.0
 
 
 def show_write(
@@ -52,7 +50,9 @@ def show_write(
         )
         state = replace(state, prompt=prompt_text)
         address.keep_state(state)
-        row = st.container(horizontal=True, vertical_alignment="center")
+        row = st.container(
+            key="write_row", horizontal=True, vertical_alignment="center"
+        )
         with row.container(key="write_button", width="content"):
             button = st.empty()
         wants_story = button.button(
@@ -134,7 +134,7 @@ def _is_usual(state: State) -> bool:
 
 def _wait_for_model() -> None:
     """What needs the model comes when it is there; nothing waits for it."""
-    st.fragment(_look_for_model, run_every=POLL_S)()
+    st.fragment(_look_for_model, run_every=LOOK_EVERY_S)()
 
 
 def _look_for_model() -> None:
