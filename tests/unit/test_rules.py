@@ -111,7 +111,7 @@ def named(clause: Clause) -> Label:
                 "outside_speech",
                 (Condition("after", ("she",), 1), Condition("near", ("animal",), 1)),
             ),
-            "“said” after “she” soon after an animal, outside speech",
+            "“said” after “she”, outside speech",
         ),
         (Clause("near", ("animal",), 1), "A few words after an animal"),
     ],
