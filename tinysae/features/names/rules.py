@@ -37,7 +37,7 @@ MOST_GROUPS: Final = 48
 MOST_TOLD: Final = 6
 MAX_WHAT: Final = 40
 """Characters of one word or phrase that is told."""
-F1_SHARE: Final = 0.25
+F1_SHARE: Final = 0.3
 """Of what makes a rule the best; the rest is how well it detects contexts."""
 CONDITION_COST: Final = 0.003
 MIN_GAIN: Final = 0.005
