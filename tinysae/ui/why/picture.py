@@ -217,7 +217,8 @@ def _sentence(
     ]
     if not lit:
         return comes
-    names = ", ".join(f"“{name}”" for name in dict.fromkeys(lit[:2]))
+    # Names have quotation marks of their own.
+    names = "; ".join(dict.fromkeys(lit[:2]))
     return f"{comes} {t('why.machine_through', names=names)}"
 
 
