@@ -17,9 +17,10 @@ Prints a table and, as its last line, one JSON object:
 - chart_remounts: how often the node of a live curve was replaced in 30 s of training;
 - frames_after_end: frames received in 10 s after a run's end and the rerun it brings;
 - outside_requests: requests to other hosts, over all pages;
-- cls_worst: the largest layout shift of a page, of its first visit or of one main
-  action (a story written, a card of the training page or a feature chosen); the
-  browser's own entries, those that follow a click included;
+- cls_worst: the largest layout shift of a page at 1440 x 900 or 390 x 844: of a first
+  visit, of a second one, or of one main action (a story written, a card of the training
+  page or a feature chosen); the browser's own entries, those that follow a click
+  included;
 - clicks_to_features_of_a_word: from home until features are shown that are at work in
   a word of a story;
 - first_screens_short: pages of which a part of the first screen's contract

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from benchmarks.browser import Server, visit
 from benchmarks.clicks import LOADED_MS, expect_still
+from benchmarks.layout import shifts_of
 from benchmarks.screens import (
     PHONE,
     SCREENS,
@@ -43,3 +44,17 @@ def test_the_first_screen_shows_control_picture_and_answer(
             turn(page, theme)
             assert not outside_window(page, elements)
         reader.assert_clean()
+
+
+# A good page by https://web.dev/articles/cls has 0.1; what is seen to move has more
+# than this.
+MOST_SHIFT = 0.02
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("name", SCREENS)
+def test_nothing_moves_while_a_page_comes_and_at_its_main_action(
+    server: Server, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    moved = shifts_of(browser, server, name, size)
+    assert {what: v for what, v in moved.items() if v > MOST_SHIFT} == {}

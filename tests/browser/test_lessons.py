@@ -184,7 +184,7 @@ def test_a_lesson_goes_along_with_a_training_that_works(
         expect(own).to_be_visible(timeout=RUN_MS)
         see_step(page, lesson, 5, "en")
         # The other SAE, to compare with, and the reader's own again.
-        choice = page.get_by_role("combobox", name=text("lessons.source", "en"))
+        choice = page.get_by_role("combobox", name=text("common.sae", "en"))
         choice.click()
         page.get_by_role("option", name=text("features.embedded", "en")).click()
         take = page.get_by_role(

@@ -177,6 +177,9 @@ def test_a_run_of_a_gpu_can_be_read_without_one(
     assert device_at_hand("cuda") == device_at_hand("auto") == "cpu"
     with pytest.raises(SettingError, match="device"):
         resolve_device("cuda")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert device_at_hand("auto") == "cpu"
+    assert device_at_hand("mps") == "mps"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert device_at_hand("cuda") == device_at_hand("auto") == "cuda"
     assert device_at_hand("cpu") == "cpu"

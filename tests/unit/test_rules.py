@@ -111,7 +111,7 @@ def named(clause: Clause) -> Label:
                 "outside_speech",
                 (Condition("after", ("she",), 1), Condition("near", ("animal",), 1)),
             ),
-            "“said” after “she” soon after an animal, outside speech",
+            "“said” after “she”, outside speech",
         ),
         (Clause("near", ("animal",), 1), "A few words after an animal"),
     ],
@@ -177,3 +177,12 @@ def test_the_clearest_are_sure_and_about_words():
     assert clearness(word, 0.003) > clearness(sign, 0.003)
     assert clearness(word, 0.003) > clearness(word, 0.3)
     assert clearness(word, 0.0) == 0
+
+
+def test_only_english_names_begin_with_a_capital() -> None:
+    animal, joining = (
+        named(Clause("fires_on", (concept,), 1)) for concept in ("animal", "joining")
+    )
+    assert label_sentence(animal, "en").startswith("An animal")
+    # “and”, as the model has it.
+    assert label_sentence(joining, "ko").startswith("and ")

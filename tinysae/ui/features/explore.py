@@ -15,9 +15,9 @@ from tinysae.ui.shell.page import shown_errors
 _VIEW = "features.view"
 # Beside the panel; the overview takes the whole width.
 BESIDE = {
-    "list": lambda _: show_list(),
+    "list": lambda _explored, _feature: show_list(),
     "map": overview.show_map,
-    "concepts": overview.show_concepts,
+    "concepts": lambda explored, _feature: overview.show_concepts(explored),
 }
 VIEWS = (*BESIDE, "overview")
 
@@ -45,7 +45,7 @@ def explore(listing: Listing, explored: Explored) -> None:
             left, right = st.columns([5, 7], gap="medium")
             with left:
                 _choose_view()
-                BESIDE[view](explored)
+                BESIDE[view](explored, feature)
             with right:
                 show_panel(listing, feature, explored)
         rest.show_rest(feature, explored)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tinysae.checked_numbers import whole
 from tinysae.features.index.search import concepts_of
 from tinysae.features.names.concepts import FOUND_AT
-from tinysae.features.names.labels import concept_name
+from tinysae.features.names.labels import SURE_FROM, concept_name, sureness
 from tinysae.features.names.notes import Note
 from tinysae.library.text_read import about_index
 from tinysae.render import svg
@@ -72,13 +72,25 @@ def show_summary(explored: Explored) -> None:
                 f"{percent(n_dense / info.d_sae)} · {n_dense:,}",
                 "dense_help",
             ),
+            *_explained(explored),
         ):
             help_text = help_key and t(
                 f"features.{help_key}",
                 n_tokens=f"{info.n_tokens:,}",
                 above=percent(DENSE_ABOVE),
+                sure=percent(SURE_FROM[-1]),
             )
             st.metric(t(f"features.{name}"), value, help=help_text, width=190)
+
+
+def _explained(explored: Explored) -> list[tuple[str, str, str]]:
+    """How much of the SAE its names explain, where they were scored."""
+    scored = [explored.labels[at] for at in explored.live if at < len(explored.labels)]
+    if not any(label.clauses for label in scored):
+        return []
+    n_sure = sum(sureness(label) == len(SURE_FROM) for label in scored)
+    share = f"{percent(n_sure / len(scored))} · {n_sure:,}"
+    return [("explained_share", share, "explained_help")]
 
 
 def density_chart(density: NDArray[np.float64]) -> str:
@@ -93,14 +105,16 @@ def density_chart(density: NDArray[np.float64]) -> str:
     return svg.histogram(edges.tolist(), counts.tolist(), title=title, exponents=True)
 
 
-def show_map(explored: Explored) -> None:
-    """Where the features lie among each other; a click chooses one."""
+def show_map(explored: Explored, feature: int) -> None:
+    """Where the features lie among each other, `feature` with a ring around it; a click
+    chooses another."""
     st.caption(t("features.map_how"))
     feature_map(
         cached.feature_points(explored.source, language()),
         key="features.map",
         alt=t("features.map_how"),
-        on_click=lambda feature: go(feature=feature),
+        on_click=lambda other: go(feature=other),
+        chosen=feature,
         height=MAP_PX,
     )
 

@@ -8,16 +8,13 @@ import math
 import streamlit as st
 
 from tinysae.library.shipped import STORYBOOK_SAE
-from tinysae.library.shipped_stories import (
-    ShippedStories,
-    ShippedStory,
-    read_stories,
-)
+from tinysae.library.shipped_stories import ShippedStories, ShippedStory
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import as_word
 from tinysae.ui.parts.chips import chips
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.parts.word_said import word_said
+from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, page_link, plain, shown_errors
 
@@ -35,7 +32,7 @@ def story() -> None:
     """The story, token by token; beside it a word of it, what the model thought there,
     and where that leads."""
     with shown_errors():
-        stories = read_stories()
+        stories = cache.stories()
         which = st.session_state.get(_STORY, 0) % len(stories.stories)
         shown = stories.stories[which]
         at = st.session_state.get(_WORD)

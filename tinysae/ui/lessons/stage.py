@@ -23,6 +23,7 @@ from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.parts.sae_names import show_list, source_label
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.page import sidebar_place
 
 
 def go(**changes: str | None) -> None:
@@ -63,16 +64,17 @@ def chosen_source() -> FeatureSource:
 
 
 def choose_source() -> FeatureSource:
-    """`chosen_source`, with a list to choose another from where there is one."""
+    """`chosen_source`, with a list to choose another from where other pages have it."""
     asked = st.query_params.get("run") or STORYBOOK_SAE
     there = feature_sources()
     found = [each for each in there if each.is_open or each.id == asked]
     if len(found) > 1 and not is_presenting():
         labels = {source.id: source_label(source) for source in found}
-        show_list(
-            t("lessons.source"), labels, asked, key="lessons.source", on_choice=choose
-        )
-        show_left_out(there.unreadable)
+        with sidebar_place():
+            show_list(
+                t("common.sae"), labels, asked, key="lessons.source", on_choice=choose
+            )
+            show_left_out(there.unreadable)
     return chosen_source()
 
 

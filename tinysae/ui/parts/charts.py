@@ -263,6 +263,7 @@ def feature_map(
     key: str,
     alt: str,
     on_click: Callable[[int], None],
+    chosen: int | None = None,
     height: int = 300,
 ) -> None:
     """Points in which rare features are grey and dense ones red; drag to move about.
@@ -272,6 +273,7 @@ def feature_map(
         key: names the map on its page.
         alt: what it shows, for who does not see it.
         on_click: hears the feature that was clicked.
+        chosen: the feature with a ring around it, if it has a place.
         height: in pixels.
     """
 
@@ -288,6 +290,7 @@ def feature_map(
                 **asdict(points),
                 "colours": [GREY, POSITIVE, NEGATIVE],
                 "rarest": RAREST,
+                "chosen": chosen,
             },
             **_frame(height, description=alt),
         },

@@ -19,8 +19,13 @@ function load(address) {
   return window.tinysaePlotly;
 }
 
-function map({ x, y, texts, features, rates, colours, rarest }) {
-  const axis = { visible: false };
+function map({ x, y, texts, features, rates, colours, rarest, chosen }, ink) {
+  const axis = { visible: false }, at = features.indexOf(chosen);
+  const ring = {
+    x: x.slice(at, at + 1), y: y.slice(at, at + 1), type: "scattergl", mode: "markers",
+    hoverinfo: "skip", visible: at >= 0,
+    marker: { size: 18, symbol: "circle-open", color: ink, line: { width: 3 } },
+  };
   return [[{
     x, y, text: texts, customdata: features, type: "scattergl", mode: "markers",
     hovertemplate: "%{text}<extra></extra>",
@@ -28,7 +33,9 @@ function map({ x, y, texts, features, rates, colours, rarest }) {
       size: 6, opacity: 0.8, color: rates, cmin: rarest, cmax: 0,
       colorscale: colours.map((colour, i) => [i / (colours.length - 1), colour]),
     },
-  }], { xaxis: axis, yaxis: axis, dragmode: "pan", hovermode: "closest" }];
+  }, ring], {
+    xaxis: axis, yaxis: axis, dragmode: "pan", hovermode: "closest", showlegend: false,
+  }];
 }
 
 function curves({ series, log_y, x_title, legend }, line) {
@@ -61,7 +68,7 @@ function curves({ series, log_y, x_title, legend }, line) {
 function figure(data, style) {
   const text = style.getPropertyValue("--st-text-color");
   const line = style.getPropertyValue("--st-border-color");
-  const [shown, layout] = data.points ? map(data.points) : curves(data, line);
+  const [shown, layout] = data.points ? map(data.points, text) : curves(data, line);
   return [shown, {
     ...layout, uirevision: "kept", margin: { l: 8, r: 8, t: 8, b: 8 },
     hoverlabel: {

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tinysae.features.names.concepts import ConceptReport
     from tinysae.features.names.labels import Label
     from tinysae.library.feature_source import FeatureSource
+    from tinysae.library.shipped_stories import ShippedStories
     from tinysae.model.sources import LoadedModel
     from tinysae.model.text.logprobs import TokenStats
     from tinysae.model.text.vocabulary import Vocabulary
@@ -136,6 +137,18 @@ def start_warm_up() -> None:
 def warm_up_state() -> WarmUp:
     """How far the warm-up is; starts it when nobody has."""
     return _warm_up_thread().state
+
+
+@st.cache_resource(show_spinner=False)
+def stories() -> ShippedStories:
+    """The stories that came with tinysae, read once; no model is needed for them.
+
+    Raises:
+        DamagedError: they cannot be read.
+    """
+    from tinysae.library.shipped_stories import read_stories
+
+    return read_stories()
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)

@@ -14,7 +14,7 @@ from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note
 from tinysae.ui.train import run as run_view
-from tinysae.ui.train.shipped_run import shipped_run
+from tinysae.ui.train.shipped_run import is_shipped, shipped_run
 
 # A curve of a few dozen pixels shows no more.
 SPARK_POINTS = 40
@@ -82,7 +82,7 @@ def _row(run: Run, *, is_shown: bool) -> dict[str, Any]:
     took = number((run.took() or {}).get("training"), low=0)
     return {
         "name": ("\N{BLACK RIGHT-POINTING TRIANGLE} " if is_shown else "")
-        + run_name(run),
+        + (t("features.embedded") if is_shipped(run) else run_name(run)),
         "mse": [row["mse"] for row in rows],
         "ce_loss_score": figures.get("ce_loss_score"),
         "l0": figures.get("l0"),

@@ -14,9 +14,9 @@ import streamlit as st
 
 from tinysae.features.index.search import ActiveFeature
 from tinysae.library.shipped import STORYBOOK_FEATURES_DIR
-from tinysae.library.shipped_stories import ShippedStories, ShippedStory, read_stories
+from tinysae.library.shipped_stories import ShippedStories, ShippedStory
 from tinysae.model.text.logprobs import TokenStats
-from tinysae.ui.shell.cache import text_figures, vocabulary
+from tinysae.ui.shell.cache import stories, text_figures, vocabulary
 
 if TYPE_CHECKING:
     from tinysae.model.loaded import LoadedModel
@@ -114,9 +114,9 @@ def shipped() -> tuple[ShippedStories, list[Told]]:
     Raises:
         MissingError, DamagedError: they or the vocabulary cannot be read.
     """
-    stories = read_stories()
+    found = stories()
     reader = ShippedReader(vocabulary(STORYBOOK_FEATURES_DIR))
-    return stories, [_told(reader, story, stories.n_given) for story in stories.stories]
+    return found, [_told(reader, story, found.n_given) for story in found.stories]
 
 
 def _told(reader: Reader, story: ShippedStory, n_given: int) -> Told:
