@@ -209,3 +209,16 @@ def test_a_name_is_as_sure_as_its_rule(detection: float, n: int):
 def test_a_name_without_a_rule_is_as_sure_as_its_concept():
     assert sureness(Label("animal", "fires_on", "animal", 0.9, 0.9, 0.9)) == 3
     assert sureness(Label("dog", "tokens")) == 0
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        Clause("shape", ("worc",), 1),
+        Clause("token", (" dog",), 1, given=(Condition("token", (" a",), 1),)),
+    ],
+)
+def test_a_file_whose_rule_nobody_can_say_is_damaged(clause: Clause, tmp_path: Path):
+    write_labels(tmp_path, [Label("x", "tokens", clauses=(clause,), n_clauses=1)])
+    with pytest.raises(DamagedError):
+        read_labels(tmp_path)
