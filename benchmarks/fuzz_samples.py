@@ -5,6 +5,7 @@ Each is made in a folder that is also the home (`TINYSAE_HOME`).
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import struct
@@ -177,38 +178,45 @@ def _string(text: str) -> bytes:
     return struct.pack("<Q", len(text.encode())) + text.encode()
 
 
+# Of what a rule is about, by the kind of its clause.
+CLAUSES = {
+    "token": (" cat", "."),
+    "word": ("cat", "   "),
+    "after": ("the", '"'),
+    "phrase": ("the cat", "a ."),
+    "next": ("cat", "\n"),
+    "before": ("once", ","),
+    "recent": ("Lily",),
+    "shape": ("number", "word"),
+    "fires_on": ("pet",),
+    "about_to": ("pet",),
+}
+
+
 def write_labels(home: Path) -> None:
     """Of every kind, with rules."""
     from typing import get_args
 
-    from tinysae.features.names import label_file
-    from tinysae.features.names.labels import Label, LabelKind
-    from tinysae.features.names.rules import CLAUSE_KINDS, Clause
-    from tinysae.features.names.surroundings import PLACES
+    from tinysae.features.names.label_file import FORMAT, LABELS_NAME
+    from tinysae.features.names.labels import LabelKind
 
-    clauses = [
-        Clause(kind, (" cat", "."), place, 3)
-        for kind in CLAUSE_KINDS
-        for place in PLACES
-    ]
+    scores = dict.fromkeys(("precision", "recall", "f1", "detection", "firing_f1"), 0.9)
+    told = {"tokens": [" cat", "   "], "pushes": [" dog"], "n_pushes": 2, "number": 2}
     kinds = get_args(LabelKind)
     labels = [
-        Label(
-            "cats",
-            kinds[n % len(kinds)],
-            concept="pet",
-            precision=0.5,
-            recall=0.5,
-            f1=0.5,
-            clauses=(clause,),
-            n_clauses=1,
-            tokens=(" cat", "   "),
-            pushes=(" dog",),
-            n_pushes=1,
-        )
-        for n, clause in enumerate(clauses)
+        {
+            "text": "cats",
+            "kind": kinds[n % len(kinds)],
+            "concept": "pet",
+            "clauses": [{"kind": kind, "what": what, "n": 3, "place": "in_speech"}],
+            "n_clauses": 2,
+            **scores,
+            **told,
+        }
+        for n, (kind, what) in enumerate(CLAUSES.items())
     ]
-    label_file.write_labels(home, labels)
+    data = json.dumps({"format": FORMAT, "labels": labels}).encode()
+    (home / LABELS_NAME).write_bytes(gzip.compress(data, mtime=0))
 
 
 def write_index(home: Path) -> None:

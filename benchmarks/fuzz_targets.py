@@ -109,9 +109,13 @@ def _read_model(home: Path) -> None:
 
 
 def _read_gguf(home: Path) -> None:
+    from tinysae.model.gguf_header import count_gguf_numbers
     from tinysae.model.sources import load_model
 
-    load_model(str(home / "model.gguf"))
+    file = home / "model.gguf"
+    count_gguf_numbers(file)
+    # What follows takes a package that need not be here.
+    _each(lambda: load_model(str(file)))
 
 
 def _read_index(home: Path) -> None:

@@ -12,7 +12,7 @@ first weights; SAELens reads contexts that are tokenized beforehand with its
 `HookedTransformer`, ours tells and tokenizes its stories in its time.
 
 - storybook: BatchTopK, k 64, 256 x 4096, on the embedded model; CE loss recovered and
-  L0 of the saved files on the same held-out tokens;
+  L0 of the saved files on the same held-out tokens (`mend_threshold`);
 - tutorial: the tutorial's settings (standard L1, 1024 x 16384, batch 4096, its real
   learning rate), on a model of tiny-stories-1L-21M's shape with random weights, its
   schedules scaled to `TUTORIAL_STEPS` steps. A random model has nothing to recover:
@@ -46,6 +46,7 @@ from itertools import islice
 from pathlib import Path
 from statistics import mean, median
 from typing import Any, NamedTuple
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 warnings.simplefilter("ignore")
@@ -65,7 +66,7 @@ from tinysae.library.shipped import STORYBOOK_SAE_DIR  # noqa: E402
 from tinysae.model.loaded import LoadedModel  # noqa: E402
 from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR, load_model  # noqa: E402
 from tinysae.presets import PRESETS  # noqa: E402
-from tinysae.sae.load import load_sae  # noqa: E402
+from tinysae.sae.load import WEIGHTS_NAME, load_sae  # noqa: E402
 from tinysae.setting import Precision  # noqa: E402
 from tinysae.worker.held_out import EVALUATION_SEED, INDEX_SEED, HeldOut  # noqa: E402
 
@@ -175,7 +176,8 @@ def trainings(name: str, temporary: Path) -> dict[str, float]:
         return Trained(seconds, *quality(name, out, model, config))
 
     sides: list[tuple[str, Precision]] = [("saelens", "float32"), ("saelens", "tf32")]
-    sides += [("ours", precision) for precision in PRECISIONS]
+    for precision in PRECISIONS:
+        sides.append(("ours", precision))
     short = replace(
         config,
         training_tokens=WARM_UP_STEPS * config.train_batch_size_tokens,
@@ -281,17 +283,40 @@ def train_theirs(
 ) -> None:
     from sae_lens import LanguageModelSAETrainingRunner
     from sae_lens.config import LoggingConfig
+    from sae_lens.training.activation_scaler import ActivationScaler
 
     from benchmarks.saelens_side import runner_config
     from tinysae.sae.device import rounded_products
 
+    scales: list[float] = []
+    estimate = ActivationScaler.estimate_scaling_factor
+
+    def noting(self: Any, **options: Any) -> None:
+        estimate(self, **options)
+        scales.append(self.scaling_factor)
+
     torch.manual_seed(config.seed)
-    with rounded_products(config.precision, DEVICE):
+    with (
+        rounded_products(config.precision, DEVICE),
+        mock.patch.object(ActivationScaler, "estimate_scaling_factor", noting),
+    ):
         LanguageModelSAETrainingRunner(
             runner_config(config, d_in, LoggingConfig(False), out, DEVICE),
             override_dataset=data,
             override_model=model,
         ).run()
+    mend_threshold(out, scales[0])
+
+
+def mend_threshold(out: Path, scale: float) -> None:
+    """Saved by SAELens 6.54, BatchTopK's threshold is in the units of training: see
+    `fold_activation_norm`. Where it is not divided, L0 is 930 for a k of 64."""
+    from safetensors.torch import load, save_file
+
+    path = out / WEIGHTS_NAME
+    weights = load(path.read_bytes())
+    if "threshold" in weights:
+        save_file({**weights, "threshold": weights["threshold"] / scale}, path)
 
 
 def steps() -> dict[str, float]:

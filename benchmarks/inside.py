@@ -134,11 +134,11 @@ def foretold(model: LoadedModel, sae: SAE) -> dict[str, float]:
         figures[f"edge_correlation_{name}"] = round(arcs.correlation(), 4)
         figures[f"lamp_correlation_{name}"] = round(lamps.correlation(), 4)
         for kind, pairs in (("arcs", arcs), ("lamps", lamps)):
-            print(f"{name}, {len(pairs.matters)} {kind}: correlation ", end="")
-            print(f"{pairs.correlation():.3f}; the same sign in {signs[-1][1]:.3f}, ")
-            print(
-                f"  in {signs[-1][0]:.3f} of {np.mean(pairs.matters):.2f} that matter"
-            )
+            of_those, of_all = pairs.sign()
+            signs.append((of_those, of_all))
+            print(f"{name}, {len(pairs.matters)} {kind}: r {pairs.correlation():.3f}")
+            print(f"  the same sign in {of_all:.3f}, in {of_those:.3f} of the", end=" ")
+            print(f"{np.mean(pairs.matters):.2f} that matter", flush=True)
     ms = picture_ms(layers, of_layers, several_layers.prompts(layers)[0])
     return {
         "prompts": N_PROMPTS,

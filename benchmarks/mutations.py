@@ -302,7 +302,8 @@ def _gguf_fields(data: bytes) -> tuple[list[Field], bytes]:
         else:
             take("s" if kind == _GGUF_STRING else _GGUF_KINDS[kind])
 
-    take("I"), take("I")
+    for kind in "II":
+        take(kind)
     n_tensors, n_entries = take("Q"), take("Q")
     for _ in range(n_entries):
         take("s")
@@ -311,7 +312,8 @@ def _gguf_fields(data: bytes) -> tuple[list[Field], bytes]:
         take("s")
         for _ in range(take("I")):
             take("Q")
-        take("I"), take("Q")
+        for kind in "IQ":
+            take(kind)
     return fields, data[place:]
 
 

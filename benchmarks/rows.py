@@ -240,6 +240,67 @@ GROUPS = (
         ),
     ),
     Group(
+        "On a GPU",
+        (
+            Row(
+                "a whole L1 training of the tutorial's shape (1024 x 16384, batch "
+                "4096, 500 steps, fresh weights to files), SAELens's runner's time "
+                "over ours: as each comes (float32; TF32); both in float32; both with "
+                "TF32",
+                "{gpu[tutorial_time_over_ours]:.2f}; "
+                "{gpu[tutorial_time_over_ours_float32]:.2f}; "
+                "{gpu[tutorial_time_over_ours_tf32]:.2f}",
+            ),
+            Row(
+                "the same, BatchTopK, k 64, 256 x 4096, 2M tokens of stories, which "
+                "ours also tells and tokenizes",
+                "{gpu[storybook_time_over_ours]:.2f}; "
+                "{gpu[storybook_time_over_ours_float32]:.2f}; "
+                "{gpu[storybook_time_over_ours_tf32]:.2f}",
+            ),
+            Row(
+                "those of ours in float32, TF32, bfloat16: the tutorial's; the "
+                "stories'",
+                "{gpu[tutorial_s_ours_float32]:.1f}, {gpu[tutorial_s_ours_tf32]:.1f}, "
+                "{gpu[tutorial_s_ours_bfloat16]:.1f} s; "
+                "{gpu[storybook_s_ours_float32]:.1f}, "
+                "{gpu[storybook_s_ours_tf32]:.1f}, "
+                "{gpu[storybook_s_ours_bfloat16]:.1f} s",
+            ),
+            Row(
+                "on held-out text, TF32's less (over) SAELens's in float32: explained "
+                "variance and L0 of the tutorial's (a random model); CE loss recovered "
+                "and L0 of the stories'",
+                "{gpu[tutorial_quality_gap_tf32]:.4f}, "
+                "{gpu[tutorial_l0_ratio_tf32]:.3f}; "
+                "{gpu[storybook_quality_gap_tf32]:.5f}, "
+                "{gpu[storybook_l0_ratio_tf32]:.3f}",
+            ),
+            Row(
+                "a step alone, SAELens's with a fused Adam, 1024 x 16384: standard in "
+                "float32, TF32, bfloat16, TF32 through torch.compile (which is not "
+                "used); BatchTopK likewise",
+                "{gpu[step_ms_standard_1024x16384_float32]:.1f}, "
+                "{gpu[step_ms_standard_1024x16384_tf32]:.1f}, "
+                "{gpu[step_ms_standard_1024x16384_bfloat16]:.1f}, "
+                "{gpu[step_ms_standard_1024x16384_compiled]:.1f} ms; "
+                "{gpu[step_ms_batchtopk_1024x16384_float32]:.1f}, "
+                "{gpu[step_ms_batchtopk_1024x16384_tf32]:.1f}, "
+                "{gpu[step_ms_batchtopk_1024x16384_bfloat16]:.1f}, "
+                "{gpu[step_ms_batchtopk_1024x16384_compiled]:.1f} ms",
+            ),
+            Row(
+                "an index of 300,000 tokens, the shipped SAE, map as “pca”: with the "
+                "GPU; without it, on that machine's 16 cores",
+                "{gpu[index_s]:.1f} s; {gpu[index_cpu_s]:.1f} s",
+            ),
+            Row(
+                "stories told, tokenized, read and shuffled, nobody training",
+                "{gpu[stream_tokens_per_s]:,.0f} tokens/s",
+            ),
+        ),
+    ),
+    Group(
         "The index",
         (
             Row(

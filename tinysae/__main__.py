@@ -9,6 +9,7 @@ from tinysae.cli import (
     asking,
     exploring,
     fetching,
+    inside,
     rebuilding,
     sharing,
     training,
@@ -18,7 +19,7 @@ from tinysae.cli.arguments import Commands
 from tinysae.errors import TinysaeError
 from tinysae.jobs import ready
 
-GROUPS = (writing, asking, training, exploring, sharing, fetching, rebuilding)
+GROUPS = (writing, asking, inside, training, exploring, sharing, fetching, rebuilding)
 # Their processes are started by pages: no command of theirs is for people.
 WORKERS = (sharing, fetching)
 # As a shell reports a program that wrote to a reader who had gone.

@@ -420,7 +420,11 @@ def test_the_text_it_is_read_on_is_chosen(
     saved = add_sae(str(write_sae(made / "y", seed=5)))
     app = opened(run=saved.id)
     key = f"collect_{saved.id}"
+    why = text("features.collect_default", "en")
+    assert any(why in each for each in sentences(app))
     app.segmented_control(key=f"{key}_text_kind").set_value("local").run()
+    # Of a text that somebody chooses it would not be so.
+    assert not any(why in each for each in sentences(app))
     path = app.text_input(key=f"{key}_dataset_path_local")
 
     def collect() -> Any:

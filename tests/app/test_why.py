@@ -133,6 +133,25 @@ def test_a_part_of_a_large_model_is_measured_when_it_is_asked_for(
         assert "l6" not in drawn(page)["cuts"]
 
 
+def test_another_sentence_colours_the_picture_by_the_difference(opened: Any) -> None:
+    page = opened()
+    alone = drawn(page)
+    told = text("why.prompt_example", "en")
+    page.text_area(key="why.compare").set_value(told.replace("Lily", "Ben")).run()
+    assert not page.exception
+    both = drawn(page)
+    assert both["words"] == alone["words"]
+    first = both["arcs"][0]
+    assert both["words"][first["source"]] == "Lily"
+    assert first["effect"] > alone["arcs"][0]["effect"]
+    assert "“Lily” has 95.1% here and 0" in both["sentence"]
+    # Nothing of a difference can be taken out, and nobody is told to.
+    assert not both["cuts"]
+    assert both["say"]["click"] == text("why.compare_unmeasured", "en")
+    page.text_area(key="why.compare").set_value("").run()
+    assert drawn(page)["sentence"] == alone["sentence"]
+
+
 def test_several_layers_are_drawn_layer_by_layer(opened: Any, tiny_home: Path) -> None:
     run = finished_run(write_model(tiny_home / "model"), name=HOSTILE)
     shown = drawn(opened(run=run.id))

@@ -22,6 +22,7 @@ from tinysae.library.saved_text import choose_text, suggested, text_of
 from tinysae.library.shipped import SHIPPED
 from tinysae.runs.store import create_run
 from tinysae.sae.step.engine import SPARSE, EngineChoice
+from tinysae.words import text
 from tinysae.worker import finish, load
 
 # Whichever asks for an SAE, with what else it cannot do without.
@@ -82,7 +83,7 @@ def test_what_nothing_is_called_is_the_same_sentence_everywhere(
     assert "There is no SAE “nobody”" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["attribute", "steer"])
+@pytest.mark.parametrize("command", ["attribute", "inside", "steer"])
 def test_asking_why_takes_what_the_others_take(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,6 +97,21 @@ def test_attribution_reads_the_sae_of_a_folder(
 ) -> None:
     assert __main__.main(["attribute", "Once upon", "--sae", str(folder)]) == 0
     assert "logit" in capsys.readouterr().out
+
+
+def test_inside_prints_the_strongest_paths_and_writes_the_graph(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "graph.json"
+    told = text("why.prompt_example", "en")
+    assert __main__.main(["inside", told, "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    paths = [line for line in printed.splitlines() if "→" in line]
+    assert len(paths) == 5
+    assert "“␣Lily” (8) → head 0.0 → feature" in paths[0]
+    graph = json.loads(out.read_text(encoding="utf-8"))
+    assert graph["metadata"]["slug"] == "graph"
+    assert graph["links"]
 
 
 def test_what_came_along_is_never_changed(capsys: pytest.CaptureFixture[str]) -> None:

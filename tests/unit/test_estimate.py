@@ -87,6 +87,16 @@ def test_a_run_that_does_not_fit_names_what_asks_for_most(
     assert caught.value.values["there"] == 5.0
 
 
+def test_a_run_has_to_fit_the_gpu_that_trains_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (0, 80 * 10**9))
+    check_memory(TrainConfig(), 256, 10**6, "cuda")
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (0, 10**9))
+    with pytest.raises(SettingError, match="memory"):
+        check_memory(TrainConfig(), 256, 10**6, "cuda")
+
+
 def test_the_machine_is_measured_with_the_model(
     tiny_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,9 +47,9 @@ def test_what_is_packed_is_wrong_in_what_it_says_too(name: str, tmp_path: Path):
     target.write(tmp_path)
     (file,) = tmp_path.glob(target.wrong)
     sample = file.read_bytes()
-    assert outcome_of(target, tmp_path)["outcome"] in ("read", "sentence")
+    assert outcome_of(target, tmp_path)["outcome"] == "read"
     made = [wrong(file.name, sample, random.Random(n)) for n in range(100)]
-    assert len(set(made)) > 80
+    assert len(set(made)) > 60
     begin = sample[:4]
     assert sum(data[:4] == begin and data != sample for data in made) > 50
 

@@ -1,12 +1,16 @@
 """The Python that a reader copies does what the page did."""
 
 import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from benchmarks.fuzz_samples import write_gguf
 from tests.unit.test_ranks import RANKED, TUTORIAL, printed
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
+from tinysae.model.text import recipe
 from tinysae.model.text.generate import GenerateSettings, generate_stream, sample_seed
 from tinysae.model.text.logprobs import token_stats
 from tinysae.model.text.prompt import prepare_prompt
@@ -83,3 +87,13 @@ def test_copied_code_prints_the_ranks(
     theirs = [token.rank for token in printed(output, RANKED)]
     ours = [answer_ranks(storybook, TUTORIAL, answer).tokens for answer in answers]
     assert theirs == [token.rank for tokens in ours for token in tokens]
+
+
+def test_of_a_gguf_file_transformers_makes_the_model(tmp_path: Path) -> None:
+    write_gguf(tmp_path)
+    model: Any = SimpleNamespace(source=str(tmp_path / "model.gguf"))
+    code = recipe._load(model)
+    compile(code, "recipe", "exec")
+    assert f"folder, file = {str(tmp_path)!r}, 'model.gguf'" in code
+    # The Bridge would take the path of a file for a name of the hub.
+    assert "boot_transformers(\n    folder,\n    hf_model=" in code

@@ -15,6 +15,7 @@ from tinysae.features.names.labels import (
     label_explanation,
     label_sentence,
     labels,
+    sureness,
 )
 from tinysae.features.names.rules import Clause, Condition, Rule, learnt
 from tinysae.features.names.surroundings import Surroundings, surroundings
@@ -73,6 +74,17 @@ def test_a_clause_may_have_several_conditions():
     assert rule.clauses[0].given
 
 
+def test_the_clause_that_has_most_of_the_strength_is_told_first():
+    tokens, text = a_text()
+    is_strong = (tokens == DOG) & np.append(False, tokens[:-1] == VERY)
+    band = fires_where(is_strong | (tokens == CAT))
+    value = np.where(is_strong[band.position], 100, 1).astype(np.float32)
+    (rule,) = learnt([band._replace(value=value)], text)
+    assert len(rule.clauses) == 2
+    first = rule.clauses[0]
+    assert any("dog" in word for word in first.what)
+
+
 def test_what_fires_at_random_is_detected_no_better_than_by_chance():
     tokens, text = a_text()
     is_on = (np.random.default_rng(1).random(len(tokens)) < 0.01) & (tokens != 0)
@@ -111,7 +123,7 @@ def named(clause: Clause) -> Label:
                 "outside_speech",
                 (Condition("after", ("she",), 1), Condition("near", ("animal",), 1)),
             ),
-            "“said” after “she” soon after an animal, outside speech",
+            "“said” after “she”, outside speech",
         ),
         (Clause("near", ("animal",), 1), "A few words after an animal"),
     ],
@@ -177,3 +189,23 @@ def test_the_clearest_are_sure_and_about_words():
     assert clearness(word, 0.003) > clearness(sign, 0.003)
     assert clearness(word, 0.003) > clearness(word, 0.3)
     assert clearness(word, 0.0) == 0
+
+
+def test_only_english_names_begin_with_a_capital() -> None:
+    animal, joining = (
+        named(Clause("fires_on", (concept,), 1)) for concept in ("animal", "joining")
+    )
+    assert label_sentence(animal, "en").startswith("An animal")
+    # “and”, as the model has it.
+    assert label_sentence(joining, "ko").startswith("and ")
+
+
+@pytest.mark.parametrize(("detection", "n"), [(0.5, 0), (0.6, 1), (0.75, 2), (0.9, 3)])
+def test_a_name_is_as_sure_as_its_rule(detection: float, n: int):
+    clause = Clause("token", (" dog",), 1)
+    assert sureness(Label("dog", "tokens", clauses=(clause,), detection=detection)) == n
+
+
+def test_a_name_without_a_rule_is_as_sure_as_its_concept():
+    assert sureness(Label("animal", "fires_on", "animal", 0.9, 0.9, 0.9)) == 3
+    assert sureness(Label("dog", "tokens")) == 0

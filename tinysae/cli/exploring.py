@@ -198,7 +198,7 @@ def _by_name(
 def _print_rows(
     index: "FeatureIndex", labels: "list[Label]", rows: Iterable[tuple[int, str]]
 ) -> None:
-    from tinysae.features.names.labels import label_sentence
+    from tinysae.features.names.labels import label_sentence, score_percent
 
     n = 0
     for feature, what in rows:
@@ -208,7 +208,8 @@ def _print_rows(
         tokens = index.feature(feature).tokens[:N_TOP_TOKENS]
         label = label_sentence(labels[feature], "en") if labels else ""
         top = " ".join(visible(token.text) for token in tokens)
-        write_line(f"{feature:>6}  {what:<28}  {label or top}")
+        sure = score_percent(labels[feature]) if labels else ""
+        write_line(f"{feature:>6}  {what:<28}  {sure:>4}  {label or top}")
     if not n:
         write_line("none")
 

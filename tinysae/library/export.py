@@ -9,7 +9,7 @@ from markupsafe import Markup
 from tinysae.errors import InputError
 from tinysae.features.index.reader import FeatureIndex
 from tinysae.features.index.records import Context
-from tinysae.features.names.labels import Label, label_sentence
+from tinysae.features.names.labels import Label, label_scores, label_sentence
 from tinysae.features.names.notes import Note
 from tinysae.jobs.files import write_text
 from tinysae.library.text_read import TextRead, about_index, noted_in
@@ -77,6 +77,7 @@ def export_html(
         records=[index.feature(feature) for feature in chosen],
         labels=labels,
         named=named,
+        scores=lambda label: label_scores(label, language),
         notes=options.notes or {},
         n_read=index.info.n_tokens,
         bos=visible(index.bos_text),

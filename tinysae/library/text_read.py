@@ -7,6 +7,7 @@ from tinysae.data.texts.storybook import STORYBOOK
 from tinysae.features.index.format import IndexInfo
 from tinysae.features.index.reader import FeatureIndex
 from tinysae.library.card import without_place
+from tinysae.model.names import shown_name
 from tinysae.render.visible import visible
 from tinysae.words import Language, text
 
@@ -43,7 +44,7 @@ def about_index(index: FeatureIndex, read: TextRead, language: Language) -> str:
     return text(
         f"features.{key}",
         language,
-        model=info.model,
+        model=shown_name(info.model),
         text=text_name(read.path, language),
         hook=info.hook_name,
         n_chunks=f"{info.n_chunks:,}",

@@ -72,6 +72,52 @@ def head_place(model: "LoadedModel", layer: int) -> HookPlace:
     return HookPlace(path, is_input=True)
 
 
+@contextmanager
+def frozen_patterns(model: "LoadedModel") -> Iterator[None]:
+    """Attention looks where it looks on this input: no gradient goes through queries
+    and keys. Values stay as they are.
+
+    Models whose queries, keys and values are one product are known by how GPT-2
+    (`c_attn`) and GPT-NeoX (`query_key_value`) lay them out; the patterns of any other
+    such model stay live.
+    """
+    bridge: Any = model.bridge
+    root = bridge.adapter.component_mapping["blocks"].name
+    width = d_head(model)
+
+    def held(x: "Tensor") -> "Tensor":
+        return x.detach()
+
+    def held_side_by_side(x: "Tensor") -> "Tensor":
+        n = 2 * x.shape[-1] // 3
+        return torch.cat([x[..., :n].detach(), x[..., n:]], -1)
+
+    def held_by_head(x: "Tensor") -> "Tensor":
+        apart = x.unflatten(-1, (-1, 3 * width))
+        queries_and_keys = apart[..., : 2 * width].detach()
+        return torch.cat([queries_and_keys, apart[..., 2 * width :]], -1).flatten(-2)
+
+    import torch
+
+    joint = {"c_attn": held_side_by_side, "query_key_value": held_by_head}
+    with ExitStack() as stack:
+        for layer in range(model.n_layers):
+            attention = bridge.blocks[layer].attn
+            path = f"{root}.{layer}.{attention.name}"
+            one = getattr(attention, "qkv", None)
+            changes = (
+                {part.name: held for part in (attention.q, attention.k)}
+                if one is None
+                else {one.name: joint[one.name]}
+                if one.name in joint
+                else {}
+            )
+            for name, change in changes.items():
+                place = HookPlace(f"{path}.{name}", is_input=False)
+                stack.enter_context(hooked(model.plain, place, change))
+        yield
+
+
 def n_heads(model: "LoadedModel") -> int:
     """Heads a layer."""
     return int(model.bridge.cfg.n_heads)

@@ -86,7 +86,7 @@ class _Tables:
                 raise ValueError("dimensions")
             numbers += math.prod(self._u64() for _ in range(n_dimensions))
             # Of which kind, and where.
-            self._u32(), self._u64()
+            self._take(4 + 8)
         if numbers > MOST_NUMBERS_A_BYTE * self._n_bytes_left():
             raise ValueError("numbers")
         return numbers

@@ -8,14 +8,17 @@ from tinysae.setting import Precision
 
 
 def resolve_device(name: str) -> str:
-    """The torch device for a setting: auto is cuda if there, else mps, else cpu.
+    """The torch device for a setting: auto is cuda if there, else cpu.
+
+    Never mps, which was not tried and has no float64 (SAELens keeps BatchTopK's
+    threshold in it): who wants it says so.
 
     Raises:
         SettingError: a device that this machine does not have.
     """
     there = _devices()
     if name == "auto":
-        return there[0]
+        return next(device for device in there if device != "mps")
     if name not in there:
         raise SettingError(
             "setting_choice", field="device", value=name, choices=", ".join(there)

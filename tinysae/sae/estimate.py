@@ -221,18 +221,17 @@ def _floats(config: TrainConfig, d_in: int) -> dict[str, int]:
     }
 
 
-def check_memory(config: TrainConfig, d_in: int, n_parameters: int) -> None:
-    """Refuses a run that this machine cannot hold.
+def check_memory(
+    config: TrainConfig, d_in: int, n_parameters: int, device: str = "cpu"
+) -> None:
+    """Refuses a run that this machine, or its GPU, cannot hold.
 
     Raises:
-        SettingError: it needs more memory than the machine has; the setting that asks
-            for most of it is named.
+        SettingError: it needs more memory than `device` has; the setting that asks for
+            most of it is named.
     """
-    import psutil
-
     needed = memory_bytes(config, d_in, n_parameters)
-    # The machine's, not what is free just now.
-    there = psutil.virtual_memory().total
+    there = _memory_of(device)
     if needed <= there:
         return
     floats = _floats(config, d_in)
@@ -244,3 +243,13 @@ def check_memory(config: TrainConfig, d_in: int, n_parameters: int) -> None:
         needed=round(needed / 1e9, 1),
         there=round(there / 1e9, 1),
     )
+
+
+def _memory_of(device: str) -> int:
+    """All of it, not what is free just now; MPS shares the machine's."""
+    import psutil
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[1]
+    return psutil.virtual_memory().total

@@ -200,14 +200,14 @@ class _Sums:
     def add(self, x: "Tensor", x_hat: "Tensor", acts: "Tensor") -> None:
         is_active = acts != 0
         self.n += len(x)
-        self.x += x.double().sum(0).cpu()
-        self.x_squared += x.double().pow(2).sum().item()
-        self.error += (x - x_hat).double().pow(2).sum().item()
+        self.x += _exact(x).sum(0).cpu()
+        self.x_squared += _exact(x).pow(2).sum().item()
+        self.error += _exact(x - x_hat).pow(2).sum().item()
         self.active += is_active.sum().item()
         self.fired += is_active.sum(0).cpu()
 
     def add_effects(self, effects: _Effects) -> None:
-        self.effects.append([part.double().sum().item() for part in effects])
+        self.effects.append([_exact(part).sum().item() for part in effects])
         self.n_ce += len(effects.ce_clean)
         self.n_kl += len(effects.kl_sae)
 
@@ -240,3 +240,8 @@ class _Sums:
             d_sae=len(self.fired),
             n_tokens=self.n,
         )
+
+
+def _exact(x: "Tensor") -> "Tensor":
+    """`x` in float64, which MPS does not have: on the CPU then."""
+    return (x.cpu() if x.device.type == "mps" else x).double()

@@ -65,7 +65,7 @@ def load_training(run: Run, model: "LoadedModel", reporter: Reporter) -> "SAETra
 
     config = run.config
     d_in = model.hook_widths.get(config.hook_name, model.d_model)
-    check_memory(config, d_in, model.n_parameters)
+    check_memory(config, d_in, model.n_parameters, model.plain.device.type)
     with _loading(run):
         if not config.streaming:
             open_text(config.text).bring(Counted(reporter, "downloading"))

@@ -111,7 +111,8 @@ def _label(data: Mapping[str, Any]) -> Label:
             raise ValueError("score")
     if len(label.clauses) > N_CLAUSES:
         raise ValueError("clauses")
-    for number in (label.n_clauses, label.n_pushes, label.number):
+    counts = (label.n_given, label.n_clauses, label.n_pushes, label.number)
+    for number in counts:
         if not (type(number) is int and number >= 0):
             raise ValueError("number")
     return label

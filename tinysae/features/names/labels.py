@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from tinysae.features.names.concept_tokens import target_name
 from tinysae.features.names.rule_words import (
+    N_SHORT,
     clause_words,
     concept_name,
     is_word,
@@ -39,6 +40,9 @@ N_TOKENS: Final = 3
 LEAST_DETECTION: Final = 0.6
 """A rule that tells contexts apart worse says nothing of its feature."""
 N_PUSHES: Final = 3
+SURE_FROM: Final = (LEAST_DETECTION, 0.75, 0.85)
+"""Detection from which a name is hardly, fairly and very sure; or F1, of a label by a
+concept from before there were rules."""
 _DIGITS: Final = 3
 MAX_TEXT: Final = 200
 """Characters of a label, whoever proposes it."""
@@ -55,8 +59,8 @@ class Label:
     untrusted. concept, precision, recall, f1: of a label by concept only. tokens: those
     it is strongest on, where no rule is good. clauses, detection, firing_f1,
     correlation: of its rule (`rules.Rule`). pushes: words that it makes likelier.
-    n_clauses, n_pushes, number: how much of that the short name says, to be the
-    only one (number 0: needs none).
+    n_given, n_clauses, n_pushes, number: how much of that the short name says, to be
+    the only one (number 0: needs none).
     """
 
     text: str
@@ -71,6 +75,7 @@ class Label:
     firing_f1: float | None = None
     correlation: float | None = None
     pushes: tuple[str, ...] = ()
+    n_given: int = 1
     n_clauses: int = 1
     n_pushes: int = 0
     number: int = 0
@@ -156,8 +161,12 @@ def _told_apart(named: Sequence[Label]) -> list[Label]:
 
 def _ever_longer(label: Label) -> Iterable[Label]:
     yield label
-    for n in range(2, len(label.clauses) + 1 if label.has_rule else 0):
-        yield replace(label, n_clauses=n)
+    if label.has_rule:
+        for n in range(2, max(len(clause.given) for clause in label.clauses) + 1):
+            label = replace(label, n_given=n)
+            yield label
+        for n in range(2, len(label.clauses) + 1):
+            yield replace(label, n_clauses=n)
     for n in range(1, len(label.pushes) + 1):
         yield replace(label, n_pushes=n)
     longest = replace(label, n_pushes=len(label.pushes))
@@ -173,7 +182,8 @@ def label_sentence(label: Label, language: Language) -> str:
     if not label.tokens:
         return _without_rule(label, language)
     if label.has_rule:
-        name = _clauses(label.clauses[: label.n_clauses], language)
+        clauses = label.clauses[: label.n_clauses]
+        name = _clauses(clauses, language, N_SHORT, label.n_given)
     else:
         own = dict.fromkeys(piece(token, language) for token in label.tokens)
         name = text("names.no_rule", language, what=joined(own, language))
@@ -184,7 +194,13 @@ def label_sentence(label: Label, language: Language) -> str:
         name = text("names.pushes", language, name=name, what=what)
     if label.number:
         name = text("names.numbered", language, name=name, n=label.number)
-    return name[:1].upper() + name[1:]
+    return _begun(name, language)
+
+
+def _begun(said: str, language: Language) -> str:
+    """With a capital at its beginning, which Korean has not: there a foreign word that
+    comes first is the model's, as it is."""
+    return said[:1].upper() + said[1:] if language == "en" else said
 
 
 def label_explanation(label: Label, language: Language) -> str:
@@ -196,7 +212,7 @@ def label_explanation(label: Label, language: Language) -> str:
     if label.pushes:
         what = joined([piece(word, language) for word in label.pushes], language)
         said.append(text("names.pushes_alone", language, what=what))
-    told = ". ".join(each[:1].upper() + each[1:] for each in said)
+    told = ". ".join(_begun(each, language) for each in said)
     return f"{told}. {label_scores(label, language)}"
 
 
@@ -213,11 +229,26 @@ def label_scores(label: Label, language: Language) -> str:
     )
 
 
+def sureness(label: Label) -> int:
+    """How sure its name is: how many of `SURE_FROM` its score reaches."""
+    score = label.detection if label.clauses else label.f1
+    return sum((score or 0.0) >= least for least in SURE_FROM)
+
+
+def score_percent(label: Label) -> str:
+    """The detection of its rule, in short; nothing where there is none."""
+    return "" if label.detection is None else f"{label.detection:.0%}"
+
+
 def _clauses(
-    clauses: Sequence[Clause], language: Language, n_words: int | None = None
+    clauses: Sequence[Clause],
+    language: Language,
+    n_words: int,
+    n_given: int | None = None,
 ) -> str:
-    how = () if n_words is None else (n_words,)
-    first, *others = (clause_words(clause, language, *how) for clause in clauses)
+    first, *others = (
+        clause_words(each, language, n_words, n_given) for each in clauses
+    )
     for other in others:
         first = text("names.also", language, first=first, second=other)
     return first

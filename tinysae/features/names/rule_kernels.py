@@ -17,12 +17,11 @@ from tinysae.sae.step.kernels.jit import compiled
 
 MIN_HITS = 2
 # What a rule has to gain by one more group.
-GROUP_COST = 0.0005
+GROUP_COST = 0.001
 # How dear false alarms are where a clause's first condition is looked for: what others
 # after it take away. From each, so many beginnings are tried.
 FALSE_SHARES = (1.0, 0.3)
 N_BEGINNINGS = 2
-MOST_UNITED = 32
 # Tokens of quiet contexts in which a next condition is looked for; of more a part.
 MOST_QUIET = 3000
 # What a context is to a feature and the clauses found so far.
@@ -95,7 +94,7 @@ def _best_conditions(touched, stats, base, sizes, kinds, f1_share, is_open, best
     overlap it is the best group. Writes best: (good, n, groups).
     """
     good, n, groups = best
-    kind_first, cost, _, _, overlaps = kinds
+    kind_first, cost, _, _, unites = kinds
     end = 0
     sums = np.empty(4)
     for kind in range(len(cost)):
@@ -109,21 +108,19 @@ def _best_conditions(touched, stats, base, sizes, kinds, f1_share, is_open, best
         kept = own[stats[own, 0] >= MIN_HITS]
         order = np.argsort(-(stats[kept, 0] / (stats[kept, 1] + 1)))
         sums[:] = base
-        for m in range(
-            len(kept) if overlaps[kind] else min(len(kept), groups.shape[1])
-        ):
-            if overlaps[kind]:
+        for m in range(len(kept) if unites[kind] else min(len(kept), groups.shape[1])):
+            if unites[kind]:
                 sums[:] = base
             sums += stats[kept[order[m]]]
             this = _good(f1_share, sizes, sums[0], sums[1], sums[2], sums[3])
             this -= cost[kind]
-            if not overlaps[kind]:
+            if not unites[kind]:
                 this -= GROUP_COST * m
             if this > good[kind]:
-                good[kind], n[kind] = this, 1 if overlaps[kind] else m + 1
-                if overlaps[kind]:
+                good[kind], n[kind] = this, 1 if unites[kind] else m + 1
+                if unites[kind]:
                     groups[kind, 0] = kept[order[m]]
-        if not overlaps[kind]:
+        if not unites[kind]:
             groups[kind, : n[kind]] = kept[order[: n[kind]]]
 
 
@@ -135,7 +132,7 @@ def _unite(touched, stats, base, sizes, kinds, f1_share, is_open, seen, drawn, b
     drawn: (tokens, their sums [n, 4], how often each counts [n]); stats are used up.
     """
     good, n, groups = best
-    kind_first, cost, _, _, overlaps = kinds
+    kind_first, cost, _, _, unites = kinds
     _, many_first, many = seen
     tokens, weights = drawn
     has_one = np.empty(len(tokens), np.bool_)
@@ -144,7 +141,7 @@ def _unite(touched, stats, base, sizes, kinds, f1_share, is_open, seen, drawn, b
         begin = end
         while end < len(touched) and touched[end] < kind_first[kind + 1]:
             end += 1
-        if not (overlaps[kind] and is_open[kind] and n[kind]):
+        if not (unites[kind] > 1 and is_open[kind] and n[kind]):
             continue
         low, high = kind_first[kind], kind_first[kind + 1]
         own = touched[begin:end]
@@ -169,7 +166,7 @@ def _unite(touched, stats, base, sizes, kinds, f1_share, is_open, seen, drawn, b
                     ):
                         if low <= many[entry] < high:
                             stats[many[entry]] -= weights[t]
-            if n[kind] == MOST_UNITED:
+            if n[kind] == unites[kind]:
                 break
             this, taken = good[kind], -1
             for g in own:
@@ -285,6 +282,7 @@ def _sum_all(seen, window, state, is_told, own, inside, counts, stats, more):
 def learn(
     first,
     position,
+    value,
     seen,
     window,
     begins,
@@ -296,24 +294,28 @@ def learn(
     rule_n,
     rule_groups,
     rule_hits,
+    rule_strength,
 ):
     """The best clauses of every feature on the tokens to learn from.
 
     window [n]: the context of each token, -1 for none; begins [contexts + 1]: where
     each begins. counts: `count_groups`. tokens_of: (first [n_groups + 1], tokens): the
-    tokens of each group. kinds: (first, cost, family, begins, overlaps): where each
+    tokens of each group. kinds: (first, cost, family, begins, unites): where each
     kind's groups begin; what a condition has to gain by being of it; conditions of one
-    clause are of different families; whether a clause may begin with it; whether a
-    token is in several of its groups. costs: (f1_share, condition_cost, min_gain).
+    clause are of different families; whether a clause may begin with it; how many of
+    its groups are united, where a token is in several (0 where it is in one). costs:
+    (f1_share, condition_cost, min_gain).
 
     Writes rule_kind, rule_n [features, n_clauses, n_conditions] (rule_n 0: none);
-    rule_groups, rule_hits [..., most]: which, and how often the feature fires there.
+    rule_groups, rule_hits [..., most]: which, and how often the feature fires there;
+    rule_strength [features, n_clauses]: the sum of its activations there.
     """
     n_groups, n_windows = len(counts[0]), len(begins) - 1
     n_kinds = len(kinds[1])
     n_clauses, n_conditions, most = rule_groups.shape[1:]
     f1_share, condition_cost, min_gain = costs
     fires_here = np.zeros(len(window), np.bool_)
+    strength = np.zeros(len(window), np.float32)
     is_told = np.zeros(len(window), np.bool_)
     inside = np.zeros(n_groups, np.int32)
     last = np.full(n_groups, -1, np.int64)
@@ -336,6 +338,7 @@ def learn(
     for j in range(first.shape[0] - 1):
         own = position[first[j] : first[j + 1]]
         state = np.zeros(n_windows, np.int8)
+        strength[own] = value[first[j] : first[j + 1]]
         n_positive = 0
         for at in own:
             if window[at] >= 0:
@@ -460,6 +463,7 @@ def learn(
                     state[w] = FALSE
                 if not fires_here[at]:
                     continue
+                rule_strength[j, clause] += strength[at]
                 for c in range(top_n):
                     kind = rule_kind[j, clause, c]
                     for m in range(rule_n[j, clause, c]):

@@ -9,8 +9,8 @@ from tinysae.words import Language, catalogue, text
 
 N_SHORT: Final = 3
 """Words of a clause that a short name says."""
-N_GIVEN: Final = 2
-"""As many of what else has to hold."""
+N_BESIDE, N_GIVEN = 2, 1
+"""As many where something else has to hold, and of that."""
 MOST_ENDS: Final = 2
 """Last words that a set of phrases may have to be told as "x after y"."""
 # What is near is told like a word that is; what is named next like one that comes next.
@@ -51,17 +51,25 @@ def concept_name(concept: str, language: Language) -> str:
     return visible(concept.replace("_", " "))
 
 
-def clause_words(clause: Clause, language: Language, n_words: int = N_SHORT) -> str:
-    """What a clause says, as untrusted text; of its words the first `n_words`."""
-    what, place = _what(clause, clause.place, language, n_words), clause.place
+def clause_words(
+    clause: Clause,
+    language: Language,
+    n_words: int = N_SHORT,
+    n_given: int | None = None,
+) -> str:
+    """What a clause says, as untrusted text; of its words the first `n_words`, and of
+    what else has to hold the first `n_given`, by default all."""
+    is_short = n_words == N_SHORT
+    n_own = N_BESIDE if is_short and clause.given else n_words
+    what, place = _what(clause, clause.place, language, n_own), clause.place
     if clause.kind == "any":
         what = text("names.anything", language)
     elif clause.kind in ("after", "before", "recent", "near", "next", "about_to"):
         what = text(
             f"names.{_SAID_AS.get(clause.kind, clause.kind)}", language, what=what
         )
-    for each in clause.given:
-        told = _what(each, "anywhere", language, min(n_words, N_GIVEN))
+    for each in clause.given[:n_given]:
+        told = _what(each, "anywhere", language, N_GIVEN if is_short else n_words)
         key = f"names.given_{_SAID_AS.get(each.kind, each.kind)}"
         what = text(key, language, what=what, given=told)
     if place == "anywhere" or _says_place(clause):

@@ -37,7 +37,7 @@ MOST_GROUPS: Final = 48
 MOST_TOLD: Final = 6
 MAX_WHAT: Final = 40
 """Characters of one word or phrase that is told."""
-F1_SHARE: Final = 0.22
+F1_SHARE: Final = 0.3
 """Of what makes a rule the best; the rest is how well it detects contexts."""
 CONDITION_COST: Final = 0.003
 MIN_GAIN: Final = 0.005
@@ -48,10 +48,12 @@ _TOLD: Final = (0, 4, 1, 2, 3)
 
 class _Kind(NamedTuple):
     """family: a clause has one condition of each. cost: what a condition has to gain by
-    being of a kind that is harder to see; a concept says more than its words."""
+    being of a kind that is harder to see; a concept says more than its words. unites:
+    of how many groups a condition may be, where a token is in several."""
 
     family: int
     cost: float = 0.0
+    unites: int = 0
 
 
 _KINDS: Final = {
@@ -59,14 +61,14 @@ _KINDS: Final = {
     "word": _Kind(0),
     "phrase": _Kind(0, 0.03),
     "shape": _Kind(0, 0.01),
-    "fires_on": _Kind(0, -0.03),
+    "fires_on": _Kind(0, -0.03, 3),
     "after": _Kind(1, 0.02),
     "before": _Kind(2, 0.03),
-    "recent": _Kind(3, 0.03),
-    "near": _Kind(3, 0.02),
+    "recent": _Kind(3, 0.03, 8),
+    "near": _Kind(3, 0.02, 3),
     "next": _Kind(4, 0.02),
-    "about_to": _Kind(4, -0.02),
-    "place": _Kind(5, 0.01),
+    "about_to": _Kind(4, -0.02, 3),
+    "place": _Kind(5, 0.01, 1),
 }
 _FEATURES_AT_ONCE: Final = 64
 
@@ -128,7 +130,7 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
         np.array([_KINDS[kind].cost for kind in ALL_KINDS]),
         np.array([_KINDS[kind].family for kind in ALL_KINDS]),
         np.array([kind != "place" for kind in ALL_KINDS]),
-        np.array([kind in MANY_KINDS for kind in ALL_KINDS]),
+        np.array([_KINDS[kind].unites for kind in ALL_KINDS]),
     )
     learnt_from = _tokens_of_groups(text, text.learnt_in >= 0)
     scored_on = _tokens_of_groups(text, text.is_scored)
@@ -139,10 +141,12 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
         n = len(band.first) - 1
         kind, size = np.zeros((2, n, N_CLAUSES, N_CONDITIONS), np.int32)
         groups, hits = np.zeros((2, *kind.shape, MOST_GROUPS), np.int32)
+        strength = np.zeros((n, N_CLAUSES))
         rule_kernels.learn(
-            *(band.first, band.position, seen, text.learnt_in, begins, counts),
+            *(band.first, band.position, band.value),
+            *(seen, text.learnt_in, begins, counts),
             *(learnt_from, kinds, (F1_SHARE, CONDITION_COST, MIN_GAIN)),
-            *(kind, size, groups, hits),
+            *(kind, size, groups, hits, strength),
         )
         figures = np.zeros((n, 8))
         rule_kernels.score(
@@ -160,7 +164,8 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
                         if (m := size[at])
                     ]
                 )
-                for c in range(N_CLAUSES)
+                # What it is strongest on comes first.
+                for c in np.argsort(-strength[j], kind="stable").tolist()
                 if size[j, c, 0]
             ]
             scores = _scores(figures[j].tolist(), sums[j], n_windows, n_scored)
@@ -208,9 +213,9 @@ def _clause(conditions: list[Condition]) -> Clause:
     """What a child sees first comes first: the word itself, then what is about it."""
     place = [each.what[0] for each in conditions if each.kind == "place"]
     others = [each for each in conditions if each.kind != "place"]
-    head, *given = sorted(
-        others, key=lambda each: _TOLD.index(_KINDS[each.kind].family)
-    )
+    # Of the others what says most was learnt first.
+    head = min(others, key=lambda each: _TOLD.index(_KINDS[each.kind].family))
+    given = [each for each in others if each is not head]
     said = (head.kind, head.what, head.n)
     return Clause(*said, *(place or ["anywhere"]), given=tuple(given))
 

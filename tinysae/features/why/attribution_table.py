@@ -91,3 +91,25 @@ def attribution_code(
         f"for part in found.{'features' if with_sae else 'components'}:\n"
         "    print(part.kind, part.layer, part.number, part.direct, part.effect)\n"
     )
+
+
+def picture_code(
+    model: "LoadedModel", attribution: Attribution, sae_dir: "Path | None"
+) -> str:
+    """Prints the strongest arcs of the same picture, what is foretold and measured; run
+    it from the folder that tinysae is in."""
+    return f"""from pathlib import Path
+
+from tinysae.features.why.cuts import lost, without
+from tinysae.features.why.picture import Cut, picture_of
+from tinysae.model.sources import load_model
+from tinysae.sae.load import load_sae
+
+model = load_model({model.source!r})
+sae = load_sae(Path({str(sae_dir)!r}))
+ids = {list(attribution.ids)}
+drawn = picture_of(model, ids, {attribution.target}, {attribution.other}, sae)
+cuts = [Cut(arcs=(place,)) for place in range(min(5, len(drawn.arcs)))]
+for arc, measured in zip(drawn.arcs, lost(drawn, without(model, drawn, cuts, sae))):
+    print(arc.layer, arc.head, arc.source, arc.to, arc.effect, measured)
+"""

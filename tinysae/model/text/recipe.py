@@ -21,11 +21,31 @@ model = TransformerBridge.boot_transformers({arguments})
 """
 
 
+# The Bridge reads folders; of a GGUF file transformers makes the model.
+_LOAD_GGUF = """\
+import torch
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder, file = {folder!r}, {file!r}
+model = TransformerBridge.boot_transformers(
+    folder,
+    hf_model=AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=file, dtype="float32"
+    ),
+    tokenizer=AutoTokenizer.from_pretrained(folder, gguf_file=file),
+)
+"""
+
+
 def _load(model: "LoadedModel") -> str:
     from tinysae.model.sources import STORYBOOK, STORYBOOK_DIR
 
     source = str(STORYBOOK_DIR) if model.source == STORYBOOK else model.source
-    name = None if Path(source).exists() else hub_name(source)
+    path = Path(source).expanduser()
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        return _LOAD_GGUF.format(folder=str(path.parent), file=path.name)
+    name = None if path.exists() else hub_name(source)
     if name is None:
         return _LOAD.format(arguments=repr(source))
     is_main = name.revision == MAIN

@@ -130,6 +130,13 @@ function drawList() {
   else list.removeAttribute("aria-activedescendant");
 }
 
+// How sure the name is; the numbers, on hover.
+function addSure(parent, face) {
+  const mark = add(parent, "span", "sure", face.mark);
+  mark.role = "img";
+  mark.ariaLabel = mark.title = face.sure;
+}
+
 function card(place) {
   const card = document.createElement("div");
   const [feature, why] = shown.ranks.get(place) ?? [];
@@ -146,6 +153,7 @@ function card(place) {
   card.ariaPosInSet = String(place + 1);
   const head = add(card, "div", "row");
   add(head, "span", "name", face.name).title = face.name;
+  addSure(head, face);
   add(head, "span", "number", why || `#${feature}`);
   addStrip(card, face.card, "one-line");
   add(card, "div", "words", `→ ${face.words.join(" · ")}`);
@@ -197,6 +205,7 @@ function drawPanel() {
   const head = document.createElement("header");
   const title = add(head, "h2", "", face.name);
   title.title = face.name;
+  addSure(head, face);
   add(head, "span", "number", `#${face.feature}`).title = face.title;
   does(addButton(head, "", "‹", words.previous, () => choose(shown.rank - 1)), "previous");
   does(addButton(head, "", "›", words.next, () => choose(shown.rank + 1)), "next");

@@ -7,6 +7,7 @@ from tinysae.jobs import launch
 from tinysae.library import saved_text
 from tinysae.library.feature_source import FeatureSource
 from tinysae.library.saved import SavedSAE, saved_sae
+from tinysae.model.names import shown_name
 from tinysae.ui.parts.job_words import progress_text
 from tinysae.ui.shell.i18n import recorded, t
 from tinysae.ui.shell.page import note, plain, shown_errors
@@ -54,12 +55,12 @@ def _show_start(saved: SavedSAE) -> None:
             "features.why_saved",
             name=saved.title,
             path=str(saved.directory),
-            model=saved.model_name,
+            model=shown_name(saved.model_name),
         )
         st.markdown(plain(why))
         text = _choose_text(saved)
         if missing := what_is_missing(text):
-            st.info(missing)
+            st.info(plain(missing))
         if st.button(
             t("features.collect"),
             type="primary",
@@ -75,7 +76,10 @@ def _choose_text(saved: SavedSAE) -> TextChoice:
     """The text that it will read; what is suggested, and why, unless another is
     chosen."""
     suggested, why = saved_text.suggested(saved)
-    if why != "chosen":
-        note(t(f"features.collect_{why}"))
+    place = st.container()
     chosen = choose_text(saved_text.as_settings(suggested), f"collect_{saved.id}")
-    return TrainConfig(**chosen).text
+    text = TrainConfig(**chosen).text
+    if why != "chosen" and text.path == suggested.path:
+        with place:
+            note(t(f"features.collect_{why}"))
+    return text

@@ -8,10 +8,11 @@ by the server, below.
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tinysae.features.names.labels import SURE_FROM, label_scores, sureness
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import SEQUENTIAL
 from tinysae.render.visible import as_word, in_place, visible
-from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.i18n import language, t
 
 if TYPE_CHECKING:
     from tinysae.features.index.records import Context, FeatureRecord, TokenLogit
@@ -40,7 +41,8 @@ def face(record: "FeatureRecord", name: str, label: "Label | None") -> Face:
         "feature": record.feature,
         "title": t("features.one", feature=record.feature),
         "name": name,
-        "sure": _sureness(label),
+        "sure": _how_sure(label),
+        "mark": sure_mark(label),
         "often": t("features.dead_short")
         if record.is_dead
         else t("features.often", share=percent(record.density)),
@@ -58,7 +60,8 @@ def face(record: "FeatureRecord", name: str, label: "Label | None") -> Face:
 
 def said(record: "FeatureRecord", name: str, words: Sequence[str]) -> str:
     """One sentence that tells what the panel shows, made from the data."""
-    pushed = ", ".join(words)
+    # In quotation marks: some are commas.
+    pushed = ", ".join(f"“{word}”" for word in words)
     if record.is_dead:
         return t("features.said_dead", words=pushed)
     tokens = ", ".join(f"“{as_word(x.text)}”" for x in record.tokens[:2])
@@ -74,8 +77,16 @@ def said(record: "FeatureRecord", name: str, words: Sequence[str]) -> str:
     )
 
 
-def _sureness(label: "Label | None") -> str:
-    """How sure its name is."""
+def sure_mark(label: "Label | None") -> str:
+    """How sure its name is, as some of three dots."""
+    n = 0 if label is None else sureness(label)
+    return "●" * n + "○" * (len(SURE_FROM) - n)
+
+
+def _how_sure(label: "Label | None") -> str:
+    """The numbers behind that."""
+    if label is not None and label.clauses:
+        return label_scores(label, language())
     if label is None or label.f1 is None:
         return t("features.sure_none")
     return t(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tinysae.features.names.labels import Label
+from tinysae.features.names.labels import SURE_FROM, Label, sureness
 
 Sort = Literal["clearest", "strongest", "frequent", "rare", "number"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -43,7 +43,8 @@ def in_order(
 
 def _unclear(table: pd.DataFrame, labels: Sequence[Label]) -> NDArray[np.float64]:
     """How far each feature is from being understood at a glance [d_sae], in tiers of
-    two: named by a concept, else by a guess, else by words, else by punctuation."""
+    two: by how sure its name is, words before punctuation; or, without rules, named by
+    a concept, else by a guess, else by words, else by punctuation."""
     strange = FAR * _beyond(table["density"].to_numpy())
     tier = np.array(
         [
@@ -51,15 +52,27 @@ def _unclear(table: pd.DataFrame, labels: Sequence[Label]) -> NDArray[np.float64
             for at, tokens in enumerate(table["top_tokens"])
         ]
     )
-    f1 = np.array([label.f1 or 0.0 for label in labels] or np.zeros(len(table)))
-    unclear = np.minimum(1.0 - f1 + strange, 1.9)
+    sure = np.array([_sure(label) for label in labels] or np.zeros(len(table)))
+    unclear = np.minimum(1.0 - sure + strange, 1.9)
     seen: Counter[str] = Counter()
     for feature in np.argsort(unclear, kind="stable").tolist():
-        concept = labels[feature].concept if labels else None
-        if concept is not None:
-            unclear[feature] = min(unclear[feature] + AGAIN * seen[concept], 1.95)
-            seen[concept] += 1
+        subject = _subject(labels[feature]) if labels else None
+        if subject is not None:
+            unclear[feature] = min(unclear[feature] + AGAIN * seen[subject], 1.95)
+            seen[subject] += 1
     return tier + unclear
+
+
+def _sure(label: Label) -> float:
+    """Of its name's two scores the mean; of a label without a rule its F1."""
+    if label.clauses:
+        return ((label.detection or 0.0) + (label.firing_f1 or 0.0)) / 2
+    return label.f1 or 0.0
+
+
+def _subject(label: Label) -> str | None:
+    """What its name is about, first of all."""
+    return label.clauses[0].what[0] if label.clauses else label.concept
 
 
 def _beyond(density: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -71,6 +84,8 @@ def _beyond(density: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _tier(label: Label | None, tokens: Sequence[str]) -> int:
     has_word = any(letter.isalpha() for letter in "".join(tokens[:1]))
+    if label is not None and label.clauses:
+        return len(SURE_FROM) - sureness(label) + (not has_word)
     if label is None or label.kind == "tokens":
         return 2 if has_word else 3
     if label.kind == "explained":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tinysae.checked_numbers import whole
 from tinysae.features.index.search import concepts_of
 from tinysae.features.names.concepts import FOUND_AT
-from tinysae.features.names.labels import concept_name
+from tinysae.features.names.labels import SURE_FROM, concept_name, sureness
 from tinysae.features.names.notes import Note
 from tinysae.library.text_read import about_index
 from tinysae.render import svg
@@ -72,13 +72,25 @@ def show_summary(explored: Explored) -> None:
                 f"{percent(n_dense / info.d_sae)} · {n_dense:,}",
                 "dense_help",
             ),
+            *_explained(explored),
         ):
             help_text = help_key and t(
                 f"features.{help_key}",
                 n_tokens=f"{info.n_tokens:,}",
                 above=percent(DENSE_ABOVE),
+                sure=percent(SURE_FROM[-1]),
             )
             st.metric(t(f"features.{name}"), value, help=help_text, width=190)
+
+
+def _explained(explored: Explored) -> list[tuple[str, str, str]]:
+    """How much of the SAE its names explain, where they were scored."""
+    scored = [explored.labels[at] for at in explored.live if at < len(explored.labels)]
+    if not any(label.clauses for label in scored):
+        return []
+    n_sure = sum(sureness(label) == len(SURE_FROM) for label in scored)
+    share = f"{percent(n_sure / len(scored))} · {n_sure:,}"
+    return [("explained_share", share, "explained_help")]
 
 
 def density_chart(density: NDArray[np.float64]) -> str:

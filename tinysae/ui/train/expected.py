@@ -12,6 +12,7 @@ from tinysae.model.cores import busy_cores
 from tinysae.model.sources import is_at_hand
 from tinysae.runs.experience import Experience, experience
 from tinysae.runs.store import Run
+from tinysae.sae.device import device_at_hand
 from tinysae.sae.estimate import Estimate, Speed, check_memory, estimate
 from tinysae.ui.parts.job_words import duration_range, gigabytes, rate_range
 from tinysae.ui.shell import cache
@@ -75,6 +76,8 @@ def show_estimate(config: TrainConfig, learnt_of: Learnt) -> Estimate | None:
     if (others := busy_cores()) >= BUSY_SHARE * speed.n_cores:
         n = f"{min(others, speed.n_cores):.0f}"
         said.append(t("train.estimate_busy", n=n, cores=speed.n_cores))
+    if device_at_hand(config.device) != "cpu":
+        said.append(t("train.estimate_gpu"))
     explained = [t("train.estimate_help")]
     if n_runs := learnt_of(config.architecture).n_runs:
         explained.append(t("train.estimate_learnt", n=n_runs))

@@ -1,5 +1,6 @@
 """Which text a run reads: chosen, and looked at before anything is trained on it."""
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -57,7 +58,9 @@ def called(choice: TextChoice) -> str:
     """What that text is called in a line (untrusted text)."""
     kind = _kind_of(choice.path)
     name = t(f"texts.kind_{kind}")
-    return f"{name}: {choice.path[-40:]}" if kind in (LOCAL, HUB) else name
+    if kind == LOCAL:
+        return f"{name}: {Path(choice.path).name}"
+    return f"{name}: {choice.path}" if kind == HUB else name
 
 
 def what_is_missing(choice: TextChoice) -> str | None:

@@ -1,5 +1,5 @@
 // The picture of one answer, as it is played, pointed at and taken apart. In one script
-// after `machine_layout.js`, `machine_say.js` and `machine_draw.js`.
+// after what it is made of, and before `machine_page.js` or `machine_file.js`.
 
 // How long each step stays while it plays, in milliseconds.
 const STEP_MS = 1500;
@@ -17,11 +17,6 @@ function html(parent, tag, className, text) {
 }
 
 const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-
-async function unpacked(bytes) {
-  const stream = new Blob([bytes]).stream();
-  return new Response(stream.pipeThrough(new DecompressionStream("deflate"))).json();
-}
 
 class Machine {
   // `ask(name, value)` tells the page what the reader wants.
@@ -43,6 +38,11 @@ class Machine {
       this.draw();
     };
     this.key = html(controls, "span", "key");
+    this.saves = html(controls, "span", "saves");
+    for (const kind of ["SVG", "PNG"]) {
+      const button = html(this.saves, "button", "", kind);
+      button.onclick = () => saveAs[kind](this.svg, this.root);
+    }
     this.svg = shape(this.root, "svg", "", { role: "group" });
     this.about = html(this.root, "div", "about");
     this.about.setAttribute("aria-live", "polite");
@@ -75,6 +75,9 @@ class Machine {
     this.sentence.textContent = data.sentence;
     this.lessName.textContent = this.says.with("less");
     this.slider.setAttribute("aria-label", this.says.with("share"));
+    for (const button of this.saves.children) {
+      button.title = this.says.with("save", { kind: button.textContent });
+    }
     this.key.replaceChildren();
     for (const [name, token] of [["pro", data.answers[0].text], ["con", data.say.rival]]) {
       html(this.key, "i", name);
@@ -198,7 +201,7 @@ class Machine {
     html(words, "p", "", says.does(id));
     const unmeasured = says.with(this.chosen === id ? "measuring" : "click");
     html(words, "p", "", says.without(id) || unmeasured);
-    if (feature !== null && this.chosen === id) {
+    if (feature !== null && this.chosen === id && !this.data.file) {
       const open = html(this.about, "button", "", says.with("open"));
       open.onclick = () => this.ask("opened", [this.data.print, feature]);
     }
@@ -220,21 +223,4 @@ class Machine {
       html(this.spoken, "li", "", said.filter(Boolean).join(". "));
     }
   }
-}
-
-const machines = new WeakMap();
-
-export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
-  let machine = machines.get(parentElement);
-  if (!machine) {
-    machine = new Machine(parentElement, (name, value) =>
-      (name === "opened" ? setTriggerValue : setStateValue)(name, value));
-    machines.set(parentElement, machine);
-  }
-  unpacked(data).then((picture) => {
-    // A rerun of the page sends the same again.
-    if (picture.version === machine.version) return;
-    machine.version = picture.version;
-    machine.show(picture);
-  });
 }

@@ -28,6 +28,7 @@ _TEMPLATES = {
     "adds_about": ("effect", "token", "other"),
     "without": ("token", "other", "before", "after", "lost", "foretold"),
     "instead": ("token", "p"),
+    "save": ("kind",),
     "step_layer": ("layer",),
     "row_layer": ("layer",),
     "word_label": ("word", "effect"),
@@ -96,10 +97,9 @@ def asked_part(key: str, version: int) -> str | None:
     return _said(_state(key).get("asked"), version, str)
 
 
-def machine(
+def machine_data(
     picture: Picture,
     *,
-    key: str,
     version: int,
     sentence: str,
     words: Sequence[str],
@@ -108,12 +108,12 @@ def machine(
     measured: Mapping[str, Without],
     n_layers: int,
     hook_layer: float,
-) -> int | None:
-    """Draw `picture`; the feature that the reader wants opened, if any.
+    is_difference: bool = False,
+) -> dict[str, Any]:
+    """All that is drawn, as the browser reads it.
 
     Args:
         picture: the numbers.
-        key: of the component.
         version: of what is drawn: another one begins anew.
         sentence: what is seen.
         words: a text a token, BOS first.
@@ -122,6 +122,7 @@ def machine(
         measured: by the name of a part.
         n_layers: of the model.
         hook_layer: the SAE's: heads of this layer and below stand under the lamps.
+        is_difference: between two sentences, of which nothing is measured.
     """
     exact = picture.attribution.is_exact
     data = {
@@ -152,17 +153,24 @@ def machine(
         "exact": exact,
         "n_layers": n_layers,
         "hook": hook_layer,
-        "say": _say(answers, picture.attribution.other is not None),
+        "say": {
+            **_say(answers, picture.attribution.other is not None),
+            **(_differing() if is_difference else {}),
+        },
     }
     drawn = _rounded(data)
-    drawn["version"] = zlib.crc32(_packed(drawn))
+    return {**drawn, "version": zlib.crc32(packed(drawn))}
+
+
+def machine(data: Mapping[str, Any], *, key: str) -> int | None:
+    """Draw what `machine_data` made; the feature that is to be opened, if any."""
     result = _COMPONENT(
         key=key,
-        data=zlib.compress(_packed(drawn)),
+        data=zlib.compress(packed(data)),
         on_asked_change=lambda: None,
         on_opened_change=lambda: None,
     )
-    return _said(result.get("opened"), version, int)
+    return _said(result.get("opened"), data["print"], int)
 
 
 def _cut(without: Without) -> dict[str, Any]:
@@ -182,7 +190,19 @@ def _say(answers: Sequence[Answer], has_rival: bool) -> dict[str, str]:
     return {**said, "rival": rival}
 
 
-def _packed(data: Any) -> bytes:
+def _differing() -> dict[str, str]:
+    """What is said otherwise of a difference."""
+    adds = t("why.compare_adds", effect="{effect}")
+    click = t("why.compare_unmeasured")
+    return {
+        **{"adds": adds, "adds_about": adds, "click": click, "measuring": click},
+        **{"pro": t("why.compare_more"), "con": t("why.compare_less")},
+        "hint": t("why.compare_hint"),
+    }
+
+
+def packed(data: Any) -> bytes:
+    """As JSON; halves of characters are replaced."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     return encodable(text).encode()
 
@@ -213,15 +233,25 @@ def _said(value: object, version: int, kind: type) -> Any:
 
 
 _FILES = files("tinysae.ui.why")
-# One script: where things stand, what is said of them, how they look, and the rest.
-_SCRIPTS = ("machine_layout.js", "machine_say.js", "machine_draw.js", "machine.js")
+# One script: where things stand, what is said of them, how they look, the machine.
+_SCRIPTS = ("layout", "say", "draw", "save")
+
+
+def script(last: str) -> str:
+    """All of the machine, and what starts it where it is: "page" or "file"."""
+    names = [*(f"machine_{name}.js" for name in _SCRIPTS), "machine.js"]
+    names.append(f"machine_{last}.js")
+    return "\n".join((_FILES / name).read_text(encoding="utf-8") for name in names)
+
+
+def style() -> str:
+    """Its style sheet; the page's own colours are variables of it."""
+    return (_FILES / "machine.css").read_text(encoding="utf-8") + _COLOURS
+
+
 _COLOURS = (
     f".machine{{--pro:{POSITIVE};--con:{NEGATIVE};"
     "--lamp:light-dark(#F2A516,#FFC24A);--lamp-edge:light-dark(#9A6A0B,#C9962F);"
     "--faint:light-dark(#5F6A68,#9AA5A3)}"
 )
-_COMPONENT = component(
-    "tinysae_machine",
-    js="\n".join((_FILES / name).read_text(encoding="utf-8") for name in _SCRIPTS),
-    css=(_FILES / "machine.css").read_text(encoding="utf-8") + _COLOURS,
-)
+_COMPONENT = component("tinysae_machine", js=script("page"), css=style())

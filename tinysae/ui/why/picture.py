@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -11,6 +11,7 @@ from tinysae.render.numbers import percent
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, link_parameters, t
 from tinysae.ui.shell.page import PAGES
+from tinysae.ui.why.beside import compared, sentence, show_compare
 from tinysae.ui.why.called import called, seen_word
 from tinysae.ui.why.check import show_check
 from tinysae.ui.why.machine import (
@@ -20,7 +21,9 @@ from tinysae.ui.why.machine import (
     asked_part,
     cuts_of,
     machine,
+    machine_data,
 )
+from tinysae.ui.why.take_along import show_take_along
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,35 +40,71 @@ N_ANSWERS = 5
 
 def show_picture(question: Question) -> None:
     """The machine; a feature of it that is opened leads to Features."""
-    picture, measured, version = _drawn(question)
-    answers = _answers(question)
     words = [
         t("why.machine_start"),
         *map(seen_word, question.model.token_texts(question.ids)),
     ]
+    there = compared(question)
+    if there is None:
+        picture, measured, version = _drawn(question)
+        data = _data(question, picture, measured, version, words)
+    else:
+        picture, measured = _differing(question, there), None
+        version = hash((there.ids, question.ids, language())) & 0x7FFFFFFF
+        said = sentence(question, there, picture, words)
+        data = _data(question, picture, {}, version, words, said)
+    feature = machine(data, key=KEY)
+    if measured is not None:
+        show_check(
+            picture,
+            measured,
+            lambda names: measured.update(_measured(question, picture, names)),
+        )
+    with st.container(horizontal=True):
+        show_compare(question)
+        show_take_along(question, picture, data)
+    if feature is not None:
+        opened = {"run": question.source.id, "feature": str(feature)}
+        st.switch_page(
+            PAGES["features"][0], query_params={**opened, **link_parameters()}
+        )
+
+
+def _differing(here: Question, there: Question) -> Picture:
+    """Both pictures as one; neither is kept."""
+    from tinysae.features.why.difference import difference
+    from tinysae.features.why.picture import picture_of
+
+    each = (
+        picture_of(asked.model, asked.ids, here.target, here.other, asked.sae)
+        for asked in (here, there)
+    )
+    return difference(*each)
+
+
+def _data(
+    question: Question,
+    picture: Picture,
+    measured: dict[str, Without],
+    version: int,
+    words: list[str],
+    compared_says: str | None = None,
+) -> dict[str, Any]:
+    """What the browser draws; with what a comparison says, in its words."""
+    answers = _answers(question)
     lamps = [_lamp(question, words, lamp) for lamp in picture.lamps]
-    feature = machine(
+    return machine_data(
         picture,
-        key=KEY,
         version=version,
-        sentence=_sentence(picture, words, answers, lamps),
+        sentence=compared_says or _sentence(picture, words, answers, lamps),
         words=words,
         answers=answers,
         lamps=lamps,
         measured=measured,
         n_layers=question.model.n_layers,
         hook_layer=_hook_layer(question),
+        is_difference=compared_says is not None,
     )
-    show_check(
-        picture,
-        measured,
-        lambda names: measured.update(_measured(question, picture, names)),
-    )
-    if feature is not None:
-        opened = {"run": question.source.id, "feature": str(feature)}
-        st.switch_page(
-            PAGES["features"][0], query_params={**opened, **link_parameters()}
-        )
 
 
 def _drawn(question: Question) -> tuple[Picture, dict[str, Without], int]:
@@ -178,7 +217,8 @@ def _sentence(
     ]
     if not lit:
         return comes
-    names = ", ".join(f"“{name}”" for name in dict.fromkeys(lit[:2]))
+    # Names have quotation marks of their own.
+    names = "; ".join(dict.fromkeys(lit[:2]))
     return f"{comes} {t('why.machine_through', names=names)}"
 
 

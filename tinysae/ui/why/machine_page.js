@@ -1,0 +1,24 @@
+// The machine as a component of the page, which sends what is drawn as packed JSON. Last
+// in the script.
+
+async function unpacked(bytes) {
+  const stream = new Blob([bytes]).stream();
+  return new Response(stream.pipeThrough(new DecompressionStream("deflate"))).json();
+}
+
+const machines = new WeakMap();
+
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+  let machine = machines.get(parentElement);
+  if (!machine) {
+    machine = new Machine(parentElement, (name, value) =>
+      (name === "opened" ? setTriggerValue : setStateValue)(name, value));
+    machines.set(parentElement, machine);
+  }
+  unpacked(data).then((picture) => {
+    // A rerun of the page sends the same again.
+    if (picture.version === machine.version) return;
+    machine.version = picture.version;
+    machine.show(picture);
+  });
+}
