@@ -11,9 +11,9 @@ from tinysae.render.numbers import percent
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, link_parameters, t
 from tinysae.ui.shell.page import PAGES
+from tinysae.ui.why.beside import compared, sentence, show_compare
 from tinysae.ui.why.called import called, seen_word
 from tinysae.ui.why.check import show_check
-from tinysae.ui.why.compare import compared, sentence, show_compare
 from tinysae.ui.why.machine import (
     Answer,
     Lamp,
@@ -217,7 +217,8 @@ def _sentence(
     ]
     if not lit:
         return comes
-    names = ", ".join(f"“{name}”" for name in dict.fromkeys(lit[:2]))
+    # Names have quotation marks of their own.
+    names = "; ".join(dict.fromkeys(lit[:2]))
     return f"{comes} {t('why.machine_through', names=names)}"
 
 
