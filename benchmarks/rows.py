@@ -480,7 +480,7 @@ GROUPS = (
             ),
             Row(
                 "SmolLM2-135M, 13 tokens, an SAE of random weights",
-                "{inside --real[picture_ms_smollm2]:,.0f} ms",
+                "{inside[picture_ms_smollm2]:,.0f} ms",
             ),
         ),
     ),
