@@ -176,7 +176,8 @@ def trainings(name: str, temporary: Path) -> dict[str, float]:
         return Trained(seconds, *quality(name, out, model, config))
 
     sides: list[tuple[str, Precision]] = [("saelens", "float32"), ("saelens", "tf32")]
-    sides += [("ours", precision) for precision in PRECISIONS]
+    for precision in PRECISIONS:
+        sides.append(("ours", precision))
     short = replace(
         config,
         training_tokens=WARM_UP_STEPS * config.train_batch_size_tokens,

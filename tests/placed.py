@@ -59,7 +59,8 @@ class Placed(torch.Tensor):
     @data.setter
     def data(self, new: "Placed") -> None:
         self.numbers = new.numbers
-        torch.Tensor.data.__set__(self, new)
+        own: Any = torch.Tensor.data
+        own.__set__(self, new)
 
     @classmethod
     def __torch_dispatch__(

@@ -2,6 +2,7 @@ import json
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -450,6 +451,25 @@ def test_an_engine_that_is_none_is_not_shown(made_with: dict[str, Any]) -> None:
     write_made_with(run, {"encoder_product": "", DENSE_STEP: "<b>", **made_with})
     write_status(run.path, JobStatus("stopped"))
     assert "<b>" not in shown(opened(run=run.id))
+
+
+def test_while_the_libraries_load_the_page_looks_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+
+    def fragment(draw: object, run_every: float) -> Any:
+        assert callable(draw)
+        pauses.append(run_every)
+        return lambda *_, **__: None
+
+    cold = SimpleNamespace(done=False, stage="libraries")
+    monkeypatch.setattr(expected.st, "fragment", fragment)
+    monkeypatch.setattr(cache, "warm_up_state", lambda: cold)
+    assert expected.show_estimate(TrainConfig(), expected.learning([])) is None
+    # After each look Streamlit collects garbage, which keeps imports waiting.
+    assert pauses == [cache.LOOK_EVERY_S]
+    assert cache.LOOK_EVERY_S >= 5
 
 
 def run_warm(app: AppTest) -> None:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from benchmarks.clicks import LOADED_MS, expect_feature, expect_still, write
-from benchmarks.screens import expect_unmoved, tops
+from benchmarks.screens import box, expect_unmoved, tops
 from tests.browser.conftest import Server, Theme, visit
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.model.text.generate import GenerateSettings, next_token_probs
@@ -89,6 +89,30 @@ def test_strip_shows_its_card_on_hover_and_by_keyboard(
         first = page.get_by_role("listbox").first
         assert first.locator(".token[tabindex='0']").count() == 1
         reader.assert_clean()
+
+
+SELECTED = """list => {
+  const selection = getSelection();
+  selection.selectAllChildren(list);
+  return selection.toString();
+}"""
+COLOURED = """tokens => tokens.map(token =>
+  [...token.getClientRects()].filter(({ width }) => width > 0.5).length)"""
+
+
+def test_a_space_that_ends_a_line_has_no_colour_and_is_copied_all_the_same(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser, width=390, height=844) as reader:
+        page = reader.page
+        page.goto(quiet_server.url)
+        expect(tokens(page).first).to_be_visible(timeout=LOADED_MS)
+        story = page.get_by_role("listbox").first
+        # So many lines that words with a space before them begin some.
+        lines = {round(box(token)[1]) for token in tokens(page).all()}
+        assert len(lines) > 4
+        assert set(tokens(page).evaluate_all(COLOURED)) == {1}
+        assert story.evaluate(SELECTED) == strip_text(page)
 
 
 def test_hostile_prompt_is_shown_and_never_run(

@@ -20,6 +20,7 @@ from tinysae.sae.load import load_sae
 from tinysae.sae.rows import StepMetrics
 from tinysae.sae.step.engine import DENSE, EngineChoice
 from tinysae.sae.train import SAETraining, fuse_adam
+from tinysae.setting import Precision
 from tinysae.worker import load
 from tinysae.worker.finish import evaluated
 from tinysae.worker.held_out import HeldOut
@@ -163,7 +164,11 @@ def test_only_cuda_rounds_what_it_multiplies(device: str) -> None:
 
 def test_cuda_rounds_as_the_settings_say_and_only_meanwhile() -> None:
     before = torch.get_float32_matmul_precision()
-    for precision, rounds in (("float32", "highest"), ("tf32", "high")):
+    cases: tuple[tuple[Precision, str], ...] = (
+        ("float32", "highest"),
+        ("tf32", "high"),
+    )
+    for precision, rounds in cases:
         with rounded_products(precision, "cuda"):
             assert torch.get_float32_matmul_precision() == rounds
         assert torch.get_float32_matmul_precision() == before

@@ -129,7 +129,8 @@ def test_how_often_is_told_as_one_in_many_only_where_it_is_rare(
 ) -> None:
     tokens = [SimpleNamespace(text="   "), SimpleNamespace(text=" cat")]
     record: Any = SimpleNamespace(density=density, is_dead=False, tokens=tokens)
-    sentence = said(record, "a pet", ["so"])
+    sentence = said(record, "a pet", ["so", ","])
     assert told in sentence
+    assert "towards “so”, “,”." in sentence
     # A token of nothing but spaces is seen, too.
     assert "“␣␣␣”" in sentence

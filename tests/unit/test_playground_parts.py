@@ -6,6 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from tinysae.model.text.logprobs import token_stats
 from tinysae.model.text.prompt import prepare_prompt
 from tinysae.model.text.ranks import answer_ranks
 from tinysae.model.text.state import Colour
+from tinysae.ui.parts import distribution
+from tinysae.ui.parts.distribution import Candidate, distribution_chart
 from tinysae.ui.parts.tokens import circuitsvis_attention, circuitsvis_log_probs
 from tinysae.ui.write.heatmap import SCALES, colour_steps, values
 
@@ -162,3 +165,16 @@ def test_command_ranks_answers_and_suites(
     rows = list(csv.DictReader(io.StringIO(result.read_text(encoding="utf-8"))))
     assert rows[0]["rank"] == str(answer_ranks(model, prompt, "Lily").rank)
     assert rows[1]["problem"]
+
+
+def test_a_line_break_that_could_come_next_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        distribution, "_COMPONENT", lambda key, data: sent.append({key: data})
+    )
+    candidates = [Candidate(text, 0.5, 0.5) for text in ("\n", " She")]
+    distribution_chart(candidates, key="next")
+    # The space is drawn: the label keeps it.
+    assert [row[0] for row in sent[0]["next"]["rows"]] == ["↵", " She"]

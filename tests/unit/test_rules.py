@@ -15,6 +15,7 @@ from tinysae.features.names.labels import (
     label_explanation,
     label_sentence,
     labels,
+    sureness,
 )
 from tinysae.features.names.rules import Clause, Condition, Rule, learnt
 from tinysae.features.names.surroundings import Surroundings, surroundings
@@ -71,6 +72,17 @@ def test_a_clause_may_have_several_conditions():
     rule = rule_of((tokens == CAT) & after & before_last, text)
     assert rule.f1 == pytest.approx(1)
     assert rule.clauses[0].given
+
+
+def test_the_clause_that_has_most_of_the_strength_is_told_first():
+    tokens, text = a_text()
+    is_strong = (tokens == DOG) & np.append(False, tokens[:-1] == VERY)
+    band = fires_where(is_strong | (tokens == CAT))
+    value = np.where(is_strong[band.position], 100, 1).astype(np.float32)
+    (rule,) = learnt([band._replace(value=value)], text)
+    assert len(rule.clauses) == 2
+    first = rule.clauses[0]
+    assert any("dog" in word for word in first.what)
 
 
 def test_what_fires_at_random_is_detected_no_better_than_by_chance():
@@ -186,3 +198,27 @@ def test_only_english_names_begin_with_a_capital() -> None:
     assert label_sentence(animal, "en").startswith("An animal")
     # “and”, as the model has it.
     assert label_sentence(joining, "ko").startswith("and ")
+
+
+@pytest.mark.parametrize(("detection", "n"), [(0.5, 0), (0.6, 1), (0.75, 2), (0.9, 3)])
+def test_a_name_is_as_sure_as_its_rule(detection: float, n: int):
+    clause = Clause("token", (" dog",), 1)
+    assert sureness(Label("dog", "tokens", clauses=(clause,), detection=detection)) == n
+
+
+def test_a_name_without_a_rule_is_as_sure_as_its_concept():
+    assert sureness(Label("animal", "fires_on", "animal", 0.9, 0.9, 0.9)) == 3
+    assert sureness(Label("dog", "tokens")) == 0
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        Clause("shape", ("worc",), 1),
+        Clause("token", (" dog",), 1, given=(Condition("token", (" a",), 1),)),
+    ],
+)
+def test_a_file_whose_rule_nobody_can_say_is_damaged(clause: Clause, tmp_path: Path):
+    write_labels(tmp_path, [Label("x", "tokens", clauses=(clause,), n_clauses=1)])
+    with pytest.raises(DamagedError):
+        read_labels(tmp_path)

@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 from tinysae.checked_numbers import is_number
 from tinysae.errors import DamagedError
 from tinysae.features.names.labels import MAX_TEXT, Label, LabelKind
+from tinysae.features.names.rule_words import can_be_told
 from tinysae.features.names.rules import (
     ALL_KINDS,
     MAX_WHAT,
@@ -129,6 +130,8 @@ def _clause(data: Mapping[str, Any]) -> Clause:
     for part in (clause, *given):
         if part.kind not in _KINDS or not part.what or type(part.n) is not int:
             raise ValueError("condition")
+    if not can_be_told(clause):
+        raise ValueError("words")
     return clause
 
 

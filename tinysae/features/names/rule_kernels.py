@@ -282,6 +282,7 @@ def _sum_all(seen, window, state, is_told, own, inside, counts, stats, more):
 def learn(
     first,
     position,
+    value,
     seen,
     window,
     begins,
@@ -293,6 +294,7 @@ def learn(
     rule_n,
     rule_groups,
     rule_hits,
+    rule_strength,
 ):
     """The best clauses of every feature on the tokens to learn from.
 
@@ -305,13 +307,15 @@ def learn(
     (f1_share, condition_cost, min_gain).
 
     Writes rule_kind, rule_n [features, n_clauses, n_conditions] (rule_n 0: none);
-    rule_groups, rule_hits [..., most]: which, and how often the feature fires there.
+    rule_groups, rule_hits [..., most]: which, and how often the feature fires there;
+    rule_strength [features, n_clauses]: the sum of its activations there.
     """
     n_groups, n_windows = len(counts[0]), len(begins) - 1
     n_kinds = len(kinds[1])
     n_clauses, n_conditions, most = rule_groups.shape[1:]
     f1_share, condition_cost, min_gain = costs
     fires_here = np.zeros(len(window), np.bool_)
+    strength = np.zeros(len(window), np.float32)
     is_told = np.zeros(len(window), np.bool_)
     inside = np.zeros(n_groups, np.int32)
     last = np.full(n_groups, -1, np.int64)
@@ -334,6 +338,7 @@ def learn(
     for j in range(first.shape[0] - 1):
         own = position[first[j] : first[j + 1]]
         state = np.zeros(n_windows, np.int8)
+        strength[own] = value[first[j] : first[j + 1]]
         n_positive = 0
         for at in own:
             if window[at] >= 0:
@@ -458,6 +463,7 @@ def learn(
                     state[w] = FALSE
                 if not fires_here[at]:
                     continue
+                rule_strength[j, clause] += strength[at]
                 for c in range(top_n):
                     kind = rule_kind[j, clause, c]
                     for m in range(rule_n[j, clause, c]):

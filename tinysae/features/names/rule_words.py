@@ -51,6 +51,19 @@ def concept_name(concept: str, language: Language) -> str:
     return visible(concept.replace("_", " "))
 
 
+def can_be_told(clause: Clause) -> bool:
+    """Whether there are words for all that a clause, read from a file, says."""
+    keys = [_given_key(each) for each in clause.given]
+    for part in (clause, *clause.given):
+        if part.kind == "shape":
+            keys += [f"names.shape_{each}" for each in part.what]
+    return all(key in catalogue() for key in keys)
+
+
+def _given_key(part: Condition) -> str:
+    return f"names.given_{_SAID_AS.get(part.kind, part.kind)}"
+
+
 def clause_words(
     clause: Clause,
     language: Language,
@@ -70,8 +83,7 @@ def clause_words(
         )
     for each in clause.given[:n_given]:
         told = _what(each, "anywhere", language, N_GIVEN if is_short else n_words)
-        key = f"names.given_{_SAID_AS.get(each.kind, each.kind)}"
-        what = text(key, language, what=what, given=told)
+        what = text(_given_key(each), language, what=what, given=told)
     if place == "anywhere" or _says_place(clause):
         return what
     return text(f"names.place_{place}", language, what=what)

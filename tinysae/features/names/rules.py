@@ -37,7 +37,7 @@ MOST_GROUPS: Final = 48
 MOST_TOLD: Final = 6
 MAX_WHAT: Final = 40
 """Characters of one word or phrase that is told."""
-F1_SHARE: Final = 0.25
+F1_SHARE: Final = 0.3
 """Of what makes a rule the best; the rest is how well it detects contexts."""
 CONDITION_COST: Final = 0.003
 MIN_GAIN: Final = 0.005
@@ -141,10 +141,12 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
         n = len(band.first) - 1
         kind, size = np.zeros((2, n, N_CLAUSES, N_CONDITIONS), np.int32)
         groups, hits = np.zeros((2, *kind.shape, MOST_GROUPS), np.int32)
+        strength = np.zeros((n, N_CLAUSES))
         rule_kernels.learn(
-            *(band.first, band.position, seen, text.learnt_in, begins, counts),
+            *(band.first, band.position, band.value),
+            *(seen, text.learnt_in, begins, counts),
             *(learnt_from, kinds, (F1_SHARE, CONDITION_COST, MIN_GAIN)),
-            *(kind, size, groups, hits),
+            *(kind, size, groups, hits, strength),
         )
         figures = np.zeros((n, 8))
         rule_kernels.score(
@@ -162,7 +164,8 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
                         if (m := size[at])
                     ]
                 )
-                for c in range(N_CLAUSES)
+                # What it is strongest on comes first.
+                for c in np.argsort(-strength[j], kind="stable").tolist()
                 if size[j, c, 0]
             ]
             scores = _scores(figures[j].tolist(), sums[j], n_windows, n_scored)

@@ -60,7 +60,8 @@ def face(record: "FeatureRecord", name: str, label: "Label | None") -> Face:
 
 def said(record: "FeatureRecord", name: str, words: Sequence[str]) -> str:
     """One sentence that tells what the panel shows, made from the data."""
-    pushed = ", ".join(words)
+    # In quotation marks: some are commas.
+    pushed = ", ".join(f"“{word}”" for word in words)
     if record.is_dead:
         return t("features.said_dead", words=pushed)
     tokens = ", ".join(f"“{as_word(x.text)}”" for x in record.tokens[:2])

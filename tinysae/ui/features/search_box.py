@@ -19,7 +19,7 @@ from tinysae.features.index.search import (
     concepts_of,
     find_tokens,
 )
-from tinysae.features.names.labels import concept_name
+from tinysae.features.names.labels import SURE_FROM, concept_name, sureness
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
 from tinysae.ui.features import cached
@@ -143,10 +143,11 @@ def _random_button(explored: Explored) -> None:
 def _everything(explored: Explored, sort: str) -> Listing:
     how = cast("Sort", sort) if sort in SORTS else SORTS[0]
     features = in_order(explored.table, explored.labels, how).tolist()
+    n_sure = sum(sureness(label) == len(SURE_FROM) for label in explored.labels)
     said = t(
         "features.listed_all",
         n=f"{len(features):,}",
-        named=f"{sum(label.concept is not None for label in explored.labels):,}",
+        named=f"{n_sure:,}",
         dead=f"{len(features) - len(explored.live):,}",
     )
     return Listing(features, said=said)
