@@ -258,7 +258,7 @@ def test_a_damaged_run_is_left_out_and_named_when_linked(
     bad = create_run(TrainConfig())
     (bad.path / "config.json").write_text("{")
     app = opened()
-    assert listed(app) == [good.config.title, text("train.shipped_run", "en")]
+    assert listed(app) == [good.config.title, text("features.embedded", "en")]
     app = opened(run=bad.id)
     assert "config" in shown(app)
     assert (bad.path / "config.json").read_text() == "{"

@@ -93,6 +93,9 @@ def test_a_logarithmic_axis_and_a_new_theme_keep_the_node(reader: Visit):
     page = reader.page
     page.get_by_text("log", exact=True).click()
     page.wait_for_function("() => window.node.layout.yaxis.type === 'log'")
+    # Streamlit mounts a fragment anew when two reruns of it meet: the click's is over
+    # when more points have come.
+    wait_for_points(page, 20)
     light = chart(page, "layout.font.color")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"() => window.node.layout.font.color !== '{light}'")

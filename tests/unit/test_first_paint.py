@@ -1,6 +1,7 @@
 """Streamlit's document wears our styles before anything is drawn into it."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,9 @@ def answer(
     headers = [(b"accept", accept), (b"accept-encoding", b"gzip"), ETAG]
     headers.append((b"if-none-match", b'"of the file"'))
     scope = {"type": "http", "method": "GET", "headers": headers}
-    asyncio.run(FirstPaint(app)(scope, nothing, keep))
+    # In a thread: this one may have a loop of Playwright's.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, FirstPaint(app)(scope, nothing, keep)).result()
     start, *body = messages
     return asked, dict(start["headers"]), b"".join(each["body"] for each in body)
 

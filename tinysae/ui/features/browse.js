@@ -215,7 +215,8 @@ function drawPanel() {
   said.textContent = note ? `${face.said} ${words.note}: ${note}` : face.said;
   const facts = document.createElement("p");
   facts.className = "facts";
-  facts.textContent = `${face.sure} · ${face.often}`;
+  facts.textContent = face.often;
+  facts.title = face.sure;
 
   root.replaceChildren(head, said, facts, actions(face, isKept), passages(face), bottom(face));
   // A key that was pressed here stays under the finger.

@@ -36,6 +36,7 @@ def show_take_along(
             "inside.html",
             "text/html",
             key="why.take_html",
+            on_click="ignore",
         )
         st.download_button(
             t("why.take_json"),
@@ -43,6 +44,7 @@ def show_take_along(
             "inside.json",
             "application/json",
             key="why.take_json",
+            on_click="ignore",
         )
         st.markdown(t("why.python"))
         code = picture_code(
