@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     if len(words) == 2 and words[0] == ready.COMMAND:
-        from tinysae.worker.libraries import load_libraries
+        from tinysae.worker.libraries import libraries
 
-        words = ready.awaited(int(words[1]), load_libraries)
+        words = ready.awaited(int(words[1]), libraries())
     try:
         options = _parser(words).parse_args(words)
     except SystemExit:

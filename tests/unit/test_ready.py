@@ -19,7 +19,7 @@ from tinysae.runs.store import Run, create_run, start_run
 SAYS = """
 import json, os, sys
 from tinysae.jobs.ready import awaited
-words = awaited(int(sys.argv[1]), lambda: None)
+words = awaited(int(sys.argv[1]), [])
 print(json.dumps([words, os.environ.get("HF_TOKEN")]), flush=True)
 sys.stdin.read()
 """

@@ -13,19 +13,20 @@ Nothing depends on it: where there is none, a process is started as ever.
 import contextlib
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 COMMAND = "ready"
 """`python -m tinysae ready FD`: no command for people."""
 SWITCH = "TINYSAE_READY_WORKER"
-"""The environment variable that says "off" where nobody wants one: it holds half a
-gigabyte of memory while it waits."""
+"""The environment variable that says "off" where nobody wants one: it holds 0.8 GB of
+memory while it waits."""
 
 PACKAGE = Path(__file__).parents[1]
 # What it holds while it waits, and as much again for the pages beside it.
@@ -120,12 +121,13 @@ def hand_over(
     return True
 
 
-def awaited(channel: int, load: Callable[[], object]) -> list[str]:
+def awaited(channel: int, libraries: Iterable[Callable[[], object]]) -> list[str]:
     """In the process that waits: loads, waits, and becomes the worker of a job.
 
     Args:
         channel: the file descriptor of its end of the socket.
-        load: imports what a job will need.
+        libraries: each loads a part of what a job will need; when a job has come, what
+            is left is left to it.
 
     Returns:
         The words of the job's command.
@@ -133,8 +135,11 @@ def awaited(channel: int, load: Callable[[], object]) -> list[str]:
     Raises:
         SystemExit: no job came, or the server is gone.
     """
-    load()
     with socket.socket(fileno=channel) as end:
+        for load in libraries:
+            load()
+            if select.select([end], [], [], 0)[0]:
+                break
         end.settimeout(_PATIENCE_S)
         try:
             _, descriptors, _, _ = socket.recv_fds(end, 1, 2)

@@ -172,6 +172,19 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
             yield Rule(tuple(clauses), **(scores if clauses else {}))
 
 
+def try_rules() -> None:
+    """Learns a rule of nothing, so that the loops are compiled: seconds, the first time
+    on a machine."""
+    from tinysae.features.index.pair_store import Band
+    from tinysae.features.names.surroundings import WINDOW, surroundings
+    from tinysae.model.text.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary([b"", b"a"])
+    text = surroundings(np.ones((4, WINDOW), np.int32), vocabulary, 0)
+    band = Band(0, np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32))
+    list(learnt([band], text))
+
+
 def _tokens_of_groups(
     text: Surroundings, is_kept: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
