@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
 from tinysae.model.text.generate import GenerateSettings
 from tinysae.render.numbers import percent
 from tinysae.render.visible import as_word
@@ -27,17 +30,29 @@ USUAL = GenerateSettings()
 N_BINS = 100
 
 
-def show_shipped_next(shipped: ShippedStories) -> None:
+def sentence_place() -> DeltaGenerator:
+    """Where the sentence above the bars comes, and before it why it is waited for; on a
+    phone of one height, so that the bars stay where they are."""
+    return st.container(key="write_next_said")
+
+
+def show_shipped_next(shipped: ShippedStories, place: DeltaGenerator) -> None:
     """The likeliest tokens after the first prompt, with the settings that everybody
-    begins with, as they came with tinysae."""
+    begins with, as they came with tinysae; `place` is for the sentence."""
     best = [
         Candidate(text, prob, prob) for text, prob in shipped.next_tokens[:N_CANDIDATES]
     ]
-    _show(best, shipped.d_vocab, shipped.d_vocab)
+    _show(best, shipped.d_vocab, shipped.d_vocab, place)
 
 
-def show_next(model: LoadedModel, prompt: Prompt, settings: GenerateSettings) -> None:
-    """The likeliest tokens after the prompt, before and after the settings."""
+def show_next(
+    model: LoadedModel,
+    prompt: Prompt,
+    settings: GenerateSettings,
+    place: DeltaGenerator,
+) -> None:
+    """The likeliest tokens after the prompt, before and after the settings; `place` is
+    for the sentence."""
     from tinysae.model.text.generate import next_token_probs
     from tinysae.model.text.logprobs import next_logits
 
@@ -49,7 +64,7 @@ def show_next(model: LoadedModel, prompt: Prompt, settings: GenerateSettings) ->
         Candidate(model.token_text(i), float(probs[i]), float(drawn[i])) for i in ids
     ]
     live = _live(logits, ids, settings)
-    _show(best, int((drawn > 0).sum()), model.d_vocab, live)
+    _show(best, int((drawn > 0).sum()), model.d_vocab, place, live)
 
 
 def _live(logits: Tensor, ids: list[int], settings: GenerateSettings) -> Live | None:
@@ -80,7 +95,11 @@ def _live(logits: Tensor, ids: list[int], settings: GenerateSettings) -> Live | 
 
 
 def _show(
-    best: Sequence[Candidate], n_drawable: int, total: int, live: Live | None = None
+    best: Sequence[Candidate],
+    n_drawable: int,
+    total: int,
+    place: DeltaGenerator,
+    live: Live | None = None,
 ) -> None:
     first, second = sorted(best, key=lambda each: -each.after)[:2]
     said = [
@@ -95,5 +114,6 @@ def _show(
     if n_drawable < total:
         n = f"{n_drawable:,}"
         said.append(t("playground.n_drawable", n=n, total=f"{total:,}"))
-    note(" ".join(said))
+    with place:
+        note(" ".join(said))
     distribution_chart(best, key="playground_next", is_short_on_phones=True, live=live)

@@ -75,16 +75,18 @@ def show_write(
         cards = [Card(str(place), told) for place, told in enumerate(first[1])]
     with right.container(height=NEXT_PX, border=False, key="write_next", gap="xsmall"):
         st.subheader(t("playground.next_title"), anchor=False)
+        said = next_word.sentence_place()
         is_early = not warm_up_state().done and drawing == "strip" and not is_typed
         if first is not None and is_early and _is_usual(state):
-            next_word.show_shipped_next(first[0])
+            next_word.show_shipped_next(first[0], said)
         else:
-            model = loaded_model(state.model)
+            with said:
+                model = loaded_model(state.model)
             with notices:
                 prompt, state = controls.read_prompt(model, state)
                 if is_typed:
                     controls.show_typed(model, state.prompt)
-            next_word.show_next(model, prompt, state.settings)
+            next_word.show_next(model, prompt, state.settings, said)
             if wants_story or (state.is_written and not cards and not samples):
                 samples = stories.begin(model, prompt, state)
             if first is None:
