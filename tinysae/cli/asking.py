@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands, add_sae_option
+from tinysae.cli.asked import asked, loaded
 from tinysae.cli.output import write_line
 from tinysae.errors import InputError
 from tinysae.library.shipped import STORYBOOK_POST
 from tinysae.render.visible import visible
-from tinysae.words import text
 
 if TYPE_CHECKING:
-    from tinysae.library.feature_source import FeatureSource
     from tinysae.model.sources import LoadedModel
-    from tinysae.sae.load import SAE
 
 N_SHOWN = 15
 STRENGTHS = "-2,-1,0,1,2"
@@ -59,14 +57,6 @@ def add_commands(commands: Commands) -> None:
     steer.set_defaults(command=_steer)
 
 
-def _loaded(options: argparse.Namespace) -> "tuple[FeatureSource, SAE, LoadedModel]":
-    from tinysae.library.named_sae import named_source
-    from tinysae.model.sources import load_model
-
-    source = named_source(options.sae)
-    return source, source.load_sae(), load_model(source.model)
-
-
 def _attribute(options: argparse.Namespace) -> int:
     from tinysae.features.why.attribution import attribute
     from tinysae.features.why.attribution_table import (
@@ -75,24 +65,13 @@ def _attribute(options: argparse.Namespace) -> int:
         strongest,
     )
     from tinysae.jobs.files import write_text
-    from tinysae.model.text.logprobs import next_log_probs
-    from tinysae.model.text.prompt import prepare_prompt
-    from tinysae.model.text.typed_token import one_token
 
-    _, sae, model = _loaded(options)
-    prompt = prepare_prompt(model, options.prompt, 0)
-    ids = prompt.ids
-    if prompt.n_cut:
-        cut = text("why.prompt_cut", "en", cut=prompt.n_cut, kept=len(ids))
-        write_line(cut)
-    log_probs = next_log_probs(model, ids).cpu()
-
-    def token(typed: str | None) -> int | None:
-        return one_token(model, typed, log_probs) if typed else None
-
-    target = token(options.target)
-    target = int(log_probs.argmax()) if target is None else target
-    attribution = attribute(model, ids, target, token(options.other), sae=sae)
+    _, sae, model = loaded(options)
+    question = asked(model, options.prompt)
+    target = question.token(options.target)
+    target = int(question.log_probs.argmax()) if target is None else target
+    other = question.token(options.other)
+    attribution = attribute(model, question.ids, target, other, sae=sae)
     said = f"“{_text(model, target)}”  {attribution.prob:.2%}  logit"
     if attribution.other is not None:
         said += f" minus that of “{_text(model, attribution.other)}”"
@@ -120,7 +99,7 @@ def _steer(options: argparse.Namespace) -> int:
     from tinysae.model.text.prompt import prompt_with_room
 
     times = _numbers(options.times)
-    source, sae, model = _loaded(options)
+    source, sae, model = loaded(options)
     with source.remedy():
         strongest = source.open().table()["max_act"].tolist()
     for feature in options.features:

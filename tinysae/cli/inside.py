@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands, add_sae_option
+from tinysae.cli.asked import asked, loaded
 from tinysae.cli.output import write_line
 from tinysae.library.shipped import STORYBOOK_POST
 from tinysae.render.visible import visible
-from tinysae.words import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,30 +44,16 @@ def add_commands(commands: Commands) -> None:
 def _inside(options: argparse.Namespace) -> int:
     from tinysae.features.why.cuts import lost, without
     from tinysae.features.why.picture import Cut, picture_of
-    from tinysae.library.named_sae import named_source
-    from tinysae.model.sources import load_model
-    from tinysae.model.text.logprobs import next_log_probs
-    from tinysae.model.text.prompt import prepare_prompt
-    from tinysae.model.text.typed_token import one_token
 
-    source = named_source(options.sae)
-    sae, model = source.load_sae(), load_model(source.model)
-    prompt = prepare_prompt(model, options.prompt, 0)
-    if prompt.n_cut:
-        cut = text("why.prompt_cut", "en", cut=prompt.n_cut, kept=len(prompt.ids))
-        write_line(cut)
-    log_probs = next_log_probs(model, prompt.ids).cpu()
-
-    def token(typed: str | None) -> int | None:
-        return one_token(model, typed, log_probs) if typed else None
-
-    likely = log_probs.topk(2).indices.tolist()
-    target = token(options.target)
+    source, sae, model = loaded(options)
+    question = asked(model, options.prompt)
+    likely = question.log_probs.topk(2).indices.tolist()
+    target = question.token(options.target)
     target = likely[0] if target is None else target
-    other = token(options.other)
+    other = question.token(options.other)
     if other is None:
         other = next(each for each in likely if each != target)
-    drawn = picture_of(model, prompt.ids, target, other, sae)
+    drawn = picture_of(model, question.ids, target, other, sae)
     found = drawn.attribution
     write_line(
         f"“{visible(model.token_text(target))}”  {found.prob:.2%}, its logit over that "

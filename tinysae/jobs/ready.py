@@ -31,7 +31,7 @@ memory while it waits."""
 PACKAGE = Path(__file__).parents[1]
 # What it holds while it waits, and as much again for the pages beside it.
 _LEAST_FREE_BYTES = 2 << 30
-# So long after the page was last drawn nobody is about to press Start.
+# Whoever has not pressed Start for so long, since it was ready, is not about to.
 _PATIENCE_S = 15 * 60
 # What a socket keeps for a process that is still importing: far more than an
 # environment is, and less than any system's least.
