@@ -25,6 +25,17 @@ def go_to(page: Page, name: str, language: Language = "en") -> None:
     )
 
 
+def open_from_home(page: Page, address: str, name: str) -> None:
+    """By its link: a deep link makes Streamlit ask for addresses that are not there.
+
+    Until all of it is drawn: home shows texts and bars of its own, which go when the
+    other page's come.
+    """
+    page.goto(address)
+    go_to(page, name)
+    expect_still(page)
+
+
 def button(page: Page, key: str) -> Locator:
     """The page's own: Streamlit shows a Stop of its own while a script runs long."""
     main = page.get_by_test_id("stMain")
@@ -77,9 +88,13 @@ def expect_curves(page: Page) -> None:
 
 
 def expect_still(page: Page) -> None:
-    """Nothing runs any more that could change the page, and all of it is drawn."""
+    """Nothing runs any more that could change the page, and all of it is drawn: what
+    it still moves about cannot be clicked."""
     for gone in ("stStatusWidget", "stSkeleton"):
         expect(page.get_by_test_id(gone)).to_have_count(0, timeout=LOADED_MS)
+    app = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(app).to_be_visible(timeout=LOADED_MS)
+    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=LOADED_MS)
 
 
 def open_first_feature(page: Page) -> None:

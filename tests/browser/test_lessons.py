@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from benchmarks.accessibility import violations
-from benchmarks.clicks import LOADED_MS, button, press
+from benchmarks.clicks import LOADED_MS, button, expect_still, press
 from benchmarks.tour import LOCALES
 from tests.browser.conftest import Server, visit
 from tinysae.config import TrainConfig
@@ -53,14 +53,7 @@ def see_step(page: Page, lesson: Lesson, number: int, language: Language) -> Non
     question = page.get_by_text(step.question[language])
     missing = page.get_by_text(text("error.lesson_needs_run", language))
     expect(question.or_(missing).first).to_be_visible(timeout=LOADED_MS)
-    see_rest(page)
-
-
-def see_rest(page: Page) -> None:
-    """Wait until the page is drawn: what it still moves about cannot be clicked."""
-    app = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(app).to_be_visible(timeout=LOADED_MS)
-    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=LOADED_MS)
+    expect_still(page)
 
 
 def expect_fits(page: Page) -> None:
@@ -99,13 +92,13 @@ def test_a_lesson_is_walked_to_its_end(
             if is_answered:
                 show.click()
                 expect(show).to_have_count(0, timeout=LOADED_MS)
-                see_rest(page)
+                expect_still(page)
             expect_fits_everywhere(page)
             press_next(page, lesson, number, language)
         heading = page.get_by_role("heading", level=1)
         summary = text("lessons.summary", language)
         expect(heading).to_have_text(summary, timeout=LOADED_MS)
-        see_rest(page)
+        expect_still(page)
         expect_fits_everywhere(page)
         reader.assert_clean()
 
@@ -170,7 +163,7 @@ def test_a_lesson_goes_along_with_a_training_that_works(
             expect(
                 page.get_by_text(lesson.steps[number - 1].question["en"])
             ).to_be_visible(timeout=LOADED_MS)
-            see_rest(page)
+            expect_still(page)
             press_next(page, lesson, number, "en")
 
         # It has no features yet: the step says so, and asks it as soon as it has.
@@ -198,7 +191,7 @@ def test_a_lesson_goes_along_with_a_training_that_works(
             press_next(page, lesson, number, "en")
         heading = page.get_by_role("heading", level=1)
         expect(heading).to_have_text(text("lessons.summary", "en"), timeout=LOADED_MS)
-        see_rest(page)
+        expect_still(page)
         page.get_by_role("button", name=text("lessons.measure", "en")).click()
         measured = page.get_by_text(re.compile(r"Cases: \d"))
         expect(measured).to_have_count(len(claims(lesson)), timeout=LOADED_MS)

@@ -5,7 +5,13 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.clicks import LOADED_MS, expect_feature, expect_still, write
+from benchmarks.clicks import (
+    LOADED_MS,
+    expect_feature,
+    expect_still,
+    open_from_home,
+    write,
+)
 from benchmarks.screens import box, expect_unmoved, tops
 from tests.browser.conftest import Server, Theme, visit
 from tinysae.model.sources import STORYBOOK, load_model
@@ -18,10 +24,14 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
 def opened(page: Page, server: Server) -> None:
-    """By its link: a deep link makes Streamlit ask for addresses that are not there."""
-    page.goto(server.url)
-    page.get_by_role("link", name=text("common.nav_playground", "en")).first.click()
+    open_from_home(page, server.url, "playground")
+    see_tokens(page)
+
+
+def see_tokens(page: Page) -> None:
+    """Until they stay the ones they are."""
     expect(tokens(page).first).to_be_visible(timeout=LOADED_MS)
+    expect_still(page)
 
 
 def tokens(page: Page) -> Locator:
@@ -37,6 +47,12 @@ def card(page: Page) -> Locator:
 def word(page: Page) -> Locator:
     """The place of the word that is pointed at."""
     return page.locator("[class*=st-key-write_word_tapped]").first
+
+
+def expect_strip(page: Page, start: str) -> None:
+    """The first text on the page begins so."""
+    strip = page.get_by_role("listbox").first
+    expect(strip).to_have_text(re.compile(f"^{re.escape(start)}"), timeout=LOADED_MS)
 
 
 def strip_text(page: Page) -> str:
@@ -61,8 +77,7 @@ def test_strip_shows_its_card_on_hover_and_by_keyboard(
     with visit(browser, theme=theme) as reader:
         page = reader.page
         opened(page, quiet_server)
-        prompt = text("playground.prompt_default", "en")
-        assert strip_text(page).startswith(prompt)
+        expect_strip(page, text("playground.prompt_default", "en"))
         write(page)
         expect(card(page)).to_be_hidden()
         tokens(page).nth(3).hover()
@@ -106,7 +121,7 @@ def test_a_space_that_ends_a_line_has_no_colour_and_is_copied_all_the_same(
     with visit(browser, width=390, height=844) as reader:
         page = reader.page
         page.goto(quiet_server.url)
-        expect(tokens(page).first).to_be_visible(timeout=LOADED_MS)
+        see_tokens(page)
         story = page.get_by_role("listbox").first
         # So many lines that words with a space before them begin some.
         lines = {round(box(token)[1]) for token in tokens(page).all()}
@@ -126,7 +141,7 @@ def test_hostile_prompt_is_shown_and_never_run(
         field.press("Control+Enter")
         expect(tokens(page).first).to_have_text("<", timeout=LOADED_MS)
         write(page)
-        assert strip_text(page).startswith(f"{HOSTILE} 한국어")
+        expect_strip(page, f"{HOSTILE} 한국어")
         tokens(page).nth(2).hover()
         expect(card(page)).to_be_visible()
         expect(page.get_by_test_id("stMain")).to_contain_text("onerror=alert(1)")
@@ -190,7 +205,7 @@ def test_phone_needs_no_sideways_scrolling(
         page = reader.page
         # On a phone the links are behind a button.
         page.goto(f"{quiet_server.url}/playground")
-        expect(tokens(page).first).to_be_visible(timeout=LOADED_MS)
+        see_tokens(page)
         write(page)
         tokens(page).nth(5).hover()
         box = card(page).bounding_box()
@@ -208,7 +223,7 @@ def test_a_click_on_a_token_leads_to_a_feature_that_is_active_there(
     with visit(browser, width=width) as reader:
         page = reader.page
         page.goto(f"{quiet_server.url}/playground")
-        expect(tokens(page).first).to_be_visible(timeout=LOADED_MS)
+        see_tokens(page)
         tokens(page).nth(8).click()
         links = word(page).locator("a[href*='feature=']")
         expect(links.first).to_be_visible(timeout=LOADED_MS)
@@ -225,7 +240,7 @@ def test_a_click_on_a_token_leads_to_a_feature_that_is_active_there(
 
 def view(page: Page, server: Server, name: str) -> None:
     page.goto(f"{server.url}/playground")
-    expect(tokens(page).first).to_be_visible(timeout=LOADED_MS)
+    see_tokens(page)
     label = text(f"playground.view_{name}", "en")
     page.get_by_role("radio", name=label, exact=True).click()
 

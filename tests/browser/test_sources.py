@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from tokenizers import Tokenizer
 
-from benchmarks.clicks import LOADED_MS, button, expect_still
+from benchmarks.clicks import LOADED_MS, button, expect_still, open_from_home
 from tests.browser.conftest import Server, start_server, visit
 from tests.browser.test_main_job import fill_setting
 from tests.builders import D_MODEL, HOOK_NAME, finished_run, index_run, write_model
@@ -119,8 +119,7 @@ def test_the_tutorials_model_is_trusted_downloaded_stopped_resumed_and_writes(
     weights = hub.folder(TUTORIAL_MODEL) / PICKLE
     with visit(browser) as reader:
         page = reader.page
-        page.goto(server.url)
-        page.get_by_role("link", name=text("common.nav_playground", "en")).first.click()
+        open_from_home(page, server.url, "playground")
         see_tokens(page)
         type_model(page, TUTORIAL)
         sees(page, "models.needed")
@@ -167,8 +166,7 @@ def test_a_folder_is_a_model_and_a_wrong_name_is_a_sentence(
 ) -> None:
     with visit(browser) as reader:
         page = reader.page
-        page.goto(place.server.url)
-        page.get_by_role("link", name=text("common.nav_playground", "en")).first.click()
+        open_from_home(page, place.server.url, "playground")
         see_tokens(page)
         for wrong in ("/no/such/folder", "no name at all"):
             type_model(page, wrong)
@@ -194,8 +192,7 @@ def test_a_file_is_looked_at_and_a_pasted_text_trained_on(
     )
     with visit(browser) as reader:
         page = reader.page
-        page.goto(place.server.url)
-        page.get_by_role("link", name=text("common.nav_train", "en")).first.click()
+        open_from_home(page, place.server.url, "train")
         press(page, "train.more")
         choose(page, "texts.kind_local")
         fill(page, "texts.path", "/no/such.jsonl")
@@ -277,8 +274,7 @@ def test_a_zip_that_saelens_saved_opens_and_one_that_leads_out_does_not(
         archive.writestr("../../evil", "x")
     with visit(browser) as reader:
         page = reader.page
-        page.goto(place.server.url)
-        page.get_by_role("link", name=text("common.nav_features", "en")).first.click()
+        open_from_home(page, place.server.url, "features")
         hand_in(open_form(page), tmp_path / "evil.zip")
         # In the popover, which stands over the page.
         evil = page.get_by_text(text("error.zip_leads_out", "en", name="../../evil"))

@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from benchmarks.clicks import expect_still
 from tests.browser.conftest import Server, visit
-from tests.browser.test_lessons import LOADED_MS, PHONE, see_rest
+from tests.browser.test_lessons import LOADED_MS, PHONE
 from tinysae.lessons.lesson_file import FIRST, load_lesson
 from tinysae.words import text
 
@@ -47,7 +48,7 @@ def see(page: Page, name: str, number: int) -> None:
     step = load_lesson(name).steps[number - 1]
     heading = page.get_by_role("heading", level=1)
     expect(heading).to_have_text(step.title["en"], timeout=LOADED_MS)
-    see_rest(page)
+    expect_still(page)
     expect(page).to_have_url(re.compile(rf"lesson={name}\b"))
 
 
@@ -71,7 +72,7 @@ def test_a_lesson_that_is_begun_from_the_list_goes_on_and_back(
         page.get_by_role("link", name=text("lessons.all", "en")).click()
         heading = page.get_by_role("heading", level=1)
         expect(heading).to_have_text(text("lessons.title", "en"), timeout=LOADED_MS)
-        see_rest(page)
+        expect_still(page)
         assert "lesson=" not in page.url
         go_on = text("lessons.go_on", "en", step=1)
         page.get_by_role("link", name=go_on).click()
@@ -105,7 +106,7 @@ def test_the_menu_closes_on_a_phone_when_it_has_led_somewhere(
         page = reader.page
         page.goto(quiet_server.url)
         for name in ("train", "lessons"):
-            see_rest(page)
+            expect_still(page)
             page.get_by_test_id("stExpandSidebarButton").click(timeout=LOADED_MS)
             nav(page, name).click()
             title = text(f"{name}.title", "en")
@@ -125,8 +126,8 @@ def test_a_feature_of_the_map_opens_beside_it_and_the_page_stays_where_it_is(
         )
         panel = page.locator(".panel[data-feature]")
         expect(panel).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
         first = panel.get_attribute("data-feature")
-        see_rest(page)
         page.get_by_test_id("stMain").evaluate("main => main.scrollTop = 60")
         before = page.evaluate(SCROLLED)
         assert before > 0
@@ -138,10 +139,11 @@ def test_a_feature_of_the_map_opens_beside_it_and_the_page_stays_where_it_is(
         feature = re.search(r"feature=(\d+)", page.evaluate("location.search"))
         assert feature is not None
         expect(panel).to_have_attribute("data-feature", feature[1])
-        see_rest(page)
+        expect_still(page)
         assert page.evaluate(SCROLLED) == before
         page.go_back()
         expect(panel).to_have_attribute("data-feature", first or "")
+        expect_still(page)
         assert page.evaluate(SCROLLED) == before
         reader.assert_clean()
 
@@ -155,6 +157,7 @@ def test_the_card_of_a_clicked_token_leaves_the_panel_free(
         page.goto(f"{quiet_server.url}/playground")
         token = page.get_by_role("option").nth(5)
         expect(token).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
         if by_key:
             token.focus()
             page.keyboard.press("ArrowRight")
@@ -181,7 +184,7 @@ def test_a_reload_of_the_playground_keeps_prompt_and_samples(
         press(page, "playground.generate")
         # The first story, when all have ended.
         expect(strip).not_to_have_text(prompt, timeout=LOADED_MS)
-        see_rest(page)
+        expect_still(page)
         written = strip.inner_text()
         entries = page.evaluate("history.length")
         expect(page).to_have_url(re.compile(r"\?play="))
@@ -192,6 +195,6 @@ def test_a_reload_of_the_playground_keeps_prompt_and_samples(
         field.fill(f"{prompt} Then")
         field.press("Control+Enter")
         expect(field).to_have_value(f"{prompt} Then")
-        see_rest(page)
+        expect_still(page)
         assert page.evaluate("history.length") == entries
         reader.assert_clean()

@@ -6,7 +6,7 @@ from urllib.parse import quote_plus
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.clicks import LOADED_MS, expect_still
+from benchmarks.clicks import LOADED_MS, expect_still, open_from_home
 from tests.browser.conftest import Server, visit
 from tinysae.words import text
 
@@ -39,6 +39,7 @@ def open_picture(page: Page, server: Server) -> None:
     # A new picture plays to its end.
     expect(play).to_be_visible(timeout=LOADED_MS)
     expect(answer(page)).to_be_visible()
+    expect_still(page)
 
 
 def test_the_picture_says_what_is_seen_and_what_is_lost_without_a_part(
@@ -149,8 +150,7 @@ def test_a_reader_asks_why_switches_it_off_and_steers(
 ) -> None:
     with visit(browser) as reader:
         page = reader.page
-        page.goto(quiet_server.url)
-        page.get_by_role("link", name=text("common.nav_why", "en")).first.click()
+        open_from_home(page, quiet_server.url, "why")
         expect(page.locator("svg .answer0")).to_be_visible(timeout=LOADED_MS)
         main = page.get_by_test_id("stMain")
         expect(main.get_by_text("“␣Lily” 95")).to_be_visible(timeout=LOADED_MS)
