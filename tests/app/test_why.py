@@ -22,6 +22,7 @@ from tinysae.library.shipped import POST_SAE_DIR, STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.model.text.logprobs import next_log_probs
 from tinysae.render.numbers import percent, signed
+from tinysae.render.visible import as_word
 from tinysae.sae.load import load_sae
 from tinysae.ui.why.steer import parse_features
 from tinysae.words import LANGUAGES, Language, text
@@ -63,7 +64,8 @@ def test_the_example_is_worked_out_when_the_page_opens(
     sae = load_sae(POST_SAE_DIR)
     found = attribute(model, ids, best, second, sae=sae)
     prob = percent(math.exp(log_probs[best]))
-    names = {"target": "␣Lily", "other": model.token_text(second).replace(" ", "␣")}
+    # Above, as words; the space before one is nothing that a child has to read.
+    names = {"target": "Lily", "other": model.token_text(second).strip()}
     values = {"prob": prob, "other_prob": percent(math.exp(log_probs[second]))}
     assert text("why.says_rather", language, **names, **values) in said(page)
     total = signed(found.logit, 3)
@@ -131,6 +133,49 @@ def test_a_part_of_a_large_model_is_measured_when_it_is_asked_for(
         page.run()
         assert not page.exception
         assert "l6" not in drawn(page)["cuts"]
+
+
+def test_the_words_that_it_writes_on_have_pictures_of_their_own(opened: Any) -> None:
+    page = opened()
+    first = drawn(page)
+    assert first["written"] == []
+    assert not first["all"]
+    page.session_state["why.machine"] = {"write": [first["print"], 2]}
+    for _ in range(2):
+        # Each run draws as many as it has time for.
+        page.run()
+    assert not page.exception
+    shown = drawn(page)
+    after, second = shown["written"][:2]
+    assert after["words"] == [*first["words"], "Lily"]
+    assert second["words"] == [*after["words"], after["answers"][0]["text"]]
+    model, ids, log_probs = example("en")
+    ids = [*ids, int(log_probs.argmax())]
+    best = next_log_probs(model, ids)
+    said = [answer["text"] for answer in after["answers"]]
+    assert said[0] == as_word(model.token_text(int(best.argmax())))
+    assert after["answers"][0]["p"] == pytest.approx(float(best.max().exp()), abs=1e-4)
+    # A part of theirs is measured as one of the first picture is.
+    assert "a0" in after["cuts"]
+    # What is asked of another picture, or by no number, writes nothing.
+    for forged in ([1, 5], [first["print"], "9"], 7):
+        page.session_state["why.machine"] = {"write": forged}
+        page.run()
+        assert not page.exception
+        assert len(drawn(page)["written"]) == len(shown["written"])
+
+
+def test_writing_ends_where_the_model_can_read_no_more(opened: Any) -> None:
+    model = load_model(STORYBOOK)
+    page = opened(text="sun " * (model.n_ctx + 20))
+    first = drawn(page)
+    assert len(first["words"]) == model.n_ctx
+    page.session_state["why.machine"] = {"write": [first["print"], 5]}
+    page.run()
+    assert not page.exception
+    shown = drawn(page)
+    assert shown["all"]
+    assert shown["written"] == []
 
 
 def test_another_sentence_colours_the_picture_by_the_difference(opened: Any) -> None:

@@ -88,6 +88,9 @@ def test_the_picture_is_played_and_taken_apart_with_the_keyboard(
         expect(page.locator("svg .answer0")).not_to_have_class(
             re.compile("later"), timeout=LOADED_MS
         )
+        # It goes on with the words that follow; this one has its picture still.
+        page.locator(".strip .words button").first.click()
+        expect(answer(page)).to_have_text("95.1%")
         word = part(page, "w0")
         word.focus()
         for _ in range(8):
@@ -99,6 +102,56 @@ def test_the_picture_is_played_and_taken_apart_with_the_keyboard(
         expect(answer(page)).to_have_text(re.compile(r"^0\.\d%$"))
         page.keyboard.press("Escape")
         expect(answer(page)).to_have_text("95.1%")
+
+
+def test_the_sentence_is_written_on_word_by_word(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        open_picture(page, quiet_server)
+        said = page.locator(".strip .words button")
+        expect(said).to_have_text(["Lily"])
+        about = page.locator(".about").bounding_box()
+        page.get_by_role("button", name=text("why.machine_play", "en")).click()
+        expect(said).to_have_count(3, timeout=LOADED_MS)
+        page.get_by_role("button", name=text("why.machine_pause", "en")).click()
+        words = page.locator("svg text.word")
+        said.nth(1).click()
+        expect(words.last).to_have_text("Lily")
+        expect(said.nth(1)).to_have_attribute("aria-pressed", "true")
+        # What stands below the picture has not moved.
+        assert page.locator(".about").bounding_box() == about
+        # With the keyboard; the question's own picture is as it was.
+        page.keyboard.press("ArrowLeft")
+        expect(said.first).to_be_focused()
+        expect(words.last).to_have_text("said")
+        expect(answer(page)).to_have_text("95.1%")
+        # A single word more.
+        n = said.count()
+        said.last.click()
+        more = page.get_by_role("button", name=text("why.machine_next_word", "en"))
+        more.click()
+        expect(said).to_have_count(n + 1, timeout=LOADED_MS)
+        assert not reader.errors
+
+
+def test_with_reduced_motion_each_press_is_a_step(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser) as reader:
+        page = reader.page
+        page.emulate_media(reduced_motion="reduce")
+        open_picture(page, quiet_server)
+        words = page.locator("svg text.word")
+        expect(words.last).to_have_text("said")
+        play = page.get_by_role("button", name=text("why.machine_play", "en"))
+        play.click()
+        expect(words.last).to_have_text("Lily", timeout=LOADED_MS)
+        expect(page.locator("svg .answer0")).not_to_have_class(re.compile("later"))
+        # Nothing goes on by itself.
+        expect(play).to_be_visible()
+        assert page.evaluate("document.getAnimations().length") == 0
 
 
 def test_more_of_the_answer_is_more_of_the_picture(
@@ -153,7 +206,7 @@ def test_a_reader_asks_why_switches_it_off_and_steers(
         open_from_home(page, quiet_server.url, "why")
         expect(page.locator("svg .answer0")).to_be_visible(timeout=LOADED_MS)
         main = page.get_by_test_id("stMain")
-        expect(main.get_by_text("“␣Lily” 95")).to_be_visible(timeout=LOADED_MS)
+        expect(main.get_by_text("“Lily” 95")).to_be_visible(timeout=LOADED_MS)
 
         choose_view(page, "why")
         see(page, "why.bars")

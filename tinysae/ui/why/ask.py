@@ -14,6 +14,7 @@ from tinysae.render.numbers import percent
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import empty_state, more, note, plain
+from tinysae.ui.why.called import seen_word
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,12 +66,12 @@ class Question:
     def says(self) -> str:
         """What comes next and its rival, with their probabilities, in a line."""
         values = {
-            "target": self.token(self.target),
+            "target": seen_word(self.model.token_text(self.target)),
             "prob": percent(float(self.log_probs[self.target].exp())),
         }
         if self.other is None:
             return t("why.says", **values)
-        values["other"] = self.token(self.other)
+        values["other"] = seen_word(self.model.token_text(self.other))
         values["other_prob"] = percent(float(self.log_probs[self.other].exp()))
         return t("why.says_rather", **values)
 

@@ -27,7 +27,7 @@ class Machine {
     this.sentence = html(this.root, "p", "says");
     const controls = html(this.root, "div", "controls");
     this.playButton = html(controls, "button", "play");
-    this.playButton.onclick = () => (this.timer ? this.pause() : this.play());
+    this.playButton.onclick = () => (this.isPlaying ? this.pause() : this.play(true));
     this.steps = html(controls, "div", "steps");
     const less = html(controls, "label", "less");
     this.lessName = html(less, "span");
@@ -35,7 +35,7 @@ class Machine {
     Object.assign(this.slider, { type: "range", min: 5, max: 100, value: 100 * this.share });
     this.slider.oninput = () => {
       this.share = this.slider.value / 100;
-      this.draw();
+      this.drawAnew();
     };
     this.key = html(controls, "span", "key");
     this.saves = html(controls, "span", "saves");
@@ -43,6 +43,10 @@ class Machine {
       const button = html(this.saves, "button", "", kind);
       button.onclick = () => saveAs[kind](this.svg, this.root);
     }
+    this.strip = new Strip(this.root, (place) => this.goToWord(place), () => {
+      this.pause();
+      this.nextWord();
+    });
     this.svg = shape(this.root, "svg", "", { role: "group" });
     this.about = html(this.root, "div", "about");
     this.about.setAttribute("aria-live", "polite");
@@ -54,37 +58,72 @@ class Machine {
     const idOf = ({ target }) => target.closest?.("[data-id]")?.dataset.id ?? null;
     this.svg.addEventListener("mouseover", (event) => this.point(idOf(event)));
     this.svg.addEventListener("mouseleave", () => this.point(null));
-    this.svg.addEventListener("focusin", (event) => this.point(idOf(event)));
+    this.svg.addEventListener("focusin", (event) => {
+      // Who looks at a part wants it to stay.
+      this.pause();
+      this.point(idOf(event));
+    });
     this.svg.addEventListener("focusout", () => this.point(null));
     this.svg.addEventListener("click", (event) => this.choose(idOf(event)));
     this.svg.addEventListener("keydown", (event) => this.press(event, idOf(event)));
     new ResizeObserver(() => {
       const width = this.root.clientWidth;
-      if (this.data && width && width !== this.width) this.draw();
+      if (this.data && width && width !== this.width) this.drawAnew();
     }).observe(this.root);
   }
 
+  // A question's picture, and those of the words that are written on after it.
   show(data) {
-    const isFirst = !this.data, isOther = data.print !== this.data?.print;
-    this.data = data;
-    this.says = new Says(data);
+    const isFirst = !this.first, isOther = data.print !== this.first?.print;
+    this.first = data;
+    this.pictures = [data, ...data.written];
     if (isOther) {
       this.pause();
-      this.chosen = this.pointed = this.stage = null;
+      this.stage = null;
+      this.said = this.tallest = 0;
+      this.setWord(0);
+      this.lessName.textContent = this.says.with("less");
+      this.slider.setAttribute("aria-label", this.says.with("share"));
+      for (const button of this.saves.children) {
+        button.title = this.says.with("save", { kind: button.textContent });
+      }
+    } else this.keepUp();
+    if (isFirst && !isCalm()) {
+      this.goTo(0);
+      this.play(false);
     }
+    if (!this.isWaiting) return;
+    if (this.word + 1 < this.pictures.length || !this.hasMore()) this.nextWord();
+  }
+
+  // What is measured by now, or said in another language; what plays is not drawn again
+  // because the page has worked out what comes after it.
+  keepUp() {
+    this.word = Math.min(this.word, this.pictures.length - 1);
+    const next = this.pictures[this.word], n = (data) => Object.keys(data.cuts).length;
+    if (next.print === this.data.print && n(next) === n(this.data)) {
+      this.tellWords();
+      return;
+    }
+    this.setData(next);
+    this.draw();
+  }
+
+  setData(data) {
+    this.data = data;
+    this.says = new Says(data);
     this.sentence.textContent = data.sentence;
-    this.lessName.textContent = this.says.with("less");
-    this.slider.setAttribute("aria-label", this.says.with("share"));
-    for (const button of this.saves.children) {
-      button.title = this.says.with("save", { kind: button.textContent });
-    }
     this.key.replaceChildren();
     for (const [name, token] of [["pro", data.answers[0].text], ["con", data.say.rival]]) {
       html(this.key, "i", name);
       html(this.key, "span", "", this.says.with(name, { token }));
     }
+  }
+
+  // At another width, or with less or more of it: as high as it then is.
+  drawAnew() {
+    this.tallest = 0;
     this.draw();
-    if (isFirst && !isCalm()) this.play();
   }
 
   draw() {
@@ -92,8 +131,10 @@ class Machine {
     this.width = this.root.clientWidth;
     const font = getComputedStyle(this.root).fontFamily;
     this.drawing = new Drawing(this.svg, this.data, this.says, {
-      width: this.width, share: this.share, font,
+      width: this.width, share: this.share, font, height: this.tallest,
     });
+    // What stands below stays where it is from word to word.
+    this.tallest = this.drawing.height;
     this.drawSteps();
     this.tell();
     this.goTo(isAtEnd ? this.drawing.lastStage : Math.min(this.stage, this.drawing.lastStage));
@@ -117,33 +158,118 @@ class Machine {
     });
   }
 
-  // With reduced motion each press is a step.
-  play() {
-    const { lastStage } = this.drawing;
-    const isOver = this.stage >= lastStage;
+  // Plays the steps that are left, and with `writes` word by word from there; what was
+  // played to its end begins anew. With reduced motion each press is a step.
+  play(writes) {
+    const isOver = this.isWhole() && !this.hasMore();
+    if (isOver) {
+      this.setWord(0);
+      this.goTo(0);
+    }
     if (isCalm()) {
-      this.goTo(isOver ? 0 : this.stage + 1);
+      if (this.isWhole()) this.nextWord();
+      else if (!isOver) this.goTo(this.stage + 1);
       return;
     }
-    if (isOver) this.goTo(0);
+    this.begin(writes);
+    if (this.isWhole()) this.nextWord();
+    else this.later(STEP_MS);
+  }
+
+  begin(writes) {
+    this.isPlaying = true;
+    this.writes = writes;
     this.playButton.textContent = this.says.with("pause");
-    this.timer = setInterval(() => {
+  }
+
+  isWhole() {
+    return this.stage >= this.drawing.lastStage;
+  }
+
+  later(ms) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      if (this.writes) this.fetch();
+      if (this.isWhole()) {
+        this.nextWord();
+        return;
+      }
       this.goTo(this.stage + 1);
-      if (this.stage >= this.drawing.lastStage) this.pause();
-    }, STEP_MS);
+      if (this.isWhole() && !(this.writes && this.hasMore())) this.pause();
+      else this.later(this.word ? WORD_STEP_MS : STEP_MS);
+    }, ms);
   }
 
   pause() {
-    clearInterval(this.timer);
-    this.timer = null;
-    this.playButton.textContent = this.says.with("play");
+    clearTimeout(this.timer);
+    this.isPlaying = this.isWaiting = false;
+    if (this.says) this.playButton.textContent = this.says.with("play");
+  }
+
+  hasMore() {
+    return this.word + 1 < this.pictures.length || !(this.first.all || this.first.file);
+  }
+
+  // Asks the page for the picture after this one, ahead of when it is needed.
+  fetch() {
+    if (this.word + 1 < this.pictures.length || !this.hasMore()) return;
+    this.ask("write", [this.first.print, this.word + 1]);
+  }
+
+  // The answer is written to the end of the sentence, and what it says then is drawn; it
+  // waits for that while the page works it out.
+  nextWord() {
+    this.isWaiting = this.word + 1 >= this.pictures.length && this.hasMore();
+    if (this.isWaiting) {
+      this.fetch();
+      return;
+    }
+    if (!this.hasMore()) {
+      this.pause();
+      return;
+    }
+    const before = this.drawing.nodes, from = this.drawing.answerAt();
+    this.setWord(this.word + 1);
+    if (isCalm()) {
+      this.goTo(this.drawing.lastStage);
+      return;
+    }
+    this.goTo(0);
+    fall(this.drawing, before, from);
+    if (!this.isPlaying) this.begin(false);
+    this.later(FALL_MS);
+  }
+
+  // A word of the strip, with its whole picture.
+  goToWord(place) {
+    this.pause();
+    this.setWord(place);
+    this.goTo(this.drawing.lastStage);
+  }
+
+  setWord(place) {
+    this.word = place;
+    this.said = Math.max(this.said, place);
+    this.chosen = this.pointed = null;
+    this.setData(this.pictures[place]);
+    this.draw();
   }
 
   goTo(stage) {
     this.stage = stage;
     this.drawing.reveal(stage);
+    this.tellWords();
+    this.svg.classList.toggle("quick", this.word > 0);
     [...this.steps.children].forEach((button, i) => (button.ariaPressed = String(i === stage)));
     this.tellAbout();
+  }
+
+  // The words that are said so far.
+  tellWords() {
+    const words = this.pictures.slice(0, this.said + 1).map(({ answers }) => answers[0].text);
+    // A word is said when its picture has come to the answer.
+    if (this.word === this.said && !this.isWhole()) words.pop();
+    this.strip.show(words, this.word, this.hasMore(), this.says);
   }
 
   point(id) {
@@ -157,10 +283,8 @@ class Machine {
   choose(id) {
     if (!id) return;
     this.chosen = this.chosen === id ? null : id;
-    if (this.stage < this.drawing.lastStage) {
-      this.pause();
-      this.goTo(this.drawing.lastStage);
-    }
+    this.pause();
+    if (!this.isWhole()) this.goTo(this.drawing.lastStage);
     if (this.chosen && !this.data.cuts[id]) this.ask("asked", [this.data.print, id]);
     this.showChosen();
   }
@@ -201,7 +325,7 @@ class Machine {
     html(words, "p", "", says.does(id));
     const unmeasured = says.with(this.chosen === id ? "measuring" : "click");
     html(words, "p", "", says.without(id) || unmeasured);
-    if (feature !== null && this.chosen === id && !this.data.file) {
+    if (feature !== null && this.chosen === id && !this.first.file) {
       const open = html(this.about, "button", "", says.with("open"));
       open.onclick = () => this.ask("opened", [this.data.print, feature]);
     }

@@ -38,6 +38,7 @@ _TEMPLATES = {
 _COMPARED = ("adds", "adds_about", "without")
 _SENTENCES = (
     *("play", "pause", "less", "share", "hint", "click", "measuring", "open"),
+    *("writes", "next_word"),
     *("step_words", "step_attention", "step_lamps", "step_answer"),
     *("row_words", "row_heads", "row_lamps", "row_answers"),
     *("about_words", "about_attention", "about_lamps"),
@@ -95,6 +96,11 @@ def cuts_of(picture: Picture) -> dict[str, Cut]:
 def asked_part(key: str, version: int) -> str | None:
     """The part whose measurement the browser asked for, of this very picture."""
     return _said(_state(key).get("asked"), version, str)
+
+
+def wanted_words(key: str, version: int) -> int:
+    """How many words the browser asked to be written on after this very picture."""
+    return _said(_state(key).get("write"), version, int) or 0
 
 
 def machine_data(
@@ -158,19 +164,33 @@ def machine_data(
             **(_differing() if is_difference else {}),
         },
     }
-    drawn = _rounded(data)
-    return {**drawn, "version": zlib.crc32(packed(drawn))}
+    return _rounded(data)
+
+
+def written_on(
+    first: Mapping[str, Any], written: Sequence[Mapping[str, Any]], *, is_all: bool
+) -> dict[str, Any]:
+    """The first picture's data with that of the words which are written on.
+
+    Args:
+        is_all: whether no more words can be had.
+    """
+    data = {**first, "written": list(written), "all": is_all}
+    return {**data, "version": zlib.crc32(packed(data))}
 
 
 def machine(data: Mapping[str, Any], *, key: str) -> int | None:
-    """Draw what `machine_data` made; the feature that is to be opened, if any."""
+    """Draw what `written_on` made; the feature that is to be opened, if any."""
     result = _COMPONENT(
         key=key,
         data=zlib.compress(packed(data)),
         on_asked_change=lambda: None,
         on_opened_change=lambda: None,
+        on_write_change=lambda: None,
     )
-    return _said(result.get("opened"), data["print"], int)
+    versions = [each["print"] for each in (data, *data["written"])]
+    features = (_said(result.get("opened"), each, int) for each in versions)
+    return next((each for each in features if each is not None), None)
 
 
 def _cut(without: Without) -> dict[str, Any]:
@@ -234,7 +254,7 @@ def _said(value: object, version: int, kind: type) -> Any:
 
 _FILES = files("tinysae.ui.why")
 # One script: where things stand, what is said of them, how they look, the machine.
-_SCRIPTS = ("layout", "say", "draw", "save")
+_SCRIPTS = ("layout", "say", "draw", "save", "write")
 
 
 def script(last: str) -> str:

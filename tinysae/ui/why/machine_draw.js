@@ -4,6 +4,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 // Of the strongest thread: below it, a thread is not shown as part of a path.
 const SEEN = 0.1;
+// More lines than these come up together: drawing each is more than a frame's work.
+const MANY = 60;
 
 function shape(parent, tag, className, attributes = {}, text) {
   const element = document.createElementNS(SVG, tag);
@@ -15,16 +17,22 @@ function shape(parent, tag, className, attributes = {}, text) {
 }
 
 class Drawing {
-  // Draws `data` into `svg`, as wide as it is.
-  constructor(svg, data, says, { width, share, font }) {
+  // Draws `data` into `svg`, as wide as it is and at least `height` high.
+  constructor(svg, data, says, { width, share, font, height }) {
     Object.assign(this, { svg, data, says, font, nodes: new Map() });
     const at = (this.at = layout(data, width, share, font));
     svg.replaceChildren();
-    svg.setAttribute("viewBox", `0 0 ${width} ${at.height}`);
-    svg.setAttribute("height", at.height);
+    this.height = Math.max(height, at.height);
+    svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
+    svg.setAttribute("height", this.height);
     svg.setAttribute("aria-label", data.sentence);
     this.setStages();
-    this.lines = shape(svg, "g");
+    this.lines = [];
+    this.layers = this.stages.map((_, stage) => {
+      const layer = shape(svg, "g", "lines");
+      layer.dataset.stage = stage;
+      return layer;
+    });
     this.drawRows();
     this.drawAnswers();
     this.drawArcs();
@@ -32,6 +40,7 @@ class Drawing {
     this.drawWords();
     this.drawHeads();
     this.drawLamps();
+    svg.classList.toggle("many", this.lines.length > MANY);
   }
 
   // What comes after what while it plays: words, the layers with the lamps where the SAE
@@ -105,11 +114,11 @@ class Drawing {
 
   curve(from, to, className, effect, stage, ends) {
     const middle = (from.y + to.y) / 2;
-    const line = shape(this.lines, "path", `line ${className} ${side(effect)}`, {
+    const line = shape(this.layers[stage], "path", `line ${className} ${side(effect)}`, {
       d: `M${from.x},${from.y} C${from.x},${middle} ${to.x},${middle} ${to.x},${to.y}`,
       "stroke-width": this.at.thick(effect), pathLength: 1,
     });
-    line.dataset.stage = stage;
+    this.lines.push(line);
     line.dataset.ends = ends.join(" ");
     return line;
   }
@@ -161,6 +170,12 @@ class Drawing {
     const all = [...sums.values()];
     const most = Math.max(0, ...all.map(({ effect }) => Math.abs(effect)));
     return all.filter(({ effect }) => Math.abs(effect) >= at.thinnest * most);
+  }
+
+  // The middle of the answer's word, from where it is written on.
+  answerAt() {
+    const { x, y, width, height } = this.chips[0];
+    return { x: x + Math.min(width / 2, 60), y: y + height / 2 };
   }
 
   // Where a line ends: at the answer that it pushes.
@@ -272,7 +287,7 @@ class Drawing {
   mark(pointed, chosen) {
     const own = pointed ? this.pathOf(pointed) : new Set();
     this.svg.classList.toggle("pointed", Boolean(pointed));
-    for (const line of this.lines.children) {
+    for (const line of this.lines) {
       const ends = line.dataset.ends.split(" ");
       line.classList.toggle("own", ends.every((end) => own.has(end)));
       line.classList.toggle("cut", Boolean(chosen) && ends.includes(chosen));

@@ -31,10 +31,15 @@ main { max-width: 1100px; margin: 0 auto; padding: 1.5rem 1rem; }
 
 
 def machine_file(data: Mapping[str, Any]) -> str:
-    """A file with `data` of `machine_data`; what was not measured stays so."""
+    """A file with `data` of `written_on`; what was not measured stays so."""
     unmeasured = t("why.machine_unmeasured")
-    said = {**data["say"], "click": unmeasured, "measuring": unmeasured}
-    drawn = packed({**data, "say": said, "file": True}).decode()
+
+    def kept(drawn: Mapping[str, Any]) -> dict[str, Any]:
+        said = {**drawn["say"], "click": unmeasured, "measuring": unmeasured}
+        return {**drawn, "say": said}
+
+    written = [kept(each) for each in data["written"]]
+    drawn = packed({**kept(data), "written": written, "file": True}).decode()
     code = script("file")
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     allowed = policy(

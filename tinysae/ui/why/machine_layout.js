@@ -2,8 +2,8 @@
 // the bottom. Nothing is drawn here.
 
 const PHONE = 640, WORD_PX = 15, NAME_PX = 13, LINE_PX = 16;
-const ANSWER_Y = 14, ANSWER_H = 40, TO_LAMPS = 112, NAME_H = 62, NAME_Y = 27;
-const ROW_H = 74, LEAST_ROW_H = 22, ROWS_H = 150, FIRST_ROW_H = 54, TO_WORDS = 112;
+const ANSWER_Y = 14, ANSWER_H = 40, TO_LAMPS = 100, NAME_H = 62, NAME_Y = 27;
+const ROW_H = 74, LEAST_ROW_H = 22, ROWS_H = 150, FIRST_ROW_H = 54, TO_WORDS = 100;
 // Of the lamps with names, and of those without, in one row.
 const NAMED_PX = 124, LEAST_NAMED_PX = 84, DOT_PX = 30;
 const WIDEST = 16, THINNEST = 1;

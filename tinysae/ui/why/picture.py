@@ -9,57 +9,41 @@ import streamlit as st
 from tinysae.errors import DamagedError, MissingError
 from tinysae.render.numbers import percent
 from tinysae.ui.shell import cache
-from tinysae.ui.shell.i18n import language, link_parameters, t
+from tinysae.ui.shell.i18n import link_parameters, t
 from tinysae.ui.shell.page import PAGES
 from tinysae.ui.why.beside import compared, sentence, show_compare
 from tinysae.ui.why.called import called, seen_word
 from tinysae.ui.why.check import show_check
-from tinysae.ui.why.machine import (
-    Answer,
-    Lamp,
-    Without,
-    asked_part,
-    cuts_of,
-    machine,
-    machine_data,
-)
+from tinysae.ui.why.machine import Answer, Lamp, machine, machine_data, written_on
+from tinysae.ui.why.moments import Moment, moments, shown_answers, version_of
 from tinysae.ui.why.take_along import show_take_along
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tinysae.features.why.attribution import Part
     from tinysae.features.why.picture import Picture
     from tinysae.ui.why.ask import Question
 
 KEY = "why.machine"
-# What was drawn last: a slider or a click elsewhere must not compute it again.
-_DRAWN = "why.drawn"
-N_ANSWERS = 5
 
 
 def show_picture(question: Question) -> None:
     """The machine; a feature of it that is opened leads to Features."""
-    words = [
-        t("why.machine_start"),
-        *map(seen_word, question.model.token_texts(question.ids)),
-    ]
     there = compared(question)
     if there is None:
-        picture, measured, version = _drawn(question)
-        data = _data(question, picture, measured, version, words)
+        kept, is_all = moments(question, KEY)
+        first, *written = [_data(each) for each in kept]
+        data = written_on(first, written, is_all=is_all)
+        picture = kept[0].picture
     else:
-        picture, measured = _differing(question, there), None
-        version = hash((there.ids, question.ids, language())) & 0x7FFFFFFF
-        said = sentence(question, there, picture, words)
-        data = _data(question, picture, {}, version, words, said)
+        # Of a difference nothing is measured, and nothing is written on.
+        picture = _differing(question, there)
+        both = Moment(question, picture, {})
+        said = sentence(question, there, picture, _words(question))
+        version = version_of((there.ids, question.ids))
+        data = written_on(_data(both, version, said), [], is_all=True)
     feature = machine(data, key=KEY)
-    if measured is not None:
-        show_check(
-            picture,
-            measured,
-            lambda names: measured.update(_measured(question, picture, names)),
-        )
+    if there is None:
+        show_check(picture, kept[0].measured, kept[0].measure)
     with st.container(horizontal=True):
         show_compare(question)
         show_take_along(question, picture, data)
@@ -83,100 +67,36 @@ def _differing(here: Question, there: Question) -> Picture:
 
 
 def _data(
-    question: Question,
-    picture: Picture,
-    measured: dict[str, Without],
-    version: int,
-    words: list[str],
-    compared_says: str | None = None,
+    moment: Moment, version: int | None = None, compared_says: str | None = None
 ) -> dict[str, Any]:
     """What the browser draws; with what a comparison says, in its words."""
-    answers = _answers(question)
+    question, picture = moment.question, moment.picture
+    words, answers = _words(question), _answers(question)
     lamps = [_lamp(question, words, lamp) for lamp in picture.lamps]
     return machine_data(
         picture,
-        version=version,
+        version=moment.version if version is None else version,
         sentence=compared_says or _sentence(picture, words, answers, lamps),
         words=words,
         answers=answers,
         lamps=lamps,
-        measured=measured,
+        measured=moment.measured,
         n_layers=question.model.n_layers,
         hook_layer=_hook_layer(question),
         is_difference=compared_says is not None,
     )
 
 
-def _drawn(question: Question) -> tuple[Picture, dict[str, Without], int]:
-    """The picture, and what is measured of it: at once where that is quick, else a part
-    when it is asked for."""
-    from tinysae.features.why.cuts import affordable
-    from tinysae.features.why.picture import picture_of
-
-    asked = (question.source.id, question.ids, question.target, question.other)
-    version = hash((asked, language())) & 0x7FFFFFFF
-    before, kept = st.session_state.get(_DRAWN, (None, None))
-    if before != asked or kept is None:
-        picture = picture_of(
-            question.model,
-            question.ids,
-            question.target,
-            question.other,
-            question.sae,
-        )
-        kept = (picture, {})
-        st.session_state[_DRAWN] = (asked, kept)
-        wanted = list(cuts_of(picture))[: affordable(question.model, picture)]
-    else:
-        part = asked_part(KEY, version)
-        wanted = [part] if part in cuts_of(kept[0]) else []
-    picture, measured = kept
-    if missing := [name for name in wanted if name not in measured]:
-        measured |= _measured(question, picture, missing)
-    return picture, measured, version
-
-
-def _measured(
-    question: Question, picture: Picture, names: list[str]
-) -> dict[str, Without]:
-    from tinysae.features.why.cuts import lost, without
-
-    cuts = cuts_of(picture)
-    logits = without(
-        question.model, picture, [cuts[name] for name in names], question.sae
-    )
-    probs = logits.softmax(-1)
-    shown = _shown(question)
-    return {
-        name: _without(question, by, probs[0], row, shown)
-        for name, by, row in zip(names, lost(picture, logits), probs[1:], strict=True)
-    }
-
-
-def _without(
-    question: Question, by: float, before: Tensor, after: Tensor, shown: list[int]
-) -> Without:
-    best = int(after.argmax())
-    return Without(
-        by,
-        tuple(after[shown].tolist()),
-        Answer(seen_word(question.model.token_text(best)), float(after[best])),
-        None if best in shown else float(before[best]),
-    )
-
-
-def _shown(question: Question) -> list[int]:
-    """The tokens on top: what is explained, what it is compared with, the likeliest."""
-    likely = question.log_probs.topk(min(N_ANSWERS, len(question.log_probs))).indices
-    first = [question.target, *([] if question.other is None else [question.other])]
-    return list(dict.fromkeys([*first, *likely.tolist()]))[:N_ANSWERS]
+def _words(question: Question) -> list[str]:
+    texts = question.model.token_texts(question.ids)
+    return [t("why.machine_start"), *map(seen_word, texts)]
 
 
 def _answers(question: Question) -> list[Answer]:
     probs = question.log_probs.exp()
     return [
         Answer(seen_word(question.model.token_text(token)), float(probs[token]))
-        for token in _shown(question)
+        for token in shown_answers(question)
     ]
 
 
