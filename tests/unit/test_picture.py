@@ -1,5 +1,6 @@
 """The picture's numbers: they add up, and what they say is what is measured."""
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,14 @@ from tests.unit.tokenizer_families import FAMILIES, build_family
 from tinysae.features.why.arcs import by_arc
 from tinysae.features.why.cuts import lost, without
 from tinysae.features.why.gradients import slopes, watched
-from tinysae.features.why.intervene import FeatureChange, HeadChange, intervene
+from tinysae.features.why.intervene import (
+    FeatureChange,
+    HeadChange,
+    direction,
+    intervene,
+)
 from tinysae.features.why.picture import Cut, Picture, picture_of
-from tinysae.library.shipped import POST_SAE_DIR
+from tinysae.library.shipped import POST_SAE_DIR, STORYBOOK_SAE_DIR
 from tinysae.model.attention import attended
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.model.text.logprobs import next_log_probs
@@ -187,6 +193,115 @@ def test_what_the_arcs_of_a_head_add_is_what_is_lost_without_the_head(
     measured = lost(drawn, without(storybook, drawn, heads, sae))
     foretold = [drawn.effect(cut) for cut in heads]
     assert foretold == pytest.approx(measured, rel=0.1, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def layered(storybook: "LoadedModel", sae: SAE, ids: list[int]) -> Picture:
+    """With the features of what the MLP reads below those of what the block says."""
+    best, second = next_log_probs(storybook, ids).topk(2).indices.tolist()
+    return picture_of(storybook, ids, best, second, sae, [load_sae(STORYBOOK_SAE_DIR)])
+
+
+def test_another_hook_changes_nothing_of_the_sae_s_own_lamps(
+    drawn: Picture, layered: Picture
+) -> None:
+    assert layered.hooks == ("blocks.0.hook_resid_mid", "blocks.0.hook_resid_post")
+    own = [lamp for lamp in layered.lamps if lamp.hook_name == layered.hooks[1]]
+    assert own == list(drawn.lamps)
+    assert layered.rest == pytest.approx(drawn.rest, abs=ROUNDING)
+    assert [arc.effect for arc in layered.arcs] == [arc.effect for arc in drawn.arcs]
+    # Arcs lead to the next hook alone; from there links go on.
+    lit = {layered.lamps[thread.lamp].hook_name for thread in layered.threads}
+    assert lit == {layered.hooks[0]}
+    for link in layered.links:
+        ends = layered.lamps[link.source], layered.lamps[link.lamp]
+        assert [lamp.hook_name for lamp in ends] == list(layered.hooks)
+
+
+def test_links_are_the_slope_of_a_feature_in_float64(
+    storybook: "LoadedModel", sae: SAE, ids: list[int], layered: Picture
+) -> None:
+    """The MLP and the second SAE's encoder written out, a step to either side."""
+    below = load_sae(STORYBOOK_SAE_DIR)
+    seen = watched(storybook, storybook.to_input(ids), sae.hook_name, [below.hook_name])
+    mid = seen.others[below.hook_name].detach()[0, -1].double()
+    block = copy.deepcopy(storybook.plain.transformer.h[0]).double()  # pyright: ignore
+    link = max(layered.links, key=lambda link: abs(link.effect))
+    source, lamp = layered.lamps[link.source], layered.lamps[link.lamp]
+    assert source.number is not None
+    assert lamp.number is not None
+    assert source.position == lamp.position == len(ids)
+    step = (source.activation or 0.0) * direction(below, source.number).double()
+
+    def pre_activation(x: torch.Tensor) -> float:
+        with torch.no_grad():
+            post = x + block.mlp(block.ln_2(x[None]))[0]
+            if sae.apply_b_dec_to_input:
+                post = post - sae.b_dec.double()
+            return float(post @ sae.W_enc[:, lamp.number].double())
+
+    tiny = 1e-4
+    slope = pre_activation(mid + tiny * step) - pre_activation(mid - tiny * step)
+    weight = lamp.effect / (lamp.activation or 1.0)
+    assert link.effect == pytest.approx(slope / (2 * tiny) * weight, rel=1e-3)
+
+
+def test_a_lamp_of_another_hook_is_switched_off_as_an_intervention_does_it(
+    storybook: "LoadedModel", sae: SAE, ids: list[int], layered: Picture
+) -> None:
+    below = load_sae(STORYBOOK_SAE_DIR)
+    place = next(
+        at
+        for at, lamp in enumerate(layered.lamps)
+        if lamp.hook_name == below.hook_name and lamp.number is not None
+    )
+    lamp = layered.lamps[place]
+    done = intervene(
+        storybook,
+        ids,
+        [FeatureChange(lamp.number or 0, 0.0, (lamp.position or 0,))],
+        sae=below,
+    )
+    logits = without(storybook, layered, [Cut(lamps=(place,))], sae, [below])
+    assert torch.allclose(logits.log_softmax(-1)[1], done.after[-1], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_lamps_of_several_layers_are_joined_and_switched_off(
+    name: str, tmp_path: Path
+) -> None:
+    model = load_model(str(build_family(name, tmp_path)))
+    hooks = ("blocks.0.hook_resid_post", "blocks.1.hook_resid_post")
+    below, above = (
+        load_sae(
+            write_sae(
+                tmp_path / f"sae{at}",
+                metadata={"hook_name": hook, "model_name": model.source},
+                seed=at,
+            )
+        )
+        for at, hook in enumerate(hooks)
+    )
+    ids = model.encode("Once upon a time, there was a girl named")
+    layered = picture_of(model, ids, 7, 9, above, [below])
+    assert layered.hooks == hooks
+    assert layered.links
+    # The first layer's heads lead to the lower lamps, the second's to the upper ones.
+    for thread in layered.threads:
+        arc, lamp = layered.arcs[thread.arc], layered.lamps[thread.lamp]
+        assert lamp.hook_name == hooks[arc.layer]
+    # Of each SAE, its strongest lamp is switched off where it is.
+    for own in (below, above):
+        place = next(
+            at
+            for at, lamp in enumerate(layered.lamps)
+            if lamp.hook_name == own.hook_name and lamp.number is not None
+        )
+        lamp = layered.lamps[place]
+        change = FeatureChange(lamp.number or 0, 0.0, (lamp.position or 0,))
+        done = intervene(model, ids, [change], sae=own)
+        logits = without(model, layered, [Cut(lamps=(place,))], above, [below])
+        assert torch.allclose(logits.log_softmax(-1)[1], done.after[-1], atol=1e-3)
 
 
 def test_only_what_follows_the_first_change_is_run_again(

@@ -67,6 +67,7 @@ class Part(NamedTuple):
         number: of a head or a feature.
         position: of a feature: which token of the input, BOS being 0.
         activation: of a feature.
+        hook_name: of a feature or an error in a picture: its SAE's.
     """
 
     kind: Kind
@@ -76,6 +77,7 @@ class Part(NamedTuple):
     number: int | None = None
     position: int | None = None
     activation: float | None = None
+    hook_name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,8 @@ from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
-from tinysae.features.why.picture import (
-    MAX_ARCS,
-    MAX_LAMPS,
-    Arc,
-    Picture,
-    Thread,
-)
+from tinysae.features.why.lamps import MAX_LAMPS
+from tinysae.features.why.picture import MAX_ARCS, Arc, Picture, Thread
 
 if TYPE_CHECKING:
     from tinysae.features.why.attribution import Part
@@ -70,6 +65,7 @@ def difference(here: Picture, there: Picture) -> Picture:
         tuple(best),
         torch.zeros(len(best), here.carried.shape[1]),
         tuple(Thread(*ends, effect) for ends, effect in sums.items()),
+        here.hooks,
     )
 
 

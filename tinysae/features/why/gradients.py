@@ -19,7 +19,8 @@ class Seen(NamedTuple):
     """What one forward showed, tensors [1, pos, d] with gradients.
 
     pre and post [layer] are the residual streams, attn [layer] what attention added,
-    heads [layer] the heads side by side, hook the SAE's activations; logits [d_vocab].
+    heads [layer] the heads side by side, hook the SAE's activations, others those at
+    other hooks; logits [d_vocab].
     """
 
     pre: "list[Tensor]"
@@ -28,6 +29,7 @@ class Seen(NamedTuple):
     post: "list[Tensor]"
     hook: "Tensor | None"
     logits: "Tensor"
+    others: "dict[str, Tensor]"
 
 
 class Gradients(NamedTuple):
@@ -75,10 +77,12 @@ def gradients_of(
 
 class Slopes(NamedTuple):
     """Of one number, by every layer's heads, heads [layer][pos, n_heads * d_head], and
-    by the SAE's activations, hook [pos, d]; of several, with a first axis for them."""
+    by the SAE's activations, hook [pos, d], and those at other hooks; of several, with
+    a first axis for them."""
 
     heads: "list[Tensor]"
     hook: "Tensor | None"
+    others: "dict[str, Tensor]"
 
 
 def slopes(seen: Seen, end: "Tensor") -> Slopes:
@@ -86,7 +90,8 @@ def slopes(seen: Seen, end: "Tensor") -> Slopes:
     back together; norms are live."""
     import torch
 
-    sources = [*seen.heads, *([] if seen.hook is None else [seen.hook])]
+    hook = [] if seen.hook is None else [seen.hook]
+    sources = [*seen.heads, *seen.others.values(), *hook]
     each = torch.eye(len(end)).to(end) if end.dim() else None
     grads = torch.autograd.grad(
         end,
@@ -104,10 +109,16 @@ def slopes(seen: Seen, end: "Tensor") -> Slopes:
         for source, grad in zip(sources, grads, strict=True)
     ]
     n = len(seen.heads)
-    return Slopes(every[:n], None if seen.hook is None else every[n])
+    others = dict(zip(seen.others, every[n:], strict=False))
+    return Slopes(every[:n], None if seen.hook is None else every[-1], others)
 
 
-def watched(model: "LoadedModel", tokens: "Tensor", hook_name: str | None) -> Seen:
+def watched(
+    model: "LoadedModel",
+    tokens: "Tensor",
+    hook_name: str | None,
+    others: Sequence[str] = (),
+) -> Seen:
     """One forward with everything kept, its gradients beginning at the embeddings; hold
     the model's lock.
 
@@ -133,8 +144,8 @@ def watched(model: "LoadedModel", tokens: "Tensor", hook_name: str | None) -> Se
                 raise InputError("why_unsupported", hook=hook)
             places[hook] = model.hooks[hook]
         places[f"blocks.{layer}.heads"] = head_place(model, layer)
-    if hook_name is not None:
-        places[hook_name] = model.hooks[hook_name]
+    for name in (*others, *([] if hook_name is None else [hook_name])):
+        places[name] = model.hooks[name]
     with ExitStack() as stack:
         for name, place in places.items():
             stack.enter_context(hooked(model.plain, place, keep(name)))
@@ -150,4 +161,5 @@ def watched(model: "LoadedModel", tokens: "Tensor", hook_name: str | None) -> Se
         all_of("hook_resid_post"),
         None if hook_name is None else passed[hook_name],
         logits[0, -1].float(),
+        {name: passed[name] for name in others},
     )

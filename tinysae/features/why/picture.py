@@ -2,7 +2,9 @@
 it. No drawing here, only the numbers.
 
 Lamps are an SAE's active features and what it misses. What they add to the logit
-directly, with `Picture.rest`, is the logit (see `attribution`).
+directly, with `Picture.rest`, is the logit (see `attribution`). There may be SAEs of
+other hooks beside it: each explains all that goes through its hook, so that their lamps
+are no parts of that sum, and links lead from the lamps of a hook to those of the next.
 
 `effect` is another question: what is lost without a part, with all that follows,
 foretold without taking it out. Of an arc it is integrated over its head's way off (see
@@ -15,10 +17,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from tinysae.features.fit import check_same_model
 from tinysae.features.why.arcs import POINTS, along_the_way, by_arc
 from tinysae.features.why.attribution import Attribution, Part, attribute
 from tinysae.features.why.gradients import slopes, watched
-from tinysae.features.why.intervene import LEADING_COST, direction
+from tinysae.features.why.intervene import LEADING_COST
+from tinysae.features.why.lamps import HookLamps, at_hook
 from tinysae.model.attention import attended
 from tinysae.model.circuit import d_head
 from tinysae.model.cores import cores_for
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 _K = TypeVar("_K")
 
 # More lines are a grey mass.
-MAX_ARCS, MAX_LAMPS = 200, 60
+MAX_ARCS = 200
 # Lamps that threads lead to: each costs a pass backwards.
 MAX_THREADED = 16
 
@@ -67,6 +71,15 @@ class Thread(NamedTuple):
     effect: float
 
 
+class Link(NamedTuple):
+    """What goes from a lamp to one of the next hook: their places in the picture, and
+    the slope of the logit by the second's activation, times that by the first."""
+
+    source: int
+    lamp: int
+    effect: float
+
+
 class Cut(NamedTuple):
     """What is taken out together, by places in the picture."""
 
@@ -83,7 +96,9 @@ class Picture:
         lamps: features and the SAE's error; their `effect` is by the live slope.
         arcs: what attention carries.
         carried: what each arc adds to its head's output, [n_arcs, d_head].
-        threads: from arcs to the first lamps.
+        threads: from arcs to the first lamps of the next hook.
+        hooks: the SAEs', in the order in which the model comes to them.
+        links: from lamps to the first lamps of the next hook.
     """
 
     attribution: Attribution
@@ -91,12 +106,18 @@ class Picture:
     arcs: tuple[Arc, ...]
     carried: "Tensor"
     threads: tuple[Thread, ...]
+    hooks: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
     @property
     def rest(self) -> float:
-        """What no lamp adds directly: biases, and layers that the SAE does not
+        """What no lamp of the SAE adds directly: biases, and layers that it does not
         read."""
-        lit = sum(lamp.direct for lamp in self.lamps)
+        lit = sum(
+            lamp.direct
+            for lamp in self.lamps
+            if lamp.hook_name == self.attribution.hook_name
+        )
         return sum(part.direct for part in self.attribution.features) - lit
 
     @cached_property
@@ -129,8 +150,17 @@ def picture_of(
     target: int,
     other: int | None,
     sae: "SAE",
+    more: "Sequence[SAE]" = (),
 ) -> Picture:
     """The picture of the logit of `target` after `ids` (minus that of `other`).
+
+    Args:
+        model: whose logit.
+        ids: the text, without BOS.
+        target: a token.
+        other: another one, or none.
+        sae: of this model.
+        more: others of it, each at a hook of its own.
 
     Raises:
         InputError: as `attribute`, or a model that does not show its heads' values.
@@ -138,26 +168,37 @@ def picture_of(
     import torch
 
     found = attribute(model, ids, target, other, sae=sae)
+    for each in more:
+        check_same_model(each, model)
+    saes = {each.hook_name: each for each in (*more, sae)}
+    hooks = tuple(hook for hook in model.hooks if hook in saes)
     layers = attended(model, ids)
     tokens = model.to_input(ids)
     pass_cost = 3 * model.n_parameters * tokens.numel()
     n_passes = int(LEADING_COST / pass_cost)
     with model.lock, cores_for(pass_cost), torch.enable_grad():
-        seen = watched(model, tokens, sae.hook_name)
+        seen = watched(model, tokens, sae.hook_name, [e.hook_name for e in more])
         logit = seen.logits[target]
         if other is not None:
             logit = logit - seen.logits[other]
         slope = slopes(seen, logit)
-        assert seen.hook is not None
-        assert slope.hook is not None
-        acts = sae.encode(seen.hook[0].float().cpu())
-        x = seen.hook.detach()[0].float().cpu()
-        lamps = _lamps(found, sae, x, slope.hook.float().cpu())
-        features = [at for at, lamp in enumerate(lamps) if lamp.kind == "feature"]
-        threaded = features[: min(MAX_THREADED, n_passes)]
-        at_position = [lamps[at].position for at in threaded]
-        ends = acts[at_position, [lamps[at].number for at in threaded]]
-        to_lamps = slopes(seen, ends).heads
+        at_hooks = [
+            HookLamps(
+                saes[hook],
+                at_hook(seen, hook)[0].float().cpu(),
+                at_hook(slope, hook).float().cpu(),
+            )
+            for hook in hooks
+        ]
+        lamps = [lamp for each in at_hooks for lamp in each.lamps(found)]
+        lamps.sort(key=lambda lamp: -abs(lamp.effect))
+        ends = [_threaded(lamps, hook)[:n_passes] for hook in hooks]
+        slopes_to = [
+            slopes(seen, each.values([lamps[place] for place in places]))
+            if places
+            else None
+            for each, places in zip(at_hooks, ends, strict=True)
+        ]
         integrated = along_the_way(
             model, tokens, found, slope.heads, n_passes // len(POINTS)
         )
@@ -171,34 +212,64 @@ def picture_of(
         )
     )
     carried = _carried(model, layers, arcs)
-    through = _through(to_lamps, arcs, carried)
-    # Of the logit, for each unit of a lamp's activation.
-    weights = [lamps[at].effect / (lamps[at].activation or 1.0) for at in threaded]
-    threads = [
-        Thread(arc, lamp, weight * e)
-        for lamp, weight, each in zip(threaded, weights, through.tolist(), strict=True)
-        for arc, e in enumerate(each)
-        if e
+    threads: list[Thread] = []
+    links: list[Link] = []
+    for place, (here, slope) in enumerate(zip(ends, slopes_to, strict=True)):
+        if slope is None:
+            continue
+        # Of the logit, for each unit of a lamp's activation.
+        weights = torch.tensor(
+            [lamps[at].effect / (lamps[at].activation or 1.0) for at in here]
+        )
+        into = [at for at, arc in enumerate(arcs) if _next(hooks, arc.layer) == place]
+        some = [arcs[at] for at in into]
+        through = weights[:, None] * _through(slope.heads, some, carried[into])
+        threads += _joined(Thread, into, here, through)
+        if not place:
+            continue
+        below = at_hooks[place - 1]
+        lower = [at for at, e in enumerate(lamps) if e.hook_name == hooks[place - 1]]
+        by = at_hook(slope, hooks[place - 1]).float().cpu()
+        if lower:
+            linked = torch.stack([below.along(lamps[at], by) for at in lower], 1)
+            links += _joined(Link, lower, here, weights[:, None] * linked)
+    return Picture(
+        found, tuple(lamps), arcs, carried, tuple(threads), hooks, tuple(links)
+    )
+
+
+def _threaded(lamps: Sequence[Part], hook_name: str) -> list[int]:
+    """The places of the leading features of a hook."""
+    own = (at for at, lamp in enumerate(lamps) if lamp.hook_name == hook_name)
+    return [at for at in own if lamps[at].number is not None][:MAX_THREADED]
+
+
+def _next(hooks: Sequence[str], layer: int) -> int:
+    """The place of the first hook that comes after the heads of `layer`; that of none
+    where no hook does."""
+    after = (at for at, hook in enumerate(hooks) if hook_height(hook) >= layer)
+    return next(after, len(hooks))
+
+
+def hook_height(hook_name: str) -> float:
+    """The layer whose heads come just before the hook, or half a layer less."""
+    _, layer, name = hook_name.split(".")
+    return int(layer) - 0.5 if name == "hook_resid_pre" else int(layer)
+
+
+def _joined(
+    kind: Callable[[int, int, float], _K],
+    sources: Sequence[int],
+    lamps: Sequence[int],
+    effects: "Tensor",
+) -> list[_K]:
+    """What is not nothing of `effects` [n_lamps, n_sources]."""
+    return [
+        kind(source, lamp, effect)
+        for lamp, row in zip(lamps, effects.tolist(), strict=True)
+        for source, effect in zip(sources, row, strict=True)
+        if effect
     ]
-    return Picture(found, tuple(lamps), arcs, carried, tuple(threads))
-
-
-def _lamps(found: Attribution, sae: "SAE", x: "Tensor", slope: "Tensor") -> list[Part]:
-    """Features and the SAE's error with their effects by `slope` [pos, d], the largest
-    first; x [pos, d] is what the SAE reads."""
-    import torch
-
-    lamps: list[Part] = []
-    with torch.no_grad():
-        missed = x - sae.decode(sae.encode(x))
-        for part in found.features:
-            if part.kind == "feature":
-                step = (part.activation or 0.0) * direction(sae, part.number or 0)
-                effect = float(step @ slope[part.position or 0])
-                lamps.append(part._replace(effect=effect))
-            elif part.kind == "sae_error":
-                lamps.append(part._replace(effect=float((missed * slope).sum())))
-    return sorted(lamps, key=lambda part: -abs(part.effect))[:MAX_LAMPS]
 
 
 def _carried(

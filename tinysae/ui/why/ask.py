@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -47,6 +48,7 @@ class Question:
         log_probs: of the next token, [d_vocab].
         target: the token that is explained.
         other: the one it is compared with, if any.
+        beside: hook -> another SAE, shown with this one, and where it is from.
     """
 
     model: LoadedModel
@@ -56,6 +58,17 @@ class Question:
     log_probs: Tensor
     target: int
     other: int | None
+    beside: Mapping[str, tuple[FeatureSource, SAE]] = field(default_factory=dict)
+
+    @property
+    def more(self) -> list[SAE]:
+        """The SAEs that are shown with this one."""
+        return [sae for _, sae in self.beside.values()]
+
+    def source_at(self, hook_name: str | None) -> FeatureSource:
+        """Whose features are those of a hook."""
+        own = (self.source, self.sae)
+        return self.beside.get(hook_name or "", own)[0]
 
     def attribution(self) -> Attribution:
         """The logit of `target` (minus that of `other`), taken apart."""

@@ -327,15 +327,15 @@ class Machine {
     html(words, "p", "", says.without(id) || unmeasured);
     if (feature !== null && this.chosen === id && !this.first.file) {
       const open = html(this.about, "button", "", says.with("open"));
-      open.onclick = () => this.ask("opened", [this.data.print, feature]);
+      open.onclick = () => this.ask("opened", [this.data.print, Number(id.slice(1))]);
     }
   }
 
   aboutStage() {
-    const { lastStage, lampStage } = this.drawing;
+    const { lastStage, lampStages } = this.drawing;
     if (this.stage >= lastStage) return "hint";
     if (this.stage === 0) return "about_words";
-    return this.stage === lampStage ? "about_lamps" : "about_attention";
+    return lampStages.includes(this.stage) ? "about_lamps" : "about_attention";
   }
 
   // All of it in words, for who does not see it.

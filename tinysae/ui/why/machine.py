@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from streamlit.components.v2 import component
 
-from tinysae.features.why.picture import Cut, Picture
+from tinysae.features.why.picture import Cut, Picture, hook_height
 from tinysae.render.palette import NEGATIVE, POSITIVE
 from tinysae.render.visible import encodable
 from tinysae.ui.shell.i18n import t
@@ -84,6 +84,13 @@ class Without(NamedTuple):
     was: float | None = None
 
 
+class Opened(NamedTuple):
+    """A feature that the reader wants to open, and the row of lamps that it is of."""
+
+    row: int
+    feature: int
+
+
 def cuts_of(picture: Picture) -> dict[str, Cut]:
     """Every part that can be taken out, the largest effect first."""
     cuts = {f"a{place}": Cut(arcs=(place,)) for place in range(len(picture.arcs))}
@@ -113,7 +120,6 @@ def machine_data(
     lamps: Sequence[Lamp],
     measured: Mapping[str, Without],
     n_layers: int,
-    hook_layer: float,
     is_difference: bool = False,
 ) -> dict[str, Any]:
     """All that is drawn, as the browser reads it.
@@ -127,10 +133,9 @@ def machine_data(
         lamps: how each lamp is shown.
         measured: by the name of a part.
         n_layers: of the model.
-        hook_layer: the SAE's: heads of this layer and below stand under the lamps.
         is_difference: between two sentences, of which nothing is measured.
     """
-    exact = picture.attribution.is_exact
+    of_sum = picture.attribution.hook_name if picture.attribution.is_exact else None
     data = {
         "print": version,
         "sentence": sentence,
@@ -141,7 +146,9 @@ def machine_data(
             {
                 **shown._asdict(),
                 # What it adds, where that is the sum's own part.
-                "effect": part.direct if exact else part.effect,
+                "effect": part.direct if part.hook_name == of_sum else part.effect,
+                "exact": part.hook_name == of_sum,
+                "row": picture.hooks.index(part.hook_name or ""),
                 "foretold": part.effect,
                 "number": part.number,
             }
@@ -156,9 +163,10 @@ def machine_data(
         },
         "most": max((abs(arc.effect) for arc in picture.arcs), default=1.0),
         "cuts": {name: _cut(each) for name, each in measured.items()},
-        "exact": exact,
         "n_layers": n_layers,
-        "hook": hook_layer,
+        # Heads of a hook's layer and below stand under its lamps.
+        "hooks": [hook_height(hook) for hook in picture.hooks],
+        "links": picture.links,
         "say": {
             **_say(answers, picture.attribution.other is not None),
             **(_differing() if is_difference else {}),
@@ -179,7 +187,7 @@ def written_on(
     return {**data, "version": zlib.crc32(packed(data))}
 
 
-def machine(data: Mapping[str, Any], *, key: str) -> int | None:
+def machine(data: Mapping[str, Any], *, key: str) -> Opened | None:
     """Draw what `written_on` made; the feature that is to be opened, if any."""
     result = _COMPONENT(
         key=key,
@@ -188,9 +196,13 @@ def machine(data: Mapping[str, Any], *, key: str) -> int | None:
         on_opened_change=lambda: None,
         on_write_change=lambda: None,
     )
-    versions = [each["print"] for each in (data, *data["written"])]
-    features = (_said(result.get("opened"), each, int) for each in versions)
-    return next((each for each in features if each is not None), None)
+    for each in (data, *data["written"]):
+        place = _said(result.get("opened"), each["print"], int)
+        if place is not None and 0 <= place < len(each["lamps"]):
+            lamp = each["lamps"][place]
+            if lamp["number"] is not None:
+                return Opened(lamp["row"], lamp["number"])
+    return None
 
 
 def _cut(without: Without) -> dict[str, Any]:

@@ -50,13 +50,18 @@ class Drawing {
     this.stages = [says.with("step_words")];
     this.stageOf = new Map();
     const layers = [...at.rows.keys()].sort((a, b) => a - b);
+    this.lampStages = [];
+    const several = data.hooks.length > 1;
     const add = (layer) => {
       const name = says.with(data.n_layers > 1 ? "step_layer" : "step_attention", { layer });
       this.stageOf.set(layer, this.stages.push(name) - 1);
     };
-    layers.filter((layer) => layer <= data.hook).forEach(add);
-    this.lampStage = this.stages.push(says.with("step_lamps")) - 1;
-    layers.filter((layer) => layer > data.hook).forEach(add);
+    data.hooks.forEach((hook, row) => {
+      while (layers.length && layers[0] <= hook) add(layers.shift());
+      const name = says.with("step_lamps") + (several ? ` ${row + 1}` : "");
+      this.lampStages.push(this.stages.push(name) - 1);
+    });
+    layers.forEach(add);
     this.lastStage = this.stages.push(says.with("step_answer")) - 1;
   }
 
@@ -64,7 +69,7 @@ class Drawing {
     const { at, says, data } = this;
     if (at.phone) return;
     const rows = [
-      [at.lampY, says.with("row_lamps")], [at.wordY, says.with("row_words")],
+      ...at.lampYs.map((y) => [y, says.with("row_lamps")]), [at.wordY, says.with("row_words")],
       [ANSWER_Y + ANSWER_H / 2, says.with("row_answers")],
     ];
     const heads = data.n_layers > 1 ? "row_layer" : "row_heads";
@@ -143,7 +148,7 @@ class Drawing {
       const from = at.heads.get(head), to = at.lampAt.get(lamp);
       threaded.add(head);
       this.curve({ x: from.x, y: from.y - at.radius }, { x: to.x, y: to.bottom }, "through",
-        effect, this.lampStage, [head, `l${lamp}`]);
+        effect, this.lampStageOf(lamp), [head, `l${lamp}`]);
     }
     // A head that no lamp is known to carry goes on by itself.
     for (const [id, head] of at.heads) {
@@ -152,7 +157,15 @@ class Drawing {
       this.curve({ x: head.x, y: head.y - at.radius }, this.end(effect), "through", effect,
         this.lastStage, [id]);
     }
+    const linked = new Set();
+    for (const { source, lamp, effect } of this.links()) {
+      const from = at.lampAt.get(source), to = at.lampAt.get(lamp);
+      linked.add(source);
+      this.curve({ x: from.x, y: from.y - 10 }, { x: to.x, y: to.bottom }, "through", effect,
+        this.lampStageOf(lamp), [`l${source}`, `l${lamp}`]);
+    }
     for (const lamp of at.lamps) {
+      if (linked.has(lamp)) continue;
       const { effect } = data.lamps[lamp], { x, y } = at.lampAt.get(lamp);
       this.curve({ x, y: y - 10 }, this.end(effect), "out", effect, this.lastStage, [`l${lamp}`]);
     }
@@ -167,15 +180,31 @@ class Drawing {
       const head = headOf(data.arcs[arc]), key = `${head} ${lamp}`;
       sums.set(key, { head, lamp, effect: (sums.get(key)?.effect ?? 0) + effect });
     }
-    const all = [...sums.values()];
-    const most = Math.max(0, ...all.map(({ effect }) => Math.abs(effect)));
-    return all.filter(({ effect }) => Math.abs(effect) >= at.thinnest * most);
+    return this.thickEnough([...sums.values()]);
   }
 
   // The middle of the answer's word, from where it is written on.
   answerAt() {
     const { x, y, width, height } = this.chips[0];
     return { x: x + Math.min(width / 2, 60), y: y + height / 2 };
+  }
+
+  // From each lamp to each of the next hook, without those too thin to follow.
+  links() {
+    const { at, data } = this, shown = new Set(at.lamps);
+    const all = data.links
+      .map(([source, lamp, effect]) => ({ source, lamp, effect }))
+      .filter(({ source, lamp }) => shown.has(source) && shown.has(lamp));
+    return this.thickEnough(all);
+  }
+
+  thickEnough(all) {
+    const most = Math.max(0, ...all.map(({ effect }) => Math.abs(effect)));
+    return all.filter(({ effect }) => Math.abs(effect) >= this.at.thinnest * most);
+  }
+
+  lampStageOf(lamp) {
+    return this.lampStages[this.data.lamps[lamp].row];
   }
 
   // Where a line ends: at the answer that it pushes.
@@ -229,7 +258,7 @@ class Drawing {
       const { light, name } = data.lamps[place];
       const { x, y, first = [], under = [] } = at.lampAt.get(place);
       const called = [...first, ...under].join(" ") || name;
-      const node = this.node(`l${place}`, this.lampStage, "lamp", x, y, called);
+      const node = this.node(`l${place}`, this.lampStageOf(place), "lamp", x, y, called);
       const r = at.named.has(place) ? 9 : 6, circle = { cx: x, cy: y };
       if (light === null) shape(node, "circle", "missed", { ...circle, r });
       else {
@@ -269,6 +298,7 @@ class Drawing {
     }[id[0]];
     const own = new Set(this.at.arcs.filter(isOf)), lamps = new Set();
     const isLamp = id[0] === "l", lamp = Number(id.slice(1));
+    if (isLamp) this.linkedTo(lamp).forEach((at) => lamps.add(`l${at}`));
     const near = threads.filter((thread) => (isLamp ? thread[1] === lamp : own.has(thread[0])));
     const most = Math.max(...near.map(([, , effect]) => Math.abs(effect)));
     for (const [arc, at, effect] of near) {
@@ -281,6 +311,14 @@ class Drawing {
       ids.add(`a${place}`).add(`w${arcs[place].source}`).add(headOf(arcs[place]));
     }
     return ids;
+  }
+
+  // The lamps of the hooks before and after that have a share of a lamp's strongest link.
+  linkedTo(lamp) {
+    const near = this.data.links.filter(([from, to]) => from === lamp || to === lamp);
+    const most = Math.max(...near.map(([, , effect]) => Math.abs(effect)));
+    return near.filter(([, , effect]) => Math.abs(effect) >= SEEN * most)
+      .map(([from, to]) => (from === lamp ? to : from));
   }
 
   // Lights up what belongs to the part that is pointed at; the chosen one is cut.

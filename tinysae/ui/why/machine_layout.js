@@ -76,14 +76,40 @@ function apart(points, least, low, high) {
   return points;
 }
 
+// A row of lamps with names, and above it those without; what pushes the answer stands
+// under it, to the left.
+function placeLamps(data, named, dots, { y, left, right, perRow, font, lampAt }) {
+  const byEffect = (a, b) => data.lamps[b].effect - data.lamps[a].effect;
+  const lampWidth = (right - left) / named.length;
+  named.sort(byEffect).forEach((place, i) => {
+    const { name, second } = data.lamps[place], room = Math.min(lampWidth - 8, 190);
+    const first = lines(name, room, NAME_PX, font, second ? 2 : 3);
+    const under = second ? lines(second, room, NAME_PX, font, 3 - first.length) : [];
+    const bottom = y + NAME_Y + LINE_PX * (first.length + under.length) - 8;
+    lampAt.set(place, { x: left + lampWidth * (i + 0.5), y, first, under, bottom });
+  });
+  const dotRows = Math.ceil(dots.length / perRow);
+  dots.sort(byEffect).forEach((place, i) => {
+    const dotY = y - DOT_PX * (dotRows - Math.floor(i / perRow));
+    const x = left + DOT_PX * ((i % perRow) + 0.5);
+    lampAt.set(place, { x, y: dotY, bottom: dotY + 9 });
+  });
+}
+
 function layout(data, width, share, font) {
   const phone = width < PHONE;
   const left = phone ? 4 : 92, right = width - 6, tall = phone ? 0.66 : 1;
   const arcs = leading(data.arcs.map((arc) => Math.abs(arc.effect)), share);
-  const lamps = leading(data.lamps.map((lamp) => Math.abs(lamp.effect)), share);
-  // What the SAE misses is always seen.
-  const missed = data.lamps.findIndex((lamp) => lamp.light === null);
-  if (missed >= 0 && !lamps.includes(missed)) lamps.push(missed);
+  // Of each SAE's lamps by themselves: each explains all that goes through its hook.
+  const byHook = data.hooks.map((_, row) => {
+    const size = ({ effect, row: own }) => (own === row ? Math.abs(effect) : 0);
+    const kept = leading(data.lamps.map(size), share).filter((at) => data.lamps[at].row === row);
+    // What the SAE misses is always seen.
+    const missed = data.lamps.findIndex((lamp) => lamp.light === null && lamp.row === row);
+    if (missed >= 0 && !kept.includes(missed)) kept.push(missed);
+    return kept;
+  });
+  const lamps = byHook.flat();
   const most = Math.max(
     ...arcs.map((place) => Math.abs(data.arcs[place].effect)),
     ...lamps.map((place) => Math.abs(data.lamps[place].effect)), 1e-9);
@@ -100,45 +126,38 @@ function layout(data, width, share, font) {
     return box;
   });
 
-  // Rows of heads, the first layer lowest; the lamps stand at the SAE's layer.
+  // Rows from the top: heads, the first layer lowest, and lamps above the heads that come
+  // before their hook.
   const layers = [...new Set(arcs.map((place) => data.arcs[place].layer))];
   layers.sort((a, b) => b - a);
-  const above = layers.filter((layer) => layer > data.hook);
-  const below = layers.filter((layer) => layer <= data.hook);
   const rowHeight = Math.max(LEAST_ROW_H, Math.min(ROW_H, ROWS_H / layers.length));
-  const rows = new Map();
-  let y = ANSWER_Y + ANSWER_H;
-  for (const layer of above) rows.set(layer, (y += rowHeight));
   const inRow = Math.max(1, Math.floor((right - left) / (phone ? LEAST_NAMED_PX : NAMED_PX)));
-  const order = lamps.toSorted((a, b) => (b === missed) - (a === missed));
-  const named = order.slice(0, inRow), dots = order.slice(inRow);
   const perRow = Math.floor((right - left) / DOT_PX);
-  const dotRows = Math.ceil(dots.length / perRow);
-  const lampY = y + (above.length ? 0.6 : tall) * TO_LAMPS + dotRows * DOT_PX;
-  y = lampY + NAME_H;
-  for (const layer of below) {
-    // Threads need room to part.
-    const height = layer === below[0] ? Math.max(rowHeight, FIRST_ROW_H) : rowHeight;
-    rows.set(layer, (y += height));
+  const rows = new Map(), lampYs = [], lampAt = new Map(), named = new Set();
+  let y = ANSWER_Y + ANSWER_H, isUnderLamps = false;
+  const headsDownTo = (least) => {
+    while (layers.length && layers[0] > least) {
+      // Threads need room to part.
+      y += isUnderLamps ? Math.max(rowHeight, FIRST_ROW_H) : rowHeight;
+      rows.set(layers.shift(), y);
+      isUnderLamps = false;
+    }
+  };
+  for (let row = data.hooks.length - 1; row >= 0; row--) {
+    const top = y;
+    headsDownTo(data.hooks[row]);
+    const ahead = byHook[row].toSorted(
+      (a, b) => (data.lamps[b].light === null) - (data.lamps[a].light === null));
+    const first = ahead.slice(0, inRow), dots = ahead.slice(inRow);
+    y += (y === top && !isUnderLamps ? tall : 0.6) * TO_LAMPS + Math.ceil(dots.length / perRow) * DOT_PX;
+    lampYs[row] = y;
+    for (const place of first) named.add(place);
+    placeLamps(data, first, dots, { y, left, right, perRow, font, lampAt });
+    y += NAME_H;
+    isUnderLamps = true;
   }
+  headsDownTo(-Infinity);
   const wordY = y + tall * TO_WORDS;
-
-  // What pushes the answer stands under it, to the left.
-  const byEffect = (a, b) => data.lamps[b].effect - data.lamps[a].effect;
-  const lampWidth = (right - left) / named.length;
-  const lampAt = new Map();
-  named.sort(byEffect).forEach((place, i) => {
-    const { name, second } = data.lamps[place], room = Math.min(lampWidth - 8, 190);
-    const first = lines(name, room, NAME_PX, font, second ? 2 : 3);
-    const under = second ? lines(second, room, NAME_PX, font, 3 - first.length) : [];
-    const bottom = lampY + NAME_Y + LINE_PX * (first.length + under.length) - 8;
-    lampAt.set(place, { x: left + lampWidth * (i + 0.5), y: lampY, first, under, bottom });
-  });
-  dots.sort(byEffect).forEach((place, i) => lampAt.set(place, {
-    x: left + DOT_PX * ((i % perRow) + 0.5),
-    y: lampY - DOT_PX * (dotRows - Math.floor(i / perRow)),
-    bottom: lampY - DOT_PX * (dotRows - Math.floor(i / perRow)) + 9,
-  }));
 
   const carried = data.words.map(() => 0);
   for (const place of arcs) carried[data.arcs[place].source] += Math.abs(data.arcs[place].effect);
@@ -166,8 +185,8 @@ function layout(data, width, share, font) {
     own.forEach((head, i) => Object.assign(head, { x: xs[i], y: rowY }));
   }
   return {
-    phone, left, right, answers, lampAt, named: new Set(named), words, wordAt, wordY,
-    heads, rows, lampY, thick, arcs: arcs.filter((p) => wordAt.has(data.arcs[p].source)),
+    phone, left, right, answers, lampAt, named, words, wordAt, wordY,
+    heads, rows, lampYs, thick, arcs: arcs.filter((p) => wordAt.has(data.arcs[p].source)),
     lamps, height: wordY + 16, radius: Math.min(14, rowHeight / 2 - 2),
     // Of the thickest thread: thinner ones are drawn only where more is asked for.
     thinnest: 0.2 * (1 - share),

@@ -57,7 +57,7 @@ class Says {
   }
 
   does(id) {
-    const isExact = this.data.exact && id[0] === "l";
+    const isExact = id[0] === "l" && this.part(id).exact;
     const does = this.with(isExact ? "adds" : "adds_about", {
       effect: signed(this.effect(id)), token: this.data.answers[0].text,
       other: this.data.say.rival,

@@ -58,7 +58,11 @@ class Moment:
 
         asked, cuts = self.question, cuts_of(self.picture)
         logits = without(
-            asked.model, self.picture, [cuts[name] for name in names], asked.sae
+            asked.model,
+            self.picture,
+            [cuts[name] for name in names],
+            asked.sae,
+            asked.more,
         )
         probs = logits.softmax(-1)
         shown = shown_answers(asked)
@@ -112,7 +116,9 @@ def shown_answers(question: Question) -> list[int]:
 
 
 def _asked(question: Question) -> tuple[object, ...]:
-    return (question.source.id, question.ids, question.target, question.other)
+    beside = tuple(source.id for source, _ in question.beside.values())
+    own = (question.source.id, beside)
+    return (*own, question.ids, question.target, question.other)
 
 
 def _moment(question: Question) -> Moment:
@@ -120,7 +126,12 @@ def _moment(question: Question) -> Moment:
     from tinysae.features.why.picture import picture_of
 
     picture = picture_of(
-        question.model, question.ids, question.target, question.other, question.sae
+        question.model,
+        question.ids,
+        question.target,
+        question.other,
+        question.sae,
+        question.more,
     )
     moment = Moment(question, picture, {})
     if names := list(cuts_of(picture))[: affordable(question.model, picture)]:

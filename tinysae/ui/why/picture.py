@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -14,6 +15,7 @@ from tinysae.ui.shell.page import PAGES
 from tinysae.ui.why.beside import compared, sentence, show_compare
 from tinysae.ui.why.called import called, seen_word
 from tinysae.ui.why.check import show_check
+from tinysae.ui.why.layers import show_layers, shown_beside
 from tinysae.ui.why.machine import Answer, Lamp, machine, machine_data, written_on
 from tinysae.ui.why.moments import Moment, moments, shown_answers, version_of
 from tinysae.ui.why.take_along import show_take_along
@@ -30,6 +32,7 @@ def show_picture(question: Question) -> None:
     """The machine; a feature of it that is opened leads to Features."""
     there = compared(question)
     if there is None:
+        question = replace(question, beside=shown_beside(question))
         kept, is_all = moments(question, KEY)
         first, *written = [_data(each) for each in kept]
         data = written_on(first, written, is_all=is_all)
@@ -41,16 +44,18 @@ def show_picture(question: Question) -> None:
         said = sentence(question, there, picture, _words(question))
         version = version_of((there.ids, question.ids))
         data = written_on(_data(both, version, said), [], is_all=True)
-    feature = machine(data, key=KEY)
+    opened = machine(data, key=KEY)
     if there is None:
         show_check(picture, kept[0].measured, kept[0].measure)
     with st.container(horizontal=True):
+        show_layers(question)
         show_compare(question)
         show_take_along(question, picture, data)
-    if feature is not None:
-        opened = {"run": question.source.id, "feature": str(feature)}
+    if opened is not None:
+        source = question.source_at(picture.hooks[opened.row])
+        leads = {"run": source.id, "feature": str(opened.feature)}
         st.switch_page(
-            PAGES["features"][0], query_params={**opened, **link_parameters()}
+            PAGES["features"][0], query_params={**leads, **link_parameters()}
         )
 
 
@@ -82,7 +87,6 @@ def _data(
         lamps=lamps,
         measured=moment.measured,
         n_layers=question.model.n_layers,
-        hook_layer=_hook_layer(question),
         is_difference=compared_says is not None,
     )
 
@@ -106,8 +110,9 @@ def _lamp(question: Question, words: list[str], lamp: Part) -> Lamp:
     is_last = lamp.position == len(words) - 1
     where = "" if is_last else t("why.machine_at", word=words[lamp.position or 0])
     try:
-        name, second = called(question.source, lamp.number)
-        table = cache.feature_table(question.source)
+        source = question.source_at(lamp.hook_name)
+        name, second = called(source, lamp.number)
+        table = cache.feature_table(source)
     except (MissingError, DamagedError):
         # What it adds is known without the explorer's index.
         return Lamp(t("why.part_feature", number=lamp.number), where, "", 1.0)
@@ -144,9 +149,3 @@ def _sentence(
 
 def _has_layers(picture: Picture) -> bool:
     return any(arc.layer for arc in picture.arcs)
-
-
-def _hook_layer(question: Question) -> float:
-    """The layer under whose lamps its heads stand: before attention, none of it."""
-    _, layer, name = question.sae.hook_name.split(".")
-    return int(layer) - 0.5 if name == "hook_resid_pre" else int(layer)

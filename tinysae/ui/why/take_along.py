@@ -14,12 +14,12 @@ from tinysae.ui.parts.feature_names import feature_name
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import more
+from tinysae.ui.why.layers import at_hand
 from tinysae.ui.why.machine_file import machine_file
 
 if TYPE_CHECKING:
     from tinysae.features.why.graph import Node
     from tinysae.features.why.picture import Picture
-    from tinysae.library.feature_source import FeatureSource
     from tinysae.ui.why.ask import Question
 
 
@@ -55,16 +55,21 @@ def show_take_along(
 
 def _graph(question: Question) -> bytes:
     """With the features of every SAE of this model that is at hand, one a hook."""
+    from tinysae.features.fit import check_same_model
     from tinysae.features.why.graph import graph_of
     from tinysae.features.why.graph_json import graph_json
 
-    sources = _at_hand(question)
+    sources, saes = at_hand(question), []
+    for source in sources.values():
+        try:
+            sae = cache.loaded_sae(source)
+            check_same_model(sae, question.model)
+        except TinysaeError:
+            # What is wrong with it is said where it is opened.
+            continue
+        saes.append(sae)
     graph = graph_of(
-        question.model,
-        question.ids,
-        question.target,
-        question.other,
-        [cache.loaded_sae(source) for source in sources.values()],
+        question.model, question.ids, question.target, question.other, saes
     )
 
     def name(node: Node) -> str:
@@ -76,22 +81,3 @@ def _graph(question: Question) -> bytes:
 
     made = graph_json(question.model, graph, name)
     return encodable(json.dumps(made, ensure_ascii=False, indent=1)).encode()
-
-
-def _at_hand(question: Question) -> dict[str, FeatureSource]:
-    """Hook -> whose features are taken there: the question's own first."""
-    from tinysae.features.fit import check_same_model
-    from tinysae.library.feature_source import feature_sources
-
-    found = {question.sae.hook_name: question.source}
-    for source in feature_sources():
-        if source.model != question.source.model or source.sae_dir is None:
-            continue
-        try:
-            sae = cache.loaded_sae(source)
-            check_same_model(sae, question.model)
-        except TinysaeError:
-            # What is wrong with it is said where it is opened.
-            continue
-        found.setdefault(sae.hook_name, source)
-    return found
