@@ -78,10 +78,10 @@ class Machine {
     this.first = data;
     this.pictures = [data, ...data.written];
     if (isOther) {
-      this.pause();
       this.stage = null;
       this.said = this.tallest = 0;
       this.setWord(0);
+      this.pause();
       this.lessName.textContent = this.says.with("less");
       this.slider.setAttribute("aria-label", this.says.with("share"));
       for (const button of this.saves.children) {
@@ -202,8 +202,8 @@ class Machine {
 
   pause() {
     clearTimeout(this.timer);
-    this.isPlaying = this.isWaiting = false;
-    if (this.says) this.playButton.textContent = this.says.with("play");
+    this.isPlaying = this.isWaiting = this.fetched = false;
+    this.playButton.textContent = this.says.with("play");
   }
 
   hasMore() {
@@ -212,8 +212,10 @@ class Machine {
 
   // Asks the page for the picture after this one, ahead of when it is needed.
   fetch() {
-    if (this.word + 1 < this.pictures.length || !this.hasMore()) return;
-    this.ask("write", [this.first.print, this.word + 1]);
+    const next = this.word + 1;
+    if (next < this.pictures.length || !this.hasMore() || this.fetched === next) return;
+    this.fetched = next;
+    this.ask("write", [this.first.print, next]);
   }
 
   // The answer is written to the end of the sentence, and what it says then is drawn; it
