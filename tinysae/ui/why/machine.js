@@ -8,14 +8,6 @@ const DEFAULT_SHARE = 0.6, PHONE_SHARE = 0.4;
 // Steps that have room for their names.
 const MAX_NAMED_STEPS = 6;
 
-function html(parent, tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
 const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 class Machine {
@@ -300,7 +292,7 @@ class Machine {
   press(event, id) {
     const { nodes } = this.drawing;
     if (event.key.startsWith("Arrow")) {
-      const next = this.drawing.beside(id, event.key);
+      const next = beside(nodes, id, event.key);
       if (next) {
         nodes.get(id).node.setAttribute("tabindex", -1);
         nodes.get(next).node.setAttribute("tabindex", 0);

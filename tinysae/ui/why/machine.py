@@ -266,7 +266,7 @@ def _said(value: object, version: int, kind: type) -> Any:
 
 _FILES = files("tinysae.ui.why")
 # One script: where things stand, what is said of them, how they look, the machine.
-_SCRIPTS = ("layout", "say", "draw", "save", "write")
+_SCRIPTS = ("layout", "say", "paths", "draw", "save", "write")
 
 
 def script(last: str) -> str:

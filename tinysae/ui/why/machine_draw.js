@@ -2,8 +2,6 @@
 // it is ever markup.
 
 const SVG = "http://www.w3.org/2000/svg";
-// Of the strongest thread: below it, a thread is not shown as part of a path.
-const SEEN = 0.1;
 // More lines than these come up together: drawing each is more than a frame's work.
 const MANY = 60;
 
@@ -11,6 +9,14 @@ function shape(parent, tag, className, attributes = {}, text) {
   const element = document.createElementNS(SVG, tag);
   if (className) element.setAttribute("class", className);
   for (const name in attributes) element.setAttribute(name, attributes[name]);
+  if (text !== undefined) element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+function html(parent, tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
   if (text !== undefined) element.textContent = text;
   parent.append(element);
   return element;
@@ -286,44 +292,9 @@ class Drawing {
     }
   }
 
-  // What works together with a part: the arcs, heads, words and lamps that are seen with
-  // it when it is pointed at. Through a lamp: what has a share of its strongest thread.
-  pathOf(id) {
-    const { arcs, threads } = this.data;
-    const isOf = {
-      a: (place) => `a${place}` === id,
-      w: (place) => `w${arcs[place].source}` === id,
-      h: (place) => headOf(arcs[place]) === id,
-      l: () => false,
-    }[id[0]];
-    const own = new Set(this.at.arcs.filter(isOf)), lamps = new Set();
-    const isLamp = id[0] === "l", lamp = Number(id.slice(1));
-    if (isLamp) this.linkedTo(lamp).forEach((at) => lamps.add(`l${at}`));
-    const near = threads.filter((thread) => (isLamp ? thread[1] === lamp : own.has(thread[0])));
-    const most = Math.max(...near.map(([, , effect]) => Math.abs(effect)));
-    for (const [arc, at, effect] of near) {
-      if (Math.abs(effect) < SEEN * most) continue;
-      if (isLamp) own.add(arc);
-      else lamps.add(`l${at}`);
-    }
-    const ids = new Set([id, ...lamps]);
-    for (const place of own) {
-      ids.add(`a${place}`).add(`w${arcs[place].source}`).add(headOf(arcs[place]));
-    }
-    return ids;
-  }
-
-  // The lamps of the hooks before and after that have a share of a lamp's strongest link.
-  linkedTo(lamp) {
-    const near = this.data.links.filter(([from, to]) => from === lamp || to === lamp);
-    const most = Math.max(...near.map(([, , effect]) => Math.abs(effect)));
-    return near.filter(([, , effect]) => Math.abs(effect) >= SEEN * most)
-      .map(([from, to]) => (from === lamp ? to : from));
-  }
-
   // Lights up what belongs to the part that is pointed at; the chosen one is cut.
   mark(pointed, chosen) {
-    const own = pointed ? this.pathOf(pointed) : new Set();
+    const own = pointed ? pathOf(this.data, this.at.arcs, pointed) : new Set();
     this.svg.classList.toggle("pointed", Boolean(pointed));
     for (const line of this.lines) {
       const ends = line.dataset.ends.split(" ");
@@ -335,19 +306,5 @@ class Drawing {
       node.classList.toggle("chosen", id === chosen);
       node.setAttribute("aria-pressed", id === chosen);
     }
-  }
-
-  // The nearest part of the same row (to the left or right) or of the next one.
-  beside(id, key) {
-    const all = [...this.nodes.entries()], from = this.nodes.get(id);
-    const isAcross = key === "ArrowLeft" || key === "ArrowRight";
-    const sign = key === "ArrowLeft" || key === "ArrowUp" ? -1 : 1;
-    const ahead = ({ x, y }) => sign * (isAcross ? x - from.x : y - from.y);
-    const found = all.filter(([, to]) => (!isAcross || to.y === from.y) && ahead(to) > 0);
-    if (!found.length) return null;
-    const least = Math.min(...found.map(([, to]) => ahead(to)));
-    const aside = ([, to]) => Math.abs(to.x - from.x);
-    const nearest = found.filter(([, to]) => ahead(to) === least);
-    return nearest.sort((a, b) => aside(a) - aside(b))[0][0];
   }
 }
