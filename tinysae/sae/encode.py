@@ -12,10 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from tinysae.model.blas import PRODUCTS, choose_product, one_thread
-from tinysae.sae.load import SAE
+from tinysae.sae.load import SAE, InferenceArchitecture
 from tinysae.sae.step.compress import Compressor
 from tinysae.sae.step.pairs import Floats, Pairs
 
+# Of others the pairs are found in `SAE.encode`'s (`sae.encode_on_device`).
+ARCHITECTURES: frozenset[InferenceArchitecture] = frozenset(
+    {"standard", "jumprelu", "topk", "gated"}
+)
 # Features and tokens a task: a product of 2 MB, little enough to be gone through before
 # it leaves the cache. (Four times as much costs a tenth more.)
 FEATURES, TOKENS = 1024, 512

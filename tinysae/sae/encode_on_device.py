@@ -1,10 +1,11 @@
-"""Which features of an SAE are active, found by a GPU."""
+"""Which features of an SAE are active by definition: on a GPU, or of an architecture
+whose pairs `sae.encode` does not find."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinysae.sae.encode import Encoder
+from tinysae.sae.encode import ARCHITECTURES, Encoder
 from tinysae.sae.step.pairs import Floats, Pairs
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ ACTIVATIONS_AT_ONCE = 1 << 26
 
 def encoder_for(sae: "SAE", device: "torch.device") -> Encoder:
     """What finds the active pairs of `sae` fastest beside a model on `device`."""
-    return DeviceEncoder(sae, device) if device.type == "cuda" else Encoder(sae)
+    is_known = sae.architecture in ARCHITECTURES
+    if is_known and device.type != "cuda":
+        return Encoder(sae)
+    return DeviceEncoder(sae, device)
 
 
 class DeviceEncoder(Encoder):
