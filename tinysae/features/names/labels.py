@@ -7,7 +7,7 @@ rule says (`rules`), from which its name is made in either language: the same fi
 serves both. No two features of an SAE have one name.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import log10
 from typing import TYPE_CHECKING, Final, Literal
@@ -195,6 +195,16 @@ def label_sentence(label: Label, language: Language) -> str:
     if label.number:
         name = text("names.numbered", language, name=name, n=label.number)
     return _begun(name, language)
+
+
+def namer(labels: Sequence[Label], language: Language) -> Callable[[int], str]:
+    """A feature's number -> its short name; empty for one that has none."""
+
+    def named(feature: int) -> str:
+        known = feature < len(labels)
+        return label_sentence(labels[feature], language) if known else ""
+
+    return named
 
 
 def _begun(said: str, language: Language) -> str:

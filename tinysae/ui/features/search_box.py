@@ -33,6 +33,7 @@ from tinysae.ui.features.understand import (
     concept_called,
     readings,
 )
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
@@ -219,11 +220,9 @@ def _show_readings(found: Sequence[Reading], reading: Reading) -> None:
     def chosen() -> None:
         go(by=st.session_state[_READING], token=None, feature=None)
 
-    st.segmented_control(
+    one_of(
         t("features.search_as"),
-        list(names),
-        format_func=names.__getitem__,
-        required=True,
+        names,
         key=_READING,
         on_change=chosen,
         label_visibility="collapsed",

@@ -12,6 +12,7 @@ from tinysae.render.numbers import percent, signed
 from tinysae.ui.parts.chips import chips
 from tinysae.ui.parts.drawing import drawing
 from tinysae.ui.parts.framed import framed
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.parts.tokens import StripToken, circuitsvis_attention, token_strip
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
@@ -64,15 +65,7 @@ def show_why(question: Question) -> None:
 def choose_parts() -> str:
     """Whether to look at features or at the model's own parts."""
     names = {"features": t("why.by_features"), "model": t("why.by_model")}
-    chosen = st.segmented_control(
-        t("why.by"),
-        list(names),
-        format_func=names.__getitem__,
-        default="features",
-        required=True,
-        key="why.by",
-    )
-    return chosen if chosen in names else "features"
+    return one_of(t("why.by"), names, "features", key="why.by")
 
 
 def _show_bars(question: Question, found: Attribution, parts: Sequence[Part]) -> str:
