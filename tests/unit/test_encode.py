@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from tinysae.sae import encode
-from tinysae.sae.encode import Encoder
-from tinysae.sae.encode_on_device import encoder_for
+from tinysae.sae.encode import Encoder, encoder_of
 from tinysae.sae.load import SAE, Magnitude
 from tinysae.sae.step.pairs import Pairs
 
@@ -113,10 +112,10 @@ def test_an_architecture_that_only_its_definition_encodes_has_pairs_and_stays_wh
     known, x = sae_of("jumprelu"), inputs()
     unknown: Any = "halved"
     own = Halved(**{**vars(known), "architecture": unknown})
-    with encoder_for(own, torch.device("cpu")) as encoder:
+    with encoder_of(own, torch.device("cpu")) as encoder:
         (pairs,) = encoder.pairs(x)
     np.testing.assert_array_equal(dense(pairs), own.encode(torch.from_numpy(x)))
-    assert type(encoder_for(known, torch.device("cpu"))) is Encoder
+    assert type(encoder_of(known, torch.device("cpu"))) is Encoder
     assert own.only([3, 1]) == (own, [3, 1])
 
 

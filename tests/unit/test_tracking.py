@@ -270,13 +270,15 @@ def test_each_tracker_that_is_switched_on_hears_of_the_steps_that_it_wants(
     monkeypatch.setattr(tracking, "TRACKERS", made)
     config = TrainConfig(log_to_wandb=True, exclude_special_tokens=False)
     trackers = tracking.start_trackers(create_run(config), {})
-    asked: list[int] = []
+    wanted = [step for step in range(5) if trackers.wants(step)]
+    assert wanted == [0, 2, 3, 4]
     for step in range(5):
-        trackers.log_step(step, lambda: asked.append(1) or {})
+        if trackers.wants(step):
+            trackers.log({}, step)
     assert heard == [("a", 0), ("b", 0), ("a", 2), ("b", 3), ("a", 4)]
-    # A step that nobody wants costs nothing.
-    assert len(asked) == 4
     heard.clear()
+    # What is not of a step is for all.
+    assert not trackers.wants(5)
     trackers.log({}, 5)
     trackers.close()
     assert heard == [("a", 5), ("b", 5), ("a", "closed"), ("b", "closed")]
@@ -299,7 +301,8 @@ def test_a_tracker_that_fails_ends_and_the_others_go_on(
     config = TrainConfig(log_to_wandb=True, exclude_special_tokens=True)
     trackers = tracking.start_trackers(create_run(config), {})
     for step in range(2):
-        trackers.log_step(step, dict)
+        assert trackers.wants(step)
+        trackers.log({}, step)
     trackers.close()
     assert heard == [("a", 0), ("b", 0), ("b", 1), ("b", "closed")]
     assert caplog.text.count("nothing more goes to") == 2

@@ -9,6 +9,7 @@ from string import Formatter
 
 from tinysae.config import settings
 from tinysae.presets import RETIRED
+from tinysae.ui.shell.page import PAGES
 from tinysae.ui.train.curves import FRONT, MORE
 from tinysae.words import LANGUAGES, catalogue, text
 
@@ -174,6 +175,16 @@ def test_korean_has_one_word_for_one_thing():
         if other in texts["ko"]
     ]
     assert not others
+
+
+def test_every_page_has_its_words():
+    missing = [
+        key
+        for page in PAGES
+        for key in (f"common.nav_{page}", f"{page}.title", f"{page}.lead")
+        if key not in catalogue()
+    ]
+    assert missing == []
 
 
 def test_every_curve_has_its_words_and_none_is_left_over():

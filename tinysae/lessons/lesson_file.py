@@ -24,6 +24,7 @@ from tinysae.lessons.lesson import (
     Input,
     InputKind,
     Lesson,
+    LinkedPage,
     Step,
     Texts,
     is_number,
@@ -35,7 +36,6 @@ MAX_BYTES: Final = 1_000_000
 FIRST: Final = ("names", "features", "train")
 """The order of the lessons that come along; others follow by name."""
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_PAGES: Final = ("playground", "train", "features", "why")
 _OBJECT: Final = "{...}"
 _TEXT: Final = '"..."'
 
@@ -201,7 +201,9 @@ def _step(fields: _Fields) -> Step:
         args=dict(args),
         inputs=read,
         claim=claim,
-        page=fields.choice("page", _PAGES) if fields.has("page") else None,
+        page=fields.choice("page", get_args(LinkedPage))
+        if fields.has("page")
+        else None,
         guesses=(guesses := _guesses(fields)),
         right=_right(fields, len(guesses), claim),
     )

@@ -1,11 +1,10 @@
-"""Which features of an SAE are active by definition: on a GPU, or of an architecture
-whose pairs `sae.encode` does not find."""
+"""Which features of an SAE are active, found by a GPU."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinysae.sae.encode import ARCHITECTURES, Encoder
+from tinysae.sae.encode import Encoder
 from tinysae.sae.step.pairs import Floats, Pairs
 
 if TYPE_CHECKING:
@@ -19,10 +18,7 @@ ACTIVATIONS_AT_ONCE = 1 << 26
 
 def encoder_for(sae: "SAE", device: "torch.device") -> Encoder:
     """What finds the active pairs of `sae` fastest beside a model on `device`."""
-    is_known = sae.architecture in ARCHITECTURES
-    if is_known and device.type != "cuda":
-        return Encoder(sae)
-    return DeviceEncoder(sae, device)
+    return DeviceEncoder(sae, device) if device.type == "cuda" else Encoder(sae)
 
 
 class DeviceEncoder(Encoder):

@@ -29,17 +29,17 @@ class Trackers:
 
     def __init__(self, trackers: Iterable[Tracker] = ()) -> None:
         self._trackers = list(trackers)
+        self._asked: list[Tracker] = []
 
-    def log_step(self, step: int, values: Callable[[], Mapping[str, Any]]) -> None:
-        """`values`, asked for only then, to those that want this step."""
-        if wanting := [each for each in self._trackers if each.wants(step)]:
-            made = values()
-            for tracker in wanting:
-                self._tell(tracker, lambda tracker: tracker.log(made, step))
+    def wants(self, step: int) -> bool:
+        """Whether any logs this step; what is logged next goes to those that do."""
+        self._asked = [each for each in self._trackers if each.wants(step)]
+        return bool(self._asked)
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
-        """What is not of every step, to all."""
-        for tracker in list(self._trackers):
+        """To those that were just asked, or, unasked, to all."""
+        hear, self._asked = self._asked or list(self._trackers), []
+        for tracker in hear:
             self._tell(tracker, lambda tracker: tracker.log(values, step))
 
     def close(self) -> None:

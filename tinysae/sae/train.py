@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ from tinysae.sae.step.engine import (
 )
 from tinysae.sae.step.result import StepResult
 from tinysae.sae.step.saelens import dense_step_seconds
-from tinysae.sae.tracker import Trackers, step_log
+from tinysae.sae.tracker import Tracker, Trackers, step_log
 from tinysae.sae.training_state import load_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class SAETraining:
         )
         if device == "cuda":
             fuse_adam(self._trainer.optimizer)
-        self.tracker = Trackers()
+        self.tracker: Tracker = Trackers()
         """Where SAELens would log to."""
         self.step_seconds = 0.0
         """What a step took, without the making of its batch: the median since the row
@@ -247,7 +247,8 @@ class SAETraining:
             result = stepper.step(batch)
             took.append(time.perf_counter() - started)
             step = trainer.n_training_steps
-            self.tracker.log_step(step, partial(step_log, trainer, result))
+            if self.tracker.wants(step):
+                self.tracker.log(step_log(trainer, result), step)
             trainer.n_training_steps += 1
             self._raise_if_diverged(result, step)
             is_row = step % every == 0 or trainer.n_training_steps == total

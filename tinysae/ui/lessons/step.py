@@ -47,12 +47,6 @@ if TYPE_CHECKING:
 
 # Streamlit's number inputs take no larger steps than that of their format.
 _FRACTION = 0.1
-_PAGE_LINKS: dict[str, Page] = {
-    "playground": "playground",
-    "train": "train",
-    "features": "features",
-    "why": "why",
-}
 
 
 @dataclass(frozen=True)
@@ -103,12 +97,11 @@ def show_step(place: Place, top: "DeltaGenerator") -> None:
     st.title(plain(step.title[language()]), anchor=False)
     st.markdown(plain(step.text[language()]))
     if step.page is not None and not is_presenting():
-        page = _PAGE_LINKS[step.page]
         page_link(
-            page,
-            t(f"lessons.to_{page}"),
+            step.page,
+            t(f"lessons.to_{step.page}"),
             quiet=False,
-            **_way_there(place, page),
+            **_way_there(place, step.page),
         )
     # Whatever becomes of the step, there is a way to the next.
     with shown_errors():

@@ -5,13 +5,13 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-T = TypeVar("T", bound=str)
+T = TypeVar("T")
 
 
 def one_of(
     label: str,
     names: Mapping[T, str],
-    default: T | None = None,
+    default: Any = None,
     *,
     key: str,
     **look: Any,
@@ -22,7 +22,7 @@ def one_of(
     Args:
         label: what is chosen.
         names: what there is to choose -> its name.
-        default: by default what the session has under `key`.
+        default: one of them; by default what the session has under `key`.
         look: of `st.segmented_control`.
     """
     chosen: Any = st.segmented_control(

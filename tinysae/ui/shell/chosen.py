@@ -32,8 +32,8 @@ from tinysae.ui.shell.page import Page, note, page_link, plain, sidebar_place
 
 __all__ = ["Chosen", "choose", "chosen"]
 
-# Pages that read an SAE's features; the others show one that is still being made.
-_READS: Final[frozenset[Page]] = frozenset({"home", "playground", "why"})
+# Pages that show an SAE that is still being made; the others read its features.
+_SHOW_UNFINISHED: Final[frozenset[Page]] = frozenset({"train", "features"})
 _MODEL, _SAE = "shell.model", "shell.sae"
 
 
@@ -62,7 +62,7 @@ def chosen(page: Page) -> Chosen:
     model = linked.model if linked is not None else (wanted.model or STORYBOOK)
     of_model = [source for source in found if source.model == model]
     source = linked
-    if source is None or (page in _READS and not source.is_open):
+    if source is None or (page not in _SHOW_UNFINISHED and not source.is_open):
         source = _default(page, of_model)
     with sidebar_place():
         show_models(model, key=_MODEL, on_choice=lambda typed: choose(model=typed))

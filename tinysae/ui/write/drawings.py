@@ -24,7 +24,9 @@ MAX_ATTENTION_TOKENS = 64
 def choose_drawing() -> tuple[Drawing, bool]:
     """How the stories are drawn, and whether spaces are marked."""
     options: tuple[Drawing, ...] = get_args(Drawing)
-    names = {name: t(f"playground.drawing_{name}") for name in options}
+    names: dict[Drawing, str] = {
+        name: t(f"playground.drawing_{name}") for name in options
+    }
     drawing = one_of(t("playground.drawing"), names, "strip", key="_drawing", wrap=True)
     return drawing, st.toggle(t("playground.spaces"), key="_spaces")
 
