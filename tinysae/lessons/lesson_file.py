@@ -36,6 +36,7 @@ MAX_BYTES: Final = 1_000_000
 FIRST: Final = ("names", "features", "train")
 """The order of the lessons that come along; others follow by name."""
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_PAGES: Final = get_args(LinkedPage)
 _OBJECT: Final = "{...}"
 _TEXT: Final = '"..."'
 
@@ -201,9 +202,7 @@ def _step(fields: _Fields) -> Step:
         args=dict(args),
         inputs=read,
         claim=claim,
-        page=fields.choice("page", get_args(LinkedPage))
-        if fields.has("page")
-        else None,
+        page=fields.choice("page", _PAGES) if fields.has("page") else None,
         guesses=(guesses := _guesses(fields)),
         right=_right(fields, len(guesses), claim),
     )
