@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 
 _SPACE = "␣"
 _PICTURES = {"\n": "↵", "\t": "⇥"}
@@ -36,6 +38,16 @@ def in_place(text: str) -> str:
 def as_word(text: str) -> str:
     """`text` as a sentence says it, `visible` but for the space before a word."""
     return visible(text.strip(" ") or text)
+
+
+def as_words(texts: Sequence[str]) -> list[str]:
+    """`texts` as a list says them: as words, with ␣ only where two would look alike."""
+    words = [as_word(text) for text in texts]
+    times = Counter(words)
+    return [
+        word if times[word] == 1 else visible(text)
+        for word, text in zip(words, texts, strict=True)
+    ]
 
 
 def harmless(text: str) -> str:

@@ -37,7 +37,10 @@ function addStrip(parent, strip, className) {
   for (const token of strip) {
     if (typeof token === "string") { line.append(token); continue; }
     const [text, colour, value, isPlace] = token;
-    const span = add(line, "span", `token s${colour}`, text);
+    // The space before a word stays plain: at a line's end it would be a coloured sliver.
+    const word = text.trimStart();
+    if (word) line.append(text.slice(0, text.length - word.length));
+    const span = add(line, "span", `token s${colour}`, word || text);
     span.title = `${shown.words.activation} ${value}`;
     if (isPlace) span.classList.add("place");
   }

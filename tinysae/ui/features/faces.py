@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tinysae.features.names.labels import SURE_FROM, label_scores, sureness
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import SEQUENTIAL
-from tinysae.render.visible import as_word, in_place, visible
+from tinysae.render.visible import as_word, as_words, in_place
 from tinysae.ui.shell.i18n import language, t
 
 if TYPE_CHECKING:
@@ -157,6 +157,9 @@ def _begins_word(text: str) -> bool:
 
 def _pushed(tokens: Sequence["TokenLogit"]) -> list[list[Any]]:
     """[text, logit as it is read, logit]."""
+    shown = tokens[:N_PUSHED]
+    words = as_words([x.text for x in shown])
     return [
-        [visible(x.text), signed(x.logit), round(x.logit, 3)] for x in tokens[:N_PUSHED]
+        [word, signed(x.logit), round(x.logit, 3)]
+        for word, x in zip(words, shown, strict=True)
     ]

@@ -64,13 +64,17 @@ class Question:
 
     def says(self) -> str:
         """What comes next and its rival, with their probabilities, in a line."""
+        from tinysae.render.visible import as_words
+
+        told = [self.target] if self.other is None else [self.target, self.other]
+        words = as_words([self.model.token_text(each) for each in told])
         values = {
-            "target": self.token(self.target),
+            "target": words[0],
             "prob": percent(float(self.log_probs[self.target].exp())),
         }
         if self.other is None:
             return t("why.says", **values)
-        values["other"] = self.token(self.other)
+        values["other"] = words[1]
         values["other_prob"] = percent(float(self.log_probs[self.other].exp()))
         return t("why.says_rather", **values)
 

@@ -83,7 +83,7 @@ def _show_bars(question: Question, found: Attribution, parts: Sequence[Part]) ->
     labels = [part_called(question.source, part) for part in shown]
     values = [part.direct for part in shown]
     if others:
-        labels.append(t("why.rest", n=len(others)))
+        labels.append(t("why.rest", n=f"{len(others):,}"))
         values.append(sum(part.direct for part in others))
     picture = svg.bars(labels, values, title=t("why.bars"), whole_labels=True)
     st.subheader(t("why.bars"), anchor=False)
