@@ -191,7 +191,7 @@ def test_what_if_switches_off_what_spoke_for_the_answer(opened: Any) -> None:
     before = float(done.before[-1, best].exp())
     assert after < before / 2
     values = {"before": percent(before), "after": percent(after)}
-    assert text("why.off_result", "en", target="␣Lily", **values) in said(page)
+    assert text("why.off_result", "en", target="Lily", **values) in said(page)
     (pills,) = [
         one for one in page.pills if one.label == text("why.off_features", "en")
     ]

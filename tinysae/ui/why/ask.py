@@ -64,19 +64,23 @@ class Question:
 
     def says(self) -> str:
         """What comes next and its rival, with their probabilities, in a line."""
-        from tinysae.render.visible import as_words
-
-        told = [self.target] if self.other is None else [self.target, self.other]
-        words = as_words([self.model.token_text(each) for each in told])
         values = {
-            "target": words[0],
+            "target": self.word(self.target),
             "prob": percent(float(self.log_probs[self.target].exp())),
         }
         if self.other is None:
             return t("why.says", **values)
-        values["other"] = words[1]
+        values["other"] = self.word(self.other)
         values["other_prob"] = percent(float(self.log_probs[self.other].exp()))
         return t("why.says_rather", **values)
+
+    def word(self, token_id: int) -> str:
+        """What is explained or compared, as a sentence says it."""
+        from tinysae.render.visible import as_words
+
+        told = [each for each in (self.target, self.other) if each is not None]
+        words = as_words([self.model.token_text(each) for each in told])
+        return words[told.index(token_id)]
 
     def token(self, token_id: int) -> str:
         """A token's text, as people read it."""

@@ -37,7 +37,7 @@ def show_why(question: Question) -> None:
     found = question.attribution()
     if question.other is not None:
         names = {
-            name: question.token(token)
+            name: question.word(token)
             for name, token in (("target", question.target), ("other", question.other))
         }
         note(t("why.colours", **names))
