@@ -27,6 +27,7 @@ from tinysae.render.visible import (
     encodable,
     harmless,
     in_place,
+    shortened,
     visible,
 )
 from tinysae.sae.load import load_sae
@@ -58,6 +59,19 @@ def test_a_token_is_shown_with_what_cannot_be_seen(text: str, shown: str) -> Non
 
 def test_words_of_a_list_have_their_space_marked_where_two_would_look_alike() -> None:
     assert as_words([" Lily", "Tom", " Tom", "!"]) == ["Lily", "Tom", "␣Tom", "!"]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("the name of a girl", 18, "the name of a girl"),
+        ("the name of a girl", 17, "the name of a…"),
+        ("“a”, “b” and so on", 8, "“a”…"),
+        ("여자아이 이름", 12, "여자아이…"),
+    ],
+)
+def test_a_name_without_room_is_cut_between_words(text, columns, shown) -> None:
+    assert shortened(text, columns) == shown
 
 
 def test_lines_tabs_and_letters_of_every_script_are_no_harm() -> None:

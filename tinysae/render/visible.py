@@ -50,6 +50,16 @@ def as_words(texts: Sequence[str]) -> list[str]:
     ]
 
 
+def shortened(text: str, columns: int) -> str:
+    """`text` cut between words to what `columns` of letters hold; Korean ones take two."""
+    n_columns = 0
+    for place, letter in enumerate(text):
+        n_columns += 1 + (unicodedata.east_asian_width(letter) in "WF")
+        if n_columns > columns:
+            return f"{text[:place].rsplit(' ', 1)[0].rstrip(' ,;:·')}…"
+    return text
+
+
 def harmless(text: str) -> str:
     r"""`text` for a file: `\x1b` for a control character and `\u202e` for a direction
     mark; lines and tabs stay."""

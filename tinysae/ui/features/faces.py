@@ -137,17 +137,23 @@ def _strip(
     """Its tokens: a text where the feature is off, else [text, colour, activation,
     whether it is the place that the passage was kept for]."""
     before, after = around
-    first = max(0, context.position - before)
+    # Of the one text that it is strongest in: what begins a context also stands between
+    # its texts.
+    is_bos = context.tokens == context.tokens[0]
+    at = context.position
+    begins = int(is_bos[:at].nonzero()[0][-1]) + 1 if at else 0
+    ends = [at + 1 + int(place) for place in is_bos[at + 1 :].nonzero()[0][:1]]
+    first = max(begins, at - before)
     # A passage begins with a word: not inside of one, nor with what ends a sentence.
     while first < context.position and not _begins_word(context.texts[first]):
         first += 1
     strip: list[str | list[Any]] = []
-    for place in range(first, min(context.position + after + 1, len(context.texts))):
+    for place in range(first, min([at + after + 1, len(context.texts), *ends])):
         text, value = in_place(context.texts[place]), float(context.activations[place])
         text = text if strip else text.lstrip(" ")
         colour = SEQUENTIAL.step(value, 0.0, max_act)
-        at = int(place == context.position)
-        strip.append([text, colour, f"{value:.2f}", at] if value > 0 else text)
+        is_place = int(place == at)
+        strip.append([text, colour, f"{value:.2f}", is_place] if value > 0 else text)
     return strip
 
 

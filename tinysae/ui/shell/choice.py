@@ -33,7 +33,7 @@ class Choice:
 
     @property
     def is_passing(self) -> bool:
-        """The shipped SAE, by a link: pages of their own accord show what suits them."""
+        """The shipped SAE, by a link: no page need show it in place of its own."""
         return self.run == STORYBOOK_SAE and not self.is_picked
 
 
