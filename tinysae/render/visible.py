@@ -51,7 +51,7 @@ def as_words(texts: Sequence[str]) -> list[str]:
 
 
 def shortened(text: str, columns: int) -> str:
-    """`text` cut between words to what `columns` of letters hold; Korean ones take two."""
+    """`text` cut between words to `columns` of letters; a Korean one takes two."""
     n_columns = 0
     for place, letter in enumerate(text):
         n_columns += 1 + (unicodedata.east_asian_width(letter) in "WF")
