@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tinysae.features.names.labels import SURE_FROM, label_scores, sureness
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import SEQUENTIAL
-from tinysae.render.visible import as_word, as_words, in_place
+from tinysae.render.visible import as_word, in_place
+from tinysae.ui.parts.token_words import token_words
 from tinysae.ui.shell.i18n import language, t
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def face(record: "FeatureRecord", name: str, label: "Label | None") -> Face:
     """What is drawn of `record`; every text in it is untrusted."""
     strongest = varied(record.contexts, N_STRIPS)
     pushes = record.promoted["raw"]
-    words = [as_word(token.text) for token in pushes[:N_WORDS]]
+    words = token_words([token.text for token in pushes[:N_WORDS]])
     return {
         "feature": record.feature,
         "title": t("features.one", feature=record.feature),
@@ -164,7 +165,7 @@ def _begins_word(text: str) -> bool:
 def _pushed(tokens: Sequence["TokenLogit"]) -> list[list[Any]]:
     """[text, logit as it is read, logit]."""
     shown = tokens[:N_PUSHED]
-    words = as_words([x.text for x in shown])
+    words = token_words([x.text for x in shown])
     return [
         [word, signed(x.logit), round(x.logit, 3)]
         for word, x in zip(words, shown, strict=True)
