@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 N_BARS = 12
 N_FEATURES = 5
 # Of a name beside its bar: as many letters as the bars leave room for.
-LABEL_COLUMNS = 36
+LABEL_COLUMNS = 40
 # CircuitsVis draws a square of elements for every head.
 MAX_ATTENTION_TOKENS = 48
 
