@@ -131,6 +131,20 @@ def test_a_space_that_ends_a_line_has_no_colour_and_is_copied_all_the_same(
         assert story.evaluate(SELECTED) == strip_text(page)
 
 
+def test_on_a_phone_a_words_sheet_opens_at_the_foot_and_is_closed_again(
+    quiet_server: Server, browser: Browser
+) -> None:
+    with visit(browser, width=390, height=844) as reader:
+        page = reader.page
+        page.goto(f"{quiet_server.url}/playground")
+        see_tokens(page)
+        tokens(page).nth(4).click()
+        expect(word(page)).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
+        page.get_by_role("button", name=text("playground.close", "en")).click()
+        expect(word(page)).to_have_count(0, timeout=LOADED_MS)
+
+
 def test_hostile_prompt_is_shown_and_never_run(
     quiet_server: Server, browser: Browser
 ) -> None:

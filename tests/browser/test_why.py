@@ -153,7 +153,7 @@ def test_a_reader_asks_why_switches_it_off_and_steers(
         open_from_home(page, quiet_server.url, "why")
         expect(page.locator("svg .answer0")).to_be_visible(timeout=LOADED_MS)
         main = page.get_by_test_id("stMain")
-        expect(main.get_by_text("“␣Lily” 95")).to_be_visible(timeout=LOADED_MS)
+        expect(main.get_by_text("“Lily” 95")).to_be_visible(timeout=LOADED_MS)
 
         choose_view(page, "why")
         see(page, "why.bars")

@@ -48,6 +48,11 @@ PARTICLE = re.compile(
     r"\{(\w+)[^}]*\}[”’]?"
     "(?:을|를|은|는|이|가|와|과|으?로|이?라는|이?라고|이에요|예요)(?![가-힣(])"
 )
+NOUNS = (
+    *("단어", "토큰", "특징", "모델", "문장", "이야기", "헤드", "그래프"),
+    *("학습", "수업", "확률", "손실", "뉴런", "그림", "프롬프트", "설정"),
+    *("개념", "지도", "목록", "북마크"),
+)
 # What one thing is called, and what it was called elsewhere.
 ONE_WORD = {"단어": "낱말", "그래프": "곡선", "북마크": "책갈피", "비교": "견주"}
 # In ("t", "text", ...) the first argument is a whole key; an error's lacks `error.`.
@@ -165,6 +170,25 @@ def test_a_particle_fits_whatever_value_stands_before_it():
         if found[1] not in PERCENT
     ]
     assert not wrong
+
+
+def test_a_particle_fits_the_noun_before_it():
+    wrong = [
+        (key, found[0])
+        for key, texts in catalogue().items()
+        for noun in NOUNS
+        for found in re.finditer(f"{noun}({misfits(noun)})(?![가-힣])", texts["ko"])
+    ]
+    assert not wrong
+
+
+def misfits(noun: str) -> str:
+    """The particles that cannot follow it: a syllable ends in one of 28 ways, the first
+    of which is a vowel and the ninth ㄹ."""
+    end = (ord(noun[-1]) - ord("가")) % 28
+    if not end:
+        return "이|은|을|과|으로|이에요"
+    return "가|는|를|와|예요" + ("|으로" if end == 8 else "|로")
 
 
 def test_korean_has_one_word_for_one_thing():

@@ -21,7 +21,7 @@ from tinysae.features.index.search import (
 )
 from tinysae.features.names.labels import SURE_FROM, concept_name, sureness
 from tinysae.render.numbers import percent, signed
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word, visible
 from tinysae.ui.features import cached
 from tinysae.ui.features.browse import Listing
 from tinysae.ui.features.explored import Explored, go
@@ -276,7 +276,7 @@ def _chosen_token(explored: Explored, query: str) -> int:
 
 def _by_token(explored: Explored, by: Reading, query: str) -> Listing:
     token = _chosen_token(explored, query)
-    shown = visible(explored.index.vocabulary.text(token))
+    shown = as_word(explored.index.vocabulary.text(token))
     said = t(f"features.search_{by}_said", token=shown)
     if by == "raises":
         scores = explored.index.raised_by(token)
@@ -311,7 +311,7 @@ def _by_text(explored: Explored, query: str) -> Listing:
         n_tokens=f"{len(found.tokens):,}",
     )
     why = [
-        f"{hit.activations[place]:.2f} · {visible(found.tokens[place])}"
+        f"{hit.activations[place]:.2f} · {as_word(found.tokens[place])}"
         for hit, place in zip(hits, places, strict=True)
     ]
     return Listing([hit.feature for hit in hits], why, said)

@@ -90,10 +90,9 @@ def open_place(lesson_id: str, top: "DeltaGenerator") -> Place:
 def show_step(place: Place, top: "DeltaGenerator") -> None:
     """The whole step, in reading order; what is above its title in `top`."""
     step, lesson = place.step, place.lesson
-    if not is_presenting():
-        top.caption(plain(lesson.title[language()]))
     where = t("lessons.where", step=place.number, n=len(lesson.steps))
-    top.progress(place.number / (len(lesson.steps) + 1), where)
+    said = where if is_presenting() else f"{lesson.title[language()]} · {where}"
+    top.progress(place.number / (len(lesson.steps) + 1), plain(said))
     st.title(plain(step.title[language()]), anchor=False)
     st.markdown(plain(step.text[language()]))
     if step.page is not None and not is_presenting():

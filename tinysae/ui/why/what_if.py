@@ -112,7 +112,7 @@ def _show_next(question: Question, done: Intervention) -> None:
         plain(
             t(
                 "why.off_result",
-                target=question.token(question.target),
+                target=question.word(question.target),
                 before=percent(float(before[question.target])),
                 after=percent(float(after[question.target])),
             )
