@@ -32,6 +32,11 @@ class Theme(NamedTuple):
     what: str
     is_kind: bool = True
 
+    @property
+    def key(self) -> str:
+        """What an address calls it."""
+        return self.what if self.is_kind else f"={self.what}"
+
 
 @dataclass(frozen=True)
 class Themes:

@@ -217,6 +217,11 @@ function drawPanel() {
   facts.className = "facts";
   facts.textContent = face.often;
   facts.title = face.sure;
+  if (face.theme) {
+    facts.append(" · ");
+    const list = () => shown.act(["theme", face.feature]);
+    does(addButton(facts, "theme", face.theme, words.theme, list), "theme");
+  }
 
   root.replaceChildren(head, said, facts, actions(face, isKept), passages(face), bottom(face));
   // A key that was pressed here stays under the finger.
