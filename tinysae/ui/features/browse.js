@@ -263,7 +263,13 @@ function passages(face) {
     }), way);
     button.ariaPressed = String(way === shown.ways);
   }
-  add(ways, "span", "facts", face.often).title = face.sure;
+  const facts = add(ways, "span", "facts", face.often);
+  facts.title = face.sure;
+  if (face.theme) {
+    facts.append(" · ");
+    const list = () => shown.act(["theme", face.feature]);
+    does(addButton(facts, "theme", face.theme, shown.words.theme, list), "theme");
+  }
   const strips = add(box, "div", "strips");
   const found = face[shown.ways];
   for (const [value, strip] of found) {

@@ -33,7 +33,9 @@ OFTEN = 0.1
 Face = dict[str, Any]
 
 
-def face(record: "FeatureRecord", name: str, label: "Label | None") -> Face:
+def face(
+    record: "FeatureRecord", name: str, label: "Label | None", theme: str = ""
+) -> Face:
     """What is drawn of `record`; every text in it is untrusted."""
     strongest = varied(record.contexts, N_STRIPS)
     pushes = record.promoted["raw"]
@@ -44,6 +46,7 @@ def face(record: "FeatureRecord", name: str, label: "Label | None") -> Face:
         "name": name,
         "sure": _how_sure(label),
         "mark": sure_mark(label),
+        "theme": theme,
         "often": t("features.dead_short")
         if record.is_dead
         else t("features.often", share=percent(record.density)),
