@@ -11,7 +11,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from tests.builders import finished_run, write_model
+from tests.builders import finished_run, write_model, write_sae
 from tests.conftest import PATIENCE_S, OpenPage
 from tinysae.errors import InputError
 from tinysae.features.index.search import active_features
@@ -64,7 +64,6 @@ def test_the_example_is_worked_out_when_the_page_opens(
     sae = load_sae(POST_SAE_DIR)
     found = attribute(model, ids, best, second, sae=sae)
     prob = percent(math.exp(log_probs[best]))
-    # Above, as words; the space before one is nothing that a child has to read.
     names = {"target": "Lily", "other": model.token_text(second).strip()}
     values = {"prob": prob, "other_prob": percent(math.exp(log_probs[second]))}
     assert text("why.says_rather", language, **names, **values) in said(page)
@@ -202,7 +201,31 @@ def test_several_layers_are_drawn_layer_by_layer(opened: Any, tiny_home: Path) -
     shown = drawn(opened(run=run.id))
     assert shown["n_layers"] == 2
     assert {arc["layer"] for arc in shown["arcs"]} == {0, 1}
-    assert shown["hook"] == 0
+    assert shown["hooks"] == [0]
+
+
+def test_saes_of_several_layers_have_rows_of_lamps(
+    opened: Any, tiny_home: Path
+) -> None:
+    model_dir, hook = write_model(tiny_home / "model"), "blocks.1.hook_resid_post"
+    above = finished_run(model_dir, seed=1, with_features=False)
+    write_sae(above.sae_dir, seed=1, metadata={"hook_name": hook})
+    run = finished_run(model_dir, name=HOSTILE)
+    page = opened(run=run.id)
+    assert {lamp["row"] for lamp in drawn(page)["lamps"]} == {0}
+    page.multiselect(key="why.layers").set_value([hook]).run()
+    assert not page.exception
+    assert not page.error
+    shown = drawn(page)
+    assert shown["hooks"] == [0, 1]
+    lamps = shown["lamps"]
+    assert {lamp["row"] for lamp in lamps} == {0, 1}
+    assert shown["links"]
+    for source, lamp, _ in shown["links"]:
+        assert (lamps[source]["row"], lamps[lamp]["row"]) == (0, 1)
+    # Lamps of both are measured.
+    measured = {lamps[int(name[1:])]["row"] for name in shown["cuts"] if name[0] == "l"}
+    assert measured == {0, 1}
 
 
 def linked(page: AppTest) -> list[tuple[str, str]]:
@@ -236,7 +259,7 @@ def test_what_if_switches_off_what_spoke_for_the_answer(opened: Any) -> None:
     before = float(done.before[-1, best].exp())
     assert after < before / 2
     values = {"before": percent(before), "after": percent(after)}
-    assert text("why.off_result", "en", target="␣Lily", **values) in said(page)
+    assert text("why.off_result", "en", target="Lily", **values) in said(page)
     (pills,) = [
         one for one in page.pills if one.label == text("why.off_features", "en")
     ]
