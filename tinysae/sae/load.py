@@ -1,5 +1,6 @@
 """Reading an SAE from SAELens's directory without SAELens: JSON and safetensors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from tinysae.checked_numbers import MAX_WHOLE, whole
 from tinysae.errors import DamagedError, MissingError
 from tinysae.jobs.files import read_bytes, read_json, sha256_of, shown_path
+from tinysae.model.tensor_header import tensor_header
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +21,8 @@ RUNNER_CFG_NAME = "runner_cfg.json"
 InferenceArchitecture = Literal["standard", "jumprelu", "topk", "gated"]
 # A configuration is a page of text.
 MAX_CFG_BYTES = 1_000_000
+# Of ten tensors at the most; see `tensor_header`.
+MAX_HEADER_BYTES = 1_000_000
 # Of the weights: as they are in the file, and as tensors.
 COPIES = 2
 
@@ -110,7 +114,27 @@ class SAE:
             acts = acts / self.W_dec.norm(dim=-1)
         return acts @ self.W_dec + self.b_dec
 
+    def only(self, features: Sequence[int]) -> "tuple[SAE, Sequence[int]]":
+        """An SAE that encodes `features` alone, and where in it they are.
 
+        Where a feature's activation depends on the others', as that of the k largest
+        does, it stays whole.
+        """
+        if self.architecture not in _EACH_BY_ITSELF:
+            return self, features
+        at = list(features)
+        few = replace(
+            self,
+            W_enc=self.W_enc[:, at],
+            b_enc=self.b_enc[at],
+            W_dec=self.W_dec[at],
+            threshold=None if self.threshold is None else self.threshold[at],
+            magnitude=self.magnitude and Magnitude(*(m[at] for m in self.magnitude)),
+        )
+        return few, range(len(at))
+
+
+_EACH_BY_ITSELF: tuple[InferenceArchitecture, ...] = ("standard", "jumprelu", "gated")
 _PER_FEATURE: dict[InferenceArchitecture, tuple[str, ...]] = {
     "standard": ("b_enc",),
     "topk": ("b_enc",),
@@ -135,6 +159,8 @@ def load_sae(path: Path) -> SAE:
         cfg = read_json(path / CFG_NAME, MAX_CFG_BYTES)
         size = weights_size(path)
         _check_memory(path, size)
+        if tensor_header(path / WEIGHTS_NAME, MAX_HEADER_BYTES) is None:
+            raise ValueError("header")
         data = read_bytes(path / WEIGHTS_NAME, size)
         return _sae(cfg, load(data), sha256_of(data))
     except OSError as problem:
@@ -177,7 +203,10 @@ def _check_memory(path: Path, size: int) -> None:
 def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) -> SAE:
     architecture = cfg["architecture"]
     if architecture not in get_args(InferenceArchitecture):
-        raise DamagedError("sae_architecture", architecture=str(architecture)[:40])
+        known = ", ".join(get_args(InferenceArchitecture))
+        raise DamagedError(
+            "sae_architecture", architecture=str(architecture)[:40], known=known
+        )
     if cfg.get("normalize_activations", "none") != "none":
         value = str(cfg["normalize_activations"])[:40]
         raise DamagedError("sae_not_folded", value=value)
