@@ -115,6 +115,7 @@ class Machine {
   // At another width, or with less or more of it: as high as it then is.
   drawAnew() {
     this.tallest = 0;
+    this.sentence.style.minHeight = "";
     this.draw();
   }
 
@@ -245,6 +246,8 @@ class Machine {
     this.word = place;
     this.said = Math.max(this.said, place);
     this.chosen = this.pointed = null;
+    // A shorter sentence moves nothing up.
+    if (place) this.sentence.style.minHeight = `${this.sentence.offsetHeight}px`;
     this.setData(this.pictures[place]);
     this.draw();
   }
