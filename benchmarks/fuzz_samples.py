@@ -219,6 +219,14 @@ def write_labels(home: Path) -> None:
     (home / LABELS_NAME).write_bytes(gzip.compress(data, mtime=0))
 
 
+def write_themes(home: Path) -> None:
+    """Of both ways to be called."""
+    from tinysae.features.names.theme_file import Theme, Themes, write_themes
+
+    themes = Theme("animals"), Theme("function", is_kind=False)
+    write_themes(home, Themes(themes, (0, 1, -1, 0)))
+
+
 def write_index(home: Path) -> None:
     import numpy as np
     import pyarrow.parquet as pq

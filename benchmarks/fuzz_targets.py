@@ -143,6 +143,7 @@ def _read_index(home: Path) -> None:
     index.table()
     index.layout()
     index.heads(5, 4)
+    index.partners()
     find_tokens(index.vocabulary, " cat")
     for feature in range(3):
         _shown(index.feature(feature), index.bos_text)
@@ -163,6 +164,17 @@ def _read_labels(home: Path) -> None:
     for label in found:
         _shown(*(label_sentence(label, language) for language in LANGUAGES))
     _shown(by_words(found, {}, "cats"))
+
+
+def _read_themes(home: Path) -> None:
+    from tinysae.features.names.theme_file import read_themes, theme_name
+    from tinysae.words import LANGUAGES
+
+    found = read_themes(home)
+    assert sum(map(len, found.members)) <= len(found.of)
+    for theme in map(found.theme, range(len(found.of) + 1)):
+        if theme is not None:
+            _shown(*(theme_name(theme, language) for language in LANGUAGES))
 
 
 def _newest(folder: Path) -> Path:
@@ -275,4 +287,5 @@ TARGETS: dict[str, Target] = {
     "model": Target(samples.write_model, _read_model, "model/*.*", 0.1),
     "gguf": Target(samples.write_gguf, _read_gguf, "model.gguf", 0.5),
     "labels": Target(samples.write_labels, _read_labels, "labels.json.gz", 0.5),
+    "themes": Target(samples.write_themes, _read_themes, "themes.json"),
 }

@@ -88,6 +88,13 @@ GROUPS = (
                 "{concepts[concepts_by_linear_probe]:.2f}; "
                 "{concepts[concepts_by_neurons]:.2f}",
             ),
+            Row(
+                "themes: of {themes[read]} features that read a concept, those whose "
+                "theme is its kind; dealt out by chance, the best of ten times; live "
+                "features with a theme; CPU time to make them",
+                "{themes[agree]:.2f}; {themes[agree_shuffled]:.2f}; "
+                "{themes[in_a_theme]:.2f}; {themes[seconds]:.1f} s",
+            ),
         ),
     ),
     Group(

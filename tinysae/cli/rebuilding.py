@@ -16,9 +16,10 @@ def add_commands(commands: Commands) -> None:
     )
     storybook.add_argument(
         "--only",
-        choices=["model", "sae", "post", "features", "stories"],
+        choices=["model", "sae", "post", "features", "themes", "stories"],
         help="SAEs of the model that is there (post: the second alone); or indexes of "
-        "the SAEs that are there; or the stories that a first visitor sees",
+        "the SAEs that are there, with names and themes; or the themes alone; or the "
+        "stories that a first visitor sees",
     )
     storybook.add_argument("--out", type=Path, help="a folder (the embedded assets)")
     storybook.add_argument("--tokens", type=int, help="how many to train the model on")
@@ -35,6 +36,10 @@ def _storybook(options: argparse.Namespace) -> int:
     from tinysae.library.shipped import ASSETS
 
     out = options.out or ASSETS
+    if options.only == "themes":
+        embedded.build_themes(out)
+        embedded.build_themes(out, post=True)
+        return 0
     if options.only == "features":
         embedded.build_features(out)
         embedded.build_features(out, post=True)

@@ -154,6 +154,21 @@ def build_features(assets: Path = ASSETS, *, post: bool = False) -> None:
             shutil.copytree(index, stage, dirs_exist_ok=True)
 
 
+def build_themes(assets: Path = ASSETS, *, post: bool = False) -> None:
+    """Groups the features of an SAE in `assets` anew, as its index and labels are.
+
+    Raises:
+        MissingError, DamagedError: there are none, or they cannot be read.
+        OSError: the assets cannot be written.
+    """
+    from tinysae.features.index.reader import open_index
+    from tinysae.features.names.theme_file import write_themes
+    from tinysae.features.names.themes import themes_of
+
+    folder = assets / _made(post).features_name
+    write_themes(folder, themes_of(open_index(folder), read_labels(folder)))
+
+
 def _build_features(
     sae_dir: Path, config: TrainConfig, out_dir: Path, made: "_Made"
 ) -> Path:

@@ -173,11 +173,14 @@ def name_features(
     rules: "Sequence[Rule]",
     progress: Callable[[int, int], object] | None = None,
 ) -> None:
-    """Writes what each of the features is called, by its rule, and what they read of
-    the concepts of a text that has any, beside their `index` in `folder`."""
+    """Writes what each of the features is called, by its rule, their themes, and what
+    they read of the concepts of a text that has any, beside their `index` in
+    `folder`."""
     from tinysae.features.names.concepts import write_concepts
     from tinysae.features.names.label_file import write_labels
     from tinysae.features.names.labels import labels
+    from tinysae.features.names.theme_file import write_themes
+    from tinysae.features.names.themes import themes_of
 
     scores = None
     if _has_concepts(held_out):
@@ -186,6 +189,7 @@ def name_features(
     table = index.table()
     named = labels(table["top_tokens"], scores, rules, table["promoted"].tolist())
     write_labels(folder, named)
+    write_themes(folder, themes_of(index, named))
 
 
 def rule_learner(model: "LoadedModel", held_out: HeldOut) -> "RuleLearner":

@@ -26,6 +26,11 @@ LEXICON: Final[dict[str, frozenset[str]]] = {
 }
 """Concept -> the words and phrases that stand for it (names keep their capital)."""
 
+KINDS: Final[dict[str, list[str]]] = json.loads(
+    Path(__file__).with_name("kinds.json").read_text(encoding="utf-8")
+)
+"""Kind of words, as "animals" -> its concepts; every concept is of one kind."""
+
 # In order: a story's names are drawn from these.
 GIRL_NAMES: Final[tuple[str, ...]] = tuple(_TABLE["girl_name"]["words"])
 BOY_NAMES: Final[tuple[str, ...]] = tuple(_TABLE["boy_name"]["words"])

@@ -28,6 +28,7 @@ from tinysae.features.index.records import (
     Histogram,
     LogitKind,
     Neighbour,
+    Partners,
     TokenFeature,
     TokenLogit,
     logit_edges,
@@ -171,6 +172,22 @@ class FeatureIndex:
             with self._lock:
                 table = self._features.read(columns=["x", "y"])
             return np.column_stack([table["x"].to_numpy(), table["y"].to_numpy()])
+
+    def partners(self) -> Partners:
+        """The features that fire with each of them most.
+
+        Raises:
+            DamagedError: what was read cannot be right.
+        """
+        with damage_in(FEATURES_NAME):
+            with self._lock:
+                table = self._features.read(columns=["cofiring", "cofiring_jaccard"])
+            feature, jaccard = (column.to_pylist() for column in table.columns)
+            n = max(map(len, feature), default=0)
+            found = _firsts(feature, n, -1).astype(np.int32)
+            if found.size and found.max() >= self.info.d_sae:
+                raise ValueError("a feature that is not there")
+            return Partners(found, _firsts(jaccard, n, 0).astype(np.float32))
 
     def heads(self, n_tokens: int, n_features: int) -> Heads:
         """The first `n_tokens` of every feature's tokens, and every token's first

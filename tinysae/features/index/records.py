@@ -131,6 +131,16 @@ class TokenFeature(NamedTuple):
     mass_share: float
 
 
+class Partners(NamedTuple):
+    """The features that fire with each, by Jaccard, the most first.
+
+    feature [d_sae, n], -1 where there is no further; jaccard [d_sae, n].
+    """
+
+    feature: NDArray[np.int32]
+    jaccard: NDArray[np.float32]
+
+
 class Heads(NamedTuple):
     """The first entries of an index's lists, for all its features and tokens at once.
 

@@ -91,7 +91,7 @@ def clause_words(
 
 def _says_place(clause: Clause) -> bool:
     """Whether a quotation mark's own name has its place in it."""
-    is_quote = [_sign(each) == "quote" for each in clause.what]
+    is_quote = [sign_name(each) == "quote" for each in clause.what]
     return all(is_quote) and clause.place in ("in_speech", "outside_speech")
 
 
@@ -150,7 +150,7 @@ def joined(told: Iterable[str], language: Language) -> str:
 
 def piece(what: str, language: Language, place: str = "anywhere") -> str:
     """A word in quotation marks, a sign by its name."""
-    sign = _sign(what)
+    sign = sign_name(what)
     if sign is None:
         return text("names.word", language, what=as_word(what))
     if sign == "quote" and place == "in_speech":
@@ -165,7 +165,7 @@ def is_word(what: str) -> bool:
     return any(letter.isalnum() for letter in what)
 
 
-def _sign(what: str) -> str | None:
+def sign_name(what: str) -> str | None:
     """What a piece without a letter is called, None for one with letters."""
     if is_word(what):
         return None

@@ -20,7 +20,7 @@ from tinysae.checked_numbers import whole
 from tinysae.features.names.notes import Note
 from tinysae.render.palette import NEGATIVE, POSITIVE, SEQUENTIAL, step_rules
 from tinysae.render.visible import encodable
-from tinysae.ui.features.explored import Explored, go
+from tinysae.ui.features.explored import Explored, go, read_theme
 from tinysae.ui.features.faces import face
 from tinysae.ui.parts.feature_names import feature_name
 from tinysae.ui.shell import cache
@@ -41,7 +41,7 @@ _PANEL, _LIST = "features.panel", "features.list"
 
 def asked() -> tuple[str | None, ...]:
     """What of the address decides what is listed."""
-    return tuple(map(st.query_params.get, ("run", "q", "by", "token", "sort")))
+    return tuple(map(st.query_params.get, ("run", "q", "by", "token", "sort", "theme")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +105,10 @@ def show_panel(listing: Listing, feature: int, explored: Explored) -> None:
         if own is not None and act[0] == "keep" and explored.is_final:
             with shown_errors():
                 explored.notes.keep(own, bookmarked=act[2] is True)
+        if own is not None and act[0] == "theme":
+            theme = explored.themes.theme(own)
+            if theme is not None:
+                read_theme(theme, feature=own)
 
     result = _COMPONENT(
         key=_PANEL,
@@ -193,7 +197,7 @@ def _list_id(listing: Listing, explored: Explored) -> str:
 _WORDS = (
     *("list", "page_back", "page_on", "previous", "next", "strongest"),
     *("quantiles", "towards", "away", "histogram", "axis", "activation", "note"),
-    *("kept", "no_passage"),
+    *("kept", "no_passage", "theme"),
 )
 
 
@@ -211,7 +215,8 @@ def _drawn(features: Iterable[int], explored: Explored) -> Iterator[str]:
             name = feature_name(explored.source, feature)
             if len(made) >= KEPT_FACES:
                 made.clear()
-            made[feature] = _json(face(record, name, label))
+            theme = explored.theme_name(feature)
+            made[feature] = _json(face(record, name, label, theme))
         yield made[feature]
 
 

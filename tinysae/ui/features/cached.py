@@ -24,19 +24,26 @@ def feature_points(source: FeatureSource, language: Language) -> FeaturePoints:
     Raises:
         MissingError, DamagedError: from `FeatureSource.open` and `FeatureIndex.layout`.
     """
+    from tinysae.features.names.theme_file import Themes, theme_name
     from tinysae.ui.parts.charts import feature_points
 
     table = cache.feature_table(source)
     try:
         labels = cache.label_texts(source, language)
     except DamagedError:
-        # Said where the labels are shown; the map is there without them.
+        # Said where they are shown; the map is there without them.
         labels = []
+    try:
+        themes = cache.feature_themes(source)
+    except DamagedError:
+        themes = Themes()
     return feature_points(
         cache.feature_index(source).layout(),
         table["density"].to_numpy(),
         labels,
         [tokens[0] if tokens else "" for tokens in table["top_tokens"]],
+        themes.of,
+        [theme_name(theme, language) for theme in themes.themes],
     )
 
 

@@ -1,8 +1,8 @@
 """The SAE that is looked at: what every part of the features page reads from.
 
-The address says what is shown (`?run=...&feature=...`, a search in `q` and `by`, an
-order in `sort`, a `view`), and nothing else does: every choice changes it, so that
-links, Back and a reload all work.
+The address says what is shown (`?run=...&feature=...`, a search in `q` and `by`, a
+`theme`, an order in `sort`, a `view`), and nothing else does: every choice changes it,
+so that links, Back and a reload all work.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ import streamlit as st
 
 from tinysae.features.names.labels import Label
 from tinysae.features.names.notes import Note, Notes
+from tinysae.features.names.theme_file import Theme, Themes, theme_name
 from tinysae.library.feature_source import FeatureSource
 from tinysae.ui.parts.sae_names import embedded_label
 from tinysae.ui.shell import cache
@@ -38,6 +39,12 @@ def go(**changes: str | int | None) -> None:
         if value is None:
             parameters.pop(name, None)
     st.query_params.from_dict(parameters)
+
+
+def read_theme(theme: Theme | None, feature: int | None = None) -> None:
+    """List the features of a theme, or all of them again."""
+    key = None if theme is None else theme.key
+    go(theme=key, q=None, by=None, token=None, feature=feature)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,25 @@ class Explored:
     def label_texts(self) -> list[str]:
         """A sentence a feature in the reader's language; none without labels."""
         return cache.label_texts(self.source, language()) if self.labels else []
+
+    @cached_property
+    def themes(self) -> Themes:
+        """What the features are grouped by; none where they are not, nor when what is
+        wrong with them has been said."""
+        with shown_errors():
+            return cache.feature_themes(self.source)
+        return Themes()
+
+    def theme_name(self, feature: int) -> str:
+        """What the theme of a feature is called; "" where it has none."""
+        theme = self.themes.theme(feature)
+        return "" if theme is None else theme_name(theme, language())
+
+    @property
+    def linked_theme(self) -> Theme | None:
+        """The theme that the address names, if there is such a one."""
+        key = st.query_params.get("theme")
+        return next((each for each in self.themes.themes if each.key == key), None)
 
     def has(self, feature: int) -> bool:
         """Whether there is such a feature."""

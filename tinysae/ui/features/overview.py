@@ -12,6 +12,7 @@ from tinysae.features.index.search import concepts_of
 from tinysae.features.names.concepts import FOUND_AT
 from tinysae.features.names.labels import SURE_FROM, concept_name, sureness
 from tinysae.features.names.notes import Note
+from tinysae.features.names.theme_file import theme_name
 from tinysae.library.text_read import about_index
 from tinysae.render import svg
 from tinysae.render.numbers import percent, signed
@@ -34,6 +35,7 @@ from tinysae.ui.shell.page import plain, shown_errors
 N_SIDE_BY_SIDE = 10
 # As high as the panel beside it.
 MAP_PX, CONCEPTS_PX = 500, 520
+N_THEMES_SAID = 5
 MAX_SEED = 2**31 - 1
 # Firing rates in tenths of a power of ten.
 BINS_A_DECADE = 5
@@ -109,12 +111,19 @@ def show_map(explored: Explored, feature: int) -> None:
     """Where the features lie among each other, `feature` with a ring around it; a click
     chooses another."""
     st.caption(t("features.map_how"))
+    points = cached.feature_points(explored.source, language())
+    themes, theme = explored.themes.themes, explored.linked_theme
+    alt = t("features.map_how")
+    if themes:
+        first = [theme_name(each, language()) for each in themes[:N_THEMES_SAID]]
+        alt = f"{alt} {t('features.map_themes', themes=', '.join(first))}"
     feature_map(
-        cached.feature_points(explored.source, language()),
+        points,
         key="features.map",
-        alt=t("features.map_how"),
+        alt=alt,
         on_click=lambda other: go(feature=other),
         chosen=feature,
+        theme=None if theme is None else themes.index(theme),
         height=MAP_PX,
     )
 

@@ -19,13 +19,14 @@ from tinysae.features.index.search import (
     concepts_of,
     find_tokens,
 )
-from tinysae.features.names.labels import SURE_FROM, concept_name, sureness
+from tinysae.features.names.labels import concept_name
 from tinysae.render.numbers import percent, signed
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word, visible
 from tinysae.ui.features import cached
 from tinysae.ui.features.browse import Listing
 from tinysae.ui.features.explored import Explored, go
 from tinysae.ui.features.order import SORTS, Sort, in_order
+from tinysae.ui.features.theme_choice import choose_theme, is_sure, of_theme
 from tinysae.ui.features.understand import (
     READINGS,
     Reading,
@@ -33,6 +34,7 @@ from tinysae.ui.features.understand import (
     concept_called,
     readings,
 )
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
@@ -71,9 +73,11 @@ def show_search(explored: Explored, place: "DeltaGenerator") -> Listing:
         _random_button(explored)
     everything = _everything(explored, sort)
     if not query.strip():
+        listing = of_theme(explored, everything)
         with _line():
-            note(everything.said)
-        return everything
+            note(listing.said)
+            choose_theme(explored)
+        return listing
     with shown_errors():
         return _sorted(_found(explored, by, query, concepts), explored, sort)
     return everything
@@ -92,7 +96,8 @@ def _show_box(query: str) -> None:
     def typed() -> None:
         # What was typed is read afresh, and shows what it finds.
         new = (st.session_state[_QUERY] or "").strip()
-        go(q=new or None, by=None, token=None, feature=None, sort=None)
+        forget = dict.fromkeys(("by", "token", "feature", "sort", "theme"))
+        go(q=new or None, **forget)
 
     st.text_input(
         t("features.search"),
@@ -143,7 +148,7 @@ def _random_button(explored: Explored) -> None:
 def _everything(explored: Explored, sort: str) -> Listing:
     how = cast("Sort", sort) if sort in SORTS else SORTS[0]
     features = in_order(explored.table, explored.labels, how).tolist()
-    n_sure = sum(sureness(label) == len(SURE_FROM) for label in explored.labels)
+    n_sure = sum(map(is_sure, explored.labels))
     said = t(
         "features.listed_all",
         n=f"{len(features):,}",
@@ -219,11 +224,9 @@ def _show_readings(found: Sequence[Reading], reading: Reading) -> None:
     def chosen() -> None:
         go(by=st.session_state[_READING], token=None, feature=None)
 
-    st.segmented_control(
+    one_of(
         t("features.search_as"),
-        list(names),
-        format_func=names.__getitem__,
-        required=True,
+        names,
         key=_READING,
         on_change=chosen,
         label_visibility="collapsed",
@@ -277,7 +280,7 @@ def _chosen_token(explored: Explored, query: str) -> int:
 
 def _by_token(explored: Explored, by: Reading, query: str) -> Listing:
     token = _chosen_token(explored, query)
-    shown = visible(explored.index.vocabulary.text(token))
+    shown = as_word(explored.index.vocabulary.text(token))
     said = t(f"features.search_{by}_said", token=shown)
     if by == "raises":
         scores = explored.index.raised_by(token)
@@ -312,7 +315,7 @@ def _by_text(explored: Explored, query: str) -> Listing:
         n_tokens=f"{len(found.tokens):,}",
     )
     why = [
-        f"{hit.activations[place]:.2f} · {visible(found.tokens[place])}"
+        f"{hit.activations[place]:.2f} · {as_word(found.tokens[place])}"
         for hit, place in zip(hits, places, strict=True)
     ]
     return Listing([hit.feature for hit in hits], why, said)

@@ -208,6 +208,8 @@ class FeaturePoints:
         x, y: `[n]`, where decoder directions lie among each other.
         texts: `[n]`, what is said of each; HTML.
         rates: `[n]`, log10 of the share of tokens that each fires on.
+        of: `[n]`, the place of each one's theme among `themes`; -1 for none.
+        themes: what they are called; HTML.
     """
 
     features: list[int]
@@ -215,6 +217,8 @@ class FeaturePoints:
     y: list[float]
     texts: list[str]
     rates: list[float]
+    of: list[int]
+    themes: list[str]
 
 
 # log10 of a firing rate: what fires less is drawn as if it fired as much.
@@ -226,6 +230,8 @@ def feature_points(
     density: NDArray[np.float64],
     labels: Sequence[str],
     tokens: Sequence[str],
+    theme_of: Sequence[int] = (),
+    themes: Sequence[str] = (),
 ) -> FeaturePoints:
     """The features that have a place.
 
@@ -234,16 +240,20 @@ def feature_points(
         density: `[d_sae]`, the shares of tokens they fire on.
         labels: `[d_sae]` sentences, or none; shown literally.
         tokens: `[d_sae]`, each one's top token; shown literally.
+        theme_of: `[d_sae]` places of their themes, -1 for none; or none at all.
+        themes: what those are called; shown literally.
     """
     import numpy as np
 
     placed = np.flatnonzero(np.isfinite(layout).all(axis=1))
     features = placed.tolist()
+    of = theme_of or [-1] * len(layout)
     lines = [
         (
             t("features.one", feature=feature),
             labels[feature] if labels else "",
             tokens[feature],
+            themes[at] if (at := of[feature]) >= 0 else "",
         )
         for feature in features
     ]
@@ -254,6 +264,8 @@ def feature_points(
         layout[placed, 1].astype(float).round(3).tolist(),
         ["<br>".join(map(html.escape, filter(None, each))) for each in lines],
         rates.round(2).tolist(),
+        [of[feature] for feature in features],
+        [html.escape(name) for name in themes],
     )
 
 
@@ -264,9 +276,12 @@ def feature_map(
     alt: str,
     on_click: Callable[[int], None],
     chosen: int | None = None,
+    theme: int | None = None,
     height: int = 300,
 ) -> None:
     """Points in which rare features are grey and dense ones red; drag to move about.
+
+    Where many of a theme lie together stands its name; close by, each one's own.
 
     Args:
         points: what is on it.
@@ -274,6 +289,7 @@ def feature_map(
         alt: what it shows, for who does not see it.
         on_click: hears the feature that was clicked.
         chosen: the feature with a ring around it, if it has a place.
+        theme: the place of the theme that stands out from the others.
         height: in pixels.
     """
 
@@ -291,6 +307,7 @@ def feature_map(
                 "colours": [GREY, POSITIVE, NEGATIVE],
                 "rarest": RAREST,
                 "chosen": chosen,
+                "chosenTheme": theme,
             },
             **_frame(height, description=alt),
         },

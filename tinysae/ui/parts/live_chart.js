@@ -19,7 +19,8 @@ function load(address) {
   return window.tinysaePlotly;
 }
 
-function map({ x, y, texts, features, rates, colours, rarest, chosen }, ink) {
+function map(points, ink) {
+  const { x, y, texts, features, rates, colours, rarest, chosen, of, chosenTheme } = points;
   const axis = { visible: false }, at = features.indexOf(chosen);
   const ring = {
     x: x.slice(at, at + 1), y: y.slice(at, at + 1), type: "scattergl", mode: "markers",
@@ -29,6 +30,8 @@ function map({ x, y, texts, features, rates, colours, rarest, chosen }, ink) {
   return [[{
     x, y, text: texts, customdata: features, type: "scattergl", mode: "markers",
     hovertemplate: "%{text}<extra></extra>",
+    selectedpoints: chosenTheme === null ? null : placesOf(of, chosenTheme),
+    unselected: { marker: { opacity: 0.12 } },
     marker: {
       size: 6, opacity: 0.8, color: rates, cmin: rarest, cmax: 0,
       colorscale: colours.map((colour, i) => [i / (colours.length - 1), colour]),
@@ -36,6 +39,64 @@ function map({ x, y, texts, features, rates, colours, rarest, chosen }, ink) {
   }, ring], {
     xaxis: axis, yaxis: axis, dragmode: "pan", hovermode: "closest", showlegend: false,
   }];
+}
+
+const placesOf = (of, theme) => [...of.keys()].filter((i) => of[i] === theme);
+
+// Names on the map: of its themes, each where most of its points in sight lie; where few
+// points are in sight, their own. None over another, and none that is cut off.
+const NAME_PX = 13, CELL_PX = 60, LEAST_POINTS = 3, FEW = 40, MOST_LETTERS = 26;
+
+function names({ x, y, of, themes, texts, chosenTheme }, { xaxis, yaxis }, font) {
+  const at = [...x.keys()].map((i) => [xaxis.l2p(x[i]), yaxis.l2p(y[i])]);
+  const seen = [...at.keys()].filter((i) =>
+    at[i][0] >= 0 && at[i][0] <= xaxis._length && at[i][1] >= 0 && at[i][1] <= yaxis._length);
+  const wanted = seen.length <= FEW ? seen.map((i) => [1, own(texts[i]), ...at[i]]) : [];
+  for (const [theme, name] of wanted.length ? [] : themes.entries()) {
+    const cells = new Map();
+    for (const i of seen) {
+      if (of[i] !== theme) continue;
+      const cell = at[i].map((px) => Math.round(px / CELL_PX)).join();
+      cells.set(cell, [...(cells.get(cell) ?? []), i]);
+    }
+    for (const own of cells.values()) {
+      const middle = (k) => own.reduce((sum, i) => sum + at[i][k], 0) / own.length;
+      const weight = theme === chosenTheme ? Infinity : own.length;
+      if (own.length >= LEAST_POINTS) wanted.push([weight, name, middle(0), middle(1)]);
+    }
+  }
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `600 ${NAME_PX}px ${font}`;
+  const placed = [];
+  for (const [, text, px, py] of wanted.sort(([a], [b]) => b - a)) {
+    const half = pen.measureText(text).width / 2 + 5, x = px, y = py;
+    const isIn = x > half && x < xaxis._length - half && y > NAME_PX && y < yaxis._length - NAME_PX;
+    const meets = ({ text: t, x: ox, y: oy, half: o }) =>
+      t === text || (Math.abs(x - ox) < half + o && Math.abs(y - oy) < 1.6 * NAME_PX);
+    if (isIn && !placed.some(meets)) placed.push({ text, x, y, half });
+  }
+  return placed.map(({ text, x, y }) => ({ text, x: xaxis.p2l(x), y: yaxis.p2l(y) }));
+}
+
+// A feature's name is the second line of what is said of it, as HTML.
+function own(said) {
+  const name = said.split("<br>")[1] || said.split("<br>")[0];
+  return name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS).replace(/&[^;]*$/, "")}…` : name;
+}
+
+async function addNames(Plotly, box, chart) {
+  const { points } = box.latest;
+  if (!points) return;
+  const style = getComputedStyle(box), paper = style.getPropertyValue("--st-background-color");
+  const found = names(points, chart._fullLayout, style.getPropertyValue("--st-font"));
+  const print = JSON.stringify([found, paper]);
+  if (print === box.names) return;
+  box.names = print;
+  const annotations = found.map((each) => ({
+    ...each, showarrow: false, captureevents: false, borderpad: 1, bgcolor: paper, opacity: 0.88,
+    font: { size: NAME_PX, weight: 600, color: style.getPropertyValue("--st-text-color") },
+  }));
+  await Plotly.relayout(chart, { annotations });
 }
 
 function curves({ series, log_y, x_title, legend }, line) {
@@ -89,6 +150,7 @@ function wire(Plotly, box, chart, reset) {
   chart.on("plotly_relayout", () => {
     const { xaxis, yaxis } = chart.layout;
     reset.hidden = xaxis.autorange !== false && yaxis.autorange !== false;
+    addNames(Plotly, box, chart);
   });
   reset.onclick = () =>
     Plotly.relayout(chart, { "xaxis.autorange": true, "yaxis.autorange": true });
@@ -104,6 +166,8 @@ async function draw(box, chart, reset, problem) {
     drawn = box.latest;
     await Plotly.react(chart, ...figure(drawn, getComputedStyle(box)));
     problem.hidden = true;
+    box.names = "";
+    await addNames(Plotly, box, chart);
     if (!chart.resizing) wire(Plotly, box, chart, reset);
   }
 }

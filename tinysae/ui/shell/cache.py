@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tinysae.features.index.reader import FeatureIndex
     from tinysae.features.names.concepts import ConceptReport
     from tinysae.features.names.labels import Label
+    from tinysae.features.names.theme_file import Themes
     from tinysae.library.feature_source import FeatureSource
     from tinysae.library.shipped_stories import ShippedStories
     from tinysae.model.sources import LoadedModel
@@ -304,6 +305,21 @@ def feature_labels(source: FeatureSource) -> list[Label]:
         path = labels_path(source.index_dir)
         raise DamagedError("features_damaged", file=path.name)
     return labels
+
+
+@shared(4)
+def feature_themes(source: FeatureSource) -> Themes:
+    """The themes of the features of `source`, if they were grouped.
+
+    Raises:
+        DamagedError: from `read_themes`, or they are of another SAE.
+    """
+    from tinysae.features.names.theme_file import THEMES_NAME, read_themes
+
+    themes = read_themes(source.index_dir)
+    if themes.of and len(themes.of) != feature_index(source).info.d_sae:
+        raise DamagedError("features_damaged", file=THEMES_NAME)
+    return themes
 
 
 @shared(4)
