@@ -59,6 +59,11 @@ def press(locator: Locator, works: Callable[[], bool]) -> None:
     raise TimeoutError(f"nothing comes of a click on {locator}")
 
 
+def point_at(token: Locator) -> None:
+    """Clicks a token of a strip; it is then the one that the page tells more of."""
+    press(token, lambda: token.get_attribute("aria-selected") == "true")
+
+
 def write(page: Page) -> None:
     """Presses Write, and waits until all stories are there."""
     stop = button(page, "playground.stop")

@@ -7,6 +7,7 @@ contract names elements that must lie in it whole. A shift is the browser's own
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
@@ -132,6 +133,25 @@ SCREENS: dict[str, Screen] = {
     "why": inside,
 }
 """What each page shows first, by its name in the navigation."""
+
+
+SAYS = {
+    "home": ".st-key-home_word p",
+    "playground": ".st-key-write_next_said p",
+    "train": ".st-key-train_legend p",
+    "features": ".panel [role=status]",
+    "why": ".machine .says",
+}
+"""Where each page says, in a sentence made from the data, what its picture shows."""
+
+
+def reads_aloud(page: Page, name: str) -> bool:
+    """Whether a screen reader meets that sentence: the accessibility tree has it."""
+    sentence = page.locator(SAYS[name]).first.inner_text()
+    tree = page.get_by_test_id("stMain").aria_snapshot()
+    # The tree is written with quotation marks and line breaks of its own.
+    said, heard = (" ".join(re.findall(r"\w+", each)) for each in (sentence, tree))
+    return bool(said) and said in heard
 
 
 def is_phone(page: Page) -> bool:

@@ -15,13 +15,11 @@ from benchmarks.clicks import (
     expect_still,
     go_to,
 )
+from benchmarks.screens import PHONE, WIDE
 from tinysae.words import LANGUAGES, Language, text
 
 LOCALES: dict[Language, str] = {"en": "en-US", "ko": "ko-KR"}
 THEMES: tuple[Theme, ...] = ("light", "dark")
-# Tall enough that a whole page is in the picture.
-TALL = 1500
-PHONE_WIDTH, PHONE_HEIGHT = 390, 844
 # Any feature that fires.
 LOOKED_AT = 4
 
@@ -47,7 +45,9 @@ def tour(
 
     for language, theme in itertools.product(LANGUAGES, THEMES):
         locale = LOCALES[language]
-        with visit(browser, theme=theme, locale=locale, height=TALL) as reader:
+        with visit(
+            browser, theme=theme, locale=locale, width=WIDE[0], height=WIDE[1]
+        ) as reader:
             page = reader.page
             for name in ("home", "playground", "train", "features", "why"):
                 page.goto(server.url)
@@ -55,17 +55,19 @@ def tour(
                     go_to(page, name, language)
                 settle(page, name, language)
                 keep(page, f"{name}-{language}-{theme}")
+            page.goto(server.url)
+            go_to(page, "lessons", language)
+            expect_still(page)
+            keep(page, f"lessons-{language}-{theme}")
             open_feature(page, server, run_id, language)
             keep(page, f"feature-{language}-{theme}")
             reader.assert_clean()
     for theme in THEMES:
-        with visit(
-            browser, theme=theme, width=PHONE_WIDTH, height=PHONE_HEIGHT
-        ) as reader:
+        with visit(browser, theme=theme, width=PHONE[0], height=PHONE[1]) as reader:
             page = reader.page
             open_feature(page, server, run_id, "en")
             width = page.evaluate("document.documentElement.scrollWidth")
-            assert width <= PHONE_WIDTH
+            assert width <= PHONE[0]
             keep(page, f"feature-phone-{theme}")
             reader.assert_clean()
 
@@ -90,4 +92,8 @@ def settle(page: Page, name: str, language: Language) -> None:
     expect(awaited.first).to_be_visible(timeout=LOADED_MS)
     if name == "train":
         expect_curves(page)
+    elif name == "why":
+        # It plays when it is new.
+        play = page.get_by_role("button", name=text("why.machine_play", language))
+        expect(play).to_be_visible(timeout=LOADED_MS)
     expect_still(page)

@@ -15,6 +15,7 @@ page_head("playground")
 from tinysae.model.sources import is_at_hand  # noqa: E402
 from tinysae.model.text.state import State, View  # noqa: E402
 from tinysae.ui.parts import model_chooser  # noqa: E402
+from tinysae.ui.parts.one_of import one_of  # noqa: E402
 from tinysae.ui.shell.cache import loaded_model  # noqa: E402
 from tinysae.ui.shell.chosen import chosen  # noqa: E402
 from tinysae.ui.write import address, compare, export, ranks, stories, suite  # noqa: E402
@@ -47,17 +48,15 @@ def main() -> None:
 
 
 def choose_view(state: State) -> State:
-    views = {view: t(f"playground.view_{view}") for view in get_args(View)}
-    view = st.segmented_control(
+    views: tuple[View, ...] = get_args(View)
+    view = one_of(
         t("playground.view"),
-        views,
-        default=state.view,
-        required=True,
-        format_func=views.__getitem__,
+        {view: t(f"playground.view_{view}") for view in views},
+        state.view,
         key="_view",
         label_visibility="collapsed",
     )
-    return replace(state, view=view if view in views else state.view)
+    return replace(state, view=view)
 
 
 def show_ranks(state: State) -> None:

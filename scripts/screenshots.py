@@ -17,14 +17,17 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.browser import ROOT, Server, launch_chromium, start_server, visit
 from benchmarks.clicks import LOADED_MS, button, expect_curves, expect_still, go_to
+from benchmarks.screens import WIDE
 from benchmarks.tour import tour
 from tinysae.config import TrainConfig
+from tinysae.presets import PRESETS
 from tinysae.runs.store import Run, start_run
 from tinysae.words import text
 
 PICTURES = ROOT / "docs" / "screenshots"
 TRAINED_MS = 1_200_000
-# The moving picture: its size on the page that shows it, and how long a frame stands.
+# The moving picture: its size on the page that shows it, of the window's proportions,
+# and how long a frame stands.
 MOVING_SIZE = (960, 600)
 FRAME_MS, PAUSE_MS = 250, 1500
 QUALITY = 60
@@ -33,9 +36,9 @@ MAX_BYTES = 3_000_000
 
 def train(server: Server, browser: Browser) -> Run:
     """A small SAE, with a picture of its training."""
-    config = TrainConfig(name="First look", training_tokens=500_000, d_sae=512)
-    run = start_run(config)
-    with visit(browser) as reader:
+    look = PRESETS[0]
+    run = start_run(TrainConfig(**look.changes | {"name": "First look"}))
+    with visit(browser, width=WIDE[0], height=WIDE[1]) as reader:
         page = reader.page
         page.goto(f"{server.url}/train?run={run.id}")
         expect_curves(page)
@@ -86,7 +89,7 @@ class Film:
 
 def film_first_minute(server: Server, browser: Browser) -> None:
     """Home, a story being written, a word's features, one of them, a training."""
-    with visit(browser) as reader:
+    with visit(browser, width=WIDE[0], height=WIDE[1]) as reader:
         page = reader.page
         film = Film(page)
         page.goto(server.url)
@@ -108,10 +111,11 @@ def film_first_minute(server: Server, browser: Browser) -> None:
         words.nth(24).click()
         expect_still(page)
         film.pause()
-        go_to(page, "features")
+        page.locator("[class*=st-key-write_feature_] a").first.click()
         expect(page.locator(".panel .passage").first).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
         film.pause()
-        page.locator(".card").first.focus()
+        page.locator(".card").first.click()
         for _ in range(5):
             page.keyboard.press("ArrowDown")
             film.take(2)

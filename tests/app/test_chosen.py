@@ -71,6 +71,16 @@ def test_without_a_choice_a_page_shows_the_shipped_sae_it_is_about(name: str, sa
     assert shown(opened(name)) == (STORYBOOK, sae)
 
 
+def test_a_link_to_a_shipped_feature_chooses_no_sae_for_inside():
+    page = opened("features", run=STORYBOOK_SAE, feature="3")
+    queries = {
+        link.proto.page: link.proto.query_string for link in page.get("page_link")
+    }
+    assert "run" not in queries["why"]
+    assert queries["playground"] == f"run={STORYBOOK_SAE}"
+    assert shown(opened("why", run=STORYBOOK_SAE))[1] == STORYBOOK_SAE
+
+
 def test_an_sae_once_chosen_is_every_pages_and_in_every_link():
     page = opened("features")
     page.selectbox(key="shell.sae").select(STORYBOOK_POST).run()
@@ -80,12 +90,8 @@ def test_an_sae_once_chosen_is_every_pages_and_in_every_link():
         link.proto.page: link.proto.query_string for link in page.get("page_link")
     }
     carrying = {path for path, query in queries.items() if STORYBOOK_POST in query}
-    assert carrying == {
-        "playground",
-        "train",
-        "features",
-        "why",
-    }
+    # Home and the lessons bring their own.
+    assert carrying == PAGES.keys() - {"home", "lessons"}
 
 
 def test_the_address_counts_more_than_what_was_chosen_before():

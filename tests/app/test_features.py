@@ -20,7 +20,7 @@ from tinysae.jobs.lock import LOCK_NAME
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library import feature_source as sources
 from tinysae.library.shipped import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SAE
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_words, visible
 from tinysae.runs.store import Run, create_run
 from tinysae.ui.features import one_feature
 from tinysae.words import LANGUAGES, Language, text
@@ -207,9 +207,8 @@ def test_a_link_opens_its_feature(
     record = open_index(run.features_dir).feature(5)
     shown = face(app)
     assert shown["title"] == text("features.one", language, feature=5)
-    assert [x[0] for x in shown["towards"]] == [
-        visible(x.text) for x in record.promoted["raw"][: len(shown["towards"])]
-    ]
+    pushed = record.promoted["raw"][: len(shown["towards"])]
+    assert [x[0] for x in shown["towards"]] == as_words([x.text for x in pushed])
     assert shown["counts"] == record.histogram.counts.tolist()
     open_part(app, "figures")
     figures = [metric.value for metric in app.metric]

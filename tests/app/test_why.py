@@ -63,7 +63,7 @@ def test_the_example_is_worked_out_when_the_page_opens(
     sae = load_sae(POST_SAE_DIR)
     found = attribute(model, ids, best, second, sae=sae)
     prob = percent(math.exp(log_probs[best]))
-    names = {"target": "␣Lily", "other": model.token_text(second).replace(" ", "␣")}
+    names = {"target": "Lily", "other": model.token_text(second).strip()}
     values = {"prob": prob, "other_prob": percent(math.exp(log_probs[second]))}
     assert text("why.says_rather", language, **names, **values) in said(page)
     total = signed(found.logit, 3)
@@ -191,7 +191,7 @@ def test_what_if_switches_off_what_spoke_for_the_answer(opened: Any) -> None:
     before = float(done.before[-1, best].exp())
     assert after < before / 2
     values = {"before": percent(before), "after": percent(after)}
-    assert text("why.off_result", "en", target="␣Lily", **values) in said(page)
+    assert text("why.off_result", "en", target="Lily", **values) in said(page)
     (pills,) = [
         one for one in page.pills if one.label == text("why.off_features", "en")
     ]

@@ -21,7 +21,7 @@ from tinysae.features.names.labels import Label
 from tinysae.features.names.notes import Note, Notes
 from tinysae.library.export import ExportOptions, write_export
 from tinysae.library.feature_source import embedded_source
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word
 from tinysae.runs.store import Run
 from tinysae.ui.features.contexts import N_FIRST
 from tinysae.words import text
@@ -167,7 +167,7 @@ def test_a_name_is_searched_for_read_bookmarked_and_taken_along(
         page.keyboard.press("Enter")
         # It is a word that is there; that it is to come is a click away.
         page.get_by_role("radio", name=text("features.search_raises", "en")).click()
-        said = text("features.search_raises_said", "en", token=visible(token.text))
+        said = text("features.search_raises_said", "en", token=as_word(token.text))
         expect(page.get_by_text(said[:50])).to_be_visible(timeout=LOADED_MS)
         expect_feature(page, best)
         assert {"by=raises", f"q={name}"} <= set(address(page)[1:].split("&"))

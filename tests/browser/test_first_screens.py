@@ -16,6 +16,7 @@ from benchmarks.screens import (
     WIDE,
     open_by_clicking,
     outside_window,
+    reads_aloud,
 )
 from benchmarks.tour import LOCALES, THEMES
 from tests.browser.test_accessibility import turn
@@ -40,6 +41,7 @@ def test_the_first_screen_shows_control_picture_and_answer(
         for locator in elements.values():
             expect(locator).to_be_visible(timeout=LOADED_MS)
         expect_still(page)
+        assert reads_aloud(page, name)
         for theme in THEMES:
             turn(page, theme)
             assert not outside_window(page, elements)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.clicks import expect_still
+from benchmarks.clicks import expect_still, point_at
 from tests.browser.conftest import Server, visit
 from tests.browser.test_lessons import LOADED_MS, PHONE
 from tinysae.lessons.lesson_file import FIRST, load_lesson
@@ -163,7 +163,7 @@ def test_the_card_of_a_clicked_token_leaves_the_panel_free(
             page.keyboard.press("ArrowRight")
             page.keyboard.press("Enter")
         else:
-            token.click()
+            point_at(token)
         link = page.get_by_role("link", name=text("why.token_link", "en"))
         expect(link).to_be_visible(timeout=LOADED_MS)
         expect(page.get_by_role("tooltip")).to_be_hidden()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tinysae.sae import encode
-from tinysae.sae.encode import Encoder
+from tinysae.sae.encode import Encoder, encoder_of
 from tinysae.sae.load import SAE, Magnitude
 from tinysae.sae.step.pairs import Pairs
 
@@ -99,6 +99,32 @@ def test_pairs_are_the_dense_activations(
         own = pairs.token[pairs.first[j] : pairs.first[j + 1]]
         assert (np.diff(own) > 0).all()
     assert 0.01 < (acts > 0).mean() < 0.5
+
+
+class Halved(SAE):
+    """One that encodes in a way of its own."""
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return super().encode(x) / 2
+
+
+def test_an_architecture_that_only_its_definition_encodes_has_pairs_and_stays_whole():
+    known, x = sae_of("jumprelu"), inputs()
+    unknown: Any = "halved"
+    own = Halved(**{**vars(known), "architecture": unknown})
+    with encoder_of(own, torch.device("cpu")) as encoder:
+        (pairs,) = encoder.pairs(x)
+    np.testing.assert_array_equal(dense(pairs), own.encode(torch.from_numpy(x)))
+    assert type(encoder_of(known, torch.device("cpu"))) is Encoder
+    assert own.only([3, 1]) == (own, [3, 1])
+
+
+@pytest.mark.parametrize("architecture", ["standard", "jumprelu", "topk", "gated"])
+def test_a_few_features_alone_are_as_active_as_among_all(architecture: str) -> None:
+    sae, x = sae_of(architecture, b_dec=True, rescale=True), torch.from_numpy(inputs())
+    few, at = sae.only([7, 2])
+    assert few.d_sae == (sae.d_sae if architecture == "topk" else 2)
+    torch.testing.assert_close(few.encode(x)[:, list(at)], sae.encode(x)[:, [7, 2]])
 
 
 @pytest.mark.parametrize("architecture", ["standard", "jumprelu", "topk", "gated"])

@@ -11,8 +11,6 @@ from tinysae.features.index.pair_store import Band
 from tinysae.features.names.label_file import read_labels, write_labels
 from tinysae.features.names.labels import (
     Label,
-    clearness,
-    label_explanation,
     label_sentence,
     labels,
     sureness,
@@ -142,7 +140,6 @@ def test_names_are_unique_in_both_languages():
 def test_where_no_rule_is_good_the_name_says_so():
     label = labels([[" dog"]], None, [Rule()], [[]])[0]
     assert label_sentence(label, "en") == "No simple rule; strongest on “dog”"
-    assert label_explanation(label, "en") == ""
 
 
 def test_labels_with_rules_are_read_as_written(tmp_path: Path):
@@ -150,7 +147,6 @@ def test_labels_with_rules_are_read_as_written(tmp_path: Path):
     label = named(Clause("token", (" dog",), 1, "in_speech", given))
     write_labels(tmp_path, [label, Label("", "tokens")])
     assert read_labels(tmp_path) == [label, Label("", "tokens")]
-    assert "90%" in label_explanation(label, "en")
 
 
 def test_a_file_from_before_there_were_rules_is_read(tmp_path: Path):
@@ -181,14 +177,6 @@ def test_a_damaged_clause_is_told(clause: object, tmp_path: Path):
     (tmp_path / "labels.json").write_text(content, encoding="utf-8")
     with pytest.raises(DamagedError):
         read_labels(tmp_path)
-
-
-def test_the_clearest_are_sure_and_about_words():
-    word = named(Clause("token", (" dog",), 1))
-    sign = named(Clause("token", (",",), 1))
-    assert clearness(word, 0.003) > clearness(sign, 0.003)
-    assert clearness(word, 0.003) > clearness(word, 0.3)
-    assert clearness(word, 0.0) == 0
 
 
 def test_only_english_names_begin_with_a_capital() -> None:

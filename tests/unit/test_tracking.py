@@ -19,14 +19,14 @@ from tests.unit.test_kernels import (
     trainer_of,
 )
 from tests.unit.test_worker import config_for
-from tinysae.config import TrainConfig
+from tinysae.config import TrainConfig, settings
 from tinysae.errors import SettingError
 from tinysae.runs import tracking
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run, create_run, open_run
 from tinysae.runs.tracking import WandbTracker, tracked, wandb_mode
 from tinysae.sae.step.saelens import SAELensStep
-from tinysae.sae.tracker import step_log
+from tinysae.sae.tracker import Tracker, step_log
 from tinysae.worker import finish, life, load
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -236,37 +236,83 @@ def test_a_wandb_that_hangs_is_left_alone(
     assert registered == [(tracking.os._exit, 0)]
 
 
-def test_trackers_that_the_settings_switch_on_all_hear_of_a_step(
+class Listener:
+    """A tracker that wants every n-th step, and notes what it is told."""
+
+    def __init__(self, heard: list[tuple[str, object]], name: str, every: int) -> None:
+        self._heard, self._name, self._every = heard, name, every
+
+    def wants(self, step: int) -> bool:
+        return step % self._every == 0
+
+    def log(self, values: object, step: int) -> None:  # noqa: ARG002
+        self._heard.append((self._name, step))
+
+    def close(self) -> None:
+        self._heard.append((self._name, "closed"))
+
+
+class Failing(Listener):
+    def log(self, values: object, step: int) -> None:
+        super().log(values, step)
+        raise OSError(KEY)
+
+
+def test_each_tracker_that_is_switched_on_hears_of_the_steps_that_it_wants(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     heard: list[tuple[str, object]] = []
-
-    class Listener:
-        def __init__(self, name: str, every: int) -> None:
-            self._name, self._every = name, every
-
-        def wants(self, step: int) -> bool:
-            return step % self._every == 0
-
-        def log(self, values: object, step: int) -> None:  # noqa: ARG002
-            heard.append((self._name, step))
-
-        def close(self) -> None:
-            heard.append((self._name, "closed"))
-
     made = {
-        "log_to_wandb": lambda *_: Listener("a", 2),
-        "streaming": lambda *_: Listener("b", 3),
-        "exclude_special_tokens": lambda *_: Listener("c", 1),
+        "log_to_wandb": lambda *_: Listener(heard, "a", 2),
+        "streaming": lambda *_: Listener(heard, "b", 3),
+        "exclude_special_tokens": lambda *_: Listener(heard, "c", 1),
     }
     monkeypatch.setattr(tracking, "TRACKERS", made)
     config = TrainConfig(log_to_wandb=True, exclude_special_tokens=False)
     trackers = tracking.start_trackers(create_run(config), {})
-    wanted = [step for step in range(7) if trackers.wants(step)]
-    assert wanted == [0, 2, 3, 4, 6]
-    trackers.log({}, 2)
+    wanted = [step for step in range(5) if trackers.wants(step)]
+    assert wanted == [0, 2, 3, 4]
+    for step in range(5):
+        if trackers.wants(step):
+            trackers.log({}, step)
+    assert heard == [("a", 0), ("b", 0), ("a", 2), ("b", 3), ("a", 4)]
+    heard.clear()
+    # What is not of a step is for all.
+    assert not trackers.wants(5)
+    trackers.log({}, 5)
     trackers.close()
-    assert heard == [("a", 2), ("b", 2), ("a", "closed"), ("b", "closed")]
+    assert heard == [("a", 5), ("b", 5), ("a", "closed"), ("b", "closed")]
+
+
+def test_a_tracker_that_fails_ends_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[tuple[str, object]] = []
+
+    def broken(*_: object) -> Tracker:
+        raise OSError(KEY)
+
+    made = {
+        "log_to_wandb": broken,
+        "streaming": lambda *_: Failing(heard, "a", 1),
+        "exclude_special_tokens": lambda *_: Listener(heard, "b", 1),
+    }
+    monkeypatch.setattr(tracking, "TRACKERS", made)
+    config = TrainConfig(log_to_wandb=True, exclude_special_tokens=True)
+    trackers = tracking.start_trackers(create_run(config), {})
+    for step in range(2):
+        assert trackers.wants(step)
+        trackers.log({}, step)
+    trackers.close()
+    assert heard == [("a", 0), ("b", 0), ("b", 1), ("b", "closed")]
+    assert caplog.text.count("nothing more goes to") == 2
+    assert KEY not in caplog.text
+
+
+def test_what_is_read_of_a_tracker_only_is_no_part_of_how_an_sae_was_made() -> None:
+    assert tracking.tracking_settings() == {
+        name for name in settings() if "wandb" in name
+    }
 
 
 def test_a_tracker_is_switched_on_by_a_setting_that_is_off() -> None:

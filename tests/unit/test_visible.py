@@ -21,7 +21,15 @@ from tinysae.model.text.logprobs import token_stats
 from tinysae.model.text.prompt import prepare_prompt
 from tinysae.model.text.recipe import generate_code, heatmap_code, ranks_code
 from tinysae.model.text.suite import Row, run_suite, to_csv
-from tinysae.render.visible import as_word, encodable, harmless, in_place, visible
+from tinysae.render.visible import (
+    as_word,
+    as_words,
+    encodable,
+    harmless,
+    in_place,
+    shortened,
+    visible,
+)
 from tinysae.sae.load import load_sae
 from tinysae.ui.shell.page import plain
 
@@ -47,6 +55,23 @@ TEXT = f"Tom{ACTING}said\n\tno"
 )
 def test_a_token_is_shown_with_what_cannot_be_seen(text: str, shown: str) -> None:
     assert visible(text) == shown
+
+
+def test_words_of_a_list_have_their_space_marked_where_two_would_look_alike() -> None:
+    assert as_words([" Lily", "Tom", " Tom", "!"]) == ["Lily", "Tom", "␣Tom", "!"]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("the name of a girl", 18, "the name of a girl"),
+        ("the name of a girl", 17, "the name of a…"),
+        ("“a”, “b” and so on", 8, "“a”…"),
+        ("여자아이 이름", 12, "여자아이…"),
+    ],
+)
+def test_a_name_without_room_is_cut_between_words(text, columns, shown) -> None:
+    assert shortened(text, columns) == shown
 
 
 def test_lines_tabs_and_letters_of_every_script_are_no_harm() -> None:

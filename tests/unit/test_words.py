@@ -9,6 +9,7 @@ from string import Formatter
 
 from tinysae.config import settings
 from tinysae.presets import RETIRED
+from tinysae.ui.shell.page import PAGES
 from tinysae.ui.train.curves import FRONT, MORE
 from tinysae.words import LANGUAGES, catalogue, text
 
@@ -46,6 +47,11 @@ PERCENT = {"share", "single", "precision", "detection", "prob", "ce", "dead"}
 PARTICLE = re.compile(
     r"\{(\w+)[^}]*\}[”’]?"
     "(?:을|를|은|는|이|가|와|과|으?로|이?라는|이?라고|이에요|예요)(?![가-힣(])"
+)
+NOUNS = (
+    *("단어", "토큰", "특징", "모델", "문장", "이야기", "헤드", "그래프"),
+    *("학습", "수업", "확률", "손실", "뉴런", "그림", "프롬프트", "설정"),
+    *("개념", "지도", "목록", "북마크"),
 )
 # What one thing is called, and what it was called elsewhere.
 ONE_WORD = {"단어": "낱말", "그래프": "곡선", "북마크": "책갈피", "비교": "견주"}
@@ -166,6 +172,25 @@ def test_a_particle_fits_whatever_value_stands_before_it():
     assert not wrong
 
 
+def test_a_particle_fits_the_noun_before_it():
+    wrong = [
+        (key, found[0])
+        for key, texts in catalogue().items()
+        for noun in NOUNS
+        for found in re.finditer(f"{noun}({misfits(noun)})(?![가-힣])", texts["ko"])
+    ]
+    assert not wrong
+
+
+def misfits(noun: str) -> str:
+    """The particles that cannot follow it: a syllable ends in one of 28 ways, the first
+    of which is a vowel and the ninth ㄹ."""
+    end = (ord(noun[-1]) - ord("가")) % 28
+    if not end:
+        return "이|은|을|과|으로|이에요"
+    return "가|는|를|와|예요" + ("|으로" if end == 8 else "|로")
+
+
 def test_korean_has_one_word_for_one_thing():
     others = [
         (key, other)
@@ -174,6 +199,16 @@ def test_korean_has_one_word_for_one_thing():
         if other in texts["ko"]
     ]
     assert not others
+
+
+def test_every_page_has_its_words():
+    missing = [
+        key
+        for page in PAGES
+        for key in (f"common.nav_{page}", f"{page}.title", f"{page}.lead")
+        if key not in catalogue()
+    ]
+    assert missing == []
 
 
 def test_every_curve_has_its_words_and_none_is_left_over():

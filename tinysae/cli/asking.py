@@ -2,17 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands, add_sae_option
 from tinysae.cli.asked import asked, loaded
-from tinysae.cli.output import write_line
+from tinysae.cli.output import shown_token, write_line
 from tinysae.errors import InputError
 from tinysae.library.shipped import STORYBOOK_POST
-from tinysae.render.visible import visible
-
-if TYPE_CHECKING:
-    from tinysae.model.sources import LoadedModel
 
 N_SHOWN = 15
 STRENGTHS = "-2,-1,0,1,2"
@@ -72,9 +67,9 @@ def _attribute(options: argparse.Namespace) -> int:
     target = int(question.log_probs.argmax()) if target is None else target
     other = question.token(options.other)
     attribution = attribute(model, question.ids, target, other, sae=sae)
-    said = f"“{_text(model, target)}”  {attribution.prob:.2%}  logit"
+    said = f"“{shown_token(model, target)}”  {attribution.prob:.2%}  logit"
     if attribution.other is not None:
-        said += f" minus that of “{_text(model, attribution.other)}”"
+        said += f" minus that of “{shown_token(model, attribution.other)}”"
     write_line(f"{said} {attribution.logit:.3f}")
     for parts in (attribution.features, attribution.components):
         shown, others = strongest(parts, max(1, options.top))
@@ -135,7 +130,3 @@ def _numbers(typed: str) -> list[float]:
     if not 1 <= len(numbers) <= MAX_TEXTS:
         raise InputError("why_times", typed=typed[:40], most=MAX_TEXTS)
     return numbers
-
-
-def _text(model: "LoadedModel", token_id: int) -> str:
-    return visible(model.token_text(token_id))

@@ -137,17 +137,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _labels(source: "FeatureSource") -> "list[Label]":
-    from tinysae.features.names.label_file import read_labels
-
-    return read_labels(source.index_dir)
-
-
 def _search(options: argparse.Namespace) -> int:
     from tinysae.features.index.search import find_tokens
+    from tinysae.features.names.label_file import read_labels
 
     source = named_source(options.sae)
-    index, labels = source.open(), _labels(source)
+    index, labels = source.open(), read_labels(source.index_dir)
     if options.text is not None:
         rows = _by_text(source, index, options.text)
     elif options.words is not None or options.concept is not None:
@@ -198,23 +193,23 @@ def _by_name(
 def _print_rows(
     index: "FeatureIndex", labels: "list[Label]", rows: Iterable[tuple[int, str]]
 ) -> None:
-    from tinysae.features.names.labels import label_sentence, score_percent
+    from tinysae.features.names.labels import namer, score_percent
 
-    n = 0
+    n, named = 0, namer(labels, "en")
     for feature, what in rows:
         n += 1
         if n > N_PRINTED:
             break
         tokens = index.feature(feature).tokens[:N_TOP_TOKENS]
-        label = label_sentence(labels[feature], "en") if labels else ""
         top = " ".join(visible(token.text) for token in tokens)
         sure = score_percent(labels[feature]) if labels else ""
-        write_line(f"{feature:>6}  {what:<28}  {sure:>4}  {label or top}")
+        write_line(f"{feature:>6}  {what:<28}  {sure:>4}  {named(feature) or top}")
     if not n:
         write_line("none")
 
 
 def _export(options: argparse.Namespace) -> int:
+    from tinysae.features.names.label_file import read_labels
     from tinysae.features.names.notes import Notes
     from tinysae.library.export import ExportOptions, write_export
 
@@ -227,7 +222,7 @@ def _export(options: argparse.Namespace) -> int:
     how = ExportOptions(
         source.name,
         options.language,
-        _labels(source),
+        read_labels(source.index_dir),
         notes.all(),
         source.text_read(index.info),
     )

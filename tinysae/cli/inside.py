@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands, add_sae_option
 from tinysae.cli.asked import asked, loaded
-from tinysae.cli.output import write_line
+from tinysae.cli.output import shown_token, write_line
 from tinysae.library.shipped import STORYBOOK_POST
 from tinysae.render.visible import visible
 
@@ -56,8 +56,8 @@ def _inside(options: argparse.Namespace) -> int:
     drawn = picture_of(model, question.ids, target, other, sae)
     found = drawn.attribution
     write_line(
-        f"“{visible(model.token_text(target))}”  {found.prob:.2%}, its logit over that "
-        f"of “{visible(model.token_text(other))}” {found.logit:.3f}"
+        f"“{shown_token(model, target)}”  {found.prob:.2%}, its logit over that "
+        f"of “{shown_token(model, other)}” {found.logit:.3f}"
     )
     n = min(max(1, options.top), len(drawn.arcs))
     cuts = [Cut(arcs=(place,)) for place in range(n)]
@@ -89,20 +89,11 @@ def _path(
 
 
 def _names(source: "FeatureSource") -> "Callable[[int], str]":
-    from tinysae.errors import DamagedError, MissingError
-    from tinysae.features.names.label_file import read_labels
-    from tinysae.features.names.labels import label_sentence
+    from tinysae.features.names.label_file import labels_or_none
+    from tinysae.features.names.labels import namer
 
-    try:
-        labels = read_labels(source.index_dir)
-    except (MissingError, DamagedError):
-        # What it adds is known without a name.
-        labels = []
-
-    def named(feature: int) -> str:
-        return label_sentence(labels[feature], "en") if feature < len(labels) else ""
-
-    return named
+    # What a feature adds is known without its name.
+    return namer(labels_or_none(source.index_dir), "en")
 
 
 def _write_graph(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands
-from tinysae.cli.output import write, write_line
+from tinysae.cli.output import shown_token, write, write_line
 from tinysae.errors import InputError
 from tinysae.model.text.generate import (
     BOUNDS,
@@ -21,7 +21,7 @@ from tinysae.render.visible import visible
 from tinysae.words import text as sentence
 
 if TYPE_CHECKING:
-    from tinysae.model.sources import LoadedModel
+    pass
 
 
 def add_commands(commands: Commands) -> None:
@@ -107,13 +107,13 @@ def _ranks(options: argparse.Namespace) -> int:
             sys.stderr.write(f"{said}\n")
         for token, top in zip(ranks.tokens, ranks.top, strict=True):
             write_line(
-                f"“{_text(model, token.token_id)}”  rank {token.rank:,}  "
+                f"“{shown_token(model, token.token_id)}”  rank {token.rank:,}  "
                 f"{token.prob:.2%}  logit {token.logit:.2f}"
             )
             for each in top:
                 write_line(
                     f"  {each.rank:2}  {each.prob:7.2%}  {each.logit:6.2f}  "
-                    f"“{_text(model, each.token_id)}”"
+                    f"“{shown_token(model, each.token_id)}”"
                 )
     return 0
 
@@ -149,7 +149,3 @@ def _suite(options: argparse.Namespace, space: bool) -> int:
             f"mean rank {figures.mean_rank:.2f}\n"
         )
     return 0
-
-
-def _text(model: "LoadedModel", token_id: int) -> str:
-    return visible(model.token_text(token_id))

@@ -21,6 +21,8 @@ MAX_NUMBER: Final = 1e9
 
 Texts = Mapping[Language, str]
 InputKind = Literal["choice", "number", "text"]
+LinkedPage = Literal["playground", "train", "features", "why"]
+"""A page that a step leads to."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Step:
     args: Mapping[str, Any]
     inputs: tuple[Input, ...]
     claim: Claim | None
-    page: str | None
+    page: LinkedPage | None
     guesses: tuple[Texts, ...] = ()
     right: int | None = None
 

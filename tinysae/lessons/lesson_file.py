@@ -24,6 +24,7 @@ from tinysae.lessons.lesson import (
     Input,
     InputKind,
     Lesson,
+    LinkedPage,
     Step,
     Texts,
     is_number,
@@ -35,7 +36,7 @@ MAX_BYTES: Final = 1_000_000
 FIRST: Final = ("names", "features", "train")
 """The order of the lessons that come along; others follow by name."""
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_PAGES: Final = ("playground", "train", "features", "why")
+_PAGES: Final = get_args(LinkedPage)
 _OBJECT: Final = "{...}"
 _TEXT: Final = '"..."'
 

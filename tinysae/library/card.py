@@ -15,6 +15,7 @@ from tinysae.config import TrainConfig, is_read
 from tinysae.data.texts.local import is_local_path
 from tinysae.render.numbers import percent
 from tinysae.render.visible import harmless
+from tinysae.runs.tracking import tracking_settings
 from tinysae.words import Language, text
 
 # How the hub writes them.
@@ -31,8 +32,6 @@ FORMULAS: Mapping[str, str] = {
     "dead_share": "n_dead / d_sae",
     "dense_share": "n_dense / d_sae",
 }
-# What a config says of a run besides how its SAE came to be.
-_NOT_IN_TABLE = frozenset({"name", "wandb_project", "wandb_entity", "log_to_wandb"})
 _PATHS = frozenset({"model_name", "dataset_path"})
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$])")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
@@ -167,10 +166,11 @@ def _settings(facts: CardFacts, language: Language) -> Iterator[str]:
     if facts.config is None:
         return
     values = facts.config.to_json()
+    left_out = {"format", "name", *tracking_settings()}
     rows = [
         (f"`{name}`", _code(without_place(str(value)) if name in _PATHS else value))
         for name, value in values.items()
-        if name != "format" and name not in _NOT_IN_TABLE and value != ""
+        if name not in left_out and value != ""
         if is_read(name, values)
     ]
     yield f"## {text('card.settings', language)}"

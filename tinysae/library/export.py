@@ -9,7 +9,7 @@ from markupsafe import Markup
 from tinysae.errors import InputError
 from tinysae.features.index.reader import FeatureIndex
 from tinysae.features.index.records import Context
-from tinysae.features.names.labels import Label, label_scores, label_sentence
+from tinysae.features.names.labels import Label, label_scores, namer
 from tinysae.features.names.notes import Note
 from tinysae.jobs.files import write_text
 from tinysae.library.text_read import TextRead, about_index, noted_in
@@ -54,10 +54,6 @@ def export_html(
         raise InputError("export_too_many", n=f"{len(chosen):,}", limit=MAX_FEATURES)
     language, labels = options.language, options.labels
 
-    def named(feature: int) -> str:
-        known = feature < len(labels)
-        return label_sentence(labels[feature], language) if known else ""
-
     activation = text("features.activation", language)
 
     def part_of(context: Context, max_act: float) -> Markup:
@@ -76,7 +72,7 @@ def export_html(
         features=set(chosen),
         records=[index.feature(feature) for feature in chosen],
         labels=labels,
-        named=named,
+        named=namer(labels, language),
         scores=lambda label: label_scores(label, language),
         notes=options.notes or {},
         n_read=index.info.n_tokens,

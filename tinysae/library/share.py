@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tinysae.errors import DamagedError, InputError, TinysaeError
+from tinysae.errors import DamagedError, InputError
 from tinysae.hub.names import check_place, check_repo_id
 from tinysae.jobs.files import (
     copy_file,
@@ -168,7 +168,7 @@ def _facts(run: AnySAE, **places: Any) -> CardFacts:
 
 def _dashboard(run: AnySAE, language: Language) -> str | None:
     """Some of its features as one document; None when there is no index to read."""
-    from tinysae.features.names.label_file import read_labels
+    from tinysae.features.names.label_file import labels_or_none
     from tinysae.features.names.notes import Notes
     from tinysae.library.export import ExportOptions, export_html
     from tinysae.library.feature_source import run_source
@@ -177,11 +177,8 @@ def _dashboard(run: AnySAE, language: Language) -> str | None:
     if source.readiness != "ready":
         return None
     index = source.open()
-    try:
-        labels = read_labels(source.index_dir)
-    except TinysaeError:
-        # The features are there without them.
-        labels = []
+    # The features are there without them.
+    labels = labels_or_none(source.index_dir)
     kept = Notes(index.info.sae_fingerprint, index.info.d_sae).all()
     marked = [feature for feature, note in kept.items() if note.bookmarked]
     chosen = sorted(marked) or _best(index, labels)

@@ -9,7 +9,7 @@ import html
 import math
 from collections.abc import Sequence
 
-from tinysae.render.numbers import signed
+from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import NEGATIVE, POSITIVE
 
 ROW = 22
@@ -45,12 +45,14 @@ def bars(
     *,
     title: str,
     whole_labels: bool = False,
+    are_shares: bool = False,
 ) -> str:
     """Horizontal bars from a common zero: teal to the right, orange to the left.
 
     labels and values [n], the first on top. With `whole_labels` a label is only cut
-    where its room ends.
+    where its room ends; with `are_shares` values are written as percentages.
     """
+    written = percent if are_shares else signed
     low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
     span = (high - low) or 1.0
     # Room for a number beyond the longest bar on either side.
@@ -71,7 +73,7 @@ def bars(
             f'<rect x="{start:.2f}%" y="{middle - 7:.0f}" width="{size:.2f}%" '
             f'height="14" rx="2" fill="{POSITIVE if value >= 0 else NEGATIVE}"/>'
             f'<text x="{end:.2f}%" dx="{shift}" y="{middle:.0f}" dy=".35em" '
-            f'text-anchor="{anchor}">{signed(value)}</text></g>'
+            f'text-anchor="{anchor}">{written(value)}</text></g>'
         )
     height = max(1, len(values)) * ROW
     parts.append(

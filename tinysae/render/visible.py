@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 
 _SPACE = "␣"
 _PICTURES = {"\n": "↵", "\t": "⇥"}
@@ -36,6 +38,26 @@ def in_place(text: str) -> str:
 def as_word(text: str) -> str:
     """`text` as a sentence says it, `visible` but for the space before a word."""
     return visible(text.strip(" ") or text)
+
+
+def as_words(texts: Sequence[str]) -> list[str]:
+    """`texts` as a list says them: as words, with ␣ only where two would look alike."""
+    words = [as_word(text) for text in texts]
+    times = Counter(words)
+    return [
+        word if times[word] == 1 else visible(text)
+        for word, text in zip(words, texts, strict=True)
+    ]
+
+
+def shortened(text: str, columns: int) -> str:
+    """`text` cut between words to `columns` of letters; a Korean one takes two."""
+    n_columns = 0
+    for place, letter in enumerate(text):
+        n_columns += 1 + (unicodedata.east_asian_width(letter) in "WF")
+        if n_columns > columns:
+            return f"{text[:place].rsplit(' ', 1)[0].rstrip(' ,;:·')}…"
+    return text
 
 
 def harmless(text: str) -> str:

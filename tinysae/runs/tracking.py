@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from tinysae.config import settings
 from tinysae.jobs.files import write_json
 from tinysae.runs.store import Run
 from tinysae.sae.rows import EvalMetrics
-from tinysae.sae.tracker import Tracker, Trackers
+from tinysae.sae.tracker import Tracker, Trackers, warn_of_end
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +97,7 @@ class WandbTracker:
         try:
             self._track()
         except BaseException as problem:
-            # Its kind only: a message could quote what it was called with.
-            logger.warning("nothing more goes to wandb: %s", type(problem).__name__)
+            warn_of_end("wandb", problem)
             with suppress(OSError):
                 self._note(mode=None, url=None)
             # Nothing waits for room any more.
@@ -163,10 +163,27 @@ TRACKERS: Mapping[str, Callable[[Run, Mapping[str, Any]], Tracker]] = {
 """The setting that switches it on -> a tracker of the run, told its settings."""
 
 
-def start_trackers(run: Run, config: Mapping[str, Any]) -> Tracker:
-    """Those that the run's settings ask for."""
-    chosen = [make for name, make in TRACKERS.items() if getattr(run.config, name)]
-    return Trackers(make(run, config) for make in chosen)
+def start_trackers(run: Run, config: Mapping[str, Any]) -> Trackers:
+    """Those that the run's settings ask for, but for one that cannot be started."""
+    made: list[Tracker] = []
+    for name, make in TRACKERS.items():
+        if getattr(run.config, name):
+            try:
+                made.append(make(run, config))
+            except Exception as problem:
+                warn_of_end(name, problem)
+    return Trackers(made)
+
+
+def tracking_settings() -> frozenset[str]:
+    """What switches a tracker on, and what is read only then: it says nothing of how
+    an SAE comes to be."""
+    own = (
+        name
+        for name, each in settings().items()
+        if each.only_when is not None and each.only_when[0] in TRACKERS
+    )
+    return frozenset({*TRACKERS, *own})
 
 
 def wandb_mode() -> Mode:

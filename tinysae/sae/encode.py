@@ -8,14 +8,22 @@ its threshold, either may call it active.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinysae.model.blas import PRODUCTS, choose_product, one_thread
-from tinysae.sae.load import SAE
+from tinysae.sae.load import SAE, InferenceArchitecture
 from tinysae.sae.step.compress import Compressor
 from tinysae.sae.step.pairs import Floats, Pairs
 
+if TYPE_CHECKING:
+    import torch
+
+# What `Encoder` encodes without `SAE.encode`.
+ARCHITECTURES: frozenset[InferenceArchitecture] = frozenset(
+    {"standard", "jumprelu", "topk", "gated"}
+)
 # Features and tokens a task: a product of 2 MB, little enough to be gone through before
 # it leaves the cache. (Four times as much costs a tenth more.)
 FEATURES, TOKENS = 1024, 512
@@ -127,6 +135,15 @@ class Encoder:
         pairs = self._compressor.k_largest(product, self._bias, self._scale, self._k)
         pairs.token[:] += np.int32(t + token)
         return pairs
+
+
+def encoder_of(sae: SAE, device: "torch.device") -> Encoder:
+    """What finds the active pairs of `sae` fastest beside a model on `device`: by
+    `SAE.encode` where its architecture is not one that `Encoder` knows."""
+    from tinysae.sae.encode_on_device import DeviceEncoder, encoder_for
+
+    is_known = sae.architecture in ARCHITECTURES
+    return encoder_for(sae, device) if is_known else DeviceEncoder(sae, device)
 
 
 def _array(tensor: object) -> Floats:

@@ -1,5 +1,6 @@
 """Reading an SAE from SAELens's directory without SAELens: JSON and safetensors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
@@ -110,7 +111,27 @@ class SAE:
             acts = acts / self.W_dec.norm(dim=-1)
         return acts @ self.W_dec + self.b_dec
 
+    def only(self, features: Sequence[int]) -> "tuple[SAE, Sequence[int]]":
+        """An SAE that encodes `features` alone, and where in it they are.
 
+        Where a feature's activation depends on the others', as that of the k largest
+        does, it stays whole.
+        """
+        if self.architecture not in _EACH_BY_ITSELF:
+            return self, features
+        at = list(features)
+        few = replace(
+            self,
+            W_enc=self.W_enc[:, at],
+            b_enc=self.b_enc[at],
+            W_dec=self.W_dec[at],
+            threshold=None if self.threshold is None else self.threshold[at],
+            magnitude=self.magnitude and Magnitude(*(m[at] for m in self.magnitude)),
+        )
+        return few, range(len(at))
+
+
+_EACH_BY_ITSELF: tuple[InferenceArchitecture, ...] = ("standard", "jumprelu", "gated")
 _PER_FEATURE: dict[InferenceArchitecture, tuple[str, ...]] = {
     "standard": ("b_enc",),
     "topk": ("b_enc",),
@@ -177,7 +198,10 @@ def _check_memory(path: Path, size: int) -> None:
 def _sae(cfg: dict[str, Any], weights: "dict[str, Tensor]", fingerprint: str) -> SAE:
     architecture = cfg["architecture"]
     if architecture not in get_args(InferenceArchitecture):
-        raise DamagedError("sae_architecture", architecture=str(architecture)[:40])
+        known = ", ".join(get_args(InferenceArchitecture))
+        raise DamagedError(
+            "sae_architecture", architecture=str(architecture)[:40], known=known
+        )
     if cfg.get("normalize_activations", "none") != "none":
         value = str(cfg["normalize_activations"])[:40]
         raise DamagedError("sae_not_folded", value=value)

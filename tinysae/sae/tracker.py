@@ -1,14 +1,17 @@
 """Where a training's curves go besides its rows, and under which names."""
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from tinysae.sae.step.result import StepResult
 
+logger = logging.getLogger(__name__)
+
 
 class Tracker(Protocol):
-    """Takes what SAELens would log."""
+    """Takes what SAELens would log. What it raises ends it, and not the training."""
 
     def wants(self, step: int) -> bool:
         """Whether this step is one that is logged."""
@@ -17,26 +20,44 @@ class Tracker(Protocol):
     def log(self, values: Mapping[str, Any], step: int) -> None: ...
 
     def close(self) -> None:
-        """Waits a little for what is not sent yet; never raises."""
+        """Waits a little for what is not sent yet."""
         ...
 
 
 class Trackers:
-    """Several at once, or none: each takes what any of them wants."""
+    """Several at once, or none."""
 
     def __init__(self, trackers: Iterable[Tracker] = ()) -> None:
         self._trackers = list(trackers)
+        self._asked: list[Tracker] = []
 
     def wants(self, step: int) -> bool:
-        return any(tracker.wants(step) for tracker in self._trackers)
+        """Whether any logs this step; what is logged next goes to those that do."""
+        self._asked = [each for each in self._trackers if each.wants(step)]
+        return bool(self._asked)
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
-        for tracker in self._trackers:
-            tracker.log(values, step)
+        """To those that were just asked, or, unasked, to all."""
+        hear, self._asked = self._asked or list(self._trackers), []
+        for tracker in hear:
+            self._tell(tracker, lambda tracker: tracker.log(values, step))
 
     def close(self) -> None:
-        for tracker in self._trackers:
-            tracker.close()
+        for tracker in list(self._trackers):
+            self._tell(tracker, lambda tracker: tracker.close())
+
+    def _tell(self, tracker: Tracker, what: Callable[[Tracker], None]) -> None:
+        try:
+            what(tracker)
+        except Exception as problem:
+            self._trackers.remove(tracker)
+            warn_of_end(type(tracker).__name__, problem)
+
+
+def warn_of_end(name: str, problem: BaseException) -> None:
+    """Says in the log that a tracker gets nothing more."""
+    # Its kind only: a message could quote what it was called with.
+    logger.warning("nothing more goes to %s: %s", name, type(problem).__name__)
 
 
 def step_log(trainer: Any, result: "StepResult") -> dict[str, float]:

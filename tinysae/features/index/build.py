@@ -91,7 +91,7 @@ def build_index(
     from tinysae.features.index.pair_store import PairStore
     from tinysae.features.index.reading import made_from, read_pairs
     from tinysae.features.index.statistics import Sampling
-    from tinysae.sae.encode_on_device import encoder_for
+    from tinysae.sae.encode import encoder_of
 
     iterator = iter(chunks)
     first = next(iterator, None)
@@ -121,7 +121,7 @@ def build_index(
 
     wanted = islice(chain([first], iterator), n_chunks)
     partial = out_dir.with_name(f"{out_dir.name}.partial")
-    with encoder_for(sae, model.plain.device) as encoder:
+    with encoder_of(sae, model.plain.device) as encoder:
         key = made_from(sae, model, first, n_chunks, encoder.bits)
         with PairStore(partial, key) as store:
             try:

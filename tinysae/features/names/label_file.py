@@ -95,6 +95,14 @@ def read_labels(folder: Path) -> list[Label]:
         raise DamagedError("features_damaged", file=path.name) from why
 
 
+def labels_or_none(folder: Path) -> list[Label]:
+    """`read_labels` for whoever can do without: none where they cannot be read."""
+    try:
+        return read_labels(folder)
+    except DamagedError:
+        return []
+
+
 def _label(data: Mapping[str, Any]) -> Label:
     own = dict(data)
     for name in ("tokens", "pushes"):

@@ -7,9 +7,8 @@ rule says (`rules`), from which its name is made in either language: the same fi
 serves both. No two features of an SAE have one name.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import log10
 from typing import TYPE_CHECKING, Final, Literal
 
 from tinysae.features.names.concept_tokens import target_name
@@ -23,7 +22,6 @@ from tinysae.features.names.rule_words import (
 )
 from tinysae.features.names.rules import (
     MAX_WHAT,
-    MOST_TOLD,
     Clause,
     Rule,
 )
@@ -46,9 +44,6 @@ concept from before there were rules."""
 _DIGITS: Final = 3
 MAX_TEXT: Final = 200
 """Characters of a label, whoever proposes it."""
-# A feature of this density is neither one word's nor grammar; by every power of ten
-# from there it is less clear.
-_CLEAR_DENSITY, _DENSITY_COST, _SIGN_COST = 0.003, 0.05, 0.1
 
 
 @dataclass(frozen=True)
@@ -183,7 +178,7 @@ def label_sentence(label: Label, language: Language) -> str:
         return _without_rule(label, language)
     if label.has_rule:
         clauses = label.clauses[: label.n_clauses]
-        name = _clauses(clauses, language, N_SHORT, label.n_given)
+        name = _clauses(clauses, language, label.n_given)
     else:
         own = dict.fromkeys(piece(token, language) for token in label.tokens)
         name = text("names.no_rule", language, what=joined(own, language))
@@ -197,23 +192,20 @@ def label_sentence(label: Label, language: Language) -> str:
     return _begun(name, language)
 
 
+def namer(labels: Sequence[Label], language: Language) -> Callable[[int], str]:
+    """A feature's number -> its short name; empty for one that has none."""
+
+    def named(feature: int) -> str:
+        known = feature < len(labels)
+        return label_sentence(labels[feature], language) if known else ""
+
+    return named
+
+
 def _begun(said: str, language: Language) -> str:
     """With a capital at its beginning, which Korean has not: there a foreign word that
     comes first is the model's, as it is."""
     return said[:1].upper() + said[1:] if language == "en" else said
-
-
-def label_explanation(label: Label, language: Language) -> str:
-    """All that the rule says and how sure that is, as plain untrusted text; nothing
-    where there is no rule."""
-    if not label.clauses:
-        return ""
-    said = [_clauses(label.clauses, language, MOST_TOLD)]
-    if label.pushes:
-        what = joined([piece(word, language) for word in label.pushes], language)
-        said.append(text("names.pushes_alone", language, what=what))
-    told = ". ".join(_begun(each, language) for each in said)
-    return f"{told}. {label_scores(label, language)}"
 
 
 def label_scores(label: Label, language: Language) -> str:
@@ -240,14 +232,9 @@ def score_percent(label: Label) -> str:
     return "" if label.detection is None else f"{label.detection:.0%}"
 
 
-def _clauses(
-    clauses: Sequence[Clause],
-    language: Language,
-    n_words: int,
-    n_given: int | None = None,
-) -> str:
+def _clauses(clauses: Sequence[Clause], language: Language, n_given: int) -> str:
     first, *others = (
-        clause_words(each, language, n_words, n_given) for each in clauses
+        clause_words(each, language, N_SHORT, n_given) for each in clauses
     )
     for other in others:
         first = text("names.also", language, first=first, second=other)
@@ -261,20 +248,3 @@ def _without_rule(label: Label, language: Language) -> str:
     if label.concept is not None:
         what = concept_name(label.concept, language)
     return text(f"features.label_{label.kind}", language, what=what)
-
-
-def clearness(label: Label, density: float) -> float:
-    """How good a feature is to begin with, the higher the better: its name is to be
-    trusted, it is neither rare nor everywhere, and it is about words.
-
-    density: share of all tokens on which it fires, 0 for a feature that never does.
-    """
-    if not label.text or density <= 0:
-        return 0.0
-    sure = label.f1 or 0.0 if label.detection is None else label.detection
-    f1 = label.f1 if label.firing_f1 is None else label.firing_f1
-    clear = (sure + (f1 or 0.0)) / 2 - _DENSITY_COST * abs(
-        log10(density / _CLEAR_DENSITY)
-    )
-    first = label.clauses[0].what[:1] if label.has_rule else label.tokens[:1]
-    return clear - _SIGN_COST * (not all(map(is_word, first)))

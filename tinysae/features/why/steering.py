@@ -165,7 +165,7 @@ def _change(sae: "SAE", steers: Sequence[Steer]) -> Change | None:
     if not clamped:
         return (lambda x: x + added.to(x)) if added.any() else None
 
-    few, columns = _only(sae, [feature for feature, *_ in clamped])
+    few, columns = sae.only([feature for feature, *_ in clamped])
 
     def change(x: "Tensor") -> "Tensor":
         acts = few.encode(x.float().cpu())
@@ -175,30 +175,6 @@ def _change(sae: "SAE", steers: Sequence[Steer]) -> Change | None:
         return x + step.to(x)
 
     return change
-
-
-def _only(sae: "SAE", features: Sequence[int]) -> "tuple[SAE, Sequence[int]]":
-    """An SAE that encodes `features` alone, and where in it they are.
-
-    The k largest are known only when all are: such an SAE stays whole.
-    """
-    if sae.k is not None:
-        return sae, features
-    at = list(features)
-
-    def part(numbers: "Tensor | None") -> "Tensor | None":
-        return None if numbers is None else numbers[at]
-
-    few = replace(
-        sae,
-        W_enc=sae.W_enc[:, at],
-        b_enc=sae.b_enc[at],
-        W_dec=sae.W_dec[at],
-        threshold=part(sae.threshold),
-        magnitude=sae.magnitude
-        and type(sae.magnitude)(sae.magnitude.r_mag[at], sae.magnitude.b_mag[at]),
-    )
-    return few, range(len(at))
 
 
 def steered(

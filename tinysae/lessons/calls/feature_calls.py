@@ -35,7 +35,7 @@ from tinysae.lessons.calls.results import (
     sae_of,
 )
 from tinysae.render.numbers import percent
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word, as_words
 
 if TYPE_CHECKING:
     from tinysae.features.names.concept_tokens import FeaturePairs
@@ -80,7 +80,7 @@ def one_token(stage: Stage, *, text: str) -> Result:
     return Result(
         {"features_on": on_features, "neurons_on": on_neurons, "random_on": on_random},
         {
-            "token": visible(acts.tokens[-1]),
+            "token": as_word(acts.tokens[-1]),
             "n_features": f"{n_features:,}",
             "d_sae": f"{sae.d_sae:,}",
             "n_neurons": f"{int((neurons > 0).sum()):,}",
@@ -139,7 +139,7 @@ def _spread(stage: Stage, parts: Parts, number: int, typical: float) -> Result:
     top = np.argsort(-own)[:N_SHOWN]
     # A part that is seldom on has fewer.
     top = top[own[top] > 0]
-    texts = [visible(stage.model.token_text(int(token))) for token in top]
+    texts = as_words([stage.model.token_text(int(token)) for token in top])
     return Result(
         {"kinds": spread, "kinds_typical": typical},
         {
@@ -209,7 +209,7 @@ def feature_off(stage: Stage, *, text: str) -> Result:
     order = (after - before).abs().topk(N_SHOWN).indices.tolist()
     rows = [
         [
-            visible(model.token_text(token)),
+            as_word(model.token_text(token)),
             percent(float(before[token])),
             percent(float(after[token])),
         ]

@@ -14,7 +14,7 @@ from tinysae.lessons.calls.cases import CHOOSING_SEED, name_cases, read_name
 from tinysae.lessons.calls.model_cache import kept_with_model
 from tinysae.lessons.calls.probabilities import points, probability, share
 from tinysae.lessons.calls.results import Bars, Result, Stage, Strip, percents
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -218,7 +218,8 @@ def _log_prob(
 
 
 def _next(model: "LoadedModel", tokens: Sequence[int], probs: Sequence[float]) -> Bars:
-    return Bars("next", [visible(model.token_text(t)) for t in tokens], list(probs))
+    words = as_words([model.token_text(token) for token in tokens])
+    return Bars("next", words, list(probs))
 
 
 def _head(head: tuple[int, int]) -> str:

@@ -29,7 +29,7 @@ from tinysae.lessons.calls.results import (
 )
 from tinysae.model.text.continuing import spelling
 from tinysae.render.numbers import percent
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,7 +78,7 @@ def features_at_name(stage: Stage, *, template: str, name: str) -> Result:
         [
             str(feature),
             f"{acts[at, feature]:.2f}",
-            " ".join(visible(t.text) for t in records[feature].tokens[:3]),
+            " ".join(as_word(t.text) for t in records[feature].tokens[:3]),
         ]
         for feature in active
     ]
@@ -137,7 +137,7 @@ def promoted(stage: Stage, *, template: str, name: str, other: str) -> Result:
             str(feature),
             f"{float(a[feature]):.2f}",
             f"{float(b[feature]):.2f}",
-            " ".join(visible(t.text) for t in texts[feature][:4]),
+            " ".join(as_word(t.text) for t in texts[feature][:4]),
         ]
         for feature in carriers
     ]

@@ -31,6 +31,12 @@ class Strip(NamedTuple):
     high: float
 
 
+# Titles of bars whose values are probabilities or other shares.
+_SHARES = frozenset(
+    {"next", "heads", "forget", "transplant", "on", "mass", "recovered"}
+)
+
+
 class Bars(NamedTuple):
     """Labelled values from a common zero; `named`: labels are `lessons.bar_*`, or a
     feature, "#12"."""
@@ -39,6 +45,11 @@ class Bars(NamedTuple):
     labels: list[str]
     values: list[float]
     named: bool = False
+
+    @property
+    def are_shares(self) -> bool:
+        """Whether the values are read as percentages."""
+        return self.title in _SHARES
 
 
 def named_bars(title: str, **values: float) -> Bars:

@@ -13,7 +13,7 @@ from tinysae.lessons.calls.cases import read_name
 from tinysae.lessons.calls.model_cache import kept_with_model
 from tinysae.lessons.calls.results import Bars, Result, Stage, Table, named_bars, sae_of
 from tinysae.render.numbers import percent, signed
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -193,7 +193,7 @@ def ten_features(stage: Stage, *, seed: int) -> Result:
         control, _ = _promoted(model, others)
     standing, by_chance = float((heights > bar).mean()), float((control > bar).mean())
     rows = [
-        [visible(model.token_text(int(token))) for token in column]
+        [as_word(model.token_text(int(token))) for token in column]
         for column in tokens[: len(features)].T.tolist()
     ]
     heads = [f"#{feature}" for feature in features]

@@ -5,6 +5,8 @@
 // Text reaches the page through textContent only: nothing in it is ever markup.
 
 const AHEAD = 16, ASKED = 32, REST_MS = 300, BAR_PX = 58;
+// Characters of a name that is set smaller, in two lines.
+const LONG = 36;
 
 // What both places show. `ranks`: place in the list -> [feature, why it was found].
 const shown = {
@@ -37,7 +39,10 @@ function addStrip(parent, strip, className) {
   for (const token of strip) {
     if (typeof token === "string") { line.append(token); continue; }
     const [text, colour, value, isPlace] = token;
-    const span = add(line, "span", `token s${colour}`, text);
+    // The space before a word stays plain: at a line's end it would be a coloured sliver.
+    const word = text.trimStart();
+    if (word) line.append(text.slice(0, text.length - word.length));
+    const span = add(line, "span", `token s${colour}`, word || text);
     span.title = `${shown.words.activation} ${value}`;
     if (isPlace) span.classList.add("place");
   }
@@ -205,6 +210,7 @@ function drawPanel() {
   const head = document.createElement("header");
   const title = add(head, "h2", "", face.name);
   title.title = face.name;
+  title.classList.toggle("long", face.name.length > LONG);
   addSure(head, face);
   add(head, "span", "number", `#${face.feature}`).title = face.title;
   does(addButton(head, "", "‹", words.previous, () => choose(shown.rank - 1)), "previous");
@@ -213,17 +219,8 @@ function drawPanel() {
   said.className = "said";
   said.role = "status";
   said.textContent = note ? `${face.said} ${words.note}: ${note}` : face.said;
-  const facts = document.createElement("p");
-  facts.className = "facts";
-  facts.textContent = face.often;
-  facts.title = face.sure;
-  if (face.theme) {
-    facts.append(" · ");
-    const list = () => shown.act(["theme", face.feature]);
-    does(addButton(facts, "theme", face.theme, words.theme, list), "theme");
-  }
 
-  root.replaceChildren(head, said, facts, actions(face, isKept), passages(face), bottom(face));
+  root.replaceChildren(head, said, actions(face, isKept), passages(face), bottom(face));
   // A key that was pressed here stays under the finger.
   if (held) root.querySelector(`[data-does="${held}"]`)?.focus();
 }
@@ -253,6 +250,12 @@ function actions(face, isKept) {
       button.classList.add("keep");
     }
   }
+  if (face.theme) {
+    const list = () => shown.act(["theme", face.feature]);
+    does(addButton(row, "theme", face.theme, `${shown.words.theme}: ${face.theme}`, list), "theme");
+  } else if (face.theme === "") {
+    add(row, "span", "theme facts", shown.words.no_theme);
+  }
   return row;
 }
 
@@ -266,6 +269,7 @@ function passages(face) {
     }), way);
     button.ariaPressed = String(way === shown.ways);
   }
+  add(ways, "span", "facts", face.often).title = face.sure;
   const strips = add(box, "div", "strips");
   const found = face[shown.ways];
   for (const [value, strip] of found) {

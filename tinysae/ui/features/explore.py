@@ -9,6 +9,7 @@ import streamlit as st
 from tinysae.ui.features import linked, overview, rest
 from tinysae.ui.features.browse import Listing, asked, show_list, show_panel
 from tinysae.ui.features.explored import Explored, go
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import shown_errors
 
@@ -64,11 +65,9 @@ def _choose_view() -> None:
         view = st.session_state[_VIEW]
         go(view=None if view == VIEWS[0] else view)
 
-    st.segmented_control(
+    one_of(
         t("features.view"),
-        list(names),
-        format_func=names.__getitem__,
-        required=True,
+        names,
         key=_VIEW,
         label_visibility="collapsed",
         on_change=chosen,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tinysae.features.names.labels import SURE_FROM, label_scores, sureness
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import SEQUENTIAL
-from tinysae.render.visible import as_word, in_place, visible
+from tinysae.render.visible import as_word, in_place
+from tinysae.ui.parts.token_words import token_words
 from tinysae.ui.shell.i18n import language, t
 
 if TYPE_CHECKING:
@@ -33,12 +34,16 @@ Face = dict[str, Any]
 
 
 def face(
-    record: "FeatureRecord", name: str, label: "Label | None", theme: str = ""
+    record: "FeatureRecord",
+    name: str,
+    label: "Label | None",
+    theme: str | None = None,
 ) -> Face:
-    """What is drawn of `record`; every text in it is untrusted."""
+    """What is drawn of `record`; every text in it is untrusted. theme: what its theme
+    is called, "" if it has none; None where there are no themes."""
     strongest = varied(record.contexts, N_STRIPS)
     pushes = record.promoted["raw"]
-    words = [as_word(token.text) for token in pushes[:N_WORDS]]
+    words = token_words([token.text for token in pushes[:N_WORDS]])
     return {
         "feature": record.feature,
         "title": t("features.one", feature=record.feature),
@@ -140,17 +145,23 @@ def _strip(
     """Its tokens: a text where the feature is off, else [text, colour, activation,
     whether it is the place that the passage was kept for]."""
     before, after = around
-    first = max(0, context.position - before)
+    # Of the one text that it is strongest in: what begins a context also stands between
+    # its texts.
+    is_bos = context.tokens == context.tokens[0]
+    at = context.position
+    begins = int(is_bos[:at].nonzero()[0][-1]) + 1 if at else 0
+    ends = [at + 1 + int(place) for place in is_bos[at + 1 :].nonzero()[0][:1]]
+    first = max(begins, at - before)
     # A passage begins with a word: not inside of one, nor with what ends a sentence.
     while first < context.position and not _begins_word(context.texts[first]):
         first += 1
     strip: list[str | list[Any]] = []
-    for place in range(first, min(context.position + after + 1, len(context.texts))):
+    for place in range(first, min([at + after + 1, len(context.texts), *ends])):
         text, value = in_place(context.texts[place]), float(context.activations[place])
         text = text if strip else text.lstrip(" ")
         colour = SEQUENTIAL.step(value, 0.0, max_act)
-        at = int(place == context.position)
-        strip.append([text, colour, f"{value:.2f}", at] if value > 0 else text)
+        is_place = int(place == at)
+        strip.append([text, colour, f"{value:.2f}", is_place] if value > 0 else text)
     return strip
 
 
@@ -160,6 +171,9 @@ def _begins_word(text: str) -> bool:
 
 def _pushed(tokens: Sequence["TokenLogit"]) -> list[list[Any]]:
     """[text, logit as it is read, logit]."""
+    shown = tokens[:N_PUSHED]
+    words = token_words([x.text for x in shown])
     return [
-        [visible(x.text), signed(x.logit), round(x.logit, 3)] for x in tokens[:N_PUSHED]
+        [word, signed(x.logit), round(x.logit, 3)]
+        for word, x in zip(words, shown, strict=True)
     ]

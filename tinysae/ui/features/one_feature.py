@@ -11,6 +11,7 @@ from tinysae.render.numbers import percent
 from tinysae.render.visible import visible
 from tinysae.ui.features.explored import Explored, feature_columns, opening_dataframe
 from tinysae.ui.parts.drawing import drawing
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import plain
 
@@ -111,12 +112,10 @@ def show_firing(record: "FeatureRecord") -> None:
             names = {
                 way: t(f"features.tokens_by_{way}") for way in ("mass", "precision")
             }
-            chosen = st.segmented_control(
+            chosen = one_of(
                 t("features.fires_on"),
-                list(names),
-                format_func=names.__getitem__,
-                default="mass",
-                required=True,
+                names,
+                "mass",
                 key="features.tokens_by",
                 label_visibility="collapsed",
                 persist_state="page",

@@ -1,7 +1,6 @@
 """To open an SAE from elsewhere: a folder, a zip, the hub, SAELens's list."""
 
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import pandas as pd
 import streamlit as st
@@ -18,12 +17,12 @@ from tinysae.library.transfers import (
     fetch_from_registry,
 )
 from tinysae.render.numbers import NO_FIGURE
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.parts.transfer_progress import newest, show_transfer
 from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, plain, shown_errors
 
-Way = Literal["folder", "zip", "hub", "registry"]
 # Through the browser, in megabytes, into this server's memory; a larger zip is typed as
 # a path.
 MAX_UPLOAD_MB = 500
@@ -35,16 +34,8 @@ def show_opener() -> None:
     """The ways in, one at a time."""
     with shown_errors():
         st.markdown(f"**{t('features.open_sae')}**")
-        labels = {way: t(f"saes.from_{way}") for way in get_args(Way)}
-        way = st.segmented_control(
-            t("saes.from"),
-            list(labels),
-            format_func=labels.__getitem__,
-            default="folder",
-            required=True,
-            key="saes.from",
-        )
-        _WAYS.get(way or "folder", _show_folder)()
+        names = {way: t(f"saes.from_{way}") for way in _WAYS}
+        _WAYS[one_of(t("saes.from"), names, "folder", key="saes.from")]()
 
 
 def show_fetching() -> None:

@@ -5,6 +5,7 @@ import streamlit as st
 from tinysae.ui.features import contexts, kept, one_feature
 from tinysae.ui.features.explored import Explored
 from tinysae.ui.parts.feature_names import feature_name
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import plain
 
@@ -33,14 +34,12 @@ def show_rest(feature: int, explored: Explored) -> None:
     with st.container(key="features_rest"):
         name = plain(feature_name(explored.source, feature))
         st.markdown(f"**{t('features.more_about')}** {name} :small[#{feature}]")
-        part = st.segmented_control(
+        part = one_of(
             t("features.more_about"),
-            list(names),
-            format_func=names.__getitem__,
-            default=next(iter(names)),
-            required=True,
+            names,
+            next(iter(names)),
             key=_PART,
             label_visibility="collapsed",
             persist_state="page",
         )
-        parts.get(part or "", next(iter(parts.values())))()
+        parts[part]()

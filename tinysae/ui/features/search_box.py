@@ -21,7 +21,7 @@ from tinysae.features.index.search import (
 )
 from tinysae.features.names.labels import concept_name
 from tinysae.render.numbers import percent, signed
-from tinysae.render.visible import visible
+from tinysae.render.visible import as_word, visible
 from tinysae.ui.features import cached
 from tinysae.ui.features.browse import Listing
 from tinysae.ui.features.explored import Explored, go
@@ -34,6 +34,7 @@ from tinysae.ui.features.understand import (
     concept_called,
     readings,
 )
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
@@ -223,11 +224,9 @@ def _show_readings(found: Sequence[Reading], reading: Reading) -> None:
     def chosen() -> None:
         go(by=st.session_state[_READING], token=None, feature=None)
 
-    st.segmented_control(
+    one_of(
         t("features.search_as"),
-        list(names),
-        format_func=names.__getitem__,
-        required=True,
+        names,
         key=_READING,
         on_change=chosen,
         label_visibility="collapsed",
@@ -281,7 +280,7 @@ def _chosen_token(explored: Explored, query: str) -> int:
 
 def _by_token(explored: Explored, by: Reading, query: str) -> Listing:
     token = _chosen_token(explored, query)
-    shown = visible(explored.index.vocabulary.text(token))
+    shown = as_word(explored.index.vocabulary.text(token))
     said = t(f"features.search_{by}_said", token=shown)
     if by == "raises":
         scores = explored.index.raised_by(token)
@@ -316,7 +315,7 @@ def _by_text(explored: Explored, query: str) -> Listing:
         n_tokens=f"{len(found.tokens):,}",
     )
     why = [
-        f"{hit.activations[place]:.2f} · {visible(found.tokens[place])}"
+        f"{hit.activations[place]:.2f} · {as_word(found.tokens[place])}"
         for hit, place in zip(hits, places, strict=True)
     ]
     return Listing([hit.feature for hit in hits], why, said)

@@ -12,6 +12,7 @@ from tinysae.library.shipped_stories import ShippedStories, ShippedStory
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import as_word
 from tinysae.ui.parts.chips import chips
+from tinysae.ui.parts.token_words import token_words
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.parts.word_said import word_said
 from tinysae.ui.shell import cache
@@ -111,5 +112,5 @@ def _show_word(stories: ShippedStories, shown: ShippedStory, at: int) -> None:
                 run=STORYBOOK_SAE,
                 feature=str(feature),
             )
-            pushed = [as_word(token) for token in stories.promoted[str(feature)]]
+            pushed = token_words(stories.promoted[str(feature)])
             st.html(chips("→", pushed, small=True))

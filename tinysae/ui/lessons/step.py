@@ -47,12 +47,6 @@ if TYPE_CHECKING:
 
 # Streamlit's number inputs take no larger steps than that of their format.
 _FRACTION = 0.1
-_PAGE_LINKS: dict[str, Page] = {
-    "playground": "playground",
-    "train": "train",
-    "features": "features",
-    "why": "why",
-}
 
 
 @dataclass(frozen=True)
@@ -96,19 +90,17 @@ def open_place(lesson_id: str, top: "DeltaGenerator") -> Place:
 def show_step(place: Place, top: "DeltaGenerator") -> None:
     """The whole step, in reading order; what is above its title in `top`."""
     step, lesson = place.step, place.lesson
-    if not is_presenting():
-        top.caption(plain(lesson.title[language()]))
     where = t("lessons.where", step=place.number, n=len(lesson.steps))
-    top.progress(place.number / (len(lesson.steps) + 1), where)
+    said = where if is_presenting() else f"{lesson.title[language()]} · {where}"
+    top.progress(place.number / (len(lesson.steps) + 1), plain(said))
     st.title(plain(step.title[language()]), anchor=False)
     st.markdown(plain(step.text[language()]))
     if step.page is not None and not is_presenting():
-        page = _PAGE_LINKS[step.page]
         page_link(
-            page,
-            t(f"lessons.to_{page}"),
+            step.page,
+            t(f"lessons.to_{step.page}"),
             quiet=False,
-            **_way_there(place, page),
+            **_way_there(place, step.page),
         )
     # Whatever becomes of the step, there is a way to the next.
     with shown_errors():

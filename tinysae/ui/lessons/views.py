@@ -28,7 +28,10 @@ def show_views(views: Sequence[View], *, key: str) -> None:
                 labels = bar_labels(view)
                 # A presenter's grow with the text around them (`presenting`).
                 with st.container(key=f"{CHART}.{place}"):
-                    drawing(svg.bars(labels, view.values, title=title), key=place)
+                    bars = svg.bars(
+                        labels, view.values, title=title, are_shares=view.are_shares
+                    )
+                    drawing(bars, key=place)
             case Table():
                 st.markdown(f"**{plain(title)}**")
                 heads = [column(name) for name in view.columns]

@@ -11,7 +11,15 @@ import zlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    Required,
+    TypedDict,
+    Unpack,
+)
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -45,66 +53,61 @@ class StripToken(NamedTuple):
     highlighted: bool = False
 
 
+class Look(TypedDict, total=False):
+    """How a strip is drawn.
+
+    scale: the palette's scale for the values.
+    low, high: values of the scale's first colour and of its last; those outside get the
+        colour of the nearest end.
+    legend: the sentence beside the scale, which also names the strip to screen readers;
+        None draws no scale.
+    selectable: a click, Enter or Space selects a token. The selection stays until the
+        tokens change.
+    ends: what the scale says at its ends instead of `low` and `high`.
+    spaces: mark every space, and where each token begins.
+    label: names the strip to screen readers, instead of `legend`.
+    n_given: of the first tokens, which are drawn paler.
+    n_to_come: tokens for which room is kept at the end.
+    is_story: set like a text to read, closer than a text to study.
+    replay: the others appear one after the other, unless the reader's system asks for
+        less motion.
+    selected: the position of the one that is; only where the page follows it.
+    """
+
+    scale: Required[ScaleName]
+    low: Required[float]
+    high: Required[float]
+    legend: Required[str | None]
+    selectable: bool
+    ends: tuple[str, str] | None
+    spaces: bool
+    label: str | None
+    n_given: int
+    n_to_come: int
+    is_story: bool
+    replay: bool
+    selected: int | None
+
+
 def token_strip(
     tokens: Sequence[StripToken],
     *,
     key: str,
-    scale: ScaleName,
-    low: float,
-    high: float,
-    legend: str | None,
-    selectable: bool = False,
-    ends: tuple[str, str] | None = None,
-    spaces: bool = False,
-    label: str | None = None,
-    n_given: int = 0,
-    n_to_come: int = 0,
-    is_story: bool = False,
-    replay: bool = False,
     on_select: Callable[[int], None] | None = None,
-    selected: int | None = None,
+    **look: Unpack[Look],
 ) -> int | None:
-    """Draw `tokens`; with `selectable`, the position of the one that was clicked.
+    """Draw `tokens`; where they are selectable, the position of the one that was
+    clicked.
 
     Args:
         tokens: what to draw, in reading order.
         key: of the component; one strip a key.
-        scale: the palette's scale for the values.
-        low: value of the scale's first colour.
-        high: value of its last; values outside get the colour of the nearest end.
-        legend: the sentence beside the scale, which also names the strip to screen
-            readers; None draws no scale.
-        selectable: a click, Enter or Space selects a token. The selection stays until
-            the tokens change.
-        ends: what the scale says at its ends instead of `low` and `high`.
-        spaces: mark every space, and where each token begins.
-        label: names the strip to screen readers, instead of `legend`.
-        n_given: of the first tokens, which are drawn paler.
-        n_to_come: tokens for which room is kept at the end.
-        is_story: set like a text to read, closer than a text to study.
-        replay: the others appear one after the other, unless the reader's system asks
-            for less motion.
         on_select: called with the position of a token that is selected, by an arrow,
             too: something beside the strip follows it.
-        selected: the position of the one that is; only with `on_select`.
+        look: see `Look`.
     """
-    packed, fingerprint = pack(
-        tokens,
-        scale=scale,
-        low=low,
-        high=high,
-        legend=legend,
-        selectable=selectable or on_select is not None,
-        ends=ends,
-        spaces=spaces,
-        label=label,
-        n_given=n_given,
-        n_to_come=n_to_come,
-        is_story=is_story,
-        replay=replay,
-        follows=on_select is not None,
-        selected=selected,
-    )
+    packed, fingerprint = pack(tokens, follows=on_select is not None, **look)
+    is_story, n_to_come = look.get("is_story", False), look.get("n_to_come", 0)
 
     def tell() -> None:
         said = st.session_state[key].get("selected")
@@ -123,22 +126,7 @@ def token_strip(
 
 
 def pack(
-    tokens: Sequence[StripToken],
-    *,
-    scale: ScaleName,
-    low: float,
-    high: float,
-    legend: str | None,
-    selectable: bool = False,
-    ends: tuple[str, str] | None = None,
-    spaces: bool = False,
-    label: str | None = None,
-    n_given: int = 0,
-    n_to_come: int = 0,
-    is_story: bool = False,
-    replay: bool = False,
-    follows: bool = False,
-    selected: int | None = None,
+    tokens: Sequence[StripToken], *, follows: bool = False, **look: Unpack[Look]
 ) -> tuple[bytes, int]:
     """What `tokens.js` draws, as deflated JSON, and its fingerprint.
 
@@ -147,20 +135,21 @@ def pack(
     Five alternatives a token say much the same over and over: deflate takes 256 tokens
     from 40 to 10 KiB.
     """
-    colours = SCALES[scale]
+    scale, low, high = look["scale"], look["low"], look["high"]
+    colours, ends = SCALES[scale], look.get("ends")
     data = {
-        "label": label or legend or t("tokens.label"),
-        "legend": legend,
+        "label": look.get("label") or look["legend"] or t("tokens.label"),
+        "legend": look["legend"],
         "low": ends[0] if ends else _number(low),
         "high": ends[1] if ends else _number(high),
-        "spaces": spaces,
+        "spaces": look.get("spaces", False),
         "scale": scale[0],
         "steps": len(colours),
-        "selectable": selectable,
+        "selectable": follows or look.get("selectable", False),
         "follows": follows,
-        "given": n_given,
-        "room": n_to_come,
-        "story": is_story,
+        "given": look.get("n_given", 0),
+        "room": look.get("n_to_come", 0),
+        "story": look.get("is_story", False),
         "tokens": [
             [
                 token.text,
@@ -173,7 +162,11 @@ def pack(
     }
     fingerprint = zlib.crc32(_compact(data))
     # Neither is a reason to draw the same text again.
-    passing = {"fingerprint": fingerprint, "replay": replay, "selected": selected}
+    passing = {
+        "fingerprint": fingerprint,
+        "replay": look.get("replay", False),
+        "selected": look.get("selected"),
+    }
     return zlib.compress(_compact({**data, **passing})), fingerprint
 
 

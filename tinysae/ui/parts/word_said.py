@@ -5,7 +5,13 @@ from tinysae.render.visible import as_word
 from tinysae.ui.shell.i18n import t
 
 # From which probability on it was what.
-_HOW_SURE = ((0.9, "sure"), (0.5, "likely"), (0.1, "maybe"), (0.0, "surprised"))
+_HOW_SURE = (
+    (0.995, "certain"),
+    (0.9, "sure"),
+    (0.5, "likely"),
+    (0.1, "maybe"),
+    (0.0, "surprised"),
+)
 # Of a second choice that is worth a word.
 _LEAST_ODDS = 0.01
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from tinysae.library.shipped import STORYBOOK_SAE
+
 RUN, MODEL = "run", "model"
 # Streamlit drops a widget's own key when the page changes; this is no widget's.
 _KEPT = "shell.choice"
@@ -22,10 +24,17 @@ class Choice:
     Attributes:
         run: what links call the SAE.
         model: the source of a model (`model.sources`), where no SAE says which.
+        is_picked: by the reader, in a list; not by a link to one of its features.
     """
 
     run: str | None = None
     model: str | None = None
+    is_picked: bool = False
+
+    @property
+    def is_passing(self) -> bool:
+        """The shipped SAE, by a link: no page need show it in place of its own."""
+        return self.run == STORYBOOK_SAE and not self.is_picked
 
 
 def choice() -> Choice:
@@ -46,14 +55,17 @@ def choose(*, run: str | None = None, model: str | None = None) -> None:
     What the address said of the one before, its feature or a search, goes. A model that
     is a path stays out of the address.
     """
-    st.session_state[_KEPT] = Choice(run=run, model=model)
+    st.session_state[_KEPT] = Choice(run, model, is_picked=True)
     said = {"lang": st.query_params.get("lang"), **carried()}
     st.query_params.from_dict({name: value for name, value in said.items() if value})
 
 
-def carried() -> Mapping[str, str]:
-    """What a link to another page says of it."""
+def carried(*, inside: bool = False) -> Mapping[str, str]:
+    """What a link to another page says of it; `inside`: to the page Inside, whose own
+    SAE explains more than the one in passing."""
     kept = st.session_state.get(_KEPT, Choice())
+    if inside and kept.is_passing:
+        return {}
     if kept.run:
         return {RUN: kept.run}
     return {MODEL: kept.model} if kept.model and _is_name(kept.model) else {}

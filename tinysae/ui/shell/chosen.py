@@ -26,14 +26,14 @@ from tinysae.model.sources import STORYBOOK
 from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.parts.model_chooser import show_models
 from tinysae.ui.parts.sae_names import source_label
-from tinysae.ui.shell.choice import Choice, choice, choose
+from tinysae.ui.shell.choice import RUN, Choice, choice, choose
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import Page, note, page_link, plain, sidebar_place
 
 __all__ = ["Chosen", "choose", "chosen"]
 
-# Pages that read an SAE's features; the others show one that is still being made.
-_READS: Final[frozenset[Page]] = frozenset({"home", "playground", "why"})
+# Pages that show an SAE that is still being made; the others read its features.
+_SHOW_UNFINISHED: Final[frozenset[Page]] = frozenset({"train", "features"})
 _MODEL, _SAE = "shell.model", "shell.sae"
 
 
@@ -57,12 +57,14 @@ def chosen(page: Page) -> Chosen:
     on with what there is.
     """
     wanted = choice()
+    if page == "why" and wanted.is_passing and RUN not in st.query_params:
+        wanted = Choice()
     found = feature_sources()
     linked = _linked(wanted, found)
     model = linked.model if linked is not None else (wanted.model or STORYBOOK)
     of_model = [source for source in found if source.model == model]
     source = linked
-    if source is None or (page in _READS and not source.is_open):
+    if source is None or (page not in _SHOW_UNFINISHED and not source.is_open):
         source = _default(page, of_model)
     with sidebar_place():
         show_models(model, key=_MODEL, on_choice=lambda typed: choose(model=typed))

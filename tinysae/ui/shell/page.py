@@ -209,7 +209,7 @@ def page_link(
     if not (ROOT / path).is_file():
         return
     # Lessons bring their own model and SAE.
-    along = {} if page in ("home", "lessons") else carried()
+    along = {} if page in ("home", "lessons") else carried(inside=page == "why")
     st.page_link(
         path,
         label=plain(label) if quiet else f":primary[{plain(label)}]",

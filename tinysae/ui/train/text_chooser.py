@@ -14,6 +14,7 @@ from tinysae.errors import TinysaeError
 from tinysae.model.sources import LoadedModel, is_at_hand
 from tinysae.render.svg import packed
 from tinysae.ui.parts.drawing import drawing
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import plain
@@ -33,12 +34,10 @@ LOOK_AGAIN_S = 3
 
 def choose_text(defaults: TrainConfig, preset: str) -> dict[str, Any]:
     """The settings of the text that was chosen."""
-    kind = st.segmented_control(
+    kind = one_of(
         t("texts.kind"),
-        KINDS,
-        format_func=lambda kind: t(f"texts.kind_{kind}"),
-        default=_kind_of(defaults.dataset_path),
-        required=True,
+        {kind: t(f"texts.kind_{kind}") for kind in KINDS},
+        _kind_of(defaults.dataset_path),
         key=f"{preset}_text_kind",
         help=settings()["dataset_path"].help(language()),
     )

@@ -65,14 +65,22 @@ class Question:
     def says(self) -> str:
         """What comes next and its rival, with their probabilities, in a line."""
         values = {
-            "target": self.token(self.target),
+            "target": self.word(self.target),
             "prob": percent(float(self.log_probs[self.target].exp())),
         }
         if self.other is None:
             return t("why.says", **values)
-        values["other"] = self.token(self.other)
+        values["other"] = self.word(self.other)
         values["other_prob"] = percent(float(self.log_probs[self.other].exp()))
         return t("why.says_rather", **values)
+
+    def word(self, token_id: int) -> str:
+        """What is explained or compared, as a sentence says it."""
+        from tinysae.render.visible import as_words
+
+        told = [each for each in (self.target, self.other) if each is not None]
+        words = as_words([self.model.token_text(each) for each in told])
+        return words[told.index(token_id)]
 
     def token(self, token_id: int) -> str:
         """A token's text, as people read it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinysae.errors import DamagedError, MissingError
-from tinysae.render.visible import as_word
 from tinysae.ui.parts.feature_names import feature_name
+from tinysae.ui.parts.token_words import token_words
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 
@@ -58,4 +58,4 @@ def part_called(source: FeatureSource, part: Part) -> str:
 
 def seen_word(text: str) -> str:
     """A token as a word of the picture, in which none is empty."""
-    return as_word(text) or "·"
+    return token_words([text])[0] or "·"

@@ -9,9 +9,11 @@ import streamlit as st
 from tinysae.errors import DamagedError, MissingError
 from tinysae.render import svg
 from tinysae.render.numbers import percent, signed
+from tinysae.render.visible import shortened
 from tinysae.ui.parts.chips import chips
 from tinysae.ui.parts.drawing import drawing
 from tinysae.ui.parts.framed import framed
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.parts.tokens import StripToken, circuitsvis_attention, token_strip
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 N_BARS = 12
 N_FEATURES = 5
+# Of a name beside its bar: as many letters as the bars leave room for.
+LABEL_COLUMNS = 40
 # CircuitsVis draws a square of elements for every head.
 MAX_ATTENTION_TOKENS = 48
 
@@ -37,7 +41,7 @@ def show_why(question: Question) -> None:
     found = question.attribution()
     if question.other is not None:
         names = {
-            name: question.token(token)
+            name: question.word(token)
             for name, token in (("target", question.target), ("other", question.other))
         }
         note(t("why.colours", **names))
@@ -61,18 +65,16 @@ def show_why(question: Question) -> None:
     _show_share(question, found, picture)
 
 
+def _label(question: Question, part: Part) -> str:
+    """What a part is called beside its bar: a long name is cut, its number is not."""
+    name, dot, number = part_called(question.source, part).rpartition(" · ")
+    return f"{shortened(name, LABEL_COLUMNS)}{dot}{number}" if dot else number
+
+
 def choose_parts() -> str:
     """Whether to look at features or at the model's own parts."""
     names = {"features": t("why.by_features"), "model": t("why.by_model")}
-    chosen = st.segmented_control(
-        t("why.by"),
-        list(names),
-        format_func=names.__getitem__,
-        default="features",
-        required=True,
-        key="why.by",
-    )
-    return chosen if chosen in names else "features"
+    return one_of(t("why.by"), names, "features", key="why.by")
 
 
 def _show_bars(question: Question, found: Attribution, parts: Sequence[Part]) -> str:
@@ -80,10 +82,10 @@ def _show_bars(question: Question, found: Attribution, parts: Sequence[Part]) ->
     from tinysae.features.why.attribution_table import strongest
 
     shown, others = strongest(tuple(parts), N_BARS)
-    labels = [part_called(question.source, part) for part in shown]
+    labels = [_label(question, part) for part in shown]
     values = [part.direct for part in shown]
     if others:
-        labels.append(t("why.rest", n=len(others)))
+        labels.append(t("why.rest", n=f"{len(others):,}"))
         values.append(sum(part.direct for part in others))
     picture = svg.bars(labels, values, title=t("why.bars"), whole_labels=True)
     st.subheader(t("why.bars"), anchor=False)

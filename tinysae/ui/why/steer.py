@@ -30,6 +30,7 @@ from tinysae.features.why.strengths import (
 from tinysae.model.text.generate import GenerateSettings
 from tinysae.model.text.prompt import prompt_with_room
 from tinysae.render.numbers import signed
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note
@@ -138,14 +139,12 @@ def _choose(
             width=150,
         )
         names: dict[Mode, str] = {mode: t(f"why.steer_{mode}") for mode in MODES}
-        mode = st.segmented_control(
+        mode = one_of(
             t("why.steer_mode"),
-            MODES,
-            default="add",
-            required=True,
-            format_func=names.__getitem__,
-            help=t("why.steer_mode_help"),
+            names,
+            "add",
             key="why.mode",
+            help=t("why.steer_mode_help"),
         )
         tokens = st.number_input(
             t("why.steer_tokens"), 1, MAX_TOKENS, 40, key="why.tokens", width=100
@@ -156,9 +155,8 @@ def _choose(
     with question.source.remedy():
         table = cache.feature_table(question.source)
     strongest = table["max_act"].tolist()
-    way: Mode = mode if mode in MODES else "add"
     whole = tuple(
-        Steer(feature, 1.0, strongest[feature], way)
+        Steer(feature, 1.0, strongest[feature], mode)
         for feature in parse_features(typed, question.sae.d_sae)
     )
     turned = [numbered(question.source, steer.feature) for steer in whole]

@@ -8,6 +8,7 @@ import streamlit as st
 
 from tinysae.render.numbers import percent, signed
 from tinysae.ui.parts.distribution import Candidate, distribution_chart
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, plain
@@ -84,14 +85,7 @@ def _choose_changes(question: Question, found: Attribution) -> list[AnyChange]:
             width=200,
         )
         places = {"last": t("why.off_last"), "all": t("why.off_everywhere")}
-        where = st.segmented_control(
-            t("why.off_where"),
-            list(places),
-            default="last",
-            required=True,
-            format_func=places.__getitem__,
-            key="why.where",
-        )
+        where = one_of(t("why.off_where"), places, "last", key="why.where")
     at = None if where == "all" else (found.n_tokens - 1,)
     return [
         *(
@@ -118,7 +112,7 @@ def _show_next(question: Question, done: Intervention) -> None:
         plain(
             t(
                 "why.off_result",
-                target=question.token(question.target),
+                target=question.word(question.target),
                 before=percent(float(before[question.target])),
                 after=percent(float(after[question.target])),
             )

@@ -10,6 +10,7 @@ import streamlit as st
 from tinysae.model.text.generate import BOUNDS, MAX_SAMPLES, GenerateSettings
 from tinysae.model.text.prompt import Keep, prepare_prompt
 from tinysae.ui.parts.as_typed import text_as_typed
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.parts.tokens import StripToken, token_strip
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import more, note, plain, shown_errors
@@ -129,16 +130,10 @@ def read_prompt(model: LoadedModel, state: State) -> tuple[Prompt, State]:
     n_new = state.settings.max_new_tokens
     prompt = prepare_prompt(model, state.prompt, n_new, state.keep)
     if prompt.n_cut:
-        options = {part: t(f"playground.keep_{part}") for part in get_args(Keep)}
-        keep = st.segmented_control(
-            t("playground.keep"),
-            options,
-            default=state.keep,
-            required=True,
-            format_func=options.__getitem__,
-            key="_keep",
-        )
-        if keep in options and keep != state.keep:
+        parts: tuple[Keep, ...] = get_args(Keep)
+        names = {part: t(f"playground.keep_{part}") for part in parts}
+        keep = one_of(t("playground.keep"), names, state.keep, key="_keep")
+        if keep != state.keep:
             state = replace(state, keep=keep)
             prompt = prepare_prompt(model, state.prompt, n_new, state.keep)
     show_notices(model, prompt)

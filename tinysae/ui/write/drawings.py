@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import streamlit as st
 
 from tinysae.ui.parts.framed import framed
+from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.parts.tokens import circuitsvis_attention, circuitsvis_log_probs
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note
@@ -23,18 +24,11 @@ MAX_ATTENTION_TOKENS = 64
 def choose_drawing() -> tuple[Drawing, bool]:
     """How the stories are drawn, and whether spaces are marked."""
     options: tuple[Drawing, ...] = get_args(Drawing)
-    names = {name: t(f"playground.drawing_{name}") for name in options}
-    drawing = st.segmented_control(
-        t("playground.drawing"),
-        options,
-        default="strip",
-        required=True,
-        format_func=names.__getitem__,
-        wrap=True,
-        key="_drawing",
-    )
-    spaces = st.toggle(t("playground.spaces"), key="_spaces")
-    return (drawing if drawing in options else "strip"), spaces
+    names: dict[Drawing, str] = {
+        name: t(f"playground.drawing_{name}") for name in options
+    }
+    drawing = one_of(t("playground.drawing"), names, "strip", key="_drawing", wrap=True)
+    return drawing, st.toggle(t("playground.spaces"), key="_spaces")
 
 
 def show_drawing(

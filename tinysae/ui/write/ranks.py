@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 def choose_answers(state: State) -> State:
     """The prompt and the answers; `state` with what they say."""
-    prompt = prompt_field(state)
-    answers = st.text_area(
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        prompt = prompt_field(state)
+    answers = right.text_area(
         t("playground.answers"),
         state.answers,
         key="_answers",

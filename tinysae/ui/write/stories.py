@@ -295,7 +295,7 @@ def _figures(told: Told) -> str:
         else ""
     )
     figures = t(
-        "playground.figures",
+        "playground.figures_all" if ended and told.n_given else "playground.figures",
         n=f"{len(told.stats):,}",
         loss=signed(told.stats.mean_loss, 3),
         perplexity=f"{told.stats.perplexity:,.2f}",
