@@ -100,7 +100,7 @@ def notes_of(index: FeatureIndex) -> Notes:
 
 def query_of(app: AppTest) -> dict[str, str]:
     found = {}
-    for name in ("by", "q", "token", "feature"):
+    for name in ("by", "q", "token", "feature", "theme"):
         value = app.query_params.get(name)
         if value:
             found[name] = value[0] if isinstance(value, list) else value
