@@ -167,6 +167,19 @@ def test_an_sae_longer_than_the_memory_is_not_read(tmp_path: Path) -> None:
         add_sae(str(tmp_path))
 
 
+def test_an_sae_of_a_million_tensors_is_damaged_at_once(tmp_path: Path) -> None:
+    weights = write_sae(tmp_path) / "sae_weights.safetensors"
+    data = weights.read_bytes()
+    (n_header,) = struct.unpack_from("<Q", data)
+    header, rest = json.loads(data[8 : 8 + n_header]), data[8 + n_header :]
+    # Which the library would hold, each, in a tensor of its own: 14 s and 1.6 GB.
+    empty = {"dtype": "F32", "shape": [0], "data_offsets": [len(rest), len(rest)]}
+    text = json.dumps(header | {f"z{n}": empty for n in range(30_000)}).encode()
+    weights.write_bytes(struct.pack("<Q", len(text)) + text + rest)
+    with pytest.raises(DamagedError):
+        load_sae(tmp_path)
+
+
 HEADERS: list[Any] = [
     *([], {}, None, 1, "x", {"a": 1}, {"a": {}}, {"__metadata__": 3, "a": []}),
     *(

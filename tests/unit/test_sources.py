@@ -334,6 +334,15 @@ def test_pickled_weights_are_never_opened(copied: Path) -> None:
         load_model(str(copied))
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux says it")
+def test_a_loaded_model_needs_its_files_no_more(copied: Path) -> None:
+    """What is mapped into memory ends the server when somebody saves another model over
+    it: `save_pretrained` shortens the file first."""
+    model = load_model(str(copied))
+    assert str(copied) not in Path("/proc/self/maps").read_text()
+    assert model.n_layers > 0
+
+
 def test_missing_shard_is_named(copied: Path) -> None:
     (copied / "model.safetensors.index.json").write_text(
         json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors"}})

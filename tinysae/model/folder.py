@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import os
-import struct
 from pathlib import Path
 from typing import Any
 
-from tinysae.checked_numbers import whole
 from tinysae.errors import DamagedError, MissingError
-from tinysae.jobs.files import open_regular, parsed_json, read_json
+from tinysae.jobs.files import read_json
+from tinysae.model.tensor_header import n_numbers_of, tensor_header
 
-# A safetensors header larger than this is not one (its own library's limit).
-MAX_HEADER_BYTES = 100_000_000
-# PyTorch itself takes no tensor of more.
-MAX_DIMENSIONS = 64
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 FLOAT_BYTES = 4
 # Beside the weights in float32: the largest of them as it is in its file, and a batch.
@@ -57,7 +50,7 @@ def checked_files(folder: Path) -> dict[str, Any]:
             if folder / shard not in weights:
                 raise MissingError("model_file_missing", folder=folder.name, file=shard)
     for file in weights:
-        if _header(file) is None:
+        if tensor_header(file) is None:
             raise DamagedError("model_file_damaged", folder=folder.name, file=file.name)
     return config
 
@@ -71,42 +64,12 @@ def _json(file: Path) -> dict[str, Any]:
         ) from problem
 
 
-def _header(file: Path) -> dict[str, Any] | None:
-    """A safetensors file's header, if the file is as long as that says: not torn, and
-    with no more numbers than there are bits in it."""
-    try:
-        with open_regular(file) as stream:
-            n_bytes = os.fstat(stream.fileno()).st_size
-            (n_header,) = struct.unpack("<Q", stream.read(8))
-            if n_header > min(MAX_HEADER_BYTES, n_bytes):
-                return None
-            header = parsed_json(stream.read(n_header))
-        header.pop("__metadata__", None)
-        ends = [entry["data_offsets"][1] for entry in header.values()]
-        is_whole = n_bytes == 8 + n_header + max(ends, default=0)
-        n_numbers = sum(_n_numbers(entry["shape"]) for entry in header.values())
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
-        return None
-    return header if is_whole and n_numbers <= 8 * n_bytes else None
-
-
-def _n_numbers(shape: Any) -> int:
-    """
-    Raises:
-        ValueError: it is no tensor's shape.
-    """
-    is_shape = isinstance(shape, list) and len(shape) <= MAX_DIMENSIONS
-    if not is_shape or any(whole(size) is None for size in shape):
-        raise ValueError("shape")
-    return math.prod(shape)
-
-
 def count_parameters(folder: Path) -> int:
     """How many numbers the folder's safetensors hold, by their headers."""
     return sum(
-        _n_numbers(entry["shape"])
+        n_numbers_of(entry)
         for file in folder.glob("*.safetensors")
-        for entry in (_header(file) or {}).values()
+        for entry in (tensor_header(file) or {}).values()
     )
 
 

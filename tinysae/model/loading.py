@@ -199,6 +199,9 @@ def _weights(folder: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) 
             "model_unsupported", folder=folder.name, kind=_kind(config)
         ) from problem
     model, report = loaded
+    # Not the file, mapped: who saves another model over it would end this process.
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
     # transformers fills gaps with random numbers and a warning: never good here.
     gaps = sorted({*report["missing_keys"], *report["mismatched_keys"]}, key=str)
     if gaps:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from tinysae.checked_numbers import MAX_WHOLE, whole
 from tinysae.errors import DamagedError, MissingError
 from tinysae.jobs.files import read_bytes, read_json, sha256_of, shown_path
+from tinysae.model.tensor_header import tensor_header
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +21,8 @@ RUNNER_CFG_NAME = "runner_cfg.json"
 InferenceArchitecture = Literal["standard", "jumprelu", "topk", "gated"]
 # A configuration is a page of text.
 MAX_CFG_BYTES = 1_000_000
+# Of ten tensors at the most; see `tensor_header`.
+MAX_HEADER_BYTES = 1_000_000
 # Of the weights: as they are in the file, and as tensors.
 COPIES = 2
 
@@ -156,6 +159,8 @@ def load_sae(path: Path) -> SAE:
         cfg = read_json(path / CFG_NAME, MAX_CFG_BYTES)
         size = weights_size(path)
         _check_memory(path, size)
+        if tensor_header(path / WEIGHTS_NAME, MAX_HEADER_BYTES) is None:
+            raise ValueError("header")
         data = read_bytes(path / WEIGHTS_NAME, size)
         return _sae(cfg, load(data), sha256_of(data))
     except OSError as problem:

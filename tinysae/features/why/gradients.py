@@ -75,20 +75,32 @@ def gradients_of(
 
 class Slopes(NamedTuple):
     """Of one number, by every layer's heads, heads [layer][pos, n_heads * d_head], and
-    by the SAE's activations, hook [pos, d]."""
+    by the SAE's activations, hook [pos, d]; of several, with a first axis for them."""
 
     heads: "list[Tensor]"
     hook: "Tensor | None"
 
 
 def slopes(seen: Seen, end: "Tensor") -> Slopes:
-    """The slopes of `end`, a number made of what was seen; norms are live."""
+    """The slopes of `end`, a number made of what was seen, or [n] of them, which go
+    back together; norms are live."""
     import torch
 
     sources = [*seen.heads, *([] if seen.hook is None else [seen.hook])]
-    grads = torch.autograd.grad(end, sources, retain_graph=True, allow_unused=True)
+    each = torch.eye(len(end)).to(end) if end.dim() else None
+    grads = torch.autograd.grad(
+        end,
+        sources,
+        grad_outputs=each,
+        retain_graph=True,
+        allow_unused=True,
+        is_grads_batched=each is not None,
+    )
+    several = end.shape[:1]
     every = [
-        torch.zeros_like(source[0]) if grad is None else grad[0]
+        source.new_zeros(*several, *source.shape[1:])
+        if grad is None
+        else grad[..., 0, :, :]
         for source, grad in zip(sources, grads, strict=True)
     ]
     n = len(seen.heads)

@@ -154,10 +154,10 @@ def picture_of(
         x = seen.hook.detach()[0].float().cpu()
         lamps = _lamps(found, sae, x, slope.hook.float().cpu())
         features = [at for at, lamp in enumerate(lamps) if lamp.kind == "feature"]
-        threaded = {
-            at: slopes(seen, acts[lamps[at].position, lamps[at].number]).heads
-            for at in features[: min(MAX_THREADED, n_passes)]
-        }
+        threaded = features[: min(MAX_THREADED, n_passes)]
+        at_position = [lamps[at].position for at in threaded]
+        ends = acts[at_position, [lamps[at].number for at in threaded]]
+        to_lamps = slopes(seen, ends).heads
         integrated = along_the_way(
             model, tokens, found, slope.heads, n_passes // len(POINTS)
         )
@@ -170,13 +170,17 @@ def picture_of(
             places, effects[at].tolist(), strict=True
         )
     )
-    return Picture(
-        found,
-        tuple(lamps),
-        arcs,
-        _carried(model, layers, arcs),
-        tuple(_threads(layers, lamps, threaded, at)),
-    )
+    carried = _carried(model, layers, arcs)
+    through = _through(to_lamps, arcs, carried)
+    # Of the logit, for each unit of a lamp's activation.
+    weights = [lamps[at].effect / (lamps[at].activation or 1.0) for at in threaded]
+    threads = [
+        Thread(arc, lamp, weight * e)
+        for lamp, weight, each in zip(threaded, weights, through.tolist(), strict=True)
+        for arc, e in enumerate(each)
+        if e
+    ]
+    return Picture(found, tuple(lamps), arcs, carried, tuple(threads))
 
 
 def _lamps(found: Attribution, sae: "SAE", x: "Tensor", slope: "Tensor") -> list[Part]:
@@ -209,19 +213,19 @@ def _carried(
     return pattern[:, None] * torch.stack(values).float().cpu()
 
 
-def _threads(
-    layers: "Sequence[Attended]",
-    lamps: Sequence[Part],
-    threaded: "dict[int, list[Tensor]]",
-    at: "tuple[Tensor, ...]",
-) -> "list[Thread]":
-    threads: list[Thread] = []
-    for lamp, slope in threaded.items():
-        # Of the logit, for each unit of the activation.
-        weight = lamps[lamp].effect / (lamps[lamp].activation or 1.0)
-        through = (by_arc(layers, slope)[at] * weight).tolist()
-        threads += [Thread(arc, lamp, e) for arc, e in enumerate(through) if e]
-    return threads
+def _through(
+    slopes: "Sequence[Tensor]", arcs: Sequence[Arc], carried: "Tensor"
+) -> "Tensor":
+    """What each arc adds to each of n numbers, [n, n_arcs], whose slopes by the heads
+    are [layer][n, pos, n_heads * d_head]."""
+    import torch
+
+    if not arcs:
+        return torch.zeros(len(slopes[0]), 0)
+    width = carried.shape[1]
+    at_heads = [layer.float().cpu().unflatten(-1, (-1, width)) for layer in slopes]
+    at_arcs = [at_heads[arc.layer][:, arc.to, arc.head] for arc in arcs]
+    return torch.einsum("and,ad->na", torch.stack(at_arcs), carried)
 
 
 def _largest(effects: "Tensor") -> "tuple[Tensor, ...]":

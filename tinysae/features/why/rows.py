@@ -47,5 +47,8 @@ def rows_from(model: "LoadedModel", tokens: "Tensor", first: int, n: int) -> Row
     before = {"past_key_values": cache, "use_cache": True}
     with torch.no_grad():
         model.plain(tokens[:, :first], **before, **only_last(model))
-    cache.batch_repeat_interleave(n)
+    for layer in cache.layers:
+        # Views: the model copies them once, when it adds what it reads.
+        layer.keys = layer.keys.expand(n, -1, -1, -1)
+        layer.values = layer.values.expand(n, -1, -1, -1)
     return Rows(first, model, rest, before)
