@@ -341,15 +341,22 @@ def test_the_list_is_read_by_theme(opened: OpenPage, run: Run) -> None:
     assert panel(app)["n"] == 40
 
 
-def test_a_theme_that_is_not_there_shows_all_features(opened: OpenPage, run: Run):
-    app = opened(theme="animals", feature="5")
-    assert panel(app)["n"] == 40
-    assert face(app)["theme"] is None
+@pytest.mark.parametrize("theme", ["animals", "no theme"])
+def test_a_theme_that_is_not_there_shows_all_features(
+    opened: OpenPage, run: Run, theme: str
+) -> None:
     write_themes(run.features_dir, Themes((Theme("<b>", False),), (0,) * 40))
-    app = opened(theme="animals", feature="5")
+    app = opened(theme=theme, feature="5")
     assert not errors(app)
     assert panel(app)["n"] == 40
     assert face(app)["theme"] == "“<b>”"
+
+
+def test_an_sae_without_themes_shows_none(opened: OpenPage) -> None:
+    app = opened(theme="animals", feature="5")
+    assert not errors(app)
+    assert panel(app)["n"] == 40
+    assert face(app)["theme"] is None
 
 
 def test_damaged_themes_are_a_sentence_and_the_features_are_shown(
