@@ -215,7 +215,7 @@ class _Made(NamedTuple):
     index_options: of its index, less of everything than a run's has: this one is
     downloaded with the code. is_first: whether it is the one that pages open with. Its
     features are shown on the home page; and an eighth more are trained, of which those
-    that fire least often, most of them never, are left out.
+    that fire least often, a third of them never, are left out.
     """
 
     sae_name: str
