@@ -33,6 +33,13 @@ from tinysae.features.names.concepts import (
 from tinysae.features.names.label_file import LABELS_NAME, write_labels
 from tinysae.features.names.labels import Label, concept_name
 from tinysae.features.names.notes import Note, Notes
+from tinysae.features.names.theme_file import (
+    THEMES_NAME,
+    Theme,
+    Themes,
+    theme_name,
+    write_themes,
+)
 from tinysae.jobs import launch
 from tinysae.library.saved import add_sae, saes_dir, saved_saes
 from tinysae.library.saved_text import text_of
@@ -93,7 +100,7 @@ def notes_of(index: FeatureIndex) -> Notes:
 
 def query_of(app: AppTest) -> dict[str, str]:
     found = {}
-    for name in ("by", "q", "token", "feature"):
+    for name in ("by", "q", "token", "feature", "theme"):
         value = app.query_params.get(name)
         if value:
             found[name] = value[0] if isinstance(value, list) else value
@@ -318,6 +325,49 @@ def test_labels_of_another_sae_are_not_shown(opened: OpenPage, run: Run) -> None
     app = opened(feature="5")
     assert errors(app) == [text("error.features_damaged", "en", file=LABELS_NAME)]
     assert panel(app)["feature"] == 5
+
+
+def test_the_list_is_read_by_theme(opened: OpenPage, run: Run) -> None:
+    of = tuple(0 if at in (4, 7, 9) else -1 for at in range(40))
+    write_themes(run.features_dir, Themes((Theme("animals"),), of))
+    app = opened()
+    assert not errors(app)
+    app.button_group(key="features.theme").set_value("animals").run()
+    assert query_of(app)["theme"] == "animals"
+    assert sorted(listed(app)) == [4, 7, 9]
+    assert face(app)["theme"] == theme_name(Theme("animals"), "en")
+    app.button_group(key="features.theme").set_value(None).run()
+    assert query_of(app) == {}
+    assert panel(app)["n"] == 40
+
+
+@pytest.mark.parametrize("theme", ["animals", "no theme"])
+def test_a_theme_that_is_not_there_shows_all_features(
+    opened: OpenPage, run: Run, theme: str
+) -> None:
+    write_themes(run.features_dir, Themes((Theme("<b>", False),), (0,) * 40))
+    app = opened(theme=theme, feature="5")
+    assert not errors(app)
+    assert panel(app)["n"] == 40
+    assert face(app)["theme"] == "“<b>”"
+
+
+def test_an_sae_without_themes_shows_none(opened: OpenPage) -> None:
+    app = opened(theme="animals", feature="5")
+    assert not errors(app)
+    assert panel(app)["n"] == 40
+    assert face(app)["theme"] is None
+
+
+def test_damaged_themes_are_a_sentence_and_the_features_are_shown(
+    opened: OpenPage, run: Run
+) -> None:
+    said = text("error.features_damaged", "en", file=THEMES_NAME)
+    write_themes(run.features_dir, Themes((Theme("animals"),), (0,) * 39))
+    for view in ("list", "map"):
+        app = opened(view=view)
+        assert errors(app) == [said]
+        assert panel(app)["n"] == 40
 
 
 def test_the_table_is_filtered(opened: OpenPage, index: FeatureIndex) -> None:

@@ -10,6 +10,7 @@ from tinysae.errors import InputError
 from tinysae.features.index.build import FeatureIndex, build_index
 from tinysae.features.names.labels import Label
 from tinysae.features.names.notes import Note
+from tinysae.features.names.theme_file import Theme, Themes
 from tinysae.library.export import MAX_FEATURES, ExportOptions, export_html
 from tinysae.model.sources import load_model
 from tinysae.sae.load import load_sae
@@ -99,6 +100,14 @@ def test_it_holds_what_the_index_holds(index: FeatureIndex) -> None:
     assert "".join(strongest.texts) in read.text
     n_strips = sum(value == "strip" for name, value in read.attributes)
     assert n_strips >= 10
+
+
+def test_a_feature_stands_with_its_theme(index: FeatureIndex) -> None:
+    of = tuple(0 if at == 5 else -1 for at in range(index.info.d_sae))
+    themes = Themes((Theme("<b>cat</b>", is_kind=False),), of)
+    page = export_html(index, [5, 7], ExportOptions("mine", themes=themes))
+    assert page.count("Theme: “&lt;b&gt;cat&lt;/b&gt;”") == 1
+    assert page.count("Theme: ") == 1
 
 
 def test_each_feature_stands_once_in_the_order_given(index: FeatureIndex) -> None:

@@ -32,9 +32,10 @@ from tinysae.lessons.progress import keep_answer, keep_place, read_progress
 from tinysae.library.imports import import_zip_at
 from tinysae.library.saved import add_sae, saved_saes
 from tinysae.model.catalogue import PINS_NAME, Pin, write_pin
-from tinysae.model.folder import checked_files, count_parameters
+from tinysae.model.folder import check_layers, checked_files, count_parameters
 from tinysae.model.sources import is_at_hand, load_model
 from tinysae.model.text.state import unpacked
+from tinysae.model.tokenizer_apart import try_tokenizer
 from tinysae.runs import trash
 from tinysae.runs.live import request_live_index
 from tinysae.runs.store import create_run
@@ -178,6 +179,38 @@ def test_an_sae_of_a_million_tensors_is_damaged_at_once(tmp_path: Path) -> None:
     weights.write_bytes(struct.pack("<Q", len(text)) + text + rest)
     with pytest.raises(DamagedError):
         load_sae(tmp_path)
+
+
+@pytest.mark.parametrize("value", [100, 100_000, 10**9, 10.0**300])
+@pytest.mark.parametrize("name", ["num_layers", "num_hidden_layers", "n_layer"])
+def test_a_model_with_more_layers_than_tensors_is_not_built(
+    name: str, value: float, tmp_path: Path
+) -> None:
+    """transformers would build each of them first: minutes, under everybody's lock."""
+    weights = {f"layer.{n}": torch.zeros(1) for n in range(60)}
+    save_file(weights, tmp_path / "model.safetensors")
+    for config in ({name: 60}, {name: "60"}, {}):
+        check_layers(config, tmp_path)
+    for config in ({name: value}, {"text_config": {name: value}}):
+        with pytest.raises(DamagedError):
+            check_layers(config, tmp_path)
+
+
+def test_a_tokenizer_that_ends_its_process_is_damaged(model_files: Path) -> None:
+    """Forty times each "a" becomes two: the library asks for a terabyte, and ends the
+    process that asked."""
+    path = model_files / "tokenizer.json"
+    was = path.read_text()
+    double = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
+    grows = {"type": "Sequence", "normalizers": [double] * 40}
+    try_tokenizer(model_files)
+    path.write_text(json.dumps(json.loads(was) | {"normalizer": grows}))
+    try:
+        with pytest.raises(DamagedError) as caught:
+            load_model(str(model_files))
+    finally:
+        path.write_text(was)
+    assert caught.value.values["file"] == "tokenizer.json"
 
 
 HEADERS: list[Any] = [

@@ -17,6 +17,7 @@ from tinysae.features.names.notes import Notes
 from tinysae.jobs import launch
 from tinysae.jobs.files import copy_file, staged_folder
 from tinysae.jobs.job import Job
+from tinysae.jobs.private import close_home
 from tinysae.jobs.reporter import LATELY_S, Counted, Reporter
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.jobs.work import Stopped, outcome
@@ -149,6 +150,26 @@ def test_a_file_that_is_also_somebody_elses_keeps_its_mode(tmp_path: Path) -> No
         copy_file(theirs, stage / "weights")
         (stage / "link").symlink_to(theirs)
     assert stat.S_IMODE(theirs.stat().st_mode) == 0o644
+
+
+def test_what_others_could_read_of_a_home_is_closed_at_the_start(
+    tiny_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    elsewhere.chmod(0o755)
+    (tiny_home / "saes").symlink_to(elsewhere)
+    for name in ("runs", "notes", "lessons"):
+        (tiny_home / name).mkdir()
+        (tiny_home / name).chmod(0o775)
+    (tiny_home / "lessons.json").write_text("{}")
+    (tiny_home / "lessons.json").chmod(0o644)
+    close_home()
+    modes = {
+        path.name: stat.S_IMODE(path.stat().st_mode) for path in tiny_home.iterdir()
+    }
+    private = {"runs": 0o700, "notes": 0o700, "lessons.json": 0o600}
+    # Where people put what they share, and what is not the home's.
+    assert modes == private | {"lessons": 0o775, "saes": 0o755}
 
 
 @pytest.fixture

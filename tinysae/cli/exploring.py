@@ -211,6 +211,7 @@ def _print_rows(
 def _export(options: argparse.Namespace) -> int:
     from tinysae.features.names.label_file import read_labels
     from tinysae.features.names.notes import Notes
+    from tinysae.features.names.theme_file import themes_or_none
     from tinysae.library.export import ExportOptions, write_export
 
     source = named_source(options.sae)
@@ -225,6 +226,7 @@ def _export(options: argparse.Namespace) -> int:
         read_labels(source.index_dir),
         notes.all(),
         source.text_read(index.info),
+        themes_or_none(source.index_dir),
     )
     try:
         write_export(options.out, index, features, how)

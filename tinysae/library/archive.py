@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, cast
 
 from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.jobs.files import open_regular, read_json
@@ -41,6 +41,8 @@ MAX_GROWTH = 50
 SMALL_BYTES = 1_000_000
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _CHUNK = 1 << 20
+# Of what zipfile reads at once: parts of files, and the whole list of them.
+MAX_READ = _CHUNK
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
@@ -88,6 +90,25 @@ def sae_files(sae_dir: Path) -> list[Path]:
     return there
 
 
+class _SmallReads:
+    """An open zip of which no more is read at once than an SAE's needs: zipfile makes
+    an object of each entry of its list, of which there may be millions, before anybody
+    can count them. With that bound it may read it here: it is Python, and unpacks by
+    zlib alone (`COMPRESSIONS`), no more than was announced (`_extract`)."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, n: int = -1) -> bytes:
+        data = self._file.read(min(n, MAX_READ + 1) if n >= 0 else MAX_READ + 1)
+        if len(data) > MAX_READ:
+            raise zipfile.BadZipFile
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 def read_zip(file: IO[bytes], stage: Path) -> None:
     """Takes the SAE out of the zip `file` into the empty folder `stage`.
 
@@ -96,7 +117,7 @@ def read_zip(file: IO[bytes], stage: Path) -> None:
         OSError: a file cannot be written.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(cast("IO[bytes]", _SmallReads(file))) as archive:
             for name, entry in _wanted(archive.infolist()).items():
                 _extract(archive, entry, stage / name)
     except (

@@ -11,6 +11,7 @@ from tinysae.features.index.reader import FeatureIndex
 from tinysae.features.index.records import Context
 from tinysae.features.names.labels import Label, label_scores, namer
 from tinysae.features.names.notes import Note
+from tinysae.features.names.theme_file import Themes, theme_name
 from tinysae.jobs.files import write_text
 from tinysae.library.text_read import TextRead, about_index, noted_in
 from tinysae.render.html_file import html_file, strip
@@ -29,6 +30,7 @@ class ExportOptions:
 
     name: whose features they are; untrusted, as are labels and notes.
     text: what the index was made of; None: what it says of itself.
+    themes: what the features are grouped by.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ExportOptions:
     labels: Sequence[Label] = ()
     notes: Mapping[int, Note] | None = None
     text: TextRead | None = None
+    themes: Themes = Themes()
 
 
 def export_html(
@@ -53,6 +56,10 @@ def export_html(
     if len(chosen) > MAX_FEATURES:
         raise InputError("export_too_many", n=f"{len(chosen):,}", limit=MAX_FEATURES)
     language, labels = options.language, options.labels
+
+    def theme_of(feature: int) -> str:
+        theme = options.themes.theme(feature)
+        return "" if theme is None else theme_name(theme, language)
 
     activation = text("features.activation", language)
 
@@ -75,6 +82,7 @@ def export_html(
         named=namer(labels, language),
         scores=lambda label: label_scores(label, language),
         notes=options.notes or {},
+        theme_of=theme_of,
         n_read=index.info.n_tokens,
         bos=visible(index.bos_text),
         part_of=part_of,

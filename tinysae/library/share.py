@@ -170,6 +170,7 @@ def _dashboard(run: AnySAE, language: Language) -> str | None:
     """Some of its features as one document; None when there is no index to read."""
     from tinysae.features.names.label_file import labels_or_none
     from tinysae.features.names.notes import Notes
+    from tinysae.features.names.theme_file import themes_or_none
     from tinysae.library.export import ExportOptions, export_html
     from tinysae.library.feature_source import run_source
 
@@ -185,7 +186,8 @@ def _dashboard(run: AnySAE, language: Language) -> str | None:
     if not chosen:
         return None
     text = source.text_read(index.info)
-    how = ExportOptions(source.name, language, labels, text=text)
+    themes = themes_or_none(source.index_dir)
+    how = ExportOptions(source.name, language, labels, text=text, themes=themes)
     return export_html(index, chosen, how)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tinysae.checked_numbers import is_number
 from tinysae.errors import DamagedError, MissingError
 from tinysae.jobs.files import read_json
 from tinysae.model.tensor_header import n_numbers_of, tensor_header
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+# What configurations call the number of layers.
+N_LAYERS_NAMES = frozenset({"num_hidden_layers", "num_layers", "n_layer", "n_layers"})
 FLOAT_BYTES = 4
 # Beside the weights in float32: the largest of them as it is in its file, and a batch.
 MEMORY_FACTOR = 1.25
@@ -71,6 +74,28 @@ def count_parameters(folder: Path) -> int:
         for file in folder.glob("*.safetensors")
         for entry in (tensor_header(file) or {}).values()
     )
+
+
+def check_layers(config: dict[str, Any], folder: Path) -> None:
+    """Refuses a config with more layers than its weights can have: transformers builds
+    each before it looks for its weights, minutes for a hundred thousand.
+
+    Raises:
+        DamagedError: there are fewer tensors than layers.
+    """
+    n_tensors = sum(
+        len(tensor_header(file) or ()) for file in folder.glob("*.safetensors")
+    )
+    # Some keep the language model's part in a table of its own.
+    tables = [config, *(part for part in config.values() if isinstance(part, dict))]
+    for table in tables:
+        for name in sorted(N_LAYERS_NAMES & table.keys()):
+            if is_number(table[name]) and table[name] > n_tensors:
+                raise DamagedError(
+                    "model_weights_missing",
+                    folder=folder.name,
+                    weight=f"{name} {n_tensors + 1:,}",
+                )
 
 
 def check_memory(n_parameters: int, name: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tinysae.errors import DamagedError, TinysaeError
 from tinysae.model.folder import (
+    check_layers,
     check_memory,
     checked_files,
     count_parameters,
@@ -40,6 +41,7 @@ def load_files(source: str, place: Path, device: str) -> LoadedModel:
     else:
         folder, config, extra = place, checked_files(place), {}
         check_memory(count_parameters(place), place.name)
+        check_layers(config, place)
     with LOADING:
         try:
             return _loaded(source, folder, config, extra, device)

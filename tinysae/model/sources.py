@@ -14,6 +14,7 @@ from tinysae.errors import DamagedError, MissingError
 from tinysae.model.loaded import LoadedModel
 from tinysae.model.loading import load_files
 from tinysae.model.names import folder_of, hub_name
+from tinysae.model.tokenizer_apart import try_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,10 @@ def load_model(source: str, *, device: str = "cpu") -> LoadedModel:
             embedded model, whatever is wrong, with how to get it back.
     """
     try:
-        return load_files(source, _place_of(source), device)
+        place = _place_of(source)
+        if source != STORYBOOK:
+            try_tokenizer(place)
+        return load_files(source, place, device)
     except (MissingError, DamagedError) as problem:
         if source != STORYBOOK:
             raise

@@ -1,9 +1,9 @@
 """A safetensors file's header, looked at before its library opens the file.
 
-The format: https://huggingface.co/docs/safetensors. The library is memory-safe and holds
-offsets against the file's size, so it may read what strangers made in this process. But
-it takes a header of 100 MB: a million empty tensors, for which it needs 14 s and 1.6 GB.
-What is asked here first is less: no more than a model has, and the shapes it claims.
+The format: https://huggingface.co/docs/safetensors. The library is memory-safe and
+holds offsets against the file's size, so it may read what strangers made in this
+process. But it takes a header of 100 MB: a million empty tensors, for which it needs
+14 s and 1.6 GB. So a header is no longer than a model's, and its shapes are looked at.
 """
 
 import math
@@ -24,8 +24,8 @@ MAX_DIMENSIONS = 64
 def tensor_header(
     file: Path, max_bytes: int = MAX_HEADER_BYTES
 ) -> dict[str, Any] | None:
-    """The entry of each tensor by its name, if the file is as long as they say: not torn,
-    and with no more numbers than there are bits in it. None for anything else.
+    """The entry of each tensor by its name, if the file is as long as they say (it is
+    not torn), with no more numbers than there are bits in it. None: anything else.
 
     Args:
         max_bytes: of the header.

@@ -11,7 +11,6 @@ import json
 import logging
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from tinysae.config import TextChoice
 from tinysae.data.texts import open_text
 from tinysae.data.texts.text import Document, Text
 from tinysae.errors import DamagedError, TinysaeError
+from tinysae.jobs.limits import limit_this_process
 
 logger = logging.getLogger(__name__)
 
@@ -120,23 +120,9 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"error": error.key, "values": values, "kind": kind}
 
 
-def _limit() -> None:
-    """Bounds what this process may take."""
-    import resource
-
-    for what, most in (
-        (resource.RLIMIT_DATA, MEMORY_BYTES),
-        (resource.RLIMIT_CPU, CPU_S),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        # Not every system knows every limit.
-        with suppress(ValueError, OSError):
-            resource.setrlimit(what, (most, most))
-
-
 def main() -> None:
     """Answers the request that stands in stdin."""
-    _limit()
+    limit_this_process(MEMORY_BYTES, CPU_S)
     # What libraries print is no part of the answer.
     answer, sys.stdout = sys.stdout, sys.stderr
     json.dump(_answer(json.load(sys.stdin)), answer)

@@ -107,6 +107,14 @@ def read_themes(folder: Path) -> Themes:
         raise DamagedError("features_damaged", file=THEMES_NAME) from why
 
 
+def themes_or_none(folder: Path) -> Themes:
+    """`read_themes` for whoever can do without: none where they cannot be read."""
+    try:
+        return read_themes(folder)
+    except DamagedError:
+        return Themes()
+
+
 def _theme(what: Any, is_kind: Any) -> Theme:
     if not (isinstance(what, str) and what and len(what) <= MAX_WHAT):
         raise ValueError("theme")

@@ -250,6 +250,12 @@ function actions(face, isKept) {
       button.classList.add("keep");
     }
   }
+  if (face.theme) {
+    const list = () => shown.act(["theme", face.feature]);
+    does(addButton(row, "theme", face.theme, `${shown.words.theme}: ${face.theme}`, list), "theme");
+  } else if (face.theme === "") {
+    add(row, "span", "theme facts", shown.words.no_theme);
+  }
   return row;
 }
 
@@ -263,13 +269,7 @@ function passages(face) {
     }), way);
     button.ariaPressed = String(way === shown.ways);
   }
-  const facts = add(ways, "span", "facts", face.often);
-  facts.title = face.sure;
-  if (face.theme) {
-    facts.append(" · ");
-    const list = () => shown.act(["theme", face.feature]);
-    does(addButton(facts, "theme", face.theme, shown.words.theme, list), "theme");
-  }
+  add(ways, "span", "facts", face.often).title = face.sure;
   const strips = add(box, "div", "strips");
   const found = face[shown.ways];
   for (const [value, strip] of found) {

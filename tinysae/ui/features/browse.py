@@ -197,7 +197,7 @@ def _list_id(listing: Listing, explored: Explored) -> str:
 _WORDS = (
     *("list", "page_back", "page_on", "previous", "next", "strongest"),
     *("quantiles", "towards", "away", "histogram", "axis", "activation", "note"),
-    *("kept", "no_passage", "theme"),
+    *("kept", "no_passage", "theme", "no_theme"),
 )
 
 

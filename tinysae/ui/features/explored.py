@@ -88,8 +88,11 @@ class Explored:
             return cache.feature_themes(self.source)
         return Themes()
 
-    def theme_name(self, feature: int) -> str:
-        """What the theme of a feature is called; "" where it has none."""
+    def theme_name(self, feature: int) -> str | None:
+        """What the theme of a feature is called; "" where it has none, None where no
+        feature has."""
+        if not self.themes.themes:
+            return None
         theme = self.themes.theme(feature)
         return "" if theme is None else theme_name(theme, language())
 

@@ -34,9 +34,13 @@ Face = dict[str, Any]
 
 
 def face(
-    record: "FeatureRecord", name: str, label: "Label | None", theme: str = ""
+    record: "FeatureRecord",
+    name: str,
+    label: "Label | None",
+    theme: str | None = None,
 ) -> Face:
-    """What is drawn of `record`; every text in it is untrusted."""
+    """What is drawn of `record`; every text in it is untrusted. theme: what its theme
+    is called, "" if it has none; None where there are no themes."""
     strongest = varied(record.contexts, N_STRIPS)
     pushes = record.promoted["raw"]
     words = token_words([token.text for token in pushes[:N_WORDS]])

@@ -110,12 +110,14 @@ def _save_button(features: Sequence[int], explored: Explored, *, name: str) -> N
     spoken = language()
     name_of_source = explored.name
     read = explored.source.text_read(explored.index.info)
+    themes = explored.themes
 
     def made() -> bytes:
         from tinysae.library.export import ExportOptions, export_html
 
         how = ExportOptions(
-            name_of_source, spoken, explored.labels, explored.kept, read
+            *(name_of_source, spoken, explored.labels, explored.kept, read),
+            themes=themes,
         )
         return encodable(export_html(explored.index, features, how)).encode()
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from tinysae.data.storybook.words import KINDS
 from tinysae.features.names.labels import SURE_FROM, Label, sureness
 from tinysae.features.names.theme_file import theme_name
 from tinysae.ui.features.browse import Listing
@@ -35,8 +36,13 @@ def is_sure(label: Label) -> bool:
 
 
 def choose_theme(explored: Explored) -> None:
-    """The themes in one line, the largest first; a second click shows all again."""
-    themes = {theme.key: theme for theme in explored.themes.themes}
+    """The themes in one line, names and animals before commas; a second click shows all
+    again."""
+    order = {kind: at for at, kind in enumerate(KINDS)}
+    told = sorted(
+        explored.themes.themes, key=lambda theme: order.get(theme.key, len(order))
+    )
+    themes = {theme.key: theme for theme in told}
     if not themes:
         return
     linked = explored.linked_theme

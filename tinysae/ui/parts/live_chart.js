@@ -46,6 +46,7 @@ const placesOf = (of, theme) => [...of.keys()].filter((i) => of[i] === theme);
 // Names on the map: of its themes, each where most of its points in sight lie; where few
 // points are in sight, their own. None over another, and none that is cut off.
 const NAME_PX = 13, CELL_PX = 60, LEAST_POINTS = 3, FEW = 40, MOST_LETTERS = 26;
+const REST_MS = 250;
 
 function names({ x, y, of, themes, texts, chosenTheme }, { xaxis, yaxis }, font) {
   const at = [...x.keys()].map((i) => [xaxis.l2p(x[i]), yaxis.l2p(y[i])]);
@@ -150,7 +151,9 @@ function wire(Plotly, box, chart, reset) {
   chart.on("plotly_relayout", () => {
     const { xaxis, yaxis } = chart.layout;
     reset.hidden = xaxis.autorange !== false && yaxis.autorange !== false;
-    addNames(Plotly, box, chart);
+    // Not amid turns of the wheel, which it would throw off.
+    clearTimeout(box.naming);
+    box.naming = setTimeout(() => chart.isConnected && addNames(Plotly, box, chart), REST_MS);
   });
   reset.onclick = () =>
     Plotly.relayout(chart, { "xaxis.autorange": true, "yaxis.autorange": true });

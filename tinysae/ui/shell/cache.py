@@ -107,9 +107,11 @@ class _WarmUpThread(threading.Thread):
         """Report every stage in `self.state`; never raises."""
         time.sleep(_HEAD_START_S)
         try:
+            from tinysae.jobs.private import close_home
             from tinysae.model.libraries import import_libraries
             from tinysae.model.sources import STORYBOOK
 
+            close_home()
             import_libraries()
             self.state = WarmUp("model", done=False)
             _load(STORYBOOK)
