@@ -51,6 +51,7 @@ from tinysae.sae.load import load_sae
 SMALL: dict[str, Any] = {
     "d_sae": 32,
     "k": 4.0,
+    "matryoshka_widths": "",
     "context_size": 16,
     "train_batch_size_tokens": 64,
     "n_batches_in_buffer": 4,

@@ -7,6 +7,7 @@ then becomes the assets.
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +16,7 @@ from tinysae.embedded.cards import sae_card
 from tinysae.errors import DamagedError, TinysaeError
 from tinysae.features.names.label_file import read_labels
 from tinysae.features.names.showcase import showcases, write_showcases
-from tinysae.jobs.files import staged_folder, write_json
+from tinysae.jobs.files import read_json, staged_folder, write_json
 from tinysae.jobs.job import TOOK_NAME
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library.shipped import (
@@ -28,10 +29,12 @@ from tinysae.library.shipped import (
 )
 from tinysae.model.sources import STORYBOOK
 from tinysae.runs.store import EVAL_NAME, Run
+from tinysae.sae.narrow import keep_busiest
 from tinysae.worker import finish, life
 from tinysae.worker.held_out import HeldOut
 
-SHIPPED_TOKENS: Final = 4_500_000
+SHIPPED_TOKENS: Final = 10_000_000
+POST_TOKENS: Final = 4_500_000
 BATCH: Final = 2048
 RUN_POINTS: Final = 250
 CONFIG_NAME: Final = "config.json"
@@ -44,9 +47,12 @@ def shipped_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConf
         # What the MLP reads: the token's own meaning is in it, of which the MLP's
         # output keeps half; see `sae_card.md`.
         "hook_name": "blocks.0.hook_resid_mid",
-        "architecture": "batchtopk",
+        # Nested, so that what a wide feature means is not cut up among narrow ones:
+        # twice as many have a simple rule; see `sae_card.md`.
+        "architecture": "matryoshka_batchtopk",
         "d_sae": 4096,
-        "k": 20.0,
+        "matryoshka_widths": "512, 1024, 2048",
+        "k": 24.0,
         "lr": 2e-3,
         "lr_decay_steps": tokens // BATCH // 5,
         "training_tokens": tokens,
@@ -55,16 +61,20 @@ def shipped_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConf
     return TrainConfig(**{**settings, **changes})
 
 
-def post_config(*, tokens: int = SHIPPED_TOKENS, **changes: Any) -> TrainConfig:
-    """How the second one is trained: alike, but of what the block leaves behind.
+def post_config(*, tokens: int = POST_TOKENS, **changes: Any) -> TrainConfig:
+    """How the second one is trained: of what the block leaves behind.
 
     Only the final LayerNorm and the unembedding come after it, so that what a feature
-    adds to a logit is exact. Fewer features, because both have to be small.
+    adds to a logit is exact. Fewer features, because both have to be small, and none
+    nested.
     """
     settings: dict[str, Any] = {
         "name": "storybook-post",
         "hook_name": "blocks.0.hook_resid_post",
+        "architecture": "batchtopk",
         "d_sae": 768,
+        "matryoshka_widths": "",
+        "k": 20.0,
     }
     return shipped_config(tokens=tokens, **{**settings, **changes})
 
@@ -90,29 +100,40 @@ def build_sae(
     is_shipped = assets == ASSETS
     model = STORYBOOK if is_shipped else str(assets / STORYBOOK)
     made = _made(post)
-    config = made.config(
-        tokens=tokens or SHIPPED_TOKENS, seed=seed, **{"model_name": model, **changes}
-    )
+    length = {} if tokens is None else {"tokens": tokens}
+    config = made.config(**length, seed=seed, **{"model_name": model, **changes})
     with tempfile.TemporaryDirectory(prefix="tinysae-") as folder:
-        run = Run("embedded", Path(folder), config)
+        wide = replace(config, d_sae=config.d_sae + config.d_sae // 8 * made.is_first)
+        run = Run("embedded", Path(folder), wide)
         run.say("queued")
         life.train(run)
-        status, figures = run.status, run.evaluation()
-        if status.state != "done" or figures is None:
+        status = run.status
+        if status.state != "done":
             key = (status.error or "error.worker_failed").removeprefix("error.")
             raise TinysaeError(key, **(status.error_values or {}))
-        index = _build_features(run.sae_dir, config, run.path / "shipped", made)
-        with staged_folder(assets / made.sae_name) as stage:
-            for source in (*run.sae_dir.iterdir(), run.path / "eval.json"):
-                shutil.copyfile(source, stage / source.name)
-            write_json(stage / CONFIG_NAME, config.to_json())
-            card = sae_card(config, figures, post=post)
-            (stage / "README.md").write_text(card, encoding="utf-8")
-        with staged_folder(assets / made.features_name) as stage:
-            shutil.copytree(index, stage, dirs_exist_ok=True)
-        if made.has_showcases:
-            with staged_folder(assets / STORYBOOK_RUN_DIR.name) as stage:
-                copy_run(run, stage)
+        return _put(run, config, assets, made)
+
+
+def _put(run: Run, config: TrainConfig, assets: Path, made: "_Made") -> dict[str, Any]:
+    """What `run` has made among the assets, as `config` says it is."""
+    if run.config.d_sae > config.d_sae:
+        keep_busiest(run.sae_dir, config.d_sae)
+        finish.evaluate_again(run)
+        saved = run.path / CONFIG_NAME
+        write_json(saved, {**read_json(saved), "d_sae": config.d_sae})
+    figures = read_json(run.path / EVAL_NAME)
+    index = _build_features(run.sae_dir, config, run.path / "shipped", made)
+    with staged_folder(assets / made.sae_name) as stage:
+        for source in (*run.sae_dir.iterdir(), run.path / EVAL_NAME):
+            shutil.copyfile(source, stage / source.name)
+        write_json(stage / CONFIG_NAME, config.to_json())
+        card = sae_card(config, figures, post=not made.is_first)
+        (stage / "README.md").write_text(card, encoding="utf-8")
+    with staged_folder(assets / made.features_name) as stage:
+        shutil.copytree(index, stage, dirs_exist_ok=True)
+    if made.is_first:
+        with staged_folder(assets / STORYBOOK_RUN_DIR.name) as stage:
+            copy_run(run, stage)
     return figures
 
 
@@ -183,7 +204,7 @@ def _build_features(
         *(sae, model, held_out, out_dir), on_read=learner, **made.index_options
     )
     finish.name_features(sae, model, held_out, index, out_dir, learner.rules)
-    if made.has_showcases:
+    if made.is_first:
         write_showcases(out_dir, showcases(index, read_labels(out_dir), sae, model))
     return out_dir
 
@@ -192,14 +213,16 @@ class _Made(NamedTuple):
     """An SAE that comes along: its folders among the assets, and how it is made.
 
     index_options: of its index, less of everything than a run's has: this one is
-    downloaded with the code. has_showcases: whether the home page shows its features.
+    downloaded with the code. is_first: whether it is the one that pages open with. Its
+    features are shown on the home page; and an eighth more are trained, of which those
+    that fire least often, a third of them never, are left out.
     """
 
     sae_name: str
     features_name: str
     config: Callable[..., TrainConfig]
     index_options: dict[str, Any]
-    has_showcases: bool
+    is_first: bool
 
 
 def _made(post: bool) -> _Made:
@@ -212,11 +235,11 @@ def _made(post: bool) -> _Made:
             "n_tokens": 120_000,
         }
         names = POST_SAE_DIR.name, POST_FEATURES_DIR.name
-        return _Made(*names, post_config, index, has_showcases=False)
+        return _Made(*names, post_config, index, is_first=False)
     index = {
         "contexts_per_feature": 10,
         "contexts_per_bin": 3,
         "features_per_token": 20,
     }
     names = STORYBOOK_SAE_DIR.name, STORYBOOK_FEATURES_DIR.name
-    return _Made(*names, shipped_config, index, has_showcases=True)
+    return _Made(*names, shipped_config, index, is_first=True)

@@ -18,9 +18,9 @@ from tinysae.sae.step.kernels.jit import compiled
 MIN_HITS = 2
 # What a rule has to gain by one more group.
 GROUP_COST = 0.001
-# How dear false alarms are where a clause's first condition is looked for: what others
-# after it take away. From each, so many beginnings are tried.
-FALSE_SHARES = (1.0, 0.3)
+# How dear false alarms are where a clause's first condition is looked for: others after
+# it take some away. So many beginnings are tried.
+FALSE_SHARE = 0.6
 N_BEGINNINGS = 2
 # Tokens of quiet contexts in which a next condition is looked for; of more a part.
 MOST_QUIET = 3000
@@ -327,10 +327,9 @@ def learn(
         np.zeros(n_kinds, np.int32),
         np.empty((n_kinds, most), np.int32),
     )
-    n_heads = len(FALSE_SHARES) * N_BEGINNINGS
-    head_kind = np.empty(n_heads, np.int32)
-    head_groups = np.empty((n_heads, most), np.int32)
-    head_n = np.empty(n_heads, np.int32)
+    head_kind = np.empty(N_BEGINNINGS, np.int32)
+    head_groups = np.empty((N_BEGINNINGS, most), np.int32)
+    head_n = np.empty(N_BEGINNINGS, np.int32)
     clause_kind = np.empty(n_conditions, np.int32)
     clause_n = np.empty(n_conditions, np.int32)
     clause_groups = np.empty((n_conditions, most), np.int32)
@@ -372,24 +371,16 @@ def learn(
                 (touched, last, token),
             )
             n_found = 0
-            for share in FALSE_SHARES:
-                # Lower, false alarms weigh less.
-                stats[names, 3] *= share
-                _best_conditions(
-                    names, stats, base, sizes, kinds, f1_share, kinds[3], best
-                )
-                for _ in range(N_BEGINNINGS):
-                    kind = np.argmax(best[0])
-                    size = best[1][kind]
-                    is_new = best[0][kind] >= 0
-                    for h in range(n_found):
-                        if head_kind[h] == kind and head_n[h] == size:
-                            is_new = False
-                    best[0][kind] = -1
-                    if is_new:
-                        head_kind[n_found], head_n[n_found] = kind, size
-                        head_groups[n_found] = best[2][kind]
-                        n_found += 1
+            stats[names, 3] *= FALSE_SHARE
+            _best_conditions(names, stats, base, sizes, kinds, f1_share, kinds[3], best)
+            for _ in range(N_BEGINNINGS):
+                kind = np.argmax(best[0])
+                if best[0][kind] < 0:
+                    break
+                best[0][kind] = -1
+                head_kind[n_found], head_n[n_found] = kind, best[1][kind]
+                head_groups[n_found] = best[2][kind]
+                n_found += 1
             stats[names] = 0
             top, top_cost, top_n = score + min_gain, 0.0, 0
             top_tokens = np.empty(0, np.int32)

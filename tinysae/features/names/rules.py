@@ -13,7 +13,9 @@ weakest too, so nothing is sampled.
 """
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -120,6 +122,8 @@ def rules_of(store: "PairStore", text: Surroundings) -> list[Rule]:
 
 def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
     """A rule for every feature of the bands, in their order."""
+    import torch
+
     from tinysae.features.names import rule_kernels
 
     seen = (text.group, text.many_first, text.many)
@@ -137,7 +141,8 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
     begins = _begins(text.learnt_in)
     n_windows = int(text.scored_in.max(initial=-1)) + 1
     n_scored = int(text.is_scored.sum())
-    for band in bands:
+
+    def of_band(band: "Band") -> list[Rule]:
         n = len(band.first) - 1
         kind, size = np.zeros((2, n, N_CLAUSES, N_CONDITIONS), np.int32)
         groups, hits = np.zeros((2, *kind.shape, MOST_GROUPS), np.int32)
@@ -155,6 +160,7 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
             *(kind, size, groups, figures),
         )
         sums = _sums(band, text.is_scored)
+        rules: list[Rule] = []
         for j in range(n):
             clauses = [
                 _clause(
@@ -169,7 +175,15 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
                 if size[j, c, 0]
             ]
             scores = _scores(figures[j].tolist(), sums[j], n_windows, n_scored)
-            yield Rule(tuple(clauses), **(scores if clauses else {}))
+            rules.append(Rule(tuple(clauses), **(scores if clauses else {})))
+        return rules
+
+    # The loops let go of the interpreter: a thread a core. No more bands are read than
+    # are learnt from at once, for they are large.
+    n_threads, left = torch.get_num_threads(), iter(bands)
+    with ThreadPoolExecutor(n_threads, "rules") as threads:
+        while some := list(islice(left, n_threads)):
+            yield from chain.from_iterable(threads.map(of_band, some))
 
 
 def try_rules() -> None:
