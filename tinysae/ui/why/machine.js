@@ -18,6 +18,8 @@ class Machine {
     this.root = html(parent, "div", "machine");
     this.sentence = html(this.root, "p", "says");
     const controls = html(this.root, "div", "controls");
+    // What stands above the picture, as high as its words are.
+    this.above = [this.sentence, controls];
     this.playButton = html(controls, "button", "play");
     this.playButton.onclick = () => (this.isPlaying ? this.pause() : this.play(true));
     this.steps = html(controls, "div", "steps");
@@ -115,7 +117,7 @@ class Machine {
   // At another width, or with less or more of it: as high as it then is.
   drawAnew() {
     this.tallest = 0;
-    this.sentence.style.minHeight = "";
+    for (const each of this.above) each.style.minHeight = "";
     this.draw();
   }
 
@@ -246,8 +248,8 @@ class Machine {
     this.word = place;
     this.said = Math.max(this.said, place);
     this.chosen = this.pointed = null;
-    // A shorter sentence moves nothing up.
-    if (place) this.sentence.style.minHeight = `${this.sentence.offsetHeight}px`;
+    // Shorter words move nothing up.
+    for (const each of place ? this.above : []) each.style.minHeight = `${each.offsetHeight}px`;
     this.setData(this.pictures[place]);
     this.draw();
   }
