@@ -249,7 +249,8 @@ class Machine {
     this.said = Math.max(this.said, place);
     this.chosen = this.pointed = null;
     // Shorter words move nothing up.
-    for (const each of place ? this.above : []) each.style.minHeight = `${each.offsetHeight}px`;
+    const above = place ? this.above : [];
+    for (const each of above) each.style.minHeight = `${each.getBoundingClientRect().height}px`;
     this.setData(this.pictures[place]);
     this.draw();
   }
