@@ -11,9 +11,10 @@ const MAX_NAMED_STEPS = 6;
 const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 class Machine {
-  // `ask(name, value)` tells the page what the reader wants.
-  constructor(parent, ask) {
-    this.ask = ask;
+  // `ask(name, value)` tells the page what the reader wants; the page sets it.
+  constructor(parent) {
+    this.ask = () => {};
+    this.nAsked = 0;
     this.share = parent.clientWidth < PHONE ? PHONE_SHARE : DEFAULT_SHARE;
     this.root = html(parent, "div", "machine");
     this.sentence = html(this.root, "p", "says");
@@ -210,7 +211,13 @@ class Machine {
     const next = this.word + 1;
     if (next < this.pictures.length || !this.hasMore() || this.fetched === next) return;
     this.fetched = next;
-    this.ask("write", [this.first.print, next]);
+    // The same once more is news, too: a page that is busy may have let go of it.
+    this.ask("write", [this.first.print, next, ++this.nAsked]);
+    clearTimeout(this.again);
+    this.again = setTimeout(() => {
+      if (this.fetched === next) this.fetched = false;
+      if (this.isWaiting) this.fetch();
+    }, AGAIN_MS);
   }
 
   // The answer is written to the end of the sentence, and what it says then is drawn; it

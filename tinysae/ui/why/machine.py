@@ -259,7 +259,7 @@ def _state(key: str) -> Mapping[str, Any]:
 def _said(value: object, version: int, kind: type) -> Any:
     """What the browser said, unless it is forged or of another picture."""
     match value:
-        case [int(of), said] if of == version and type(said) is kind:
+        case [int(of), said, *_] if of == version and type(said) is kind:
             return said
     return None
 

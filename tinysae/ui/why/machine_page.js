@@ -11,10 +11,12 @@ const machines = new WeakMap();
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   let machine = machines.get(parentElement);
   if (!machine) {
-    machine = new Machine(parentElement, (name, value) =>
-      (name === "opened" ? setTriggerValue : setStateValue)(name, value));
+    machine = new Machine(parentElement);
     machines.set(parentElement, machine);
   }
+  // A rerun's own: what an older one would send, nobody waits for.
+  machine.ask = (name, value) =>
+    (name === "opened" ? setTriggerValue : setStateValue)(name, value);
   unpacked(data).then((picture) => {
     // A rerun of the page sends the same again.
     if (picture.version === machine.version) return;
