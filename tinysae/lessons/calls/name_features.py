@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 N_TOP: Final = 8
 N_STRONGEST: Final = 3
+PROMOTED_SHARE: Final = 0.05
+"""Of the vocabulary: what a feature pushes most."""
 N_FEATURES_OFF: Final = 10
 MAX_MOVED: Final = 60
 """Features that are transplanted at most: `intervene` takes 64 changes."""
@@ -117,8 +119,9 @@ def promoted(stage: Stage, *, template: str, name: str, other: str) -> Result:
     """What the features promote that are there for this name and not for another.
 
     The three whose activation at the last token is most above that in the same story
-    about `other`; `named`: one of them has the name among the tokens it promotes most.
-    Control: as many of the features that are the same in both stories.
+    about `other`; `named`: the name is among the twentieth of the vocabulary that one
+    of them promotes most. Control: as many of the features that are the same in both
+    stories.
     """
     model, sae, index = stage.model, sae_of(stage), index_of(stage)
     ids, token = read_name(model, template, name)
@@ -127,11 +130,8 @@ def promoted(stage: Stage, *, template: str, name: str, other: str) -> Result:
     carriers = (a - b).topk(N_STRONGEST).indices.tolist()
     gone = (a - b).abs().masked_fill(a <= 0, float("inf"))
     same = gone.topk(N_STRONGEST, largest=False).indices.tolist()
-    texts = index.promoted([*carriers, *same])
-
-    def has(features: Sequence[int]) -> float:
-        return float(any(t.token == token for f in features for t in texts[f]))
-
+    texts = index.promoted(carriers)
+    n_here, n_same = (_n_promoting(model, sae, fs, token) for fs in (carriers, same))
     rows = [
         [
             str(feature),
@@ -142,16 +142,25 @@ def promoted(stage: Stage, *, template: str, name: str, other: str) -> Result:
         for feature in carriers
     ]
     return Result(
-        {"named": has(carriers), "named_control": has(same)},
+        {"named": float(n_here > 0), "named_control": float(n_same > 0)},
         {
             "name": name,
             "other": other,
             "features": ", ".join(map(str, carriers)),
-            "n": str(sum(any(t.token == token for t in texts[f]) for f in carriers)),
-            "control": str(sum(any(t.token == token for t in texts[f]) for f in same)),
+            "n": str(n_here),
+            "control": str(n_same),
         },
         [Table("carriers", ["feature", "here", "there", "promotes"], rows)],
     )
+
+
+def _n_promoting(
+    model: "LoadedModel", sae: "SAE", features: Sequence[int], token: int
+) -> int:
+    """How many of the features have the token among the words they promote most."""
+    logits = sae.W_dec[list(features)].float().cpu() @ model.W_U.float().cpu()
+    above = (logits > logits[:, token, None]).float().mean(-1)
+    return int((above < PROMOTED_SHARE).sum())
 
 
 def forget_there(stage: Stage, *, template: str, name: str) -> Result:
