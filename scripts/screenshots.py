@@ -10,6 +10,7 @@ Korean letters draws boxes in their place.
 import io
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -19,7 +20,6 @@ from benchmarks.browser import ROOT, Server, launch_chromium, start_server, visi
 from benchmarks.clicks import LOADED_MS, button, expect_curves, expect_still, go_to
 from benchmarks.screens import WIDE
 from benchmarks.tour import tour
-from tinysae.config import TrainConfig
 from tinysae.presets import PRESETS
 from tinysae.runs.store import Run, start_run
 from tinysae.words import text
@@ -36,8 +36,7 @@ MAX_BYTES = 3_000_000
 
 def train(server: Server, browser: Browser) -> Run:
     """A small SAE, with a picture of its training."""
-    look = PRESETS[0]
-    run = start_run(TrainConfig(**look.changes | {"name": "First look"}))
+    run = start_run(replace(PRESETS[0].config, name="First look"))
     with visit(browser, width=WIDE[0], height=WIDE[1]) as reader:
         page = reader.page
         page.goto(f"{server.url}/train?run={run.id}")

@@ -9,9 +9,9 @@ theme. Documents are grouped and named so by BERTopic (Grootendorst 2022,
 arXiv:2203.05794), from other vectors.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,6 @@ from tinysae.features.names.rules import MAX_WHAT, Condition
 from tinysae.features.names.theme_file import MOST_THEMES, Theme, Themes
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
     from tinysae.features.index.reader import FeatureIndex
     from tinysae.features.index.records import Partners
     from tinysae.features.names.labels import Label
@@ -72,7 +70,9 @@ _SHAPE_KINDS: Final = {
     "capital_first": "capitals",
 }
 
-Shares = Counter[Theme]
+Matrix = Any
+"""scipy's csr_matrix, of which its own types say too little."""
+Shares = dict[Theme, float]
 """What something is about: topics with their shares, 1 in all, or nothing."""
 
 
@@ -104,7 +104,7 @@ def shares_of(label: "Label", tokens: Iterable[tuple[str, float]]) -> Shares:
         label: what it is called.
         tokens: those it is strongest on, with their shares of its activation.
     """
-    fires = Shares()
+    fires: Shares = defaultdict(float)
     for token, share in tokens:
         for topic in word_topics(token):
             fires[topic] += share / len(word_topics(token))
@@ -115,17 +115,17 @@ def shares_of(label: "Label", tokens: Iterable[tuple[str, float]]) -> Shares:
 
 def _mean(parts: Sequence[Shares]) -> Shares:
     """Each of the parts counts as much; 1 in all."""
-    found = Shares()
+    found: Shares = defaultdict(float)
     for part in parts:
         for topic, share in part.items():
             found[topic] += share / sum(part.values())
     total = sum(found.values())
-    return Shares({topic: share / total for topic, share in found.items()})
+    return {topic: share / total for topic, share in found.items()}
 
 
 def _told(condition: Condition) -> Shares:
     """What a rule's condition names: of a phrase its last word."""
-    found = Shares()
+    found: Shares = defaultdict(float)
     for what in condition.what:
         if condition.kind in ("fires_on", "about_to", "near"):
             topics = _known(_CONCEPT_KIND.get(what))
@@ -190,7 +190,7 @@ def grouped(topics: Sequence[Shares], together: "Partners", seed: int) -> Themes
     return Themes(tuple(order), tuple(of.tolist()))
 
 
-def _matrix(topics: Sequence[Shares]) -> tuple["csr_matrix", list[Theme]]:
+def _matrix(topics: Sequence[Shares]) -> tuple[Matrix, list[Theme]]:
     """Shares [d_sae, n_topics], and which topic each column is."""
     from scipy.sparse import csr_matrix
 
@@ -206,7 +206,7 @@ def _matrix(topics: Sequence[Shares]) -> tuple["csr_matrix", list[Theme]]:
     return csr_matrix((value, where), shape=(len(topics), len(known))), known
 
 
-def _partners(together: "Partners") -> "csr_matrix":
+def _partners(together: "Partners") -> Matrix:
     """How much each feature is of what fires with another [d_sae, d_sae], by Jaccard,
     1 in all."""
     from scipy.sparse import csr_matrix
@@ -223,8 +223,8 @@ def _partners(together: "Partners") -> "csr_matrix":
 
 
 def _groups(
-    share: "csr_matrix",
-    partners: "csr_matrix",
+    share: Matrix,
+    partners: Matrix,
     live: NDArray[np.int64],
     seed: int,
 ) -> NDArray[np.int32]:
@@ -236,12 +236,13 @@ def _groups(
 
     frequency = np.bincount(share.indices, minlength=share.shape[1])
     weight = 1 + np.log(len(live) / np.maximum(frequency, 1))
-    weighed = normalize(share.multiply(weight).tocsr())
+    weighed: Matrix = normalize(share.multiply(weight).tocsr())
     n = min(N_DIRECTIONS, *weighed.shape)
     n_groups = min(MOST_GROUPS, max(1, len(live) // FEATURES_A_GROUP))
+    once: dict[str, Any] = {"n_init": 1, "random_state": seed}
     # Several threads add up in any order.
     with threadpool_limits(1):
         seen = TruncatedSVD(n, random_state=seed).fit_transform(weighed)
         places = (1 - LEANS) * seen + LEANS * (partners @ seen)
-        own = KMeans(n_groups, n_init=1, random_state=seed)
+        own = KMeans(n_groups, **once)
         return own.fit_predict(places[live])

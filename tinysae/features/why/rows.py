@@ -47,7 +47,8 @@ def rows_from(model: "LoadedModel", tokens: "Tensor", first: int, n: int) -> Row
     before = {"past_key_values": cache, "use_cache": True}
     with torch.no_grad():
         model.plain(tokens[:, :first], **before, **only_last(model))
-    for layer in cache.layers:
+    layers: list[Any] = cache.layers
+    for layer in layers:
         # Views: the model copies them once, when it adds what it reads.
         layer.keys = layer.keys.expand(n, -1, -1, -1)
         layer.values = layer.values.expand(n, -1, -1, -1)
