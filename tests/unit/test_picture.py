@@ -2,7 +2,7 @@
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -225,7 +225,8 @@ def test_links_are_the_slope_of_a_feature_in_float64(
     below = load_sae(STORYBOOK_SAE_DIR)
     seen = watched(storybook, storybook.to_input(ids), sae.hook_name, [below.hook_name])
     mid = seen.others[below.hook_name].detach()[0, -1].double()
-    block = copy.deepcopy(storybook.plain.transformer.h[0]).double()  # pyright: ignore
+    plain: Any = storybook.plain
+    block = copy.deepcopy(plain.transformer.h[0]).double()
     link = max(layered.links, key=lambda link: abs(link.effect))
     source, lamp = layered.lamps[link.source], layered.lamps[link.lamp]
     assert source.number is not None

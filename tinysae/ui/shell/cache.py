@@ -178,13 +178,12 @@ def loaded_model(source: str) -> LoadedModel:
         MissingError, DamagedError: from `tinysae.model.sources.load_model`.
     """
     warm_up = _warm_up_thread()
-    # Always there: an element that only a cold page has would move all that follow by
-    # one, and the browser would draw them anew, with what a reader has done to them.
+    # Always there: where a cold page alone had it, all that follows was drawn anew at
+    # the next run, and what a reader had done to it was gone.
     place = st.empty()
     if not warm_up.finished.is_set():
         with place:
-            # Saying the same again costs little, and it is when Streamlit lets a
-            # reader who has gone on to another page interrupt the wait.
+            # Saying the same again lets a reader who has gone on interrupt the wait.
             while not warm_up.finished.wait(_POLL_S):
                 # It may have ended since.
                 state = warm_up.state

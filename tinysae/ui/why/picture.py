@@ -30,7 +30,7 @@ KEY = "why.machine"
 
 def show_picture(question: Question) -> None:
     """The machine; a feature of it that is opened leads to Features."""
-    there = compared(question)
+    there, kept = compared(question), list[Moment]()
     if there is None:
         question = replace(question, beside=shown_beside(question))
         kept, is_all = moments(question, KEY)
@@ -45,7 +45,7 @@ def show_picture(question: Question) -> None:
         version = version_of((there.ids, question.ids))
         data = written_on(_data(both, version, said), [], is_all=True)
     opened = machine(data, key=KEY)
-    if there is None:
+    if kept:
         show_check(picture, kept[0].measured, kept[0].measure)
     with st.container(horizontal=True):
         show_layers(question)
