@@ -4,7 +4,6 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands
 from tinysae.cli.output import shown_token, write, write_line
@@ -19,9 +18,6 @@ from tinysae.model.text.generate import (
 from tinysae.model.text.prompt import prepare_prompt
 from tinysae.render.visible import visible
 from tinysae.words import text as sentence
-
-if TYPE_CHECKING:
-    pass
 
 
 def add_commands(commands: Commands) -> None:

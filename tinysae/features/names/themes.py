@@ -106,8 +106,9 @@ def shares_of(label: "Label", tokens: Iterable[tuple[str, float]]) -> Shares:
     """
     fires: Shares = defaultdict(float)
     for token, share in tokens:
-        for topic in word_topics(token):
-            fires[topic] += share / len(word_topics(token))
+        topics = word_topics(token)
+        for topic in topics:
+            fires[topic] += share / len(topics)
     clauses = label.clauses if label.has_rule else ()
     parts = [_told(clause) for clause in clauses]
     return _mean([_mean([fires]), *([_mean(parts)] if any(parts) else [])])

@@ -76,7 +76,6 @@ class HookLamps:
         return self.acts[[e.position for e in lamps], [e.number for e in lamps]]
 
     def _active(self) -> list[Part]:
-
         acts, rows = self.acts.detach(), self.sae.W_dec
         if self.sae.rescale_acts_by_decoder_norm:
             rows = rows / rows.norm(dim=-1, keepdim=True)

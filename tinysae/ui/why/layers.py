@@ -39,22 +39,28 @@ def at_hand(question: Question) -> dict[str, FeatureSource]:
 
 
 def shown_beside(question: Question) -> dict[str, tuple[FeatureSource, SAE]]:
-    """Hook -> an SAE that was chosen to be shown too; what is wrong with one is said
-    where it is opened."""
-    from tinysae.features.fit import check_same_model
-
+    """Hook -> an SAE that was chosen to be shown too."""
     others = at_hand(question)
     chosen = [name for name in st.session_state.get(_KEY, ()) if name in others]
     found: dict[str, tuple[FeatureSource, SAE]] = {}
     for hook in chosen[:MAX_MORE]:
-        try:
-            sae = cache.loaded_sae(others[hook])
-            check_same_model(sae, question.model)
-        except TinysaeError:
-            continue
-        if hook == sae.hook_name != question.sae.hook_name:
+        sae = usable_sae(others[hook], question)
+        if sae is not None and hook == sae.hook_name != question.sae.hook_name:
             found[hook] = (others[hook], sae)
     return found
+
+
+def usable_sae(source: FeatureSource, question: Question) -> SAE | None:
+    """The SAE, if it can be read and is of the question's model; what is wrong with it
+    is said where it is opened."""
+    from tinysae.features.fit import check_same_model
+
+    try:
+        sae = cache.loaded_sae(source)
+        check_same_model(sae, question.model)
+    except TinysaeError:
+        return None
+    return sae
 
 
 def show_layers(question: Question) -> None:

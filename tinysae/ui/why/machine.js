@@ -211,13 +211,8 @@ class Machine {
     const next = this.word + 1;
     if (next < this.pictures.length || !this.hasMore() || this.fetched === next) return;
     this.fetched = next;
-    // The same once more is news, too: a page that is busy may have let go of it.
+    // The same once more, after a pause, is news, too.
     this.ask("write", [this.first.print, next, ++this.nAsked]);
-    clearTimeout(this.again);
-    this.again = setTimeout(() => {
-      if (this.fetched === next) this.fetched = false;
-      if (this.isWaiting) this.fetch();
-    }, AGAIN_MS);
   }
 
   // The answer is written to the end of the sentence, and what it says then is drawn; it

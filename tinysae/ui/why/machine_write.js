@@ -3,8 +3,6 @@
 
 // How long a word's way down takes, and each step of its picture, in milliseconds.
 const FALL_MS = 600, WORD_STEP_MS = 450;
-// A picture that was asked for so long ago is asked for again.
-const AGAIN_MS = 6000;
 
 class Strip {
   // `go(place)` shows the picture that says the word of that place; `next()` one more.

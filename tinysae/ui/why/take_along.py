@@ -11,10 +11,9 @@ import streamlit as st
 from tinysae.errors import TinysaeError
 from tinysae.render.visible import encodable
 from tinysae.ui.parts.feature_names import feature_name
-from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import more
-from tinysae.ui.why.layers import at_hand
+from tinysae.ui.why.layers import at_hand, usable_sae
 from tinysae.ui.why.machine_file import machine_file
 
 if TYPE_CHECKING:
@@ -55,19 +54,12 @@ def show_take_along(
 
 def _graph(question: Question) -> bytes:
     """With the features of every SAE of this model that is at hand, one a hook."""
-    from tinysae.features.fit import check_same_model
     from tinysae.features.why.graph import graph_of
     from tinysae.features.why.graph_json import graph_json
 
-    sources, saes = at_hand(question), []
-    for source in sources.values():
-        try:
-            sae = cache.loaded_sae(source)
-            check_same_model(sae, question.model)
-        except TinysaeError:
-            # What is wrong with it is said where it is opened.
-            continue
-        saes.append(sae)
+    sources = at_hand(question)
+    usable = [usable_sae(source, question) for source in sources.values()]
+    saes = [sae for sae in usable if sae is not None]
     graph = graph_of(
         question.model, question.ids, question.target, question.other, saes
     )
