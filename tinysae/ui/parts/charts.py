@@ -29,7 +29,7 @@ MAX_POINTS = 800
 _HERE = Path(__file__).parent
 _HTML = """
 <div class="tinysae-live">
-  <div role="img"></div>
+  <div></div>
   <button type="button" hidden></button>
   <p role="alert" hidden></p>
 </div>

@@ -179,7 +179,9 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const box = parentElement.querySelector(".tinysae-live");
   const [chart, reset, problem] = box.children;
   chart.style.height = `${data.height}px`;
-  chart.setAttribute("aria-label", data.description);
+  // Only now: a picture without a name would be there until this script runs.
+  chart.role = "img";
+  chart.ariaLabel = data.description;
   reset.textContent = data.reset;
   // In a node of its own: what Plotly draws into is Plotly's.
   problem.textContent = data.failed;
