@@ -12,7 +12,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from benchmarks.browser import Server
-from benchmarks.clicks import LOADED_MS, write
+from benchmarks.clicks import LOADED_MS, expect_still, write
 from tinysae.words import text
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
@@ -75,7 +75,7 @@ def open_view(page: Page, server: Server, name: str) -> None:
     else:
         open_playground(page, view)
     # What is still being drawn would be seen at half its colour.
-    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=LOADED_MS)
+    expect_still(page)
 
 
 def open_playground(page: Page, view: str) -> None:

@@ -19,17 +19,6 @@ from benchmarks.clicks import LOADED_MS
 expect.set_options(timeout=LOADED_MS)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A browser on a busy machine may lose a click: one more try, named as RERUN.
-
-    A test that has to be tried again has a fault, be it of the page or its own; the
-    summary lists it.
-    """
-    for item in items:
-        if item.path.is_relative_to(ROOT / "tests" / "browser"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture(scope="session")
 def quiet_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """This worker's server, for the tests that only look: nobody may start a run."""
