@@ -25,6 +25,14 @@ class Preset(NamedTuple):
         """The preset as it stands. Its model and text may not be at hand."""
         return TrainConfig(**self.changes)
 
+    def on(self, model_name: str) -> "Preset":
+        """The preset for another model: what was found best for its own says nothing
+        of where to look in that one, which may not even have such a hook."""
+        if model_name == self.config.model_name:
+            return self
+        general = {key: v for key, v in self.changes.items() if key != "hook_name"}
+        return self._replace(changes={**general, "model_name": model_name})
+
     @property
     def needs(self) -> tuple[str, str]:
         """The model (model_name) and the text (dataset_path) it trains on."""
@@ -76,9 +84,16 @@ _TUTORIAL: dict[str, Any] = {
     **_scheduled(122_880_000, batch=4096),
 }
 
+# What the embedded model's MLP reads, in nested dictionaries: there a feature is about
+# something that can be said far more often than elsewhere (`benchmarks/default_run.py`).
+_STORYBOOK: dict[str, Any] = {
+    "hook_name": "blocks.0.hook_resid_mid",
+    "architecture": "matryoshka_batchtopk",
+}
+
 PRESETS: tuple[Preset, ...] = (
-    Preset("look", _scheduled(LOOK_TOKENS)),
-    Preset("good", {**_scheduled(GOOD_TOKENS), "d_sae": 2048, "lr": 1e-3}),
+    Preset("look", {**_scheduled(LOOK_TOKENS), **_STORYBOOK, "d_sae": 512}),
+    Preset("good", {**_scheduled(GOOD_TOKENS), **_STORYBOOK, "d_sae": 2048}),
     Preset("tutorial", _TUTORIAL),
 )
 
