@@ -108,6 +108,10 @@ GROUPS = (
                 "{default_run[explained_variance]:.3f}, {default_run[dead_share]:.1%}",
             ),
             Row(
+                "its features with a sure name, of those that ever fire",
+                "{default_run[n_sure]:.0f} ({default_run[sure]:.0%})",
+            ),
+            Row(
                 "CE with the SAE in place, without, with zeros there",
                 "{default_run[ce_loss_sae]:.3f}, {default_run[ce_loss_clean]:.3f}, "
                 "{default_run[ce_loss_zero]:.1f}",

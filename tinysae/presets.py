@@ -84,8 +84,8 @@ _TUTORIAL: dict[str, Any] = {
     **_scheduled(122_880_000, batch=4096),
 }
 
-# What the embedded model's MLP reads, in nested dictionaries: there a feature is about
-# something that can be said far more often than elsewhere (`benchmarks/default_run.py`).
+# What the embedded model's MLP reads, in nested dictionaries: a feature is far more often
+# about something that can be said than elsewhere (`benchmarks/default_run.py`).
 _STORYBOOK: dict[str, Any] = {
     "hook_name": "blocks.0.hook_resid_mid",
     "architecture": "matryoshka_batchtopk",
