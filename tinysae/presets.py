@@ -84,7 +84,7 @@ _TUTORIAL: dict[str, Any] = {
     **_scheduled(122_880_000, batch=4096),
 }
 
-# What the embedded model's MLP reads, in nested dictionaries: a feature is far more often
+# What the embedded model's MLP reads, in nested dictionaries: there more features are
 # about something that can be said than elsewhere (`benchmarks/default_run.py`).
 _STORYBOOK: dict[str, Any] = {
     "hook_name": "blocks.0.hook_resid_mid",
