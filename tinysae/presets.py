@@ -12,6 +12,9 @@ from tinysae.words import Language, text
 # In tokens. "Look" ends within about two minutes on two cores.
 LOOK_TOKENS = 500_000
 GOOD_TOKENS = 3_000_000
+# Small: at the same tokens, and in the same time, four steps for one of 2,048 tokens
+# gave nearly three times as many features a sure name.
+BATCH = 512
 
 
 class Preset(NamedTuple):
@@ -92,8 +95,8 @@ _STORYBOOK: dict[str, Any] = {
 }
 
 PRESETS: tuple[Preset, ...] = (
-    Preset("look", {**_scheduled(LOOK_TOKENS), **_STORYBOOK, "d_sae": 512}),
-    Preset("good", {**_scheduled(GOOD_TOKENS), **_STORYBOOK, "d_sae": 2048}),
+    Preset("look", {**_scheduled(LOOK_TOKENS, BATCH), **_STORYBOOK, "d_sae": 512}),
+    Preset("good", {**_scheduled(GOOD_TOKENS, BATCH), **_STORYBOOK, "d_sae": 2048}),
     Preset("tutorial", _TUTORIAL),
 )
 
