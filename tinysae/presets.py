@@ -10,7 +10,7 @@ from tinysae.config import TrainConfig
 from tinysae.words import Language, text
 
 # In tokens. "Look" ends within about two minutes on two cores.
-LOOK_TOKENS = 500_000
+LOOK_TOKENS = 1_000_000
 GOOD_TOKENS = 3_000_000
 # Small: at the same tokens, and in the same time, four steps for one of 2,048 tokens
 # gave nearly three times as many features a sure name.
