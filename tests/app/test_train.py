@@ -161,8 +161,8 @@ def test_fewer_tokens_need_no_other_setting(started: list[TrainConfig]) -> None:
     press(app, "train.start")
     assert not app.error
     (config,) = started
-    # A fifth of the 78 steps, as of those of the preset.
-    assert (config.training_tokens, config.lr_decay_steps) == (40_000, 15)
+    # A fifth of the 156 steps, as of those of the preset.
+    assert (config.training_tokens, config.lr_decay_steps) == (40_000, 31)
 
 
 def test_a_context_is_no_longer_than_the_model_can_read(
