@@ -18,6 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import numpy as np
+
 from benchmarks.common import measuring, print_last, timed
 from benchmarks.own_workers import ended, home_at, wait_for
 from tinysae.features.index.reader import open_index
@@ -79,10 +81,10 @@ def measured() -> dict[str, float]:
 def named_surely(run: Run) -> dict[str, float]:
     """How many of the run's features have a sure name, and which share of those that
     fire."""
-    live = open_index(run.features_dir).table()["density"] > 0
+    live = open_index(run.features_dir).table()["density"].to_numpy() > 0
     named = zip(read_labels(run.features_dir), live, strict=True)
     n_sure = sum(fires and sureness(own) == len(SURE_FROM) for own, fires in named)
-    n_live = int(live.sum())
+    n_live = np.count_nonzero(live)
     return {"n_live": n_live, "n_sure": n_sure, "sure": round(n_sure / n_live, 4)}
 
 

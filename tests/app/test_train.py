@@ -508,6 +508,7 @@ def test_memory_that_is_not_there_is_refused_before_work_starts(
     run_warm(app)
     assert any("GB" in markdown.value for markdown in app.markdown)
     app.number_input(key="look_d_sae").set_value(2**20)
+    app.number_input(key="look_train_batch_size_tokens").set_value(4096)
     app.number_input(key="look_n_batches_in_buffer").set_value(4096).run()
     assert "GB" in app.error[0].value
     assert app.button(key="train_start").disabled
