@@ -12,6 +12,7 @@ from benchmarks.clicks import (
     LOADED_MS,
     expect_curves,
     expect_feature,
+    expect_played,
     expect_still,
     go_to,
 )
@@ -93,7 +94,5 @@ def settle(page: Page, name: str, language: Language) -> None:
     if name == "train":
         expect_curves(page)
     elif name == "why":
-        # It plays when it is new.
-        play = page.get_by_role("button", name=text("why.machine_play", language))
-        expect(play).to_be_visible(timeout=LOADED_MS)
+        expect_played(page)
     expect_still(page)

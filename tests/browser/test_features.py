@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from benchmarks.clicks import LOADED_MS, expect_feature
+from benchmarks.clicks import (
+    LOADED_MS,
+    answered,
+    expect_feature,
+    expect_keys,
+    expect_still,
+)
 from benchmarks.screens import box
 from tests.browser.conftest import Server, visit
 from tests.builders import HOSTILE, finished_run, write_model
@@ -40,9 +46,11 @@ def run(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def expect_list(page: Page) -> None:
     expect(page.locator(".card")).to_have_count(N_CARDS, timeout=LOADED_MS)
+    expect_still(page)
 
 
 def open_part(page: Page, part: str) -> None:
+    expect_still(page)
     page.get_by_role("radio", name=text(f"features.part_{part}", "en")).click()
 
 
@@ -67,15 +75,20 @@ def test_clicks_open_features_and_back_leads_out_again(
         page.locator(".card").nth(4).click()
         expect_feature(page, 4)
         expect_address(page, "feature=4")
+        expect_still(page)
         page.get_by_role("button", name=text("features.panel_next", "en")).click()
         expect_feature(page, 5)
         expect_address(page, "feature=5")
-        page.go_back()
+        expect_still(page)
+        with answered(page):
+            page.go_back()
         expect_feature(page, 4)
-        page.go_back()
+        with answered(page):
+            page.go_back()
         expect_feature(page, 0)
         assert address(page) == f"?run={run.id}&sort=number"
-        page.go_forward()
+        with answered(page):
+            page.go_forward()
         expect_feature(page, 4)
         page.reload()
         expect_feature(page, 4)
@@ -89,13 +102,16 @@ def test_arrow_keys_go_through_the_list_and_nothing_moves(
         page = reader.page
         page.goto(f"{quiet_server.url}/features?run=storybook")
         expect_list(page)
-        page.locator(".card").first.click()
+        with answered(page):
+            page.locator(".card").first.click()
         before = {name: box(page.locator(name)) for name in (".list", ".panel .strips")}
         for _ in range(N_PRESSES):
             page.keyboard.press("ArrowDown")
         chosen = page.locator(".card[aria-selected=true]")
         place = str(N_PRESSES + 1)
         expect(chosen).to_have_attribute("aria-posinset", place, timeout=LOADED_MS)
+        # Its place is known before it is.
+        expect(chosen).to_have_attribute("data-feature", re.compile(r"^\d+$"))
         feature = chosen.get_attribute("data-feature")
         expect_feature(page, int(feature or -1))
         # The server hears of it when the reader has come to rest.
@@ -115,11 +131,12 @@ def test_the_panel_leads_inside_with_its_feature(
         page = reader.page
         page.goto(f"{quiet_server.url}/features?run=storybook&feature=3")
         expect_feature(page, 3)
+        expect_still(page)
         name = text(f"features.act_{act}", "en")
         page.get_by_role("button", name=name, exact=True).click()
         page.wait_for_url("**/why?*", timeout=LOADED_MS)
-        assert "feature=3" in address(page)
-        assert "run=storybook" in address(page)
+        expect_address(page, "feature=3")
+        expect_address(page, "run=storybook")
 
 
 def test_hostile_tokens_and_names_are_drawn_as_text(
@@ -134,6 +151,7 @@ def test_hostile_tokens_and_names_are_drawn_as_text(
             open_part(page, "contexts")
             strips = page.locator(".tokens")
             expect(strips).to_have_count(N_FIRST, timeout=LOADED_MS)
+            expect_still(page)
             drawn = json.dumps(strips.all_inner_texts(), ensure_ascii=False)
             assert HOSTILE[0] in drawn or HOSTILE[1] in drawn
         assert page.locator("img[src=x]").count() == 0
@@ -162,22 +180,27 @@ def test_a_name_is_searched_for_read_bookmarked_and_taken_along(
         page = reader.page
         page.goto(f"{server.url}/features?run=storybook")
         expect_list(page)
+        expect_keys(page)
         page.keyboard.press("/")
         page.keyboard.type(name)
-        page.keyboard.press("Enter")
+        with answered(page):
+            page.keyboard.press("Enter")
         # It is a word that is there; that it is to come is a click away.
         page.get_by_role("radio", name=text("features.search_raises", "en")).click()
         said = text("features.search_raises_said", "en", token=as_word(token.text))
         expect(page.get_by_text(said[:50])).to_be_visible(timeout=LOADED_MS)
         expect_feature(page, best)
+        expect_still(page)
         assert {"by=raises", f"q={name}"} <= set(address(page)[1:].split("&"))
         # Its passages, as they were read.
         open_part(page, "contexts")
         strips = page.locator(".tokens")
         expect(strips.first).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
         passage = "".join(record.contexts[0].window(20).texts)
         assert strips.first.text_content() == passage
-        page.get_by_role("button", name=text("features.act_keep", "en")).click()
+        with answered(page):
+            page.get_by_role("button", name=text("features.act_keep", "en")).click()
         open_part(page, "kept")
         marked = text("features.bookmarked", "en")
         expect(page.get_by_role("button", name=marked)).to_be_visible()
