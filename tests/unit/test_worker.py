@@ -83,8 +83,14 @@ def endless(model_dir: Path) -> TrainConfig:
     return config_for(model_dir, training_tokens=10**9)
 
 
-def test_a_run_goes_from_start_to_an_index(tiny_model_dir: Path) -> None:
-    run = start_run(config_for(tiny_model_dir, architecture="standard"))
+def test_a_run_goes_from_start_to_an_index(
+    tiny_model_dir: Path, short_text: Path
+) -> None:
+    run = start_run(
+        config_for(
+            tiny_model_dir, architecture="standard", dataset_path=str(short_text)
+        )
+    )
     assert run.status.is_working
     wait_for(lambda: ended(run), "the run")
     assert run.status.state == "done", run.log_path.read_text()
