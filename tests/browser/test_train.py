@@ -66,7 +66,6 @@ def stop(page: Page, run: Run) -> None:
     """While its progress is drawn anew all the time."""
     clicks.press(button(page, "train.stop"), lambda: not run.status.is_working)
     shows(page, "train.resume")
-    expect_still(page)
 
 
 def shows(page: Page, key: str) -> None:
