@@ -278,6 +278,7 @@ function passages(face) {
     add(row, "span", "value", value);
   }
   if (!found.length) add(strips, "p", "facts", shown.words.no_passage);
+  if (face.alike && shown.ways === "strongest") add(strips, "p", "facts", face.alike);
   return box;
 }
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinysae.features.names.labels import SURE_FROM, label_scores, sureness
+from tinysae.features.passages import others, varied
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import SEQUENTIAL
 from tinysae.render.visible import as_word, in_place
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 # Tokens before and after the strongest, in the panel's strips and a card's.
 AROUND, IN_A_CARD = (13, 8), (5, 8)
 N_STRIPS, N_PUSHED, N_WORDS = 6, 8, 3
-# Two passages that share more of their tokens are of one template.
-ALIKE = 0.4
 # Contexts of a range of activations that are drawn, and the ranges.
 N_OF_A_BIN, N_BINS = 1, 6
 
@@ -41,7 +40,7 @@ def face(
 ) -> Face:
     """What is drawn of `record`; every text in it is untrusted. theme: what its theme
     is called, "" if it has none; None where there are no themes."""
-    strongest = varied(record.contexts, N_STRIPS)
+    strongest = varied(record, N_STRIPS)
     pushes = record.promoted["raw"]
     words = token_words([token.text for token in pushes[:N_WORDS]])
     return {
@@ -58,6 +57,7 @@ def face(
         "words": words,
         "card": _strip(strongest[0], record.max_act, IN_A_CARD) if strongest else [],
         "strongest": [_passage(one, record.max_act) for one in strongest],
+        "alike": _alike(record, strongest),
         "quantiles": list(_quantiles(record)),
         "towards": _pushed(pushes),
         "away": _pushed(record.suppressed["raw"]),
@@ -105,22 +105,10 @@ def _how_sure(label: "Label | None") -> str:
     )
 
 
-def varied(contexts: Sequence["Context"], n: int) -> list["Context"]:
-    """`n` of `contexts`, the strongest first: of those that repeat another's token in
-    the same wording, then those that repeat either, only what is needed to fill up."""
-    words = [set(context.window(AROUND[0]).tokens.tolist()) for context in contexts]
-    at = [int(context.tokens[context.position]) for context in contexts]
-    repeats = []
-    for place, own in enumerate(words):
-        before = range(place)
-        is_alike = any(_share(own, words[other]) >= ALIKE for other in before)
-        repeats.append(is_alike + (at[place] in at[:place]))
-    order = sorted(range(len(contexts)), key=lambda place: (repeats[place], place))
-    return [contexts[place] for place in sorted(order[:n])]
-
-
-def _share(one: set[int], other: set[int]) -> float:
-    return len(one & other) / max(1, len(one | other))
+def _alike(record: "FeatureRecord", shown: "Sequence[Context]") -> str:
+    """Why there are fewer passages than there is room for; else nothing."""
+    n = len(others(record, shown)) if len(shown) < N_STRIPS else 0
+    return t("features.alike", n=n) if n else ""
 
 
 def _quantiles(record: "FeatureRecord") -> Iterator[list[Any]]:
