@@ -13,6 +13,7 @@ from benchmarks.clicks import (
     expect_curves,
     expect_feature,
     expect_still,
+    expect_written,
     go_to,
 )
 from benchmarks.screens import PHONE, WIDE
@@ -97,3 +98,5 @@ def settle(page: Page, name: str, language: Language) -> None:
         play = page.get_by_role("button", name=text("why.machine_play", language))
         expect(play).to_be_visible(timeout=LOADED_MS)
     expect_still(page)
+    if name == "home":
+        expect_written(page)
