@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from benchmarks.clicks import LOADED_MS, expect_feature
-from benchmarks.screens import box
+from benchmarks.clicks import LOADED_MS, expect_feature, expect_still
+from benchmarks.screens import PHONE, WIDE, box
 from tests.browser.conftest import Server, visit
 from tests.builders import HOSTILE, finished_run, write_model
 from tinysae.data.storybook.generator import stories
@@ -105,6 +105,34 @@ def test_arrow_keys_go_through_the_list_and_nothing_moves(
         expect(chosen).to_have_attribute("aria-posinset", str(N_PRESSES))
         after = {name: box(page.locator(name)) for name in before}
         assert after == before
+        reader.assert_clean()
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_a_search_for_a_sentence_or_a_word_moves_nothing(
+    quiet_server: Server, browser: Browser, size: tuple[int, int]
+) -> None:
+    width, height = size
+    with visit(browser, width=width, height=height) as reader:
+        page = reader.page
+        page.goto(f"{quiet_server.url}/features?run=storybook")
+        expect_list(page)
+        expect_still(page)
+
+        def below_the_box() -> list[float]:
+            top = box(page.locator(".st-key-features_search"))[1]
+            places = (".list", ".panel")
+            return [box(page.locator(place))[1] - top for place in places]
+
+        before = below_the_box()
+        search = page.get_by_role("textbox", name=text("features.search", "en"))
+        for typed, by in (("Lily saw a dog and a cat.", "text"), ("dog", "fires_on")):
+            search.fill(typed)
+            search.press("Enter")
+            said = text(f"features.search_{by}_said", "en", token="", n="", shown="")
+            expect(page.get_by_text(said[:12]).first).to_be_visible(timeout=LOADED_MS)
+            expect_still(page)
+            assert below_the_box() == pytest.approx(before, abs=1)
         reader.assert_clean()
 
 
