@@ -11,40 +11,68 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tinysae.features.index.records import Context, FeatureRecord
 
-# Tokens on either side of the strongest by which two passages are compared.
-RADIUS = 13
+# Tokens on either side of the strongest by which two passages are compared: all that is
+# read of a passage, and those next to it.
+WIDE, NEAR = 13, 4
 # Of the strongest activation: weaker samples of the index are not looked at.
 STRONG = 0.5
 # Shares of their tokens that two passages have in common: above the first they are of
 # one template, above the second one sentence with another word in it.
 TEMPLATE, SENTENCE = 0.4, 0.6
+ANY = 1.0
+# What a passage may share, at most, with each that was taken before: next to the token,
+# in all, and whether also the token itself.
+ROUNDS = (
+    (TEMPLATE, TEMPLATE, False),
+    (TEMPLATE, TEMPLATE, True),
+    (ANY, TEMPLATE, True),
+    (ANY, SENTENCE, True),
+)
 
 
 def varied(record: "FeatureRecord", n: int) -> "list[Context]":
     """Up to `n` passages, the strongest first; the strongest of all is among them.
 
-    Taken in three rounds, each from the strongest down: of another wording and on
-    another token than all that were taken; of another wording; of another sentence.
-    Where there are fewer than `n`, its other passages say the same as these.
+    Taken in `ROUNDS`, each from the strongest down. Where there are fewer than `n`, its
+    other passages say the same as these.
     """
     strong = _strong(record)
-    words = [set(each.window(RADIUS).tokens.tolist()) for each in strong]
-    tokens = [int(each.tokens[each.position]) for each in strong]
+    texts = [of_one_text(each) for each in strong]
+    wide = [set(each.window(WIDE).tokens.tolist()) for each in texts]
+    near = [set(each.window(NEAR).tokens.tolist()) for each in texts]
+    token = [int(each.tokens[each.position]) for each in texts]
     taken: list[int] = []
 
-    def take(limit: float, *, is_other_token: bool) -> None:
-        for at, own in enumerate(words):
-            if len(taken) == n:
-                return
-            is_new = all(_shared(own, words[other]) <= limit for other in taken)
-            repeats = is_other_token and tokens[at] in {tokens[x] for x in taken}
-            if is_new and not repeats:
-                taken.append(at)
+    def is_new(at: int, most_near: float, most: float, *, also_token: bool) -> bool:
+        return all(
+            _shared(near[at] - {token[at]}, near[other] - {token[other]}) <= most_near
+            and _shared(wide[at], wide[other]) <= most
+            and (also_token or token[at] != token[other])
+            for other in taken
+        )
 
-    take(TEMPLATE, is_other_token=True)
-    take(TEMPLATE, is_other_token=False)
-    take(SENTENCE, is_other_token=False)
+    for most_near, most, also_token in ROUNDS:
+        for at in range(len(strong)):
+            is_room = len(taken) < n and at not in taken
+            if is_room and is_new(at, most_near, most, also_token=also_token):
+                taken.append(at)
     return [strong[at] for at in sorted(taken)]
+
+
+def of_one_text(context: "Context") -> "Context":
+    """What of `context` belongs to the text that it is strongest in: what begins a
+    context also stands between its texts."""
+    is_bos = context.tokens == context.tokens[0]
+    at = context.position
+    first = int(is_bos[:at].nonzero()[0][-1]) + 1 if at else 0
+    after = is_bos[at + 1 :].nonzero()[0]
+    last = at + 1 + int(after[0]) if len(after) else len(context.texts)
+    return context._replace(
+        position=at - first,
+        tokens=context.tokens[first:last],
+        texts=context.texts[first:last],
+        activations=context.activations[first:last],
+    )
 
 
 def others(record: "FeatureRecord", shown: "Sequence[Context]") -> "list[Context]":

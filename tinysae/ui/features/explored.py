@@ -167,7 +167,7 @@ def _word(token: str) -> str:
 
 # In pixels: side by side they fill the page's width; and the letters that fit.
 _WIDTHS = {"feature": 80, "label": 320, "top_tokens": 250, "promoted": 250}
-_LETTERS = {"label": 40, "top_tokens": 30, "promoted": 30}
+_LETTERS = {"label": 44, "top_tokens": 34, "promoted": 34}
 
 
 def feature_columns(**more: Any) -> dict[str, Any]:

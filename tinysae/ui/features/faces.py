@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinysae.features.names.labels import SURE_FROM, label_scores, sureness
-from tinysae.features.passages import others, varied
+from tinysae.features.passages import of_one_text, others, varied
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import SEQUENTIAL
 from tinysae.render.visible import as_word, in_place
@@ -133,18 +133,14 @@ def _strip(
     """Its tokens: a text where the feature is off, else [text, colour, activation,
     whether it is the place that the passage was kept for]."""
     before, after = around
-    # Of the one text that it is strongest in: what begins a context also stands between
-    # its texts.
-    is_bos = context.tokens == context.tokens[0]
+    context = of_one_text(context)
     at = context.position
-    begins = int(is_bos[:at].nonzero()[0][-1]) + 1 if at else 0
-    ends = [at + 1 + int(place) for place in is_bos[at + 1 :].nonzero()[0][:1]]
-    first = max(begins, at - before)
+    first = max(0, at - before)
     # A passage begins with a word: not inside of one, nor with what ends a sentence.
-    while first < context.position and not _begins_word(context.texts[first]):
+    while first < at and not _begins_word(context.texts[first]):
         first += 1
     strip: list[str | list[Any]] = []
-    for place in range(first, min([at + after + 1, len(context.texts), *ends])):
+    for place in range(first, min(at + after + 1, len(context.texts))):
         text, value = in_place(context.texts[place]), float(context.activations[place])
         text = text if strip else text.lstrip(" ")
         colour = SEQUENTIAL.step(value, 0.0, max_act)

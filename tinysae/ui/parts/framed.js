@@ -16,7 +16,8 @@ export default function ({ data, parentElement }) {
   if (!frame) {
     frame = document.createElement("iframe");
     frame.setAttribute("sandbox", "allow-scripts");
-    frame.style = "width:100%;border:0;display:block;height:20rem";
+    // Of another scheme than its document, it would stand on an opaque ground.
+    frame.style = "width:100%;border:0;display:block;height:20rem;color-scheme:light";
     const box = document.createElement("div");
     box.className = "framed";
     box.append(frame);
