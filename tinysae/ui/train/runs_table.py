@@ -26,7 +26,7 @@ SEEN_ROWS, ROW_PX = 8, 35
 # What one compares by stands in sight, the rest of the columns scrolls: with the ticks
 # they are as wide as the form (page.css), so that no heading is cut at its edge.
 NAME_PX, CURVE_PX, FIGURE_PX = 134, 62, 60
-NAME_LETTERS = 17
+NAME_LETTERS = 15
 
 
 def ticked(runs: Sequence[Run]) -> list[Run]:
@@ -84,10 +84,9 @@ def _row(run: Run, *, is_shown: bool) -> dict[str, Any]:
     rows = sampled_metrics(run.metrics_path, SPARK_POINTS)
     took = number((run.took() or {}).get("training"), low=0)
     return {
-        "name": shortened(
-            ("\N{BLACK RIGHT-POINTING TRIANGLE} " if is_shown else "")
-            + (t("features.embedded") if is_shipped(run) else run_name(run)),
-            NAME_LETTERS,
+        "name": ("\N{BLACK RIGHT-POINTING TRIANGLE} " if is_shown else "")
+        + shortened(
+            t("features.embedded") if is_shipped(run) else run_name(run), NAME_LETTERS
         ),
         "mse": [row["mse"] for row in rows],
         "ce_loss_score": figures.get("ce_loss_score"),
