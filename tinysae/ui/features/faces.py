@@ -12,7 +12,7 @@ from tinysae.features.names.labels import SURE_FROM, label_scores, sureness
 from tinysae.features.passages import of_one_text, others, varied
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import SEQUENTIAL
-from tinysae.render.visible import as_word, in_place
+from tinysae.render.visible import as_word, in_place, shortened
 from tinysae.ui.parts.token_words import token_words
 from tinysae.ui.shell.i18n import language, t
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Tokens before and after the strongest, in the panel's strips and a card's.
 AROUND, IN_A_CARD = (13, 8), (5, 8)
 N_STRIPS, N_PUSHED, N_WORDS = 6, 8, 3
+# Of a name that a card has room for, beside what it was found by.
+IN_A_CARD_LETTERS = 38
 # Contexts of a range of activations that are drawn, and the ranges.
 N_OF_A_BIN, N_BINS = 1, 6
 
@@ -47,6 +49,7 @@ def face(
         "feature": record.feature,
         "title": t("features.one", feature=record.feature),
         "name": name,
+        "short": shortened(name, IN_A_CARD_LETTERS),
         "sure": _how_sure(label),
         "mark": sure_mark(label),
         "theme": theme,
