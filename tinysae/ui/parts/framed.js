@@ -10,6 +10,16 @@ async function unpacked(bytes) {
   return new Response(stream.pipeThrough(new DecompressionStream("deflate"))).text();
 }
 
+// What is drawn while there is no room for it, in a closed expander, stays that small.
+function whenWide(frame, draw) {
+  const observer = new ResizeObserver(() => {
+    if (!frame.offsetWidth) return;
+    observer.disconnect();
+    draw();
+  });
+  observer.observe(frame);
+}
+
 export default function ({ data, parentElement }) {
   const { title, print, html } = data;
   let frame = frames.get(parentElement);
@@ -28,7 +38,7 @@ export default function ({ data, parentElement }) {
   if (frame.dataset.print !== print) {
     frame.dataset.print = print;
     const bytes = Uint8Array.from(atob(html), (c) => c.charCodeAt(0));
-    unpacked(bytes).then((text) => { frame.srcdoc = text; });
+    unpacked(bytes).then((text) => whenWide(frame, () => { frame.srcdoc = text; }));
   }
   // All that is believed of what it says is how tall it would like to be.
   function resize({ source, data: height }) {
