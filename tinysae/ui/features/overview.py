@@ -83,7 +83,7 @@ def show_summary(explored: Explored) -> None:
                 above=percent(DENSE_ABOVE),
                 sure=percent(SURE_FROM[-1]),
             )
-            st.metric(t(f"features.{name}"), value, help=help_text, width=190)
+            st.metric(t(f"features.{name}"), value, help=help_text, width=280)
 
 
 def _explained(explored: Explored) -> list[tuple[str, str, str]]:
