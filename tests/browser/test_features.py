@@ -121,7 +121,7 @@ def test_a_search_for_a_sentence_or_a_word_moves_nothing(
 
         def below_the_box() -> list[float]:
             top = box(page.locator(".st-key-features_search"))[1]
-            # On a phone the list comes after the panel, which is as high as its passages.
+            # On a phone the list comes after the panel, whose height is its passages'.
             places = (".panel",) if size == PHONE else (".panel", ".list")
             return [box(page.locator(place))[1] - top for place in places]
 
