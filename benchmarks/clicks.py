@@ -116,6 +116,14 @@ def expect_curves(page: Page) -> None:
     expect(lines.nth(4)).to_be_attached(timeout=LOADED_MS)
 
 
+def expect_written(page: Page) -> None:
+    """A story that appears word by word is there to its last word."""
+    last = page.locator(".replay .token").last
+    last.evaluate(
+        "(token) => Promise.all(token.getAnimations().map((a) => a.finished))"
+    )
+
+
 def open_first_feature(page: Page) -> None:
     """By the link under a finished run, then the first of the list."""
     page.get_by_role("link", name=text("train.explore", "en")).click()

@@ -14,6 +14,7 @@ from benchmarks.clicks import (
     expect_feature,
     expect_played,
     expect_still,
+    expect_written,
     go_to,
 )
 from benchmarks.screens import PHONE, WIDE
@@ -96,3 +97,5 @@ def settle(page: Page, name: str, language: Language) -> None:
     elif name == "why":
         expect_played(page)
     expect_still(page)
+    if name == "home":
+        expect_written(page)
