@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands, add_sae_argument
-from tinysae.cli.job_here import add_lock_option, do_here, say
-from tinysae.cli.output import write_line
+from tinysae.cli.job_here import add_lock_option, do_here
+from tinysae.cli.output import asked_file, say, write_line
 from tinysae.cli.training import add_settings, chosen_settings
 from tinysae.errors import InputError
 from tinysae.jobs.work import log_to_stderr
@@ -228,12 +228,8 @@ def _export(options: argparse.Namespace) -> int:
         source.text_read(index.info),
         themes_or_none(source.index_dir),
     )
-    try:
+    with asked_file(options.out):
         write_export(options.out, index, features, how)
-    except OSError as problem:
-        raise InputError(
-            "export_unwritable", path=str(options.out), reason=problem.strerror
-        ) from problem
     write_line(str(options.out))
     return 0
 
