@@ -18,7 +18,8 @@ AGAIN_S, TRIES, LOOK_MS = 45, 4, 50
 def go_to(page: Page, name: str, language: Language = "en") -> None:
     """By the sidebar, as a reader does."""
     sidebar = page.get_by_test_id("stSidebar")
-    sidebar.get_by_role("link", name=text(f"common.nav_{name}", language)).click()
+    link = text(f"common.nav_{name}", language)
+    sidebar.get_by_role("link", name=link, exact=True).click()
     title = text(f"{name}.title", language)
     expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible(
         timeout=LOADED_MS

@@ -138,7 +138,8 @@ def test_the_command_writes_the_prompts_space(
     arguments = [text.prompt, "--max-new-tokens", f"{N_NEW}", "--model", str(folder)]
     assert main(["generate", *arguments]) == 0
     expected = text.prompt + model.decode(written, after=ids)
-    assert capsys.readouterr().out == f"{expected}\n"
+    # Random models write control characters, too.
+    assert capsys.readouterr().out == f"{harmless(expected)}\n"
     assert model.decode([*ids, *written]) == expected
 
 

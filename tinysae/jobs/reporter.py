@@ -118,10 +118,19 @@ class Counted:
     def __init__(self, reporter: Reporter, state: State) -> None:
         self._reporter, self._has_begun = reporter, False
         self._state: State = state
+        self._rest: tuple[int, int] | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Raises `Stopped` when somebody asked for it."""
         if not self._has_begun:
             self._reporter.begin(self._state, total, done)
-            self._has_begun = True
+            self._has_begun, self._total = True, total
         self._reporter.go_on(done)
+
+    def rest(self, share: float) -> None:
+        """Reports `share` (0 to 1) of what was left of the total when this was first
+        called; raises `Stopped` as above."""
+        if self._rest is None:
+            self._rest = self._reporter.done, self._total - self._reporter.done
+        before, left = self._rest
+        self._reporter.go_on(before + round(share * left))
