@@ -170,11 +170,13 @@ def _by_text(
     from tinysae.model.sources import load_model
     from tinysae.sae.load import load_sae
 
-    search = by_text(load_sae(source.sae_dir), load_model(index.info.model), text)
+    model = load_model(index.info.model)
+    search, ids = by_text(load_sae(source.sae_dir), model, text), model.encode(text)
     write_line(f"{search.n_features:,} features on {len(search.tokens):,} tokens")
     for hit in search.hits:
-        token = visible(search.tokens[hit.position])
-        yield hit.feature, f"{hit.max_act:.2f} at {hit.position} “{token}”"
+        # A token that only begins a character adds nothing to the text.
+        token = search.tokens[hit.position] or model.token_text(ids[hit.position])
+        yield hit.feature, f"{hit.max_act:.2f} at {hit.position} “{visible(token)}”"
 
 
 def _by_name(
