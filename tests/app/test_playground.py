@@ -695,7 +695,7 @@ def test_a_reload_finds_the_model_of_a_folder_and_what_it_wrote(
     assert list(sample.prompt.ids) == load_model(path).encode("Once")
     assert page.session_state["playground.state"].model == path
     assert not page.warning
-    # Nobody has chosen it here: no other model writes in its place, and the page says so.
+    # Nobody has chosen it here: no other model writes in its place.
     page = with_link(packed(state), model="~0123456789abcdef")
     assert "playground.samples" not in page.session_state
     assert page.warning[0].value == text("models.path_unknown", "en")
