@@ -89,6 +89,20 @@ GROUPS = (
                 "{concepts[concepts_by_neurons]:.2f}",
             ),
             Row(
+                "names: of {names[live]:,} live features, those whose rule tells on "
+                "held-out text where they fire with a balanced accuracy of 0.85; with "
+                "0.75; no rule at all",
+                "{names[detection_85]:.1%}; {names[detection_75]:.1%}; "
+                "{names[no_rule]:.1%}",
+            ),
+            Row(
+                "their rules: median balanced accuracy, F1 of firing, correlation with "
+                "how strongly; median where each fires as often, but anywhere; time to "
+                "learn one",
+                "{names[detection]:.2f}, {names[f1]:.2f}, {names[correlation]:.2f}; "
+                "{names[shuffled]:.2f}; {names[ms_a_feature]:.1f} ms",
+            ),
+            Row(
                 "themes: of {themes[read]} features that read a concept, those whose "
                 "theme is its kind; dealt out by chance, the best of ten times; live "
                 "features with a theme; CPU time to make them",
