@@ -3,7 +3,8 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from tinysae.jobs.files import write_json
 from tinysae.jobs.job import TOOK_NAME, Job
@@ -72,6 +73,17 @@ class Reporter:
     def seconds(self) -> float:
         """What the state has taken so far, interruptions not counted."""
         return self._seconds_before + self._clock() - self._started
+
+    @contextmanager
+    def apart(self) -> Generator[None]:
+        """What is done inside counts neither for the state's time nor for its speed."""
+        begun = self._clock()
+        try:
+            yield
+        finally:
+            gone = self._clock() - begun
+            self._started += gone
+            self._lately = deque((at + gone, done) for at, done in self._lately)
 
     def reached(self, done: int) -> bool:
         """Says that `done` of the total is done; False when somebody asked to stop."""

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tinysae.errors import TinysaeError
 from tinysae.jobs.files import write_json
@@ -20,12 +20,12 @@ from tinysae.worker.held_out import (
     REPORTING_SEED,
     HeldOut,
 )
+from tinysae.worker.learning import told
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tinysae.features.index.pair_store import Band, PairStore
     from tinysae.features.index.reader import FeatureIndex
     from tinysae.features.names.concept_search import FeatureScores
     from tinysae.features.names.concepts import ConceptReport
@@ -124,12 +124,10 @@ def index_features(
     logger.info("%s reads %s", model.source, held_out.text.path)
     progress = Counted(reporter, "indexing")
     learner = rule_learner(model, held_out)
-
-    def learn(store: "PairStore") -> None:
-        learner(cast("PairStore", _Told(store, progress.rest)))
-
     index = build_features(
-        *(sae, model, held_out, job.features_dir), progress=progress, on_read=learn
+        *(sae, model, held_out, job.features_dir),
+        progress=progress,
+        on_read=told(learner, progress.rest),
     )
     reporter.begin("labelling", len(CONCEPTS) if _has_concepts(held_out) else 0)
     name_features(
@@ -138,23 +136,6 @@ def index_features(
     )
     reporter.end()
     return index
-
-
-class _Told:
-    """A store of what fires that tells which share of its features was asked for: to
-    learn the rules of an SAE of which much is always on takes minutes, in which Stop
-    is to be heard."""
-
-    def __init__(self, store: "PairStore", tell: Callable[[float], object]) -> None:
-        self._store, self._tell = store, tell
-
-    def band(self, begin: int, end: int) -> "Band":
-        n_features = len(self._store.shards[0].first) - 1
-        self._tell(begin / n_features)
-        return self._store.band(begin, end)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
 
 
 def build_features(
