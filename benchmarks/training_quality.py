@@ -190,7 +190,7 @@ def train_ours(config: TrainConfig, model: LoadedModel, out: Path) -> None:
     """Trains into `out` and logs what a run's worker logs."""
     out.mkdir()
     training = SAETraining(config, model)
-    contexts = held_out(model, LOOK_CONTEXTS)
+    text = training.held_out_text(held_out(model, LOOK_CONTEXTS))
     a_look = max(1, config.total_training_steps // LOOKS_PER_RUN)
     training.estimate_norm(lambda _: True)
     with (
@@ -202,7 +202,7 @@ def train_ours(config: TrainConfig, model: LoadedModel, out: Path) -> None:
             if row is not None:
                 rows.append(row)
             if training.n_steps % a_look == 0:
-                looks.append(training.look(contexts))
+                looks.append(training.look(text))
             return True
 
         training.run(progress)

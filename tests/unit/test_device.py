@@ -117,8 +117,8 @@ def test_an_evaluation_and_a_look_run_where_the_model_is(
     training = SAETraining(config_for(), placed_model)
     trained(training)
     held_out = HeldOut.of(training.config)
-    contexts = held_out.contexts(placed_model, 7, 64)
-    assert 0 < training.look(contexts)["l0"] <= 48
+    text = training.held_out_text(list(held_out.contexts(placed_model, 7, 64)))
+    assert 0 < training.look(text)["l0"] <= 48
     weights(training, tmp_path / "sae")
     sae = load_sae(tmp_path / "sae")
     there, here = (

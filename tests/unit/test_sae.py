@@ -3,6 +3,7 @@
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -169,6 +170,44 @@ def test_an_evaluation_where_nothing_changes_is_a_sentence(
     )
     with pytest.raises(TinysaeError, match="all zero"):
         evaluate(sae, tiny_model, [np.ones((2, 16), np.int32)], n_ce_batches=1)
+
+
+@pytest.mark.parametrize("architecture", ["standard", "batchtopk"])
+def test_a_look_is_an_evaluation_and_asks_for_what_stays_once(
+    architecture: str, tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = SAETraining(small_config(architecture=architecture), tiny_model)
+    assert training.estimate_norm(lambda _: True)
+    contexts = list(
+        np.random.default_rng(0).integers(0, tiny_model.d_vocab, (6, 16), np.int32)
+    )
+    text, whole = training.held_out_text(contexts), forward_module.logits_with
+    replaced: list[bool] = []
+
+    def counted(model: Any, tokens: Any, hook: str, replacement: Any) -> Any:
+        replaced.append(replacement is not None)
+        return whole(model, tokens, hook, replacement)
+
+    monkeypatch.setattr(forward_module, "logits_with", counted)
+    first = training.look(text)
+    assert replaced.count(False) == 2
+    assert training.run(lambda _, __: True)
+    replaced.clear()
+    again = training.look(text)
+    assert replaced == [True, True]
+    assert again["explained_variance"] != first["explained_variance"]
+
+    sae, scale = training._sae.eval(), training._trainer.activation_scaler
+    seen: Any = SimpleNamespace(
+        **{name: getattr(sae.cfg, name) for name in ("d_in", "d_sae")},
+        hook_name=HOOK,
+        encode=lambda x: sae.encode(scale(x)),
+        decode=lambda acts: scale.unscale(sae.decode(acts)),
+    )
+    batches = [np.stack(contexts[:4]), np.stack(contexts[4:])]
+    evaluation = evaluate(seen, tiny_model, batches, n_ce_batches=2)
+    for name in ("ce_loss_score", "explained_variance", "l0"):
+        assert again[name] == pytest.approx(getattr(evaluation, name), rel=1e-5), name
 
 
 def test_a_stop_keeps_a_usable_sae(tiny_model: Any, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def evaluate(
 
     from tinysae.model.forward import activations
 
-    sums = _Sums(sae.d_in, sae.d_sae)
+    sums, effects = Sums(sae.d_in, sae.d_sae), _EffectSums()
     with torch.inference_mode():
         for index, batch in enumerate(batches):
             tokens = torch.from_numpy(batch).long().to(model.plain.device)
@@ -116,18 +116,49 @@ def evaluate(
             kept = tokens != model.bos_id
             sums.add(x[kept], x_hat[kept], acts[kept])
             if index < n_ce_batches:
-                for part in _in_parts(model, tokens):
-                    sums.add_effects(
+                for part in in_parts(model, tokens):
+                    effects.add(
                         _effects(
                             model, tokens[part], sae.hook_name, x[part], x_hat[part]
                         )
                     )
             if progress is not None:
                 progress(tokens.numel())
-    return sums.evaluation(sae.hook_name)
+    return _evaluation(sums, effects, sae.hook_name)
 
 
-def _in_parts(model: "LoadedModel", tokens: "Tensor") -> Iterator[slice]:
+def cross_entropies(
+    model: "LoadedModel",
+    tokens: "Tensor",
+    hook_name: str,
+    replacement: "Tensor | None",
+) -> "Tensor":
+    """[n], of each *source* token of `tokens` [batch, pos] that counts and has a next.
+
+    `replacement` [batch, pos, d] stands in for what is at the hook.
+    """
+    from torch.nn.functional import cross_entropy
+
+    from tinysae.model.forward import logits_with
+
+    counts = (tokens != model.bos_id)[:, :-1]
+    logits = logits_with(model, tokens, hook_name, replacement)[:, :-1][counts]
+    return cross_entropy(logits, tokens[:, 1:][counts], reduction="none")
+
+
+def patched(x: "Tensor", x_hat: "Tensor", kept: "Tensor") -> "Tensor":
+    """`x_hat` [batch, pos, d], and `x` where tokens do not count ([batch, pos])."""
+    import torch
+
+    return torch.where(kept[..., None], x_hat, x)
+
+
+def ce_loss_score(clean: float, with_sae: float, zero: float) -> float:
+    """The share of what zeros at the hook cost that the SAE saves."""
+    return (zero - with_sae) / (zero - clean)
+
+
+def in_parts(model: "LoadedModel", tokens: "Tensor") -> Iterator[slice]:
     """Slices of a batch [batch, pos] whose logits may be held at once."""
     rows = max(1, LOGITS_AT_ONCE // (tokens.shape[1] * model.d_vocab))
     for first in range(0, len(tokens), rows):
@@ -153,7 +184,6 @@ def _effects(
     from tinysae.model.forward import logits_with
 
     kept = tokens != model.bos_id
-    patched = torch.where(kept[..., None], x_hat, x)
 
     def logits(replacement: "Tensor | None") -> "Tensor":
         return logits_with(model, tokens, hook_name, replacement)[kept]
@@ -162,7 +192,7 @@ def _effects(
     next_tokens = torch.cat([tokens[:, 1:], tokens[:, -1:]], 1)[kept, None]
     has_next = torch.ones_like(kept)
     has_next[:, -1] = False
-    kinds = (logits(None), logits(patched), logits(torch.zeros_like(x)))
+    kinds = (logits(None), logits(patched(x, x_hat, kept)), logits(torch.zeros_like(x)))
     # A GPU has no such cache, and waits for whoever asks for little at a time.
     is_cpu = x.device.type == "cpu"
     rows = max(1, (SOFTMAXES_AT_ONCE if is_cpu else LOGITS_AT_ONCE) // model.d_vocab)
@@ -184,7 +214,7 @@ def _effects(
     )
 
 
-class _Sums:
+class Sums:
     """Streaming sums in float64: Var(x) is a small difference of large numbers."""
 
     def __init__(self, d_in: int, d_sae: int) -> None:
@@ -194,54 +224,73 @@ class _Sums:
         self.x = torch.zeros(d_in, dtype=torch.float64)
         self.x_squared = self.error = self.active = 0.0
         self.fired = torch.zeros(d_sae, dtype=torch.int64)
-        self.effects: list[list[float]] = []
-        self.n_ce = self.n_kl = 0
 
     def add(self, x: "Tensor", x_hat: "Tensor", acts: "Tensor") -> None:
+        """Of tokens that count: [n, d_in], [n, d_in] and [n, d_sae]."""
         is_active = acts != 0
         self.n += len(x)
-        self.x += _exact(x).sum(0).cpu()
-        self.x_squared += _exact(x).pow(2).sum().item()
-        self.error += _exact(x - x_hat).pow(2).sum().item()
+        self.x += exact(x).sum(0).cpu()
+        self.x_squared += exact(x).pow(2).sum().item()
+        self.error += exact(x - x_hat).pow(2).sum().item()
         self.active += is_active.sum().item()
         self.fired += is_active.sum(0).cpu()
 
-    def add_effects(self, effects: _Effects) -> None:
-        self.effects.append([_exact(part).sum().item() for part in effects])
+    @property
+    def variance(self) -> float:
+        """Of x, summed over d_in."""
+        return self.x_squared / self.n - (self.x / self.n).pow(2).sum().item()
+
+    @property
+    def explained_variance(self) -> float:
+        return 1 - self.error / self.n / self.variance
+
+    @property
+    def l0(self) -> float:
+        return self.active / self.n
+
+
+class _EffectSums:
+    """Sums of `_Effects`, in float64."""
+
+    def __init__(self) -> None:
+        self.parts: list[list[float]] = []
+        self.n_ce = self.n_kl = 0
+
+    def add(self, effects: _Effects) -> None:
+        self.parts.append([exact(part).sum().item() for part in effects])
         self.n_ce += len(effects.ce_clean)
         self.n_kl += len(effects.kl_sae)
 
-    def evaluation(self, hook_name: str) -> Evaluation:
-        if not self.n or not self.n_ce:
-            raise ValueError("nothing to evaluate on")
+    def means(self) -> list[float]:
         counts = (self.n_ce, self.n_ce, self.n_ce, self.n_kl, self.n_kl)
-        clean, with_sae, zero, kl_sae, kl_zero = (
-            sum(column) / count
-            for column, count in zip(
-                zip(*self.effects, strict=True), counts, strict=True
-            )
-        )
-        variance = self.x_squared / self.n - (self.x / self.n).pow(2).sum().item()
-        if not (variance > 0 and kl_zero > 0 and zero != clean):
-            raise TinysaeError("activations_not_finite", hook=hook_name[:200])
-        return Evaluation(
-            ce_loss_score=(zero - with_sae) / (zero - clean),
-            ce_loss_clean=clean,
-            ce_loss_sae=with_sae,
-            ce_loss_zero=zero,
-            kl_div_score=(kl_zero - kl_sae) / kl_zero,
-            kl_div_sae=kl_sae,
-            kl_div_zero=kl_zero,
-            explained_variance=1 - self.error / self.n / variance,
-            mse=self.error / self.n,
-            l0=self.active / self.n,
-            n_dead=int((self.fired == 0).sum()),
-            n_dense=int((self.fired > DENSE_ABOVE * self.n).sum()),
-            d_sae=len(self.fired),
-            n_tokens=self.n,
-        )
+        columns = zip(*self.parts, strict=True)
+        return [sum(c) / n for c, n in zip(columns, counts, strict=True)]
 
 
-def _exact(x: "Tensor") -> "Tensor":
+def _evaluation(sums: Sums, effects: _EffectSums, hook_name: str) -> Evaluation:
+    if not sums.n or not effects.n_ce:
+        raise ValueError("nothing to evaluate on")
+    clean, with_sae, zero, kl_sae, kl_zero = effects.means()
+    if not (sums.variance > 0 and kl_zero > 0 and zero != clean):
+        raise TinysaeError("activations_not_finite", hook=hook_name[:200])
+    return Evaluation(
+        ce_loss_score=ce_loss_score(clean, with_sae, zero),
+        ce_loss_clean=clean,
+        ce_loss_sae=with_sae,
+        ce_loss_zero=zero,
+        kl_div_score=(kl_zero - kl_sae) / kl_zero,
+        kl_div_sae=kl_sae,
+        kl_div_zero=kl_zero,
+        explained_variance=sums.explained_variance,
+        mse=sums.error / sums.n,
+        l0=sums.l0,
+        n_dead=int((sums.fired == 0).sum()),
+        n_dense=int((sums.fired > DENSE_ABOVE * sums.n).sum()),
+        d_sae=len(sums.fired),
+        n_tokens=sums.n,
+    )
+
+
+def exact(x: "Tensor") -> "Tensor":
     """`x` in float64, which MPS does not have: on the CPU then."""
     return (x.cpu() if x.device.type == "mps" else x).double()

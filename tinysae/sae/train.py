@@ -26,7 +26,7 @@ from tinysae.sae.architectures import build_training_sae
 from tinysae.sae.batches import TrainingBatches
 from tinysae.sae.device import resolve_device, rounded_products
 from tinysae.sae.divergence import DivergenceWatch
-from tinysae.sae.look import look
+from tinysae.sae.look import HeldOutText
 from tinysae.sae.rows import EvalMetrics, StepMetrics
 from tinysae.sae.save import runner_config, save_sae
 from tinysae.sae.step.engine import (
@@ -260,11 +260,16 @@ class SAETraining:
                 return False
         return True
 
-    def look(self, contexts: Sequence[NDArray[np.int32]]) -> EvalMetrics:
-        """The SAE as it is now, on held-out `contexts`, each [context_size]."""
+    def held_out_text(self, contexts: Sequence[NDArray[np.int32]]) -> HeldOutText:
+        """Held-out `contexts`, each [context_size], to `look` at the SAE on."""
         config = self.config
-        n_at_once = config.store_batch_size_prompts
-        return look(self._trainer, config.hook_name, self.model, contexts, n_at_once)
+        return HeldOutText(
+            self.model, config.hook_name, contexts, config.store_batch_size_prompts
+        )
+
+    def look(self, text: HeldOutText) -> EvalMetrics:
+        """The SAE as it is now."""
+        return text.look(self._trainer)
 
     def _raise_if_diverged(self, result: StepResult, step: int) -> None:
         mse = result.losses["mse_loss"]

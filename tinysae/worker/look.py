@@ -25,9 +25,11 @@ class Looks:
         self._training, self._log = training, log
         config = training.config
         self._every = max(1, config.total_training_steps // LOOKS_PER_RUN)
-        self._contexts = list(
-            HeldOut.of(config).contexts(
-                training.model, EVALUATION_SEED, LOOK_CONTEXTS * config.context_size
+        self._text = training.held_out_text(
+            list(
+                HeldOut.of(config).contexts(
+                    training.model, EVALUATION_SEED, LOOK_CONTEXTS * config.context_size
+                )
             )
         )
 
@@ -35,7 +37,7 @@ class Looks:
         training = self._training
         if training.n_steps % self._every or training.n_steps <= self._log.last_step:
             return
-        row = training.look(self._contexts)
+        row = training.look(self._text)
         self._log.append(row)
         training.tracker.log(eval_log(row), training.n_steps)
         logger.info(

@@ -192,8 +192,12 @@ class SparseStep:
     def _row_sums(self, pairs: list[Pairs], values: list[Floats]) -> Floats:
         """[d_sae]: the sum of each feature's `values`, an array for each of `pairs`."""
         totals = np.zeros(self._d_sae, np.float32)
-        for piece, value in zip(pairs, values, strict=True):
+
+        def piece_of(both: tuple[Pairs, Floats]) -> None:
+            piece, value = both
             sums.row_sums(piece.first, value, totals[piece.rows])
+
+        self._workers.each(piece_of, zip(pairs, values, strict=True))
         return totals
 
     def _norms(self) -> Floats:
