@@ -19,7 +19,8 @@ _PLAY = "|".join(f"^{re.escape(text('why.machine_play', each))}$" for each in LA
 def go_to(page: Page, name: str, language: Language = "en") -> None:
     """By the sidebar, as a reader does."""
     sidebar = page.get_by_test_id("stSidebar")
-    sidebar.get_by_role("link", name=text(f"common.nav_{name}", language)).click()
+    link = text(f"common.nav_{name}", language)
+    sidebar.get_by_role("link", name=link, exact=True).click()
     title = text(f"{name}.title", language)
     expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible(
         timeout=LOADED_MS
