@@ -122,6 +122,10 @@ GROUPS = (
                 "{default_run[explained_variance]:.3f}, {default_run[dead_share]:.1%}",
             ),
             Row(
+                "its features with a sure name, of those that ever fire",
+                "{default_run[n_sure]:.0f} ({default_run[sure]:.0%})",
+            ),
+            Row(
                 "CE with the SAE in place, without, with zeros there",
                 "{default_run[ce_loss_sae]:.3f}, {default_run[ce_loss_clean]:.3f}, "
                 "{default_run[ce_loss_zero]:.1f}",
@@ -249,8 +253,8 @@ GROUPS = (
             Row(
                 "a step with its batch once the shuffle buffer cycles (the beginning "
                 "of a training is not in it), both cores, wall time, SAELens's over "
-                "ours: the tutorial's shape with L0 held at 64; BatchTopK of the "
-                "preset “good”",
+                "ours: the tutorial's shape with L0 held at 64; BatchTopK, k 24, "
+                "256 x 2048",
                 "{train_end_to_end[tutorial_ratio]:.1f}; "
                 "{train_end_to_end[storybook_ratio]:.1f}",
             ),

@@ -16,8 +16,8 @@ cycle; seconds a step, by the wall, the median of the trainings.
   the mean L0 is 64 and the learning rate leaves it there, for both. The buffer holds 8
   batches instead of 64, or a cycle would take SAELens minutes; to the time of a step it
   makes no difference.
-- storybook: the "good" preset on the embedded model, its own buffer. Fresh weights:
-  BatchTopK's L0 is k from the first step on.
+- storybook: BatchTopK, k 24, 256 x 2,048, on the embedded model, the buffer of a run
+  that says nothing of it. Fresh weights: BatchTopK's L0 is k from the first step on.
 
 - *_ratio: SAELens's seconds a step over ours;
 - peak_memory_over_saelens: the largest ratio of the peak resident memory of the two
@@ -180,8 +180,10 @@ class Stamps:
 
 
 def settings(name: str, model: str, what: str) -> TrainConfig:
-    key = "good" if name == "storybook" else name
-    config = next(preset.config for preset in PRESETS if preset.key == key)
+    if name == "storybook":
+        config = TrainConfig(d_sae=2048, lr=1e-3, training_tokens=3_000_000)
+    else:
+        config = next(preset.config for preset in PRESETS if preset.key == name)
     # The schedules as they are in the middle of a training.
     config = replace(
         config,

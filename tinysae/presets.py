@@ -10,8 +10,14 @@ from tinysae.config import TrainConfig
 from tinysae.words import Language, text
 
 # In tokens. "Look" ends within about two minutes on two cores.
-LOOK_TOKENS = 500_000
+LOOK_TOKENS = 1_000_000
 GOOD_TOKENS = 3_000_000
+# Small ones: of 500,000 tokens, steps of 2,048 gave 53 of 512 features a sure name,
+# steps of 1,024 gave it to 103 and steps of 512 to 144, in the same time; of a million
+# tokens, steps of 512 to 199 and steps of 256 to 236. The wider SAE pays more for each.
+LOOK_BATCH, GOOD_BATCH = 256, 512
+# Of either batch, in which a feature has to have fired, as many tokens.
+DEAD_WINDOW_TOKENS = 51_200
 
 
 class Preset(NamedTuple):
@@ -25,13 +31,21 @@ class Preset(NamedTuple):
         """The preset as it stands. Its model and text may not be at hand."""
         return TrainConfig(**self.changes)
 
+    def on(self, model_name: str) -> "Preset":
+        """The preset for another model: what was found best for its own says nothing
+        of where to look in that one, which may not even have such a hook."""
+        if model_name == self.config.model_name:
+            return self
+        general = {key: v for key, v in self.changes.items() if key != "hook_name"}
+        return self._replace(changes={**general, "model_name": model_name})
+
     @property
     def needs(self) -> tuple[str, str]:
         """The model (model_name) and the text (dataset_path) it trains on."""
         return self.config.model_name, self.config.dataset_path
 
 
-def _scheduled(tokens: int, batch: int = 2048) -> dict[str, Any]:
+def _scheduled(tokens: int, batch: int) -> dict[str, Any]:
     # SAELens's documentation recommends both fractions.
     steps = tokens // batch
     return {
@@ -40,6 +54,17 @@ def _scheduled(tokens: int, batch: int = 2048) -> dict[str, Any]:
         "l1_warm_up_steps": steps // 20,
         "l0_warm_up_steps": steps // 20,
         "lr_decay_steps": steps // 5,
+    }
+
+
+def _of_storybook(tokens: int, batch: int) -> dict[str, Any]:
+    # What the embedded model's MLP reads, in nested dictionaries: there more features
+    # are about something that can be said than elsewhere.
+    return {
+        **_scheduled(tokens, batch),
+        "hook_name": "blocks.0.hook_resid_mid",
+        "architecture": "matryoshka_batchtopk",
+        "dead_feature_window": DEAD_WINDOW_TOKENS // batch,
     }
 
 
@@ -77,8 +102,8 @@ _TUTORIAL: dict[str, Any] = {
 }
 
 PRESETS: tuple[Preset, ...] = (
-    Preset("look", _scheduled(LOOK_TOKENS)),
-    Preset("good", {**_scheduled(GOOD_TOKENS), "d_sae": 2048, "lr": 1e-3}),
+    Preset("look", {**_of_storybook(LOOK_TOKENS, LOOK_BATCH), "d_sae": 512}),
+    Preset("good", {**_of_storybook(GOOD_TOKENS, GOOD_BATCH), "d_sae": 2048}),
     Preset("tutorial", _TUTORIAL),
 )
 

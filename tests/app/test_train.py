@@ -163,8 +163,8 @@ def test_fewer_tokens_need_no_other_setting(started: list[TrainConfig]) -> None:
     press(app, "train.start")
     assert not app.error
     (config,) = started
-    # A fifth of the 19 steps, as of those of the preset.
-    assert (config.training_tokens, config.lr_decay_steps) == (40_000, 3)
+    # A fifth of the 156 steps, as of those of the preset.
+    assert (config.training_tokens, config.lr_decay_steps) == (40_000, 31)
 
 
 def test_a_context_is_no_longer_than_the_model_can_read(
@@ -180,6 +180,25 @@ def test_a_context_is_no_longer_than_the_model_can_read(
     assert app.number_input(key="look_context_size").value == n_ctx
     press(app, "train.start")
     assert [config.context_size for config in started] == [n_ctx]
+
+
+def test_each_model_keeps_the_hook_that_was_chosen_for_it(
+    hostile_model_dir: Path, started: list[TrainConfig]
+) -> None:
+    cache.loaded_model(STORYBOOK)
+    best = PRESETS[0].config.hook_name
+    app = opened()
+    run_warm(app)
+    assert app.selectbox(key=f"look_hook_name_{STORYBOOK}").value == best
+    other = str(hostile_model_dir)
+    app.session_state["shell.choice"] = Choice(model=other)
+    app.run()
+    hook = app.selectbox(key=f"look_hook_name_{other}")
+    assert hook.value == TrainConfig().hook_name != best
+    app.session_state["shell.choice"] = Choice(model=STORYBOOK)
+    app.run()
+    press(app, "train.start")
+    assert [config.hook_name for config in started] == [best]
 
 
 @pytest.mark.parametrize(
@@ -532,8 +551,10 @@ def test_the_expansion_factor_is_another_way_to_say_d_sae(
     monkeypatch.setattr(cache, "speed", lambda *_: Speed(1e11, 1e10, 1e4, 2))
     app = opened()
     run_warm(app)
-    assert app.selectbox(key="look_expansion_factor_1024").value == 4
-    app.selectbox(key="look_expansion_factor_1024").set_value(8).run()
+    d_sae = PRESETS[0].config.d_sae
+    key = f"look_expansion_factor_{d_sae}"
+    assert app.selectbox(key=key).value == d_sae // 256
+    app.selectbox(key=key).set_value(8).run()
     assert app.number_input(key="look_d_sae").value == 8 * 256
     press(app, "train.start")
     assert started[0].d_sae == 8 * 256

@@ -20,10 +20,11 @@ from tinysae.library.named_sae import named_sae, named_source
 from tinysae.library.saved import SavedSAE, add_sae, saes_dir
 from tinysae.library.saved_text import choose_text, suggested, text_of
 from tinysae.library.shipped import SHIPPED
-from tinysae.runs.store import create_run, runs_dir
+from tinysae.presets import PRESETS
+from tinysae.runs.store import create_run, list_runs, runs_dir
 from tinysae.sae.step.engine import SPARSE, EngineChoice
 from tinysae.words import text
-from tinysae.worker import finish, load
+from tinysae.worker import finish, life, load
 
 # Whichever asks for an SAE, with what else it cannot do without.
 ABOUT_AN_SAE = {
@@ -312,3 +313,21 @@ def test_a_file_that_cannot_be_written_is_a_sentence(
     out = tmp_path / "no" / "such" / "file"
     assert __main__.main([*command, "--out", str(out)]) == 1
     assert f"{out} cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "hook"),
+    [
+        ((), PRESETS[0].config.hook_name),
+        (("--model-name", "another"), TrainConfig().hook_name),
+        (("--model-name", "another", "--hook-name", "here"), "here"),
+    ],
+)
+def test_a_preset_leaves_another_model_the_hook_that_every_model_has(
+    words: tuple[str, ...], hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "train", lambda run: run.say("done"))
+    assert __main__.main(["train", "--preset", "look", *words]) == 0
+    (run,) = list_runs()
+    assert run.config.hook_name == hook
+    assert run.config.d_sae == PRESETS[0].config.d_sae

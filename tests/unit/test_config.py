@@ -19,7 +19,7 @@ from tinysae.config import (
     settings,
 )
 from tinysae.errors import DamagedError, SettingError
-from tinysae.presets import PRESETS, RETIRED
+from tinysae.presets import PRESETS, RETIRED, Preset
 
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
@@ -287,6 +287,32 @@ def test_presets_are_valid_and_scheduled() -> None:
         assert config.l1_warm_up_steps == config.total_training_steps // 20
     assert [preset.key for preset in PRESETS] == ["look", "good", "tutorial"]
     assert PRESETS[0].needs == ("storybook", "storybook")
+
+
+def test_the_defaults_are_those_of_configs_that_leave_them_out() -> None:
+    """A run's folder, or a command, means what it meant when it was written."""
+    numbers = {
+        "hook_name": "blocks.0.hook_mlp_out",
+        "architecture": "batchtopk",
+        "d_sae": 1024,
+        "k": 24.0,
+        "lr": 2e-3,
+        "training_tokens": 500_000,
+        "train_batch_size_tokens": 2048,
+    }
+    config = TrainConfig.from_json({"format": 1})
+    assert {name: getattr(config, name) for name in numbers} == numbers
+
+
+@pytest.mark.parametrize("preset", PRESETS[:2], ids=lambda preset: preset.key)
+def test_a_preset_looks_at_another_model_where_every_model_can_be(
+    preset: Preset,
+) -> None:
+    assert preset.on("storybook") == preset
+    assert preset.config.hook_name == "blocks.0.hook_resid_mid"
+    other = preset.on("another").config
+    assert (other.model_name, other.hook_name) == ("another", TrainConfig().hook_name)
+    assert other.d_sae == preset.config.d_sae
 
 
 def test_the_tutorials_preset_has_the_tutorials_numbers() -> None:

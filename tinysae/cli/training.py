@@ -79,10 +79,19 @@ def _train(options: argparse.Namespace) -> int:
     if options.run:
         run = open_run(options.run)
     else:
-        preset = next((p.changes for p in PRESETS if p.key == options.preset), {})
-        run = create_run(TrainConfig(**{**preset, **chosen_settings(options)}))
+        run = create_run(TrainConfig(**_asked(options)))
     log_to_stderr()
     return do_here(run, options.lock_fd, life.train)
+
+
+def _asked(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given, on top of the preset's, if there is one."""
+    given = chosen_settings(options)
+    for preset in PRESETS:
+        if preset.key == options.preset:
+            fit = preset.on(given["model_name"]) if "model_name" in given else preset
+            return {**fit.changes, **given}
+    return given
 
 
 def _resume(options: argparse.Namespace) -> int:

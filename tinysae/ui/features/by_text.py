@@ -42,7 +42,8 @@ def by_text(explored: Explored, query: str) -> Listing:
     ids = model.encode(query)
     # A token that only begins a character adds nothing to the text.
     words = {
-        at: as_word(found.tokens[at] or model.token_text(ids[at])) for at in {*places}
+        place: as_word(found.tokens[place] or model.token_text(ids[place]))
+        for place in {*places}
     }
     why = [
         f"{hit.activations[place]:.2f} · {words[place]}"

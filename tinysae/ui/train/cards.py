@@ -58,7 +58,12 @@ def choose_preset(model: str, runs: Sequence[Run], learnt_of: Learnt) -> Preset:
         horizontal=True,
         on_change=choose_its_model,
     )
-    return presets.get(key, PRESETS[0])
+    return _on(presets.get(key, PRESETS[0]), model)
+
+
+def _on(preset: Preset, model: str) -> Preset:
+    """For the model that is chosen; a run's own settings stay what they were."""
+    return preset.on(model) if preset in PRESETS else preset
 
 
 def _takes(preset: Preset, model: str, learnt_of: Learnt) -> str:
@@ -68,7 +73,8 @@ def _takes(preset: Preset, model: str, learnt_of: Learnt) -> str:
     if preset.key == "tutorial" and model != config.model_name:
         return said
     try:
-        guess = guess_of(replace(config, model_name=model), learnt_of)
+        config = replace(_on(preset, model).config, model_name=model)
+        guess = guess_of(config, learnt_of)
     except TinysaeError:
         return said
     return said if guess is None else f"{duration_range(*guess.seconds)} · {said}"

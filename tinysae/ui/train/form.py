@@ -165,7 +165,8 @@ def _setting_widget(
                 *(hook for hook in hooks if hook != value),
             ],
             format_func=lambda hook: f"{hook} · {hooks.get(hook, '…')}",
-            key=key,
+            # Each model has its own: whoever comes back finds what was chosen for it.
+            key=f"{key}_{values['model_name']}",
             help=note,
         )
     if name == "context_size" and model is not None:
