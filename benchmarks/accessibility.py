@@ -11,8 +11,9 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from benchmarks.asked import answered, expect_still
 from benchmarks.browser import Server
-from benchmarks.clicks import LOADED_MS, expect_still, write
+from benchmarks.clicks import LOADED_MS, expect_played, point_at, write
 from tinysae.words import text
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
@@ -37,6 +38,8 @@ class Violation:
 
 def violations(page: Page) -> list[Violation]:
     """The serious and critical violations of what is on the page now."""
+    # Colours go over into one another: half-way there they may be too pale.
+    page.wait_for_function("() => document.getAnimations().length === 0")
     page.evaluate(AXE.read_text(encoding="utf-8"))
     rows: list[list[Any]] = page.evaluate(RUN_AXE)
     return [Violation(*row) for row in rows]
@@ -60,10 +63,7 @@ def open_view(page: Page, server: Server, name: str) -> None:
         shown = ".passage" if "overview" not in path else "[data-testid=stDataFrame]"
         expect(page.locator(shown).first).to_be_visible(timeout=LOADED_MS)
     elif name == "why/picture":
-        expect(page.locator("svg .answer").first).to_be_visible(timeout=LOADED_MS)
-        # It plays when it is new.
-        play = page.get_by_role("button", name=text("why.machine_play", "en"))
-        expect(play).to_be_visible(timeout=LOADED_MS)
+        expect_played(page)
     elif path == "why":
         last = {
             "why": "why.share",
@@ -82,9 +82,11 @@ def open_playground(page: Page, view: str) -> None:
     """One of its views, with samples and a clicked token, ranks, or a comparison."""
     options = page.get_by_role("option")
     expect(options.first).to_be_visible(timeout=LOADED_MS)
+    expect_still(page)
     if view != "write":
         label = text(f"playground.view_{view}", "en")
-        page.get_by_role("radio", name=label, exact=True).click()
+        with answered(page):
+            page.get_by_role("radio", name=label, exact=True).click()
     if view == "compare":
         heading = text("playground.second_text", "en")
         expect(page.get_by_role("heading", name=heading)).to_be_visible(
@@ -96,8 +98,7 @@ def open_playground(page: Page, view: str) -> None:
         expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=LOADED_MS)
     else:
         write(page)
-        options.nth(4).click()
-        expect(options.nth(4)).to_have_attribute("aria-selected", "true")
+        point_at(options.nth(4))
 
 
 VIEWS = [

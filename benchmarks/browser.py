@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, Playwright
 
-from benchmarks.clicks import LOADED_MS
+from benchmarks.asked import LOADED_MS, listen
 
 ROOT = Path(__file__).resolve().parents[1]
 # Long enough for a machine on which much else goes on.
@@ -180,6 +180,7 @@ class Visit:
 
     def watch(self) -> None:
         """Begin to write down; before the first address is opened."""
+        listen(self.page)
 
         def ask(address: str) -> None:
             parts = urlsplit(address)

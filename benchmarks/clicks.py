@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from tinysae.words import Language, text
+from benchmarks.asked import LOADED_MS, LOOK_MS, answered, expect_still
+from tinysae.words import LANGUAGES, Language, text
 
-# Ten times what a page takes on two idle cores, for a machine on which much goes on.
-LOADED_MS = 180_000
 # A click that nothing came of for so long was lost.
-AGAIN_S, TRIES, LOOK_MS = 45, 4, 50
+AGAIN_S, TRIES = 45, 4
+_PLAY = "|".join(f"^{re.escape(text('why.machine_play', each))}$" for each in LANGUAGES)
 
 
 def go_to(page: Page, name: str, language: Language = "en") -> None:
     """By the sidebar, as a reader does."""
     sidebar = page.get_by_test_id("stSidebar")
-    sidebar.get_by_role("link", name=text(f"common.nav_{name}", language)).click()
+    link = text(f"common.nav_{name}", language)
+    sidebar.get_by_role("link", name=link, exact=True).click()
     title = text(f"{name}.title", language)
     expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible(
         timeout=LOADED_MS
@@ -49,8 +51,10 @@ def press(locator: Locator, works: Callable[[], bool]) -> None:
     Raises:
         TimeoutError: nothing comes of it.
     """
-    for _ in range(TRIES):
-        locator.click(timeout=LOADED_MS)
+    for n in range(TRIES):
+        # What has gone meanwhile was not lost: it is on its way.
+        if n == 0 or locator.is_visible():
+            locator.click(timeout=LOADED_MS)
         deadline = time.monotonic() + AGAIN_S
         while time.monotonic() < deadline:
             if works():
@@ -59,31 +63,52 @@ def press(locator: Locator, works: Callable[[], bool]) -> None:
     raise TimeoutError(f"nothing comes of a click on {locator}")
 
 
+def expect_played(page: Page) -> None:
+    """The picture of Inside has come to its end, from which nothing moves by itself."""
+    expect(page.locator("svg .answer").first).to_be_visible(timeout=LOADED_MS)
+    # It plays when it is new, and can be played again when that is over.
+    play = page.get_by_role("button", name=re.compile(_PLAY))
+    expect(play).to_be_visible(timeout=LOADED_MS)
+
+
 def point_at(token: Locator) -> None:
     """Clicks a token of a strip; it is then the one that the page tells more of."""
-    press(token, lambda: token.get_attribute("aria-selected") == "true")
+    expect(token).to_be_visible(timeout=LOADED_MS)
+    expect_still(token.page)
+    with answered(token.page):
+        press(token, lambda: token.get_attribute("aria-selected") == "true")
 
 
 def write(page: Page) -> None:
     """Presses Write, and waits until all stories are there."""
+    expect_still(page)
     stop = button(page, "playground.stop")
     press(button(page, "playground.generate"), stop.is_visible)
     expect(stop).to_have_count(0, timeout=LOADED_MS)
     expect(page.locator(".token.highlighted").first).to_be_visible(timeout=LOADED_MS)
+    expect_still(page)
 
 
 def write_a_story(page: Page) -> None:
     options = page.get_by_role("listbox").get_by_role("option")
     expect(options.first).to_be_visible(timeout=LOADED_MS)
+    expect_still(page)
     slider = page.get_by_role("slider", name=text("playground.temperature", "en"))
-    slider.press("Home")
+    with answered(page):
+        slider.press("Home")
     greedy = text("playground.temperature_greedy", "en")
     # A phone has no room for it.
     expect(page.get_by_text(greedy[:30])).to_be_attached(timeout=LOADED_MS)
     write(page)
-    page.locator(".token.highlighted").first.click()
+    point_at(page.locator(".token.highlighted").first)
     feature = page.locator("[class*=st-key-write_feature_] a").first
     expect(feature).to_be_visible(timeout=LOADED_MS)
+
+
+def expect_keys(page: Page) -> None:
+    """The page's keys are listened to; what shows them may be there before."""
+    page.wait_for_function("window.tinysaeKeys", timeout=LOADED_MS)
+    expect_still(page)
 
 
 def expect_curves(page: Page) -> None:
@@ -92,14 +117,12 @@ def expect_curves(page: Page) -> None:
     expect(lines.nth(4)).to_be_attached(timeout=LOADED_MS)
 
 
-def expect_still(page: Page) -> None:
-    """Nothing runs any more that could change the page, and all of it is drawn: what
-    it still moves about cannot be clicked."""
-    for gone in ("stStatusWidget", "stSkeleton"):
-        expect(page.get_by_test_id(gone)).to_have_count(0, timeout=LOADED_MS)
-    app = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(app).to_be_visible(timeout=LOADED_MS)
-    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=LOADED_MS)
+def expect_written(page: Page) -> None:
+    """A story that appears word by word is there to its last word."""
+    last = page.locator(".replay .token").last
+    last.evaluate(
+        "(token) => Promise.all(token.getAnimations().map((a) => a.finished))"
+    )
 
 
 def open_first_feature(page: Page) -> None:

@@ -8,8 +8,9 @@ from itertools import product
 
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.asked import LOADED_MS, answered, expect_still
 from benchmarks.browser import Server, visit
-from benchmarks.clicks import LOADED_MS, expect_still, go_to, write_a_story
+from benchmarks.clicks import expect_played, go_to, point_at, write_a_story
 from benchmarks.common import row
 from benchmarks.screens import (
     PHONE,
@@ -29,8 +30,7 @@ A_WORD = 24
 def point_at_a_word(page: Page) -> None:
     """Another one of home's story."""
     word = page.get_by_role("listbox").first.get_by_role("option").nth(A_WORD)
-    word.click()
-    expect(word).to_have_attribute("aria-selected", "true", timeout=LOADED_MS)
+    point_at(word)
 
 
 def choose_a_card(page: Page) -> None:
@@ -39,13 +39,15 @@ def choose_a_card(page: Page) -> None:
     cards = page.locator(".st-key-train_preset")
     # Its place is the whole card, its circle is not to be seen by itself.
     card = cards.get_by_test_id("stRadioOption").filter(has_text=good)
-    card.click(timeout=LOADED_MS)
+    with answered(page):
+        card.click(timeout=LOADED_MS)
     expect(cards.get_by_role("radio").nth(1)).to_be_checked(timeout=LOADED_MS)
 
 
 def choose_a_feature(page: Page) -> None:
     """One further down the list."""
-    page.locator(".card").nth(3).click()
+    with answered(page):
+        page.locator(".card").nth(3).click()
 
 
 # A page's main action.
@@ -113,6 +115,8 @@ def wait_for(page: Page, name: str) -> None:
     for locator in SCREENS[name](page, "en").values():
         expect(locator).to_be_visible(timeout=LOADED_MS)
     expect_still(page)
+    if name == "why":
+        expect_played(page)
 
 
 def clicks_to_features_of_a_word(page: Page, server: Server) -> int:
@@ -124,7 +128,7 @@ def clicks_to_features_of_a_word(page: Page, server: Server) -> int:
     n_clicks += 1
     words = page.locator(".token")
     expect(words.nth(A_WORD)).to_be_visible(timeout=LOADED_MS)
-    words.nth(A_WORD).click()
+    point_at(words.nth(A_WORD))
     n_clicks += 1
     feature = page.locator("[class*=st-key-write_feature_] a").first
     expect(feature).to_be_visible(timeout=LOADED_MS)

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
+from benchmarks.asked import LOADED_MS, expect_still
 from benchmarks.browser import Server
-from benchmarks.clicks import LOADED_MS, go_to
+from benchmarks.clicks import go_to
 from tinysae.words import Language, text
 
 WIDE, PHONE = (1440, 900), (390, 844)
@@ -181,6 +182,7 @@ def open_by_clicking(page: Page, server: Server, name: str, language: Language) 
     if name == "home":
         return
     if is_phone(page):
+        expect_still(page)
         page.get_by_test_id("stExpandSidebarButton").click(timeout=LOADED_MS)
     go_to(page, name, language)
 

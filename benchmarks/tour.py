@@ -12,7 +12,9 @@ from benchmarks.clicks import (
     LOADED_MS,
     expect_curves,
     expect_feature,
+    expect_played,
     expect_still,
+    expect_written,
     go_to,
 )
 from benchmarks.screens import PHONE, WIDE
@@ -93,7 +95,7 @@ def settle(page: Page, name: str, language: Language) -> None:
     if name == "train":
         expect_curves(page)
     elif name == "why":
-        # It plays when it is new.
-        play = page.get_by_role("button", name=text("why.machine_play", language))
-        expect(play).to_be_visible(timeout=LOADED_MS)
+        expect_played(page)
     expect_still(page)
+    if name == "home":
+        expect_written(page)

@@ -29,7 +29,7 @@ def main() -> None:
         stories.forget()
         for key in (suite.RUN, compare.OTHER_MODEL):
             st.session_state.pop(key, None)
-        state = replace(state, model=here.model, is_written=False)
+        state = address.of_model(state, here.model)
     # What comes next stands beside the controls, and begins as high as the tabs.
     left, right = st.columns([3, 2], gap="medium")
     with left:

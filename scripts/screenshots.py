@@ -17,7 +17,14 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.browser import ROOT, Server, launch_chromium, start_server, visit
-from benchmarks.clicks import LOADED_MS, button, expect_curves, expect_still, go_to
+from benchmarks.clicks import (
+    LOADED_MS,
+    button,
+    expect_curves,
+    expect_still,
+    expect_written,
+    go_to,
+)
 from benchmarks.screens import WIDE
 from benchmarks.tour import tour
 from tinysae.presets import PRESETS
@@ -94,6 +101,7 @@ def film_first_minute(server: Server, browser: Browser) -> None:
         page.goto(server.url)
         expect(page.locator(".token").first).to_be_visible(timeout=LOADED_MS)
         film.take(6)
+        expect_written(page)
         film.pause()
         go_to(page, "playground")
         words = page.locator(".token")

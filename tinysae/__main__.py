@@ -16,6 +16,7 @@ from tinysae.cli import (
     writing,
 )
 from tinysae.cli.arguments import Commands
+from tinysae.cli.output import say
 from tinysae.errors import TinysaeError
 from tinysae.jobs import ready
 
@@ -54,7 +55,7 @@ def _run(words: Sequence[str]) -> int:
     try:
         return options.command(options)
     except TinysaeError as error:
-        sys.stderr.write(f"{error}\n")
+        say(str(error))
         return 1
 
 

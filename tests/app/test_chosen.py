@@ -21,7 +21,7 @@ PATIENCE_S = 180
 SCRIPT = """
 import streamlit as st
 
-from tinysae.ui.shell.chosen import chosen
+from tinysae.ui.shell.chosen import chosen, choose
 from tinysae.ui.shell.page import page_head, page_setup
 
 page_setup("{name}")
@@ -29,6 +29,7 @@ page_head("{name}")
 here = chosen("{name}")
 st.text(here.model)
 st.text(here.source.id if here.source else "none")
+st.button("", key="choose", on_click=lambda: choose(model=st.session_state["path"]))
 """
 
 
@@ -122,6 +123,21 @@ def test_a_model_without_an_sae_says_how_to_get_one_and_drops_the_feature():
 def test_a_links_model_is_a_name_and_never_a_path(tmp_path: Path):
     assert shown(opened("features", model=str(tmp_path)))[0] == STORYBOOK
     assert shown(opened("features", model="gpt2"))[0] == "gpt2"
+
+
+def test_a_path_that_was_chosen_here_is_found_again_and_no_other_is(tmp_path: Path):
+    page = opened("features")
+    # What is typed is no option of the test's list.
+    page.session_state["path"] = str(tmp_path)
+    page.button(key="choose").click().run()
+    mark = page.query_params["model"]
+    assert str(tmp_path) not in mark
+    again = opened("features", model=mark)
+    assert shown(again)[0] == str(tmp_path)
+    assert not again.warning
+    unknown = opened("features", model=f"{mark[:-1]}x")
+    assert shown(unknown)[0] == STORYBOOK
+    assert unknown.warning[0].value == text("models.path_unknown", "en")
 
 
 def test_a_link_to_an_sae_that_is_not_there_says_so_and_shows_another():

@@ -16,6 +16,7 @@ from tinysae.config import TrainConfig
 from tinysae.features.index.format import FORMAT
 from tinysae.features.index.reader import open_index
 from tinysae.features.names.showcase import read_showcases
+from tinysae.features.passages import others, varied
 from tinysae.jobs.lock import LOCK_NAME
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library import feature_source as sources
@@ -23,6 +24,7 @@ from tinysae.library.shipped import ASSETS, STORYBOOK_FEATURES_DIR, STORYBOOK_SA
 from tinysae.render.visible import as_words, visible
 from tinysae.runs.store import Run, create_run
 from tinysae.ui.features import one_feature
+from tinysae.ui.features.contexts import N_FIRST
 from tinysae.words import LANGUAGES, Language, text
 
 NAME = "<b>mine</b> </script><script>alert(1)</script>"
@@ -221,7 +223,7 @@ def test_a_link_opens_its_feature(
     fires_on = app.dataframe[0].value
     assert fires_on["token"].tolist() == [visible(x.text) for x in record.tokens]
     open_part(app, "contexts")
-    contexts = text("features.contexts_how", language, n=len(record.contexts))
+    contexts = text("features.contexts_how", language)
     assert contexts in [caption.value for caption in app.caption]
     assert not errors(app)
 
@@ -255,7 +257,9 @@ def test_whole_texts_can_be_shown(opened: OpenPage, run: Run) -> None:
 
 def test_more_contexts_are_shown_when_asked_for(opened: OpenPage, run: Run) -> None:
     app = open_part(opened(run=run.id, feature="1"), "contexts")
-    contexts = open_index(run.features_dir).feature(1).contexts
+    record = open_index(run.features_dir).feature(1)
+    first = varied(record, N_FIRST)
+    contexts = [*first, *others(record, first)]
 
     def n_shown() -> int:
         strips = [
@@ -270,8 +274,8 @@ def test_more_contexts_are_shown_when_asked_for(opened: OpenPage, run: Run) -> N
         captions = {literal(caption.value) for caption in app.caption}
         return len(captions & set(strips))
 
-    assert n_shown() == 10
-    more = text("features.more", "en", n=len(contexts) - 10)
+    assert n_shown() == len(first)
+    more = text("features.more", "en", n=len(contexts) - len(first))
     next(b for b in app.button if b.label == more).click().run()
     assert n_shown() == len(contexts)
     app.toggle(key="features.whole").set_value(True).run()

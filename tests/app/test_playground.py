@@ -33,7 +33,7 @@ from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import as_word, visible
 from tinysae.sae.load import load_sae
 from tinysae.ui.shell import cache
-from tinysae.ui.shell.choice import Choice
+from tinysae.ui.shell.choice import Choice, remember_path
 from tinysae.ui.shell.page import ROOT
 from tinysae.ui.write import address, stories, word, write_view
 from tinysae.ui.write.heatmap import SCALES, colour_steps
@@ -675,12 +675,30 @@ def shared_link(page: AppTest) -> str:
     return parse_qs(link.partition("?")[2])["play"][0]
 
 
-def with_link(link: str, language: Language = "en") -> AppTest:
+def with_link(link: str, language: Language = "en", **more: str) -> AppTest:
     page = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE_S)
     page.switch_page("pages/playground.py")
     page.query_params["play"] = link
     page.query_params["lang"] = language
+    for name, value in more.items():
+        page.query_params[name] = value
     return checked(page.run())
+
+
+def test_a_reload_finds_the_model_of_a_folder_and_what_it_wrote(
+    tiny_home: Path,
+) -> None:
+    path = str(write_model(tiny_home / "mine"))
+    state = State(prompt="Once", n_samples=1, model=path, is_written=True)
+    page = until_written(with_link(packed(state), model=remember_path(path)))
+    (sample,) = page.session_state["playground.samples"]
+    assert list(sample.prompt.ids) == load_model(path).encode("Once")
+    assert page.session_state["playground.state"].model == path
+    assert not page.warning
+    # Nobody has chosen it here: no other model writes in its place.
+    page = with_link(packed(state), model="~0123456789abcdef")
+    assert "playground.samples" not in page.session_state
+    assert page.warning[0].value == text("models.path_unknown", "en")
 
 
 def test_a_link_opens_the_same_page() -> None:

@@ -18,6 +18,7 @@ from tinysae.jobs.status import JobStatus, write_status
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.presets import PRESETS
 from tinysae.render.numbers import NO_FIGURE
+from tinysae.render.visible import shortened
 from tinysae.runs import trash
 from tinysae.runs.metrics import MetricsLog, read_metrics
 from tinysae.runs.store import EVAL_NAME, Run, create_run, list_runs, write_made_with
@@ -30,6 +31,7 @@ from tinysae.ui.shell.page import plain
 from tinysae.ui.train import expected
 from tinysae.ui.train import run as run_view
 from tinysae.ui.train.curves import LEAST_ROWS
+from tinysae.ui.train.runs_table import NAME_LETTERS
 from tinysae.words import LANGUAGES, Language, text
 
 HOME = Path(__file__).parents[2] / "app.py"
@@ -277,7 +279,8 @@ def test_a_damaged_run_is_left_out_and_named_when_linked(
     bad = create_run(TrainConfig())
     (bad.path / "config.json").write_text("{")
     app = opened()
-    assert listed(app) == [good.config.title, text("features.embedded", "en")]
+    title = shortened(good.config.title, NAME_LETTERS)
+    assert listed(app) == [title, text("features.embedded", "en")]
     app = opened(run=bad.id)
     assert "config" in shown(app)
     assert (bad.path / "config.json").read_text() == "{"

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.accessibility import VIEWS, open_view, violations
 from benchmarks.browser import Server, Theme, visit
-from benchmarks.clicks import LOADED_MS
+from benchmarks.clicks import LOADED_MS, expect_still
 from tinysae.render.palette import BACKGROUND
 
 
@@ -32,5 +32,5 @@ def turn(page: Page, theme: Theme) -> None:
     expect(page.get_by_test_id("stApp")).to_have_css(
         "background-color", f"rgb({red}, {green}, {blue})", timeout=LOADED_MS
     )
-    # Colours go over into one another: half-way there they may be too pale.
-    page.wait_for_function("() => document.getAnimations().length === 0")
+    # Charts are drawn anew.
+    expect_still(page)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.clicks import LOADED_MS, expect_feature
+from benchmarks.clicks import LOADED_MS, expect_feature, expect_still, write
 from tests.browser.conftest import ROOT, Server, Visit, start_server, visit
 from tinysae.words import LANGUAGES, Language, text
 
@@ -117,15 +117,9 @@ def expect_no_traceback(reader: Visit) -> None:
     reader.assert_clean()
 
 
-def write_a_story(page: Page) -> None:
-    expect(awaited(page, "playground")).to_be_visible(timeout=LOADED_MS)
-    page.get_by_role("button", name=text("playground.generate", "en")).click()
-    # The first token that the model wrote is underlined.
-    expect(page.locator(".token.highlighted").first).to_be_visible(timeout=LOADED_MS)
-
-
 def press_start(page: Page, server: Server, language: Language) -> None:
     open_page(page, server, "train", f"lang={language}")
+    expect_still(page)
     label = text("train.start", language)
     page.get_by_role("button", name=label, exact=True).click(timeout=LOADED_MS)
 
@@ -184,7 +178,7 @@ def test_a_path_with_spaces_and_korean_letters_is_a_path(
 ) -> None:
     with visit(browser) as reader:
         expect_works(reader, copy, "home", "playground")
-        write_a_story(reader.page)
+        write(reader.page)
         expect_no_traceback(reader)
 
 
@@ -248,7 +242,7 @@ def test_without_the_sae_features_and_a_token_say_so_and_stories_go_on(
         # Where the features of a word would stand; stories are written all the same.
         open_page(reader.page, copy, "playground")
         expect_said(reader, said)
-        write_a_story(reader.page)
+        write(reader.page)
         expect_said(reader, said)
 
 
@@ -261,7 +255,7 @@ def test_without_storage_in_the_browser_the_pages_work(
         expect_works(reader, copy, "home", "playground")
         with pytest.raises(Exception, match="SecurityError"):
             page.evaluate("localStorage")
-        write_a_story(page)
+        write(page)
         open_page(page, copy, "features", "run=storybook&feature=4")
         expect_feature(page, 4)
         expect(page.get_by_role("listbox").first).to_be_visible(timeout=LOADED_MS)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from benchmarks.browser import Server, visit
-from benchmarks.clicks import LOADED_MS, expect_still
+from benchmarks.clicks import LOADED_MS, expect_played, expect_still
 from benchmarks.layout import shifts_of
 from benchmarks.screens import (
     PHONE,
@@ -41,6 +41,8 @@ def test_the_first_screen_shows_control_picture_and_answer(
         for locator in elements.values():
             expect(locator).to_be_visible(timeout=LOADED_MS)
         expect_still(page)
+        if name == "why":
+            expect_played(page)
         assert reads_aloud(page, name)
         for theme in THEMES:
             turn(page, theme)

@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from benchmarks.clicks import LOADED_MS, expect_feature
+from benchmarks.clicks import (
+    LOADED_MS,
+    answered,
+    expect_feature,
+    expect_keys,
+    expect_still,
+)
 from tests.browser.conftest import Server, Theme, visit
 from tinysae.config import TrainConfig
 from tinysae.features.names.showcase import read_showcases
@@ -70,6 +76,7 @@ def test_hostile_names_of_runs_are_text(
                 re.compile("\u2060*".join(re.escape(letter) for letter in name)),
                 timeout=LOADED_MS,
             )
+        expect_still(page)
         links = page.eval_on_selector_all("a", "links => links.map(a => a.hostname)")
         assert set(links) == {"127.0.0.1"}
         assert main.locator("b, em, del, img, .katex, code").count() == 0
@@ -86,7 +93,9 @@ def test_home_shows_a_feature_at_work_and_opens_it(
         tokens = page.get_by_role("listbox").nth(1).get_by_role("option")
         expect(tokens).to_have_count(len(features[0].texts), timeout=LOADED_MS)
         another = text("home.showcase_another", "en")
-        page.get_by_role("button", name=another).click()
+        expect_still(page)
+        with answered(page):
+            page.get_by_role("button", name=another).click()
         feature = features[1].feature
         link = text("home.showcase_link", "en", feature=feature)
         page.get_by_role("link", name=link).click(timeout=LOADED_MS)
@@ -101,6 +110,7 @@ def test_home_fits_a_phone(quiet_server: Server, browser: Browser):
         expect(page.get_by_text(text("home.runs", "en"))).to_be_visible(
             timeout=LOADED_MS
         )
+        expect_still(page)
         widest = page.evaluate(
             "() => Math.max(...[...document.querySelectorAll('[data-testid=stMain] *')]"
             ".map(e => e.getBoundingClientRect().right))"
@@ -115,13 +125,17 @@ def test_the_chosen_language_survives_a_reload_and_other_pages(
     with visit(browser) as reader:
         page = reader.page
         page.goto(quiet_server.url)
+        expect_still(page)
         page.get_by_role("radio", name="한국어").click(timeout=LOADED_MS)
         title = page.get_by_role("heading", level=1)
         expect(title).to_have_text(text("home.title", "ko"), timeout=LOADED_MS)
+        expect_still(page)
         page.reload()
         expect(title).to_have_text(text("home.title", "ko"), timeout=LOADED_MS)
+        expect_still(page)
         page.get_by_role("link", name=text("common.nav_train", "ko")).first.click()
         expect(title).to_have_text(text("train.title", "ko"), timeout=LOADED_MS)
+        expect_still(page)
         page.go_back()
         expect(title).to_have_text(text("home.title", "ko"), timeout=LOADED_MS)
         reader.assert_clean()
@@ -136,13 +150,15 @@ def test_a_question_mark_opens_what_a_page_can_do(
         lines = text("keys.can_home", "en").splitlines()
         keys = page.get_by_role("button", name=text("keys.open", "en"))
         expect(keys).to_be_visible(timeout=LOADED_MS)
+        expect_keys(page)
         page.keyboard.press("?")
         dialog = page.get_by_role("dialog")
         for line in lines:
             expect(dialog).to_contain_text(line, timeout=LOADED_MS)
         field = dialog.get_by_role("textbox", name=text("keys.search", "en"))
         field.fill("lesson")
-        field.press("Enter")
+        with answered(page):
+            field.press("Enter")
         expect(dialog).not_to_contain_text(lines[0], timeout=LOADED_MS)
         expect(dialog).to_contain_text(lines[1])
         # A question mark that is typed is a letter.

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from benchmarks.accessibility import violations
-from benchmarks.clicks import LOADED_MS, button, expect_still, press
+from benchmarks.clicks import LOADED_MS, answered, button, expect_still
 from benchmarks.tour import LOCALES
 from tests.browser.conftest import Server, visit
 from tinysae.config import TrainConfig
@@ -106,9 +106,9 @@ def test_a_lesson_is_walked_to_its_end(
 def press_next(page: Page, lesson: Lesson, number: int, language: Language) -> None:
     last = number == len(lesson.steps)
     key = "lessons.to_summary" if last else "lessons.next"
-    before = page.url
     onward = page.get_by_role("button", name=text(key, language), exact=True)
-    press(onward, lambda: page.url != before)
+    with answered(page):
+        onward.click()
 
 
 @pytest.fixture
@@ -241,5 +241,6 @@ def test_a_deleted_run_is_said_with_a_way_on(server: Server, browser: Browser):
         )
         way_on = page.get_by_role("button", name=text("lessons.use_embedded", "en"))
         expect(way_on).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
         way_on.click()
         see_step(page, lesson, 6, "en")

@@ -10,8 +10,10 @@ from playwright.sync_api import Browser, Page, expect
 from benchmarks.browser import start_server, visit
 from benchmarks.clicks import (
     LOADED_MS,
+    answered,
     button,
     expect_curves,
+    expect_still,
     go_to,
     open_first_feature,
     write_a_story,
@@ -31,19 +33,23 @@ CHANGES = {"training_tokens": 120_000, "d_sae": 512}
 
 def fill_setting(page: Page, field: str, value: int) -> None:
     tab = text(f"train.group_{settings()[field].group}", "en")
+    expect_still(page)
     page.get_by_role("tab", name=tab).click()
     box = page.get_by_role("spinbutton", name=re.compile(rf"\({field}\)"))
     box.fill(str(value))
-    box.press("Enter")
+    with answered(page):
+        box.press("Enter")
 
 
 def start_training(page: Page, home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    expect_still(page)
     button(page, "train.more").click()
     for field, value in CHANGES.items():
         fill_setting(page, field, value)
     name = page.get_by_role("textbox", name="Name", exact=True)
     name.fill(NAME)
-    name.press("Enter")
+    with answered(page):
+        name.press("Enter")
     button(page, "train.start").click()
     expect(button(page, "train.stop")).to_be_visible(timeout=LOADED_MS)
     monkeypatch.setenv("TINYSAE_HOME", str(home))

@@ -7,10 +7,13 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from benchmarks.clicks import (
     LOADED_MS,
+    answered,
+    button,
     expect_feature,
     expect_still,
     open_from_home,
     point_at,
+    press,
     write,
 )
 from benchmarks.screens import box, expect_unmoved, tops
@@ -60,8 +63,17 @@ def strip_text(page: Page) -> str:
     return "".join(tokens(page).evaluate_all("all => all.map(one => one.textContent)"))
 
 
+def ask(page: Page, prompt: str) -> None:
+    """Another prompt, and all that the page says of it."""
+    field = page.get_by_role("textbox", name=text("playground.prompt", "en"))
+    field.fill(prompt)
+    with answered(page):
+        field.press("Control+Enter")
+
+
 def open_more(page: Page) -> None:
     """What is set once a week."""
+    expect_still(page)
     more = page.get_by_test_id("stMain").get_by_test_id("stPopoverButton").first
     more.click(timeout=LOADED_MS)
 
@@ -100,6 +112,7 @@ def test_strip_shows_its_card_on_hover_and_by_keyboard(
         for label in ("log_prob", "prob", "rank", "then", "features"):
             expect(word(page)).to_contain_text(text(f"playground.{label}", "en"))
         expect(card(page)).to_be_hidden()
+        expect_still(page)
         page.keyboard.press("End")
         expect(tokens(page).last).to_be_focused()
         first = page.get_by_role("listbox").first
@@ -138,9 +151,8 @@ def test_on_a_phone_a_words_sheet_opens_at_the_foot_and_is_closed_again(
         page = reader.page
         page.goto(f"{quiet_server.url}/playground")
         see_tokens(page)
-        tokens(page).nth(4).click()
+        point_at(tokens(page).nth(4))
         expect(word(page)).to_be_visible(timeout=LOADED_MS)
-        expect_still(page)
         page.get_by_role("button", name=text("playground.close", "en")).click()
         expect(word(page)).to_have_count(0, timeout=LOADED_MS)
 
@@ -151,9 +163,7 @@ def test_hostile_prompt_is_shown_and_never_run(
     with visit(browser) as reader:
         page = reader.page
         opened(page, quiet_server)
-        field = page.get_by_role("textbox", name=text("playground.prompt", "en"))
-        field.fill(f"{HOSTILE} 한국어")
-        field.press("Control+Enter")
+        ask(page, f"{HOSTILE} 한국어")
         expect(tokens(page).first).to_have_text("<", timeout=LOADED_MS)
         write(page)
         expect_strip(page, f"{HOSTILE} 한국어")
@@ -198,7 +208,10 @@ def test_bars_follow_the_slider_while_it_is_dragged(
         x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
         page.mouse.move(x, y)
         page.mouse.down()
-        page.mouse.move(x + place["width"] / 4, y, steps=4)
+        # In one move: its value is the last one as soon as it is another.
+        before = slider.input_value()
+        page.mouse.move(x + place["width"] / 4, y)
+        expect(slider).not_to_have_value(before)
         settings = GenerateSettings(temperature=float(slider.input_value()))
         assert settings.temperature > 1.2
         wanted = 100 * float(next_token_probs(logits, settings).max())
@@ -223,6 +236,7 @@ def test_phone_needs_no_sideways_scrolling(
         see_tokens(page)
         write(page)
         tokens(page).nth(5).hover()
+        expect(card(page)).to_be_visible()
         box = card(page).bounding_box()
         assert box is not None
         assert box["x"] >= 0
@@ -247,7 +261,7 @@ def test_a_click_on_a_token_leads_to_a_feature_that_is_active_there(
         assert shown is not None
         links.first.click()
         expect_feature(page, int(shown[1]))
-        assert "run=storybook" in page.evaluate("location.search")
+        page.wait_for_function("location.search.includes('run=storybook')")
         assert not reader.outside
         assert not reader.errors
 
@@ -256,7 +270,8 @@ def view(page: Page, server: Server, name: str) -> None:
     page.goto(f"{server.url}/playground")
     see_tokens(page)
     label = text(f"playground.view_{name}", "en")
-    page.get_by_role("radio", name=label, exact=True).click()
+    with answered(page):
+        page.get_by_role("radio", name=label, exact=True).click()
 
 
 def test_stop_keeps_what_is_written(quiet_server: Server, browser: Browser) -> None:
@@ -268,18 +283,18 @@ def test_stop_keeps_what_is_written(quiet_server: Server, browser: Browser) -> N
             "spinbutton", name=text("playground.max_new_tokens", "en")
         )
         length.fill("1000")
-        page.keyboard.press("Enter")
+        with answered(page):
+            page.keyboard.press("Enter")
         samples = page.get_by_role("slider", name=text("playground.n_samples", "en"))
-        samples.press("End")
+        with answered(page):
+            samples.press("End")
         close_more(page)
         main = page.get_by_test_id("stMain")
-        main.get_by_role("button", name=text("playground.generate", "en")).click()
         # The tutorial's stories take a few hundred tokens: ten of them take seconds.
-        stop = main.get_by_role(
-            "button", name=text("playground.stop", "en"), exact=True
-        )
-        stop.click(timeout=LOADED_MS)
-        expect(stop).to_have_count(0, timeout=LOADED_MS)
+        stop = button(page, "playground.stop")
+        press(button(page, "playground.generate"), stop.is_visible)
+        press(stop, stop.is_hidden)
+        expect_still(page)
         stopped = text("playground.ended_stopped", "en", n="N").split("N")[1]
         expect(main.get_by_text(stopped).first).to_be_visible(timeout=LOADED_MS)
         last = page.get_by_role("listbox", name=text("playground.story", "en", n=10))
@@ -311,7 +326,10 @@ def test_tokens_follow_every_pause_in_typing(
         page = reader.page
         opened(page, quiet_server)
         open_more(page)
-        page.get_by_text(text("playground.typed", "en")).click()
+        with answered(page):
+            page.get_by_text(text("playground.typed", "en")).click()
+        # Until it is there, what is typed is nobody's.
+        expect(page.locator("[data-as-typed]")).to_be_attached(timeout=LOADED_MS)
         strip = page.get_by_role("listbox", name=text("tokens.label", "en"))
         expect(strip).to_be_visible(timeout=LOADED_MS)
         close_more(page)
@@ -333,9 +351,7 @@ def test_circuitsvis_draws_offline_and_its_tokens_stay_text(
     with visit(browser) as reader:
         page = reader.page
         opened(page, quiet_server)
-        field = page.get_by_role("textbox", name=text("playground.prompt", "en"))
-        field.fill(HOSTILE)
-        field.press("Control+Enter")
+        ask(page, HOSTILE)
         expect(tokens(page).first).to_have_text("<", timeout=LOADED_MS)
         label = text(f"playground.drawing_{drawing}", "en")
         open_more(page)
@@ -374,6 +390,7 @@ def test_no_view_scrolls_sideways_on_a_phone(
         done = "suite" if name == "ranks" else "second_text"
         heading = page.get_by_role("heading", name=text(f"playground.{done}", "en"))
         expect(heading).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert not reader.outside
 
@@ -386,12 +403,15 @@ def test_a_shared_link_opens_the_same_page(
         view(page, quiet_server, "compare")
         other = page.get_by_role("textbox", name=text("playground.other", "en"))
         other.fill("A dog named Max.")
-        other.press("Control+Enter")
+        with answered(page):
+            other.press("Control+Enter")
         strips = page.get_by_role("listbox")
         expect(strips.nth(1)).to_have_text("A dog named Max.", timeout=LOADED_MS)
+        expect_still(page)
         page.get_by_role("button", name=text("playground.share", "en")).click()
         link = page.get_by_test_id("stCode").first
         expect(link).to_contain_text("/playground?play=", timeout=LOADED_MS)
+        expect_still(page)
         address = link.inner_text().strip()
     with visit(browser) as reader:
         reader.page.goto(address)
@@ -441,8 +461,8 @@ def test_neither_pointing_nor_writing_moves_what_stands_above(
         expect_still(page)
         expect_unmoved(before, elements)
         slider = main.get_by_role("slider")
-        slider.press("ArrowRight")
+        with answered(page):
+            slider.press("ArrowRight")
         expect(slider).to_have_value("1.05")
-        expect_still(page)
         expect_unmoved(before, elements)
         reader.assert_clean()

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from tokenizers import Tokenizer
 
-from benchmarks.clicks import LOADED_MS, button, expect_still, open_from_home
+from benchmarks.clicks import LOADED_MS, answered, button, expect_still, open_from_home
 from tests.browser.conftest import Server, start_server, visit
 from tests.browser.test_main_job import fill_setting
 from tests.builders import D_MODEL, HOOK_NAME, finished_run, index_run, write_model
@@ -88,22 +88,32 @@ def press(page: Page, key: str, **values: object) -> None:
 
 def choose(page: Page, key: str) -> None:
     radio = page.get_by_role("radio", name=text(key, "en"), exact=True)
-    radio.click(timeout=LOADED_MS)
+    expect(radio).to_be_visible(timeout=LOADED_MS)
+    expect_still(page)
+    if not radio.is_checked():
+        with answered(page):
+            radio.click()
     expect(radio).to_be_checked(timeout=LOADED_MS)
 
 
 def type_model(page: Page, source: str) -> None:
     box = page.get_by_role("combobox", name=text("models.model", "en"), exact=True)
-    box.click(timeout=LOADED_MS)
+    expect(box).to_be_visible(timeout=LOADED_MS)
+    expect_still(page)
+    box.click()
     box.fill(source)
     # Its own entry, or the one that adds what was typed.
-    page.get_by_role("option", name=source).first.click()
+    with answered(page):
+        page.get_by_role("option", name=source).first.click()
 
 
 def fill(page: Page, key: str, value: str) -> None:
     field = page.get_by_role("textbox", name=text(key, "en"), exact=True)
-    field.fill(value, timeout=LOADED_MS)
-    field.press("Control+Enter" if "\n" in value else "Enter")
+    expect(field).to_be_visible(timeout=LOADED_MS)
+    expect_still(page)
+    field.fill(value)
+    with answered(page):
+        field.press("Control+Enter" if "\n" in value else "Enter")
 
 
 def see_tokens(page: Page) -> None:
@@ -248,7 +258,9 @@ def saelens_sae(folder: Path, d_sae: int, model_name: str = "tiny") -> Any:
 def open_form(page: Page) -> Locator:
     """The form to open a zip; there is another file field on the page."""
     more = page.get_by_role("button", name=text("common.more", "en"))
-    more.click(timeout=LOADED_MS)
+    expect(more).to_be_visible(timeout=LOADED_MS)
+    expect_still(page)
+    more.click()
     choose(page, "saes.from_zip")
     form = page.get_by_test_id("stForm")
     expect(form.get_by_text(text("saes.zip", "en"))).to_be_visible(timeout=LOADED_MS)

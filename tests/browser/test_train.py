@@ -9,13 +9,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks import clicks
-from benchmarks.clicks import LOADED_MS, button, expect_still
+from benchmarks.clicks import LOADED_MS, answered, button, expect_still
 from tests.browser.conftest import Server, visit
 from tests.browser.test_main_job import wait_for_rows
 from tinysae.config import TrainConfig
 from tinysae.runs.live import request_live_index
 from tinysae.runs.metrics import read_metrics
-from tinysae.runs.store import Run, start_run
+from tinysae.runs.store import Run, list_runs, start_run
 from tinysae.words import text
 
 LIVE_LINK = re.compile(
@@ -56,7 +56,16 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def press(page: Page, key: str) -> None:
-    button(page, key).click(timeout=LOADED_MS)
+    """Where nothing runs any more."""
+    expect_still(page)
+    with answered(page):
+        button(page, key).click(timeout=LOADED_MS)
+
+
+def stop(page: Page, run: Run) -> None:
+    """While its progress is drawn anew all the time."""
+    clicks.press(button(page, "train.stop"), lambda: not run.status.is_working)
+    shows(page, "train.resume")
 
 
 def shows(page: Page, key: str) -> None:
@@ -74,7 +83,7 @@ def explore_while_it_trains(page: Page, server: Server, run: Run) -> None:
     word.fill("the")
     word.press("Enter")
     expect(page.get_by_text("fires best on “")).to_be_visible(timeout=LOADED_MS)
-    link.click()
+    clicks.press(link, lambda: "/features" in page.url)
     expect(page.get_by_text("of a training that goes on")).to_be_visible(
         timeout=LOADED_MS
     )
@@ -91,8 +100,7 @@ def test_a_run_is_stopped_resumed_deleted_and_brought_back(
         page.goto(f"{server.url}/train?run={run.id}")
         wait_for_rows(run, 5)
         explore_while_it_trains(page, server, run)
-        press(page, "train.stop")
-        shows(page, "train.resume")
+        stop(page, run)
         steps = len(read_metrics(run.metrics_path).rows)
         until(lambda: run.status.state == "stopped")
         # The form says what its run would take as soon as that is measured: what lies
@@ -104,16 +112,14 @@ def test_a_run_is_stopped_resumed_deleted_and_brought_back(
         clicks.press(button(page, "train.resume"), lambda: run.status.is_working)
         wait_for_rows(run, steps + 5)
         # Another run waits for this one, and can be taken back.
-        press(page, "train.start")
-        waiting = text("train.waits_for", "en", n=1)
-        expect(page.get_by_text(waiting)).to_be_visible(timeout=LOADED_MS)
-        press(page, "train.stop")
-        shows(page, "train.resume")
+        waiting = page.get_by_text(text("train.waits_for", "en", n=1))
+        clicks.press(button(page, "train.start"), waiting.is_visible)
+        (other,) = [each for each in list_runs() if each.id != run.id]
+        stop(page, other)
 
         page.goto(f"{server.url}/train?run={run.id}")
-        press(page, "train.stop")
+        stop(page, run)
         until(lambda: run.status.state == "stopped")
-        shows(page, "train.resume")
         press(page, "train.delete")
         shows(page, "train.undo")
         assert not run.path.exists()

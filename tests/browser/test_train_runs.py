@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from benchmarks.clicks import LOADED_MS, expect_still
+from benchmarks.clicks import LOADED_MS, answered, expect_still
 from tests.browser.conftest import Server, visit
 from tinysae.config import TrainConfig
 from tinysae.jobs.status import JobStatus, write_status
@@ -42,7 +42,8 @@ def two_runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 def tick(page: Page, row: int) -> None:
     """A canvas draws the table: its rows are places on it."""
     table = page.locator(".st-key-train_runs").get_by_test_id("stDataFrame")
-    table.click(position={"x": CHECKBOX_PX, "y": 35 * (row + 1) + 18})
+    with answered(page):
+        table.click(position={"x": CHECKBOX_PX, "y": 35 * (row + 1) + 18})
 
 
 @pytest.mark.usefixtures("two_runs")
@@ -60,7 +61,6 @@ def test_ticking_runs_lays_their_curves_over_each_other_without_a_new_chart(
         tick(page, 0)
         # The only one that is ticked is the one that is shown.
         expect(page).to_have_url(re.compile("run="), timeout=LOADED_MS)
-        expect_still(page)
         tick(page, 1)
         page.wait_for_function("window.node.data.length === 2", timeout=LOADED_MS)
         assert mse.evaluate("chart => chart === window.node")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.clicks import expect_still, point_at, write
+from benchmarks.clicks import answered, expect_still, point_at, write
 from tests.browser.conftest import Server, visit
 from tests.browser.test_lessons import LOADED_MS, PHONE
 from tinysae.lessons.lesson_file import FIRST, load_lesson
@@ -40,6 +40,9 @@ def press(page: Page, key: str) -> None:
 
 
 def begin(page: Page, place: int) -> None:
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text(text("lessons.title", "en"), timeout=LOADED_MS)
+    expect_still(page)
     page.get_by_role("link", name=text("lessons.begin", "en")).nth(place).click()
 
 
@@ -66,14 +69,14 @@ def test_a_lesson_that_is_begun_from_the_list_goes_on_and_back(
         expect(page).to_have_url(re.compile("step=2"))
         # Its heading is in sight.
         expect(page.get_by_role("heading", level=1)).to_be_in_viewport()
-        assert page.evaluate(SCROLLED) == 0
+        page.wait_for_function(f"{SCROLLED} === 0")
         press(page, "lessons.previous")
         see(page, "names", 1)
         page.get_by_role("link", name=text("lessons.all", "en")).click()
         heading = page.get_by_role("heading", level=1)
         expect(heading).to_have_text(text("lessons.title", "en"), timeout=LOADED_MS)
         expect_still(page)
-        assert "lesson=" not in page.url
+        assert "lesson=" not in page.evaluate("location.search")
         go_on = text("lessons.go_on", "en", step=1)
         page.get_by_role("link", name=go_on).click()
         see(page, "names", 1)
@@ -141,7 +144,8 @@ def test_a_feature_of_the_map_opens_beside_it_and_the_page_stays_where_it_is(
         expect(panel).to_have_attribute("data-feature", feature[1])
         expect_still(page)
         assert page.evaluate(SCROLLED) == before
-        page.go_back()
+        with answered(page):
+            page.go_back()
         expect(panel).to_have_attribute("data-feature", first or "")
         expect_still(page)
         assert page.evaluate(SCROLLED) == before
@@ -177,22 +181,25 @@ def test_a_reload_of_the_playground_keeps_prompt_and_samples(
         page = reader.page
         page.goto(f"{quiet_server.url}/playground")
         field = page.get_by_role("textbox", name=text("playground.prompt", "en"))
-        field.fill(prompt, timeout=LOADED_MS)
-        field.press("Control+Enter")
+        expect(field).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
+        field.fill(prompt)
+        with answered(page):
+            field.press("Control+Enter")
         strip = page.get_by_role("listbox").first
         expect(strip).to_have_text(prompt, timeout=LOADED_MS)
         write(page)
-        expect_still(page)
         written = strip.inner_text()
-        entries = page.evaluate("history.length")
         expect(page).to_have_url(re.compile(r"\?play="))
+        entries = page.evaluate("history.length")
         page.reload()
         expect(field).to_have_value(prompt, timeout=LOADED_MS)
         expect(strip).to_have_text(written, timeout=LOADED_MS)
         # What is typed is no step of its own for Back.
-        field.fill(f"{prompt} Then")
-        field.press("Control+Enter")
-        expect(field).to_have_value(f"{prompt} Then")
         expect_still(page)
+        field.fill(f"{prompt} Then")
+        with answered(page):
+            field.press("Control+Enter")
+        expect(field).to_have_value(f"{prompt} Then")
         assert page.evaluate("history.length") == entries
         reader.assert_clean()

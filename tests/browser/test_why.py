@@ -6,7 +6,13 @@ from urllib.parse import quote_plus
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.clicks import LOADED_MS, expect_still, open_from_home, point_at
+from benchmarks.clicks import (
+    LOADED_MS,
+    expect_played,
+    expect_still,
+    open_from_home,
+    point_at,
+)
 from tests.browser.conftest import Server, visit
 from tinysae.words import text
 
@@ -19,6 +25,7 @@ def see(page: Page, key: str) -> None:
 
 
 def choose_view(page: Page, name: str) -> None:
+    expect_still(page)
     label = text(f"why.view_{name}", "en")
     page.get_by_role("tab", name=label, exact=True).click()
 
@@ -35,11 +42,10 @@ def answer(page: Page) -> Locator:
 
 def open_picture(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/why")
-    play = page.get_by_role("button", name=text("why.machine_play", "en"))
-    # A new picture plays to its end.
-    expect(play).to_be_visible(timeout=LOADED_MS)
-    expect(answer(page)).to_be_visible()
+    expect(answer(page)).to_be_visible(timeout=LOADED_MS)
     expect_still(page)
+    # A new picture plays to its end.
+    expect_played(page)
 
 
 def test_the_picture_says_what_is_seen_and_what_is_lost_without_a_part(
@@ -154,7 +160,7 @@ def test_with_reduced_motion_each_press_is_a_step(
         expect(page.locator("svg .answer0")).not_to_have_class(re.compile("later"))
         # Nothing goes on by itself.
         expect(play).to_be_visible()
-        assert page.evaluate("document.getAnimations().length") == 0
+        page.wait_for_function("document.getAnimations().length === 0")
 
 
 def test_more_of_the_answer_is_more_of_the_picture(

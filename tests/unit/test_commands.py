@@ -21,7 +21,7 @@ from tinysae.library.saved import SavedSAE, add_sae, saes_dir
 from tinysae.library.saved_text import choose_text, suggested, text_of
 from tinysae.library.shipped import SHIPPED
 from tinysae.presets import PRESETS
-from tinysae.runs.store import create_run, list_runs
+from tinysae.runs.store import create_run, list_runs, runs_dir
 from tinysae.sae.step.engine import SPARSE, EngineChoice
 from tinysae.words import text
 from tinysae.worker import finish, life, load
@@ -253,6 +253,66 @@ def test_a_reader_who_goes_ends_a_command_quietly(
         assert command.stderr.read() == b""
         # argparse itself passes over a reader who has gone at once.
         assert command.wait(timeout=120) in (0, __main__.READER_GONE)
+
+
+def test_runs_names_what_it_leaves_out_beside_the_list(
+    tiny_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = create_run(TrainConfig())
+    for bad in (runs_dir() / "20260101-000001-aaaaaaa", tiny_home / "indexes" / "b"):
+        bad.mkdir(parents=True)
+        (bad / "config.json").write_text("[" * 100_000)
+        (bad / "source.json").write_text("[" * 100_000)
+    assert __main__.main(["runs"]) == 0
+    said = capsys.readouterr()
+    (line,) = said.out.splitlines()
+    assert run.id in line
+    assert "cannot be read: “20260101-000001-aaaaaaa”" in said.err
+    assert "cannot be read: “b”" in said.err
+
+
+def test_that_there_are_no_runs_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.main(["runs"]) == 0
+    said = capsys.readouterr()
+    assert not said.out
+    assert f"no runs in {runs_dir()}" in said.err
+
+
+def test_what_a_title_says_to_a_terminal_is_only_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    title = "\x1b[2Jmine\u202e"
+    run = create_run(TrainConfig(name=title))
+    assert __main__.main(["runs"]) == 0
+    assert __main__.main(["index", f"no{title}"]) == 1
+    said = capsys.readouterr()
+    assert f"{run.id} " in said.out
+    for written in (said.out, said.err):
+        assert "\\x1b[2Jmine\\u202e" in written
+        assert not set("\x1b\u202e") & set(written)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("attribute", "Once upon a time, there was"),
+        ("inside", "Once upon a time, there was"),
+        ("ranks", "--suite", "suite.csv"),
+        ("export", "storybook", "1"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_file_that_cannot_be_written_is_a_sentence(
+    command: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("suite.csv").write_text("prompt,answer\nOnce upon a,time\n")
+    out = tmp_path / "no" / "such" / "file"
+    assert __main__.main([*command, "--out", str(out)]) == 1
+    assert f"{out} cannot be written" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

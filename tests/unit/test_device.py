@@ -112,9 +112,10 @@ def test_a_fused_adam_counts_its_steps_where_it_computes(
 
 
 def test_an_evaluation_and_a_look_run_where_the_model_is(
-    tiny_model: Any, placed_model: Any, tmp_path: Path
+    tiny_model: Any, placed_model: Any, tmp_path: Path, short_text: Path
 ) -> None:
-    training = SAETraining(config_for(), placed_model)
+    config = config_for(dataset_path=str(short_text))
+    training = SAETraining(config, placed_model)
     trained(training)
     held_out = HeldOut.of(training.config)
     text = training.held_out_text(list(held_out.contexts(placed_model, 7, 64)))

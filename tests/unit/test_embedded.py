@@ -104,6 +104,7 @@ def test_the_assets_stay_small() -> None:
     assert {path.suffix for path in files} <= kinds
 
 
+@pytest.mark.slow
 def test_what_home_shows_is_what_the_rule_chooses() -> None:
     shown = read_showcases(STORYBOOK_FEATURES_DIR)
     chosen = showcases(

@@ -1,17 +1,15 @@
-"""In which order features are listed, which of their passages are shown, and how what
-is typed into the search is understood."""
+"""In which order features are listed, and how what is typed into the search is
+understood."""
 
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from tinysae.features.index.records import Context
 from tinysae.features.names.labels import Label
 from tinysae.model.text.vocabulary import Vocabulary
-from tinysae.ui.features.faces import said, varied
+from tinysae.ui.features.faces import said
 from tinysae.ui.features.order import SORTS, Sort, in_order
 from tinysae.ui.features.understand import by_name, readings
 
@@ -57,25 +55,6 @@ def test_every_order_has_every_feature_once_and_needs_no_labels(sort: Sort) -> N
     assert sorted(order) == [0, 1, 2]
     wanted = {"strongest": [2, 0, 1], "frequent": [0, 2, 1], "rare": [2, 0, 1]}
     assert order == wanted.get(sort, order)
-
-
-def passage(*tokens: int) -> Context:
-    ids = np.array(tokens)
-    return Context(0, len(ids) - 1, ids, [""] * len(ids), np.ones(len(ids), np.float32))
-
-
-def test_passages_of_another_wording_and_word_are_taken_before_repetitions() -> None:
-    strongest, same, other_word, other = (
-        passage(1, 2, 3, 9),
-        passage(1, 2, 3, 9),
-        passage(1, 2, 3, 8),
-        passage(4, 5, 6, 7),
-    )
-    contexts = [strongest, same, other_word, other]
-    # In the order of their strength.
-    assert varied(contexts, 2) == [strongest, other]
-    assert varied(contexts, 3) == [strongest, other_word, other]
-    assert varied(contexts, 9) == contexts
 
 
 @pytest.mark.parametrize(

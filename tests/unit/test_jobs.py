@@ -209,6 +209,21 @@ def test_a_speed_is_of_lately_and_so_is_what_is_left(job: Job) -> None:
     assert (job.took() or {})["downloading"] == 300 + LATELY_S
 
 
+def test_what_is_done_apart_counts_for_no_time_and_no_speed(job: Job) -> None:
+    clock = Clock()
+    reporter = Reporter(job, clock)
+    reporter.begin("training", 1000)
+    clock.now += 10
+    reporter.reached(100)
+    with reporter.apart():
+        clock.now += 500
+    clock.now += 10
+    reporter.reached(200)
+    assert (spoken(job).rate, spoken(job).eta_s) == (10, 80)
+    reporter.end()
+    assert (job.took() or {})["training"] == 20
+
+
 def test_what_was_there_before_says_nothing_of_the_speed(job: Job) -> None:
     clock = Clock()
     progress = Counted(Reporter(job, clock), "downloading")

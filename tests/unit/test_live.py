@@ -12,8 +12,11 @@ from tinysae.config import TrainConfig
 from tinysae.errors import DamagedError
 from tinysae.features.index import history
 from tinysae.features.index.history import watched
+from tinysae.features.index.pair_store import PairStore
 from tinysae.features.index.reader import open_index
 from tinysae.features.names.label_file import read_labels
+from tinysae.features.names.rules import RuleLearner
+from tinysae.features.names.surroundings import Surroundings
 from tinysae.jobs.reporter import Reporter
 from tinysae.jobs.status import State
 from tinysae.library.feature_source import feature_source, vocabulary_dir
@@ -177,6 +180,25 @@ def test_a_stop_does_not_wait_for_an_index(
     assert not caplog.records
     assert not live_indexes(run)
     assert (run.sae_dir / "sae_weights.safetensors").is_file()
+
+
+@pytest.mark.usefixtures("always")
+def test_a_stop_does_not_wait_for_the_rules_of_an_index(
+    tiny_model: "LoadedModel", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def read(learner: RuleLearner, store: PairStore) -> Surroundings:
+        asked.append(1)
+        run.request_stop()
+        return whole(learner, store)
+
+    whole = RuleLearner.read
+    monkeypatch.setattr(RuleLearner, "read", read)
+    run = new_run(tiny_model)
+    assert not life.trained(run, tiny_model, Reporter(run))
+    assert asked == [1]
+    assert not live_indexes(run)
 
 
 def test_a_dense_sae_is_indexed_on_fewer_tokens(

@@ -3,7 +3,7 @@
 import base64
 import json
 import zlib
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from tinysae.errors import InputError, SettingError
 from tinysae.model.text.generate import GenerateSettings
-from tinysae.model.text.state import MAX_LINK_CHARACTERS, State, packed, unpacked
+from tinysae.model.text.state import (
+    MAX_LINK_CHARACTERS,
+    UNNAMED,
+    State,
+    packed,
+    unpacked,
+)
 
 
 def link(data: Any) -> str:
@@ -112,3 +118,11 @@ def test_a_few_bytes_do_not_unpack_into_gigabytes() -> None:
     assert len(bomb) < MAX_LINK_CHARACTERS
     with pytest.raises(InputError):
         unpacked(bomb)
+
+
+def test_a_link_names_no_path_and_says_that_there_was_one() -> None:
+    state = State(prompt="Once", model="/srv/models/mine", is_written=True)
+    link = packed(state)
+    assert unpacked(link) == replace(state, model=UNNAMED)
+    raw = base64.urlsafe_b64decode(link + "=" * (-len(link) % 4))
+    assert b"srv" not in zlib.decompress(raw)

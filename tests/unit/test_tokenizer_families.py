@@ -6,6 +6,8 @@ import io
 import re
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from benchmarks.printed_ranks import RANKED, printed
 from tests.builders import write_sae
 from tests.unit.tokenizer_families import FAMILIES, SPECIAL, TEXTS, Text, build_family
 from tinysae.__main__ import main
+from tinysae.cli import exploring
 from tinysae.errors import InputError
 from tinysae.features.index.build import build_index
 from tinysae.features.index.search import by_text, find_tokens
@@ -138,7 +141,8 @@ def test_the_command_writes_the_prompts_space(
     arguments = [text.prompt, "--max-new-tokens", f"{N_NEW}", "--model", str(folder)]
     assert main(["generate", *arguments]) == 0
     expected = text.prompt + model.decode(written, after=ids)
-    assert capsys.readouterr().out == f"{expected}\n"
+    # Random models write control characters, too.
+    assert capsys.readouterr().out == f"{harmless(expected)}\n"
     assert model.decode([*ids, *written]) == expected
 
 
@@ -284,6 +288,17 @@ def test_a_text_is_searched_as_it_is_read(
     found = by_text(sae, model, " ".join(text))
     assert "".join(found.tokens) == " ".join(text)
     assert found.hits
+
+
+def test_a_search_says_which_token_it_found_even_of_half_a_character(
+    folder: Path, tmp_path: Path
+) -> None:
+    metadata = {"hook_name": HOOK, "model_name": str(folder)}
+    source = SimpleNamespace(sae_dir=write_sae(tmp_path, metadata=metadata))
+    index = SimpleNamespace(info=SimpleNamespace(model=str(folder)))
+    rows = list(exploring._by_text(cast("Any", source), cast("Any", index), "릴리 लि"))
+    assert rows
+    assert all(re.search("“.+”", found) for _, found in rows)
 
 
 @each_text

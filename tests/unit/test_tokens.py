@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tinysae.lessons.calls.probabilities import points
 from tinysae.model.sources import LoadedModel
 from tinysae.model.text.logprobs import token_stats
 from tinysae.render.numbers import ordinal, percent, signed
@@ -195,4 +196,6 @@ def test_numbers_are_written_as_people_read_them() -> None:
         "111th",
         "1,022nd",
     ]
+    assert percent(-0.085) == "−8.5%"
+    assert [points(x) for x in (-0.0004, 0.0, -0.015)] == ["+0.0", "+0.0", "−1.5"]
     assert [signed(x) for x in (-0.361, -0.001, 2)] == ["−0.36", "0.00", "2.00"]

@@ -12,20 +12,27 @@ from typing import Any, cast
 
 import pytest
 
+from tests.builders import finished_run
 from tinysae import __main__
 from tinysae.cli import job_here
 from tinysae.config import TrainConfig
 from tinysae.errors import BusyError, NetworkError
-from tinysae.jobs import launch
+from tinysae.features.index.format import INDEX_NAME
+from tinysae.features.index.pair_store import Band, PairStore
+from tinysae.features.names import rules
+from tinysae.jobs import launch, reporter
 from tinysae.jobs.lock import is_locked
+from tinysae.jobs.reporter import Reporter
 from tinysae.jobs.status import JobStatus, write_status
+from tinysae.jobs.work import Stopped
+from tinysae.model.sources import load_model
 from tinysae.runs.checkpoints import checkpoints, has_newest_sae
 from tinysae.runs.metrics import TIMES, read_evals, read_metrics
 from tinysae.runs.store import Run, create_run, open_run, start_run, write_made_with
 from tinysae.sae.load import load_sae
 from tinysae.sae.step.engine import DENSE, DENSE_STEP, SPARSE, EngineChoice
 from tinysae.sae.train import SAETraining
-from tinysae.worker import life, load
+from tinysae.worker import finish, life, load
 from tinysae.worker.keep import Keeper
 
 # Importing torch and its friends takes seconds on a busy machine.
@@ -83,8 +90,14 @@ def endless(model_dir: Path) -> TrainConfig:
     return config_for(model_dir, training_tokens=10**9)
 
 
-def test_a_run_goes_from_start_to_an_index(tiny_model_dir: Path) -> None:
-    run = start_run(config_for(tiny_model_dir, architecture="standard"))
+def test_a_run_goes_from_start_to_an_index(
+    tiny_model_dir: Path, short_text: Path
+) -> None:
+    run = start_run(
+        config_for(
+            tiny_model_dir, architecture="standard", dataset_path=str(short_text)
+        )
+    )
     assert run.status.is_working
     wait_for(lambda: ended(run), "the run")
     assert run.status.state == "done", run.log_path.read_text()
@@ -362,3 +375,30 @@ def test_a_run_does_not_go_on_with_another_text(
     write_made_with(run, {"data_fingerprint": "of another text"})
     life.train(run)
     assert run.status.error == "error.text_changed"
+
+
+def test_stop_is_heard_while_the_features_rules_are_learnt(
+    tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an SAE of which much is always on that takes minutes."""
+    monkeypatch.setattr(finish, "INDEX_TOKENS", 2048)
+    monkeypatch.setattr(rules, "_FEATURES_AT_ONCE", 8)
+    run = finished_run(tiny_model_dir, with_features=False)
+    model = load_model(str(tiny_model_dir))
+    told: list[int] = []
+    band = PairStore.band
+
+    def asked_to_stop(store: PairStore, begin: int, end: int) -> Band:
+        # Before, the index itself is made of them.
+        if (run.features_dir / INDEX_NAME).is_file():
+            told.append(run.status.done)
+            if begin >= 16:
+                run.request_stop()
+        return band(store, begin, end)
+
+    monkeypatch.setattr(PairStore, "band", asked_to_stop)
+    monkeypatch.setattr(reporter, "STATUS_EVERY_S", 0.0)
+    with pytest.raises(Stopped):
+        finish.index_features(run, model, Reporter(run))
+    assert len(told) >= 3
+    assert told == sorted(set(told))

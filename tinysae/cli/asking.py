@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tinysae.cli.arguments import Commands, add_sae_option
 from tinysae.cli.asked import asked, loaded
-from tinysae.cli.output import shown_token, write_line
+from tinysae.cli.output import asked_file, shown_token, write_line
 from tinysae.errors import InputError
 from tinysae.library.shipped import STORYBOOK_POST
 
@@ -84,7 +84,8 @@ def _attribute(options: argparse.Namespace) -> int:
         left = attribution.remainder(parts)
         write_line(f"{'sum':<18}{total:9.3f}   left over {left:.1e}")
     if options.out:
-        write_text(options.out, attribution_csv(attribution))
+        with asked_file(options.out):
+            write_text(options.out, attribution_csv(attribution))
     return 0
 
 

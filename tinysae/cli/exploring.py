@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands, add_sae_argument
-from tinysae.cli.job_here import add_lock_option, do_here, say
-from tinysae.cli.output import write_line
+from tinysae.cli.job_here import add_lock_option, do_here
+from tinysae.cli.output import asked_file, say, write_line
 from tinysae.cli.training import add_settings, chosen_settings
 from tinysae.errors import InputError
 from tinysae.jobs.work import log_to_stderr
@@ -170,11 +170,13 @@ def _by_text(
     from tinysae.model.sources import load_model
     from tinysae.sae.load import load_sae
 
-    search = by_text(load_sae(source.sae_dir), load_model(index.info.model), text)
+    model = load_model(index.info.model)
+    search, ids = by_text(load_sae(source.sae_dir), model, text), model.encode(text)
     write_line(f"{search.n_features:,} features on {len(search.tokens):,} tokens")
     for hit in search.hits:
-        token = visible(search.tokens[hit.position])
-        yield hit.feature, f"{hit.max_act:.2f} at {hit.position} “{token}”"
+        # A token that only begins a character adds nothing to the text.
+        token = search.tokens[hit.position] or model.token_text(ids[hit.position])
+        yield hit.feature, f"{hit.max_act:.2f} at {hit.position} “{visible(token)}”"
 
 
 def _by_name(
@@ -228,12 +230,8 @@ def _export(options: argparse.Namespace) -> int:
         source.text_read(index.info),
         themes_or_none(source.index_dir),
     )
-    try:
+    with asked_file(options.out):
         write_export(options.out, index, features, how)
-    except OSError as problem:
-        raise InputError(
-            "export_unwritable", path=str(options.out), reason=problem.strerror
-        ) from problem
     write_line(str(options.out))
     return 0
 

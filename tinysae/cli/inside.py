@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands, add_sae_option
 from tinysae.cli.asked import asked, loaded
-from tinysae.cli.output import shown_token, write_line
+from tinysae.cli.output import asked_file, shown_token, write_line
 from tinysae.library.shipped import STORYBOOK_POST
 from tinysae.render.visible import visible
 
@@ -116,7 +116,8 @@ def _write_graph(
         return named(node.number or 0)
 
     made = graph_json(model, graph, name, path.stem)
-    write_text(path, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+    with asked_file(path):
+        write_text(path, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
     scores = scores_of(graph)
     write_line(
         f"\n{path}: {len(made['nodes'])} nodes, {len(made['links'])} links; "

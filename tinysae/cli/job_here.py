@@ -3,9 +3,10 @@
 import argparse
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TypeVar
 
+from tinysae.cli.output import say
 from tinysae.cli.progress_bar import progress_bar
 from tinysae.jobs.job import Job
 from tinysae.jobs.turns import wait_for_turn
@@ -43,10 +44,3 @@ def do_here(job: J, lock_fd: int | None, work: Callable[[J], object]) -> int:
         status = job.status
     say(status.state)
     return 0 if status.state in ("done", "stopped") else 1
-
-
-def say(line: str) -> None:
-    """Writes a line to the log: it may lie on a full disk, which is for the status to
-    say."""
-    with suppress(OSError):
-        sys.stderr.write(f"{line}\n")

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from tinysae.cli.arguments import Commands
 from tinysae.cli.job_here import add_lock_option, do_here
-from tinysae.cli.output import write_line
+from tinysae.cli.output import say, write_line
 from tinysae.config import TrainConfig, choices, settings
 from tinysae.errors import InputError
+from tinysae.jobs.files import shown_path
 from tinysae.jobs.status import JobStatus
 from tinysae.jobs.work import log_to_stderr
 from tinysae.presets import PRESETS
-from tinysae.runs.store import create_run, list_runs, open_run
+from tinysae.runs.store import create_run, list_runs, open_run, runs_dir
+from tinysae.words import text
 
 if TYPE_CHECKING:
     from tinysae.library.saved import SavedSAE
@@ -105,12 +107,19 @@ def _resume(options: argparse.Namespace) -> int:
 def _runs(_: argparse.Namespace) -> int:
     from tinysae.library.saved import saved_saes
 
-    for run in list_runs():
+    runs, saes = list_runs(), saved_saes()
+    for run in runs:
         status = run.status
         write_line(_row(run.id, status.state, status, run.title))
-    for saved in saved_saes():
+    for saved in saes:
         status = saved.status
         write_line(_row(saved.id, _standing(saved, status), status, saved.title))
+    # Not part of the list, which others may read on.
+    for path, why in (*runs.unreadable, *saes.unreadable):
+        folder = shown_path(path.name)
+        say(text("common.left_out", "en", folder=folder, why=why.in_language("en")))
+    if not (runs or saes):
+        say(f"no runs in {shown_path(runs_dir())}")
     return 0
 
 

@@ -1,12 +1,11 @@
 """`python -m tinysae generate|ranks`: the playground without Streamlit."""
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from tinysae.cli.arguments import Commands
-from tinysae.cli.output import shown_token, write, write_line
+from tinysae.cli.output import asked_file, say, shown_token, write, write_line
 from tinysae.errors import InputError
 from tinysae.model.text.generate import (
     BOUNDS,
@@ -72,7 +71,7 @@ def _generate(options: argparse.Namespace) -> int:
         model, options.prompt, settings.max_new_tokens, options.keep
     )
     if prompt.n_cut:
-        sys.stderr.write(f"{prompt.n_cut:,} tokens do not fit and were left out\n")
+        say(f"{prompt.n_cut:,} tokens do not fit and were left out")
     for sample in range(options.samples):
         seed = sample_seed(settings.seed, sample)
         if options.samples > 1:
@@ -99,8 +98,7 @@ def _ranks(options: argparse.Namespace) -> int:
     for answer in options.answers:
         ranks = answer_ranks(model, options.prompt, answer, prepend_space=space)
         if ranks.merges:
-            said = sentence("playground.answer_merges", "en", answer=visible(answer))
-            sys.stderr.write(f"{said}\n")
+            say(sentence("playground.answer_merges", "en", answer=visible(answer)))
         for token, top in zip(ranks.tokens, ranks.top, strict=True):
             write_line(
                 f"“{shown_token(model, token.token_id)}”  rank {token.rank:,}  "
@@ -135,13 +133,14 @@ def _suite(options: argparse.Namespace, space: bool) -> int:
     )
     text = to_csv(model, results)
     if options.out:
-        write_text(options.out, text)
+        with asked_file(options.out):
+            write_text(options.out, text)
     else:
         write(text)
     if figures := summary(results):
-        sys.stderr.write(
+        say(
             f"{figures.n} rows, {figures.n_problems} problems: top-1 "
             f"{figures.top_1:.1%}, top-5 {figures.top_5:.1%}, "
-            f"mean rank {figures.mean_rank:.2f}\n"
+            f"mean rank {figures.mean_rank:.2f}"
         )
     return 0

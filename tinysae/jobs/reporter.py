@@ -3,7 +3,8 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from tinysae.jobs.files import write_json
 from tinysae.jobs.job import TOOK_NAME, Job
@@ -73,6 +74,17 @@ class Reporter:
         """What the state has taken so far, interruptions not counted."""
         return self._seconds_before + self._clock() - self._started
 
+    @contextmanager
+    def apart(self) -> Generator[None]:
+        """What is done inside counts neither for the state's time nor for its speed."""
+        begun = self._clock()
+        try:
+            yield
+        finally:
+            gone = self._clock() - begun
+            self._started += gone
+            self._lately = deque((at + gone, done) for at, done in self._lately)
+
     def reached(self, done: int) -> bool:
         """Says that `done` of the total is done; False when somebody asked to stop."""
         self.done = done
@@ -118,10 +130,19 @@ class Counted:
     def __init__(self, reporter: Reporter, state: State) -> None:
         self._reporter, self._has_begun = reporter, False
         self._state: State = state
+        self._rest: tuple[int, int] | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Raises `Stopped` when somebody asked for it."""
         if not self._has_begun:
             self._reporter.begin(self._state, total, done)
-            self._has_begun = True
+            self._has_begun, self._total = True, total
         self._reporter.go_on(done)
+
+    def rest(self, share: float) -> None:
+        """Reports `share` (0 to 1) of what was left of the total when this was first
+        called; raises `Stopped` as above."""
+        if self._rest is None:
+            self._rest = self._reporter.done, self._total - self._reporter.done
+        before, left = self._rest
+        self._reporter.go_on(before + round(share * left))

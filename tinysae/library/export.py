@@ -12,6 +12,7 @@ from tinysae.features.index.records import Context
 from tinysae.features.names.labels import Label, label_scores, namer
 from tinysae.features.names.notes import Note
 from tinysae.features.names.theme_file import Themes, theme_name
+from tinysae.features.passages import varied
 from tinysae.jobs.files import write_text
 from tinysae.library.text_read import TextRead, about_index, noted_in
 from tinysae.render.html_file import html_file, strip
@@ -86,6 +87,7 @@ def export_html(
         n_read=index.info.n_tokens,
         bos=visible(index.bos_text),
         part_of=part_of,
+        varied=varied,
         n_contexts=N_CONTEXTS,
         n_bin_contexts=N_BIN_CONTEXTS,
         n_tokens=N_TOKENS,

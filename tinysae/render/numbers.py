@@ -8,7 +8,9 @@ NO_FIGURE = "\N{EN DASH}"
 
 def percent(share: float) -> str:
     """A probability as a percentage: "70.1%", "0.03%", "<0.01%", "0%"; and at the other
-    end ">99.9%", "100%": what is nearly all is not all."""
+    end ">99.9%", "100%": what is nearly all is not all. A score may be below 0."""
+    if share < 0:
+        return f"{share:.1%}".replace("-", "\N{MINUS SIGN}")
     if share in (0, 1):
         return f"{share:.0%}"
     if 0.9995 <= share < 1:

@@ -15,7 +15,7 @@ from tinysae.render.palette import NEGATIVE, POSITIVE
 ROW = 22
 FONT = "font-size:13px;font-variant-numeric:tabular-nums"
 # Shares of the width: labels of bars, and the room for the numbers at their ends.
-LABELS, NUMBERS = 27.0, 10.0
+LABELS, NUMBERS = 27.0, 12.0
 AXIS = 22
 MIN_BAR = 1.5
 

@@ -20,6 +20,7 @@ from tinysae.worker.held_out import (
     REPORTING_SEED,
     HeldOut,
 )
+from tinysae.worker.learning import told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +125,9 @@ def index_features(
     progress = Counted(reporter, "indexing")
     learner = rule_learner(model, held_out)
     index = build_features(
-        *(sae, model, held_out, job.features_dir), progress=progress, on_read=learner
+        *(sae, model, held_out, job.features_dir),
+        progress=progress,
+        on_read=told(learner, progress.rest),
     )
     reporter.begin("labelling", len(CONCEPTS) if _has_concepts(held_out) else 0)
     name_features(

@@ -14,6 +14,7 @@ from tinysae.runs.live import (
 )
 from tinysae.runs.store import Run
 from tinysae.worker.held_out import INDEX_SEED, HeldOut
+from tinysae.worker.learning import told
 
 if TYPE_CHECKING:
     from tinysae.sae.train import SAETraining
@@ -103,7 +104,7 @@ class Live:
             layout="pca",
             memory_mb=LIVE_MEMORY_MB,
             progress=self._go_on,
-            on_read=learner,
+            on_read=told(learner, lambda _: self._hear_stop()),
         )
         table = index.table()
         named = labels(
@@ -115,5 +116,8 @@ class Live:
     def _go_on(self, _done: int, _total: int) -> None:
         if self._read_since is None:
             self._read_since = time.monotonic()
+        self._hear_stop()
+
+    def _hear_stop(self) -> None:
         if self._run.stop_requested:
             raise Stopped

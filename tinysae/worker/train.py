@@ -40,7 +40,9 @@ def train_to_the_end(run: Run, training: "SAETraining", reporter: Reporter) -> b
                 rows.append(row)
             looks.look_if_due()
             keeper.keep_if_due()
-            live.index_if_due()
+            # An index comes on top of the training's own time, as its estimate says.
+            with reporter.apart():
+                live.index_if_due()
             return reporter.reached(n_tokens)
 
         done = training.n_steps * batch

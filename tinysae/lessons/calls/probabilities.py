@@ -51,4 +51,6 @@ def share(after: float, before: float) -> float:
 
 def points(difference: float) -> str:
     """A difference of probabilities, in percentage points."""
-    return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
+    # Adding zero turns the minus zero of a small negative number into plain zero.
+    rounded = round(100 * difference, 1) + 0.0
+    return f"{rounded:+.1f}".replace("-", "\N{MINUS SIGN}")

@@ -29,6 +29,10 @@ FORMAT = 1
 MAX_LINK_CHARACTERS = 8_000
 MAX_STATE_BYTES = 1_000_000
 
+UNNAMED = ""
+"""In a link: a model of the computer that it was made on, which the rest of the address
+says, if anything."""
+
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "view": get_args(View),
     "colour": get_args(Colour),
@@ -51,7 +55,7 @@ class State:
         prepend_space: whether answers get a space before them.
         other: the text that the prompt is compared with.
         model: the source of the model (`model.sources`). A link carries names only:
-            it must not make a page open a path.
+            it must not make a page open a path, which is `UNNAMED` there.
         is_written: whether the samples of these settings were written: a link to them
             writes them again.
 
@@ -95,8 +99,8 @@ def packed(state: State) -> str:
     changed = {
         name: value for name, value in asdict(state).items() if value != default[name]
     }
-    if hub_name(state.model) is None:
-        changed.pop("model", None)
+    if state.model != STORYBOOK and hub_name(state.model) is None:
+        changed["model"] = UNNAMED
     # ASCII JSON keeps even half of a character.
     data = json.dumps({"format": FORMAT, **changed}, separators=(",", ":")).encode()
     text = base64.urlsafe_b64encode(zlib.compress(data, 9)).decode().rstrip("=")
@@ -137,6 +141,6 @@ def unpacked(text: str) -> State:
     except TypeError as problem:
         # Names that no field has, or kinds that cannot be compared.
         raise InputError("link_damaged") from problem
-    if state.model != STORYBOOK and hub_name(state.model) is None:
+    if state.model not in (STORYBOOK, UNNAMED) and hub_name(state.model) is None:
         raise InputError("link_damaged")
     return state

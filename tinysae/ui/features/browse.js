@@ -157,7 +157,7 @@ function card(place) {
   card.ariaSetSize = String(shown.n);
   card.ariaPosInSet = String(place + 1);
   const head = add(card, "div", "row");
-  add(head, "span", "name", face.name).title = face.name;
+  add(head, "span", "name", face.short).title = face.name;
   addSure(head, face);
   add(head, "span", "number", why || `#${feature}`);
   addStrip(card, face.card, "one-line");
@@ -278,6 +278,7 @@ function passages(face) {
     add(row, "span", "value", value);
   }
   if (!found.length) add(strips, "p", "facts", shown.words.no_passage);
+  if (face.alike && shown.ways === "strongest") add(strips, "p", "facts", face.alike);
   return box;
 }
 

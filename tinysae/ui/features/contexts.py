@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from tinysae.features.passages import others, varied
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import visible
 from tinysae.ui.features import cached
@@ -37,12 +38,12 @@ _ALL_OF = "features.all_of"
 
 
 def show_contexts(record: "FeatureRecord", explored: Explored) -> None:
-    """Passages in which the feature fires: the strongest, or those of a group of bins.
+    """Passages in which the feature fires: strong ones, or those of a group of bins.
 
     On demand each is coloured by what its tokens lose when the feature is off.
     """
     st.subheader(t("features.contexts"), anchor=False)
-    contexts = _chosen_group(record)
+    contexts, n_first = _chosen_group(record)
     with st.container(horizontal=True, vertical_alignment="center"):
         is_whole = st.toggle(
             t("features.whole"), key="features.whole", persist_state="page"
@@ -58,9 +59,9 @@ def show_contexts(record: "FeatureRecord", explored: Explored) -> None:
         with shown_errors():
             _show_without(record, explored, contexts, is_whole=is_whole)
         return
-    n_more = len(contexts) - N_FIRST
+    n_more = len(contexts) - n_first
     is_all = n_more <= 0 or st.session_state.get(_ALL_OF) == record.feature
-    for rank, context in enumerate(contexts if is_all else contexts[:N_FIRST]):
+    for rank, context in enumerate(contexts if is_all else contexts[:n_first]):
         part = context if is_whole else context.window(RADIUS)
         with st.container(gap="xxsmall"):
             st.caption(_strip_label(rank, part))
@@ -82,12 +83,14 @@ def show_contexts(record: "FeatureRecord", explored: Explored) -> None:
         )
 
 
-def _chosen_group(record: "FeatureRecord") -> list["Context"]:
-    """The strongest contexts, or those of the bins that the reader chooses."""
-    n = len(record.contexts)
+def _chosen_group(record: "FeatureRecord") -> tuple[list["Context"], int]:
+    """The strongest contexts, those first that differ, or those of the bins that the
+    reader chooses; and how many are shown at first."""
+    shown = varied(record, N_FIRST)
+    contexts = [*shown, *others(record, shown)]
     chosen = -1
     if record.bin_contexts:
-        names = {-1: t("features.strongest", n=n)}
+        names = {-1: t("features.strongest")}
         names |= {
             at: t(
                 "features.bin",
@@ -106,11 +109,11 @@ def _chosen_group(record: "FeatureRecord") -> list["Context"]:
             key=f"features.bin_{record.feature}",
         )
     if chosen < 0:
-        st.caption(t("features.contexts_how", n=n))
-        return record.contexts
+        st.caption(t("features.contexts_how"))
+        return contexts, len(shown)
     contexts = record.bin_contexts[chosen].contexts
     st.caption(t("features.bin_how", n=len(contexts)))
-    return contexts
+    return contexts, N_FIRST
 
 
 def _strip_label(rank: int, context: "Context") -> str:

@@ -18,6 +18,7 @@ from tinysae.features.names.labels import Label
 from tinysae.features.names.notes import Note, Notes
 from tinysae.features.names.theme_file import Theme, Themes, theme_name
 from tinysae.library.feature_source import FeatureSource
+from tinysae.render.visible import shortened
 from tinysae.ui.parts.sae_names import embedded_label
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
@@ -142,18 +143,31 @@ class Explored:
         return embedded_label(source) if source.is_embedded else source.name
 
     def rows(self, features: Sequence[int], **columns: Sequence[Any]) -> pd.DataFrame:
-        """A row for each of `features`: its number, `columns`, label, top tokens."""
+        """A row for each of `features`: its number, `columns`, label, top tokens; cut
+        between words to what a cell has room for."""
         data: dict[str, Any] = {"feature": list(features), **columns}
         if self.labels:
-            data["label"] = [self.label_texts[feature] for feature in features]
+            data["label"] = [
+                shortened(self.label_texts[feature], _LETTERS["label"])
+                for feature in features
+            ]
         chosen = self.table.iloc[list(features)]
-        data["top_tokens"] = chosen["top_tokens"].tolist()
-        data["promoted"] = chosen["promoted"].tolist()
+        for name in ("top_tokens", "promoted"):
+            data[name] = [
+                shortened(" · ".join(map(_word, tokens)), _LETTERS[name])
+                for tokens in chosen[name]
+            ]
         return pd.DataFrame(data)
 
 
-# In pixels: side by side they fill the page's width.
-_WIDTHS = {"feature": 70, "label": 250, "top_tokens": 240, "promoted": 240}
+def _word(token: str) -> str:
+    """A visible token without the mark for the space before it."""
+    return token.removeprefix("␣") or token
+
+
+# In pixels: side by side they fill the page's width; and the letters that fit.
+_WIDTHS = {"feature": 80, "label": 320, "top_tokens": 250, "promoted": 250}
+_LETTERS = {"label": 44, "top_tokens": 34, "promoted": 34}
 
 
 def feature_columns(**more: Any) -> dict[str, Any]:
@@ -176,7 +190,7 @@ def feature_columns(**more: Any) -> dict[str, Any]:
         ),
     }
     for name in ("top_tokens", "promoted"):
-        config[name] = st.column_config.ListColumn(
+        config[name] = st.column_config.TextColumn(
             t(f"features.column_{name}"),
             help=t(f"features.column_{name}_help"),
             width=_WIDTHS[name],

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinysae.features.names.labels import SURE_FROM, label_scores, sureness
+from tinysae.features.passages import of_one_text, others, varied
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import SEQUENTIAL
-from tinysae.render.visible import as_word, in_place
+from tinysae.render.visible import as_word, in_place, shortened
 from tinysae.ui.parts.token_words import token_words
 from tinysae.ui.shell.i18n import language, t
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 # Tokens before and after the strongest, in the panel's strips and a card's.
 AROUND, IN_A_CARD = (13, 8), (5, 8)
 N_STRIPS, N_PUSHED, N_WORDS = 6, 8, 3
-# Two passages that share more of their tokens are of one template.
-ALIKE = 0.4
+# Of a name that a card has room for, beside what it was found by.
+IN_A_CARD_LETTERS = 38
 # Contexts of a range of activations that are drawn, and the ranges.
 N_OF_A_BIN, N_BINS = 1, 6
 
@@ -41,13 +42,14 @@ def face(
 ) -> Face:
     """What is drawn of `record`; every text in it is untrusted. theme: what its theme
     is called, "" if it has none; None where there are no themes."""
-    strongest = varied(record.contexts, N_STRIPS)
+    strongest = varied(record, N_STRIPS)
     pushes = record.promoted["raw"]
     words = token_words([token.text for token in pushes[:N_WORDS]])
     return {
         "feature": record.feature,
         "title": t("features.one", feature=record.feature),
         "name": name,
+        "short": shortened(name, IN_A_CARD_LETTERS),
         "sure": _how_sure(label),
         "mark": sure_mark(label),
         "theme": theme,
@@ -58,6 +60,7 @@ def face(
         "words": words,
         "card": _strip(strongest[0], record.max_act, IN_A_CARD) if strongest else [],
         "strongest": [_passage(one, record.max_act) for one in strongest],
+        "alike": _alike(record, strongest),
         "quantiles": list(_quantiles(record)),
         "towards": _pushed(pushes),
         "away": _pushed(record.suppressed["raw"]),
@@ -105,22 +108,10 @@ def _how_sure(label: "Label | None") -> str:
     )
 
 
-def varied(contexts: Sequence["Context"], n: int) -> list["Context"]:
-    """`n` of `contexts`, the strongest first: of those that repeat another's token in
-    the same wording, then those that repeat either, only what is needed to fill up."""
-    words = [set(context.window(AROUND[0]).tokens.tolist()) for context in contexts]
-    at = [int(context.tokens[context.position]) for context in contexts]
-    repeats = []
-    for place, own in enumerate(words):
-        before = range(place)
-        is_alike = any(_share(own, words[other]) >= ALIKE for other in before)
-        repeats.append(is_alike + (at[place] in at[:place]))
-    order = sorted(range(len(contexts)), key=lambda place: (repeats[place], place))
-    return [contexts[place] for place in sorted(order[:n])]
-
-
-def _share(one: set[int], other: set[int]) -> float:
-    return len(one & other) / max(1, len(one | other))
+def _alike(record: "FeatureRecord", shown: "Sequence[Context]") -> str:
+    """Why there are fewer passages than there is room for; else nothing."""
+    n = len(others(record, shown)) if len(shown) < N_STRIPS else 0
+    return t("features.alike", n=n) if n else ""
 
 
 def _quantiles(record: "FeatureRecord") -> Iterator[list[Any]]:
@@ -145,18 +136,14 @@ def _strip(
     """Its tokens: a text where the feature is off, else [text, colour, activation,
     whether it is the place that the passage was kept for]."""
     before, after = around
-    # Of the one text that it is strongest in: what begins a context also stands between
-    # its texts.
-    is_bos = context.tokens == context.tokens[0]
+    context = of_one_text(context)
     at = context.position
-    begins = int(is_bos[:at].nonzero()[0][-1]) + 1 if at else 0
-    ends = [at + 1 + int(place) for place in is_bos[at + 1 :].nonzero()[0][:1]]
-    first = max(begins, at - before)
+    first = max(0, at - before)
     # A passage begins with a word: not inside of one, nor with what ends a sentence.
-    while first < context.position and not _begins_word(context.texts[first]):
+    while first < at and not _begins_word(context.texts[first]):
         first += 1
     strip: list[str | list[Any]] = []
-    for place in range(first, min([at + after + 1, len(context.texts), *ends])):
+    for place in range(first, min(at + after + 1, len(context.texts))):
         text, value = in_place(context.texts[place]), float(context.activations[place])
         text = text if strip else text.lstrip(" ")
         colour = SEQUENTIAL.step(value, 0.0, max_act)

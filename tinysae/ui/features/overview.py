@@ -45,15 +45,16 @@ DENSITIES = (0.0, 0.0001, 0.001, 0.01, 0.1, 1.0)
 
 def show_overview(explored: Explored) -> None:
     """The SAE as a whole; a click on a feature leads to it, in the list."""
-    show_summary(explored)
-    rates, ten = st.columns([2, 3], gap="large")
+    rates, figures = st.columns([2, 3], gap="large")
     with rates:
         st.subheader(t("features.rates"), anchor=False)
         st.caption(t("features.rates_how"))
         density = explored.table["density"].to_numpy()
         drawing(density_chart(density[density > 0]), key="features.rates")
-    with ten:
-        show_side_by_side(explored)
+    with figures:
+        show_summary(explored)
+    # Ten columns take the whole width.
+    show_side_by_side(explored)
     show_table(explored)
     if explored.is_final:
         show_kept(explored)
@@ -82,7 +83,7 @@ def show_summary(explored: Explored) -> None:
                 above=percent(DENSE_ABOVE),
                 sure=percent(SURE_FROM[-1]),
             )
-            st.metric(t(f"features.{name}"), value, help=help_text, width=190)
+            st.metric(t(f"features.{name}"), value, help=help_text, width=280)
 
 
 def _explained(explored: Explored) -> list[tuple[str, str, str]]:

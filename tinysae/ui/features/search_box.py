@@ -14,7 +14,7 @@ import streamlit as st
 
 from tinysae.features.index.search import (
     MAX_TEXT_CHARACTERS,
-    TextSearch,
+    NameHit,
     by_concept,
     concepts_of,
     find_tokens,
@@ -22,8 +22,8 @@ from tinysae.features.index.search import (
 from tinysae.features.names.labels import concept_name
 from tinysae.render.numbers import percent, signed
 from tinysae.render.visible import as_word, visible
-from tinysae.ui.features import cached
 from tinysae.ui.features.browse import Listing
+from tinysae.ui.features.by_text import by_text
 from tinysae.ui.features.explored import Explored, go
 from tinysae.ui.features.order import SORTS, Sort, in_order
 from tinysae.ui.features.theme_choice import choose_theme, is_sure, of_theme
@@ -35,8 +35,6 @@ from tinysae.ui.features.understand import (
     readings,
 )
 from tinysae.ui.parts.one_of import one_of
-from tinysae.ui.parts.tokens import StripToken, token_strip
-from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain, shown_errors
 
@@ -74,8 +72,9 @@ def show_search(explored: Explored, place: "DeltaGenerator") -> Listing:
     everything = _everything(explored, sort)
     if not query.strip():
         listing = of_theme(explored, everything)
-        with _line():
-            note(listing.said)
+        first, second = _lines()
+        note(listing.said, first)
+        with second:
             choose_theme(explored)
         return listing
     with shown_errors():
@@ -83,11 +82,15 @@ def show_search(explored: Explored, place: "DeltaGenerator") -> Listing:
     return everything
 
 
-def _line() -> "DeltaGenerator":
-    """One line below the box: how it was understood, and the other readings."""
-    return st.container(
-        key="features_understood", horizontal=True, vertical_alignment="center"
-    )
+def _lines() -> "tuple[DeltaGenerator, DeltaGenerator]":
+    """Two lines below the box, which keep their height, so that a search moves nothing:
+    how it was understood, beside the other readings; then the themes, else the tokens
+    that were meant, to be clicked."""
+    with st.container(key="features_understood", gap=None):
+        first = st.container(
+            key="features_reading", horizontal=True, vertical_alignment="center"
+        )
+        return first, st.container(key="features_meant")
 
 
 def _show_box(query: str) -> None:
@@ -190,28 +193,44 @@ def _found(
     if by is not None and by not in found:
         found.append(by)
     reading = by or found[0]
-    with _line():
+    first, second = _lines()
+    with first:
         place = st.empty()
         _show_readings(found, reading)
-    if reading == "fires_on" or reading == "raises":
-        listing = _by_token(explored, reading, query)
-    elif reading == "number":
-        listing = _by_number(explored, int(query) if query.strip().isdecimal() else -1)
-    elif reading == "concept":
-        listing = _by_concept(explored, concept_called(query, concepts) or "", concepts)
-    elif reading == "words":
-        listing = Listing(
-            [hit.feature for hit in hits],
-            [t(f"features.found_in_{hit.where}") for hit in hits],
-            t("features.search_words_said", n=f"{len(hits):,}", query=query),
-        )
-    else:
-        listing = _by_text(explored, query)
+    with second:
+        listing = _listed(explored, reading, query, concepts, hits)
     if not listing.features:
         note(t("features.search_none"), place)
         return _everything(explored, SORTS[0])
     note(listing.said, place)
     return listing
+
+
+def _listed(
+    explored: Explored,
+    reading: Reading,
+    query: str,
+    concepts: dict[str, str],
+    hits: Sequence[NameHit],
+) -> Listing:
+    """What `query` finds in one reading; `hits` are those of its names.
+
+    Raises:
+        InputError, MissingError, DamagedError: from `_found`.
+    """
+    if reading == "fires_on" or reading == "raises":
+        return _by_token(explored, reading, query)
+    if reading == "number":
+        return _by_number(explored, int(query) if query.strip().isdecimal() else -1)
+    if reading == "concept":
+        return _by_concept(explored, concept_called(query, concepts) or "", concepts)
+    if reading == "words":
+        return Listing(
+            [hit.feature for hit in hits],
+            [t(f"features.found_in_{hit.where}") for hit in hits],
+            t("features.search_words_said", n=f"{len(hits):,}", query=query),
+        )
+    return by_text(explored, query)
 
 
 def _show_readings(found: Sequence[Reading], reading: Reading) -> None:
@@ -289,51 +308,3 @@ def _by_token(explored: Explored, by: Reading, query: str) -> Listing:
     firing = explored.index.firing_on(token)
     why = [t("features.why_fires_on", share=percent(each.precision)) for each in firing]
     return Listing([each.feature for each in firing], why, said)
-
-
-def _by_text(explored: Explored, query: str) -> Listing:
-    model = cache.loaded_model(explored.index.info.model)
-    found = cached.text_search(explored.source, model, query)
-    at = token_strip(
-        _searched_tokens(found),
-        key="features.searched",
-        scale="sequential",
-        low=0.0,
-        high=round(max((hit.max_act for hit in found.hits), default=1.0), 1),
-        legend=None,
-        selectable=True,
-    )
-    hits = found.hits
-    if at is not None:
-        hits = [hit for hit in hits if hit.activations[at] > 0]
-        hits.sort(key=lambda hit: -hit.activations[at])
-    places = [hit.position if at is None else at for hit in hits]
-    said = t(
-        "features.search_text_said",
-        n=f"{found.n_features:,}",
-        shown=f"{len(found.hits):,}",
-        n_tokens=f"{len(found.tokens):,}",
-    )
-    why = [
-        f"{hit.activations[place]:.2f} · {as_word(found.tokens[place])}"
-        for hit, place in zip(hits, places, strict=True)
-    ]
-    return Listing([hit.feature for hit in hits], why, said)
-
-
-def _searched_tokens(found: TextSearch) -> list[StripToken]:
-    """The text's tokens in the colour of what is strongest on each."""
-    n_shown = 5
-    strip = []
-    for place, text in enumerate(found.tokens):
-        here = sorted(
-            (hit for hit in found.hits if hit.activations[place] > 0),
-            key=lambda hit: -hit.activations[place],
-        )
-        details = [
-            (t("features.one", feature=hit.feature), f"{hit.activations[place]:.2f}")
-            for hit in here[:n_shown]
-        ]
-        value = float(here[0].activations[place]) if here else None
-        strip.append(StripToken(text, value, details))
-    return strip

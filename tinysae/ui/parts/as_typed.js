@@ -14,5 +14,7 @@ export default function ({ data, parentElement, setStateValue }) {
     clearTimeout(timer);
     timer = setTimeout(() => setStateValue("text", target.value), WAIT_MS);
   }, { signal: own.signal });
+  // Until it is there, what is typed is nobody's.
+  (parentElement.host ?? parentElement).setAttribute("data-as-typed", "");
   return () => own.abort();
 }

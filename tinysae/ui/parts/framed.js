@@ -10,13 +10,24 @@ async function unpacked(bytes) {
   return new Response(stream.pipeThrough(new DecompressionStream("deflate"))).text();
 }
 
+// What is drawn while there is no room for it, in a closed expander, stays that small.
+function whenWide(frame, draw) {
+  const observer = new ResizeObserver(() => {
+    if (!frame.offsetWidth) return;
+    observer.disconnect();
+    draw();
+  });
+  observer.observe(frame);
+}
+
 export default function ({ data, parentElement }) {
   const { title, print, html } = data;
   let frame = frames.get(parentElement);
   if (!frame) {
     frame = document.createElement("iframe");
     frame.setAttribute("sandbox", "allow-scripts");
-    frame.style = "width:100%;border:0;display:block;height:20rem";
+    // Of another scheme than its document, it would stand on an opaque ground.
+    frame.style = "width:100%;border:0;display:block;height:20rem;color-scheme:light";
     const box = document.createElement("div");
     box.className = "framed";
     box.append(frame);
@@ -27,7 +38,7 @@ export default function ({ data, parentElement }) {
   if (frame.dataset.print !== print) {
     frame.dataset.print = print;
     const bytes = Uint8Array.from(atob(html), (c) => c.charCodeAt(0));
-    unpacked(bytes).then((text) => { frame.srcdoc = text; });
+    unpacked(bytes).then((text) => whenWide(frame, () => { frame.srcdoc = text; }));
   }
   // All that is believed of what it says is how tall it would like to be.
   function resize({ source, data: height }) {

@@ -9,11 +9,11 @@ from streamlit.components.v2 import component
 from tinysae.render.csp import FRAME_POLICY, policy_tag
 from tinysae.render.visible import encodable
 
-# The libraries shown here draw on white only.
+# The libraries shown here draw on a light ground only: the page's, seen through.
 _HEAD = (
     '<!doctype html><meta charset="utf-8">'
     f"{policy_tag(FRAME_POLICY)}"
-    "<style>:root{color-scheme:light}body{background:#fff;color:#111;margin:0;"
+    "<style>:root{color-scheme:light}body{background:none;color:#111;margin:0;"
     "padding:.75rem;font-family:system-ui,sans-serif}</style>"
 )
 _TAIL = (
@@ -39,10 +39,11 @@ _COMPONENT = component(
     "tinysae_framed",
     js=(files("tinysae.ui.parts") / "framed.js").read_text(encoding="utf-8"),
     # In the dark theme, white lies over it by difference: what is drawn on white is
-    # drawn on black, and a change of theme needs no rerun.
+    # drawn on black, and a change of theme needs no rerun. Its ground there is what
+    # becomes the page's.
     css=(
-        ".framed{position:relative;isolation:isolate;border-radius:.5rem;"
-        "overflow:hidden;background:#FFF}"
+        ".framed{position:relative;isolation:isolate;overflow:hidden;"
+        "background:light-dark(var(--st-background-color),#EAE6E3)}"
         ".framed::after{content:'';position:absolute;inset:0;pointer-events:none;"
         "mix-blend-mode:difference;background:light-dark(#000,#FFF)}"
     ),

@@ -170,6 +170,15 @@ def pack(
     return zlib.compress(_compact({**data, **passing})), fingerprint
 
 
+# Below the text CircuitsVis leaves room for the card of its last line, which is set
+# closer here: half of it is enough.
+_LOWER_CARD = (
+    '<style>[style*="padding-bottom: 350px"]{padding-bottom:11.5rem!important}'
+    "table{border-spacing:0}td,th{font-size:.8125rem;line-height:1;padding:0 .3rem}"
+    "hr{display:none}</style>"
+)
+
+
 def circuitsvis_log_probs(
     tokens: "Tensor", log_probs: "Tensor", to_string: Callable[[int], str]
 ) -> str:
@@ -182,7 +191,8 @@ def circuitsvis_log_probs(
     """
     from circuitsvis.logits import token_log_probs
 
-    return _inlined(token_log_probs(tokens, log_probs, to_string).local_src)
+    drawn = token_log_probs(tokens, log_probs, to_string).local_src
+    return _LOWER_CARD + _inlined(drawn)
 
 
 def circuitsvis_attention(tokens: Sequence[str], attention: "Tensor") -> str:

@@ -1,10 +1,13 @@
 """Which model and which SAE the reader has chosen: once, for every page.
 
 Kept for the session, and in the address as `run` (an SAE: a run's id, a shipped one's
-or one from elsewhere) and `model` (a name of the hub's; a link must not make a page
-open a path). What the address says counts more: it is what Back and a pasted link mean.
+or one from elsewhere) and `model`: a name of the hub's, or a mark for a path that
+somebody here has chosen before, so that a reload finds it again and no link makes a
+page open a path. What the address says counts more: it is what Back and a pasted link
+mean.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +18,8 @@ from tinysae.library.shipped import STORYBOOK_SAE
 RUN, MODEL = "run", "model"
 # Streamlit drops a widget's own key when the page changes; this is no widget's.
 _KEPT = "shell.choice"
+# What a mark begins with, as no name of the hub does, and how many are known.
+_MARK, _MARK_DIGITS, _MOST_PATHS = "~", 16, 1000
 
 
 @dataclass(frozen=True)
@@ -43,18 +48,26 @@ def choice() -> Choice:
     run, model = st.query_params.get(RUN), st.query_params.get(MODEL)
     if run and run != kept.run:
         kept = Choice(run=run)
-    elif not run and model and model != kept.model and _is_name(model):
-        kept = Choice(model=model)
+    elif not run and model and (meant := _meant(model)) not in (None, kept.model):
+        kept = Choice(model=meant)
     st.session_state[_KEPT] = kept
     return kept
+
+
+def is_unknown_path() -> bool:
+    """Whether the address means a model of this computer that nobody here has chosen
+    since the server started."""
+    model = st.query_params.get(MODEL) or ""
+    return model.startswith(_MARK) and _meant(model) is None
 
 
 def choose(*, run: str | None = None, model: str | None = None) -> None:
     """Another SAE or another model, from here on and in the address; for callbacks.
 
-    What the address said of the one before, its feature or a search, goes. A model that
-    is a path stays out of the address.
+    What the address said of the one before, its feature or a search, goes.
     """
+    if model and not _is_name(model):
+        remember_path(model)
     st.session_state[_KEPT] = Choice(run, model, is_picked=True)
     said = {"lang": st.query_params.get("lang"), **carried()}
     st.query_params.from_dict({name: value for name, value in said.items() if value})
@@ -68,7 +81,33 @@ def carried(*, inside: bool = False) -> Mapping[str, str]:
         return {}
     if kept.run:
         return {RUN: kept.run}
-    return {MODEL: kept.model} if kept.model and _is_name(kept.model) else {}
+    if not kept.model:
+        return {}
+    return {MODEL: kept.model if _is_name(kept.model) else _mark(kept.model)}
+
+
+def remember_path(path: str) -> str:
+    """From here on an address may mean it; returns the mark that then does."""
+    if len(_paths()) >= _MOST_PATHS:
+        _paths().clear()
+    _paths()[_mark(path)] = path
+    return _mark(path)
+
+
+def _meant(model: str) -> str | None:
+    """What the address's `model` means; None where it may not or cannot be known."""
+    return model if _is_name(model) else _paths().get(model)
+
+
+def _mark(path: str) -> str:
+    digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{_MARK}{digest[:_MARK_DIGITS]}"
+
+
+@st.cache_resource(show_spinner=False)
+def _paths() -> dict[str, str]:
+    """Paths of models that were chosen here, by their marks."""
+    return {}
 
 
 def _is_name(model: str) -> bool:

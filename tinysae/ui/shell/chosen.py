@@ -26,7 +26,13 @@ from tinysae.model.sources import STORYBOOK
 from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.parts.model_chooser import show_models
 from tinysae.ui.parts.sae_names import source_label
-from tinysae.ui.shell.choice import RUN, Choice, choice, choose
+from tinysae.ui.shell.choice import (
+    RUN,
+    Choice,
+    choice,
+    choose,
+    is_unknown_path,
+)
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import Page, note, page_link, plain, sidebar_place
 
@@ -59,6 +65,8 @@ def chosen(page: Page) -> Chosen:
     wanted = choice()
     if page == "why" and wanted.is_passing and RUN not in st.query_params:
         wanted = Choice()
+    if is_unknown_path():
+        st.warning(t("models.path_unknown"))
     found = feature_sources()
     linked = _linked(wanted, found)
     model = linked.model if linked is not None else (wanted.model or STORYBOOK)

@@ -233,7 +233,7 @@ def show_evaluation(run: Run) -> None:
         said = "mse_own_units" if name == "mse" and scale is None else name
         columns[index % len(columns)].metric(
             t(f"train.figure_{said}"),
-            _FIGURES[name].format_map(figures),
+            _FIGURES[name].format_map(figures).replace("-", "\N{MINUS SIGN}"),
             help=t(f"train.figure_{said}_help", **values),
         )
     _show_prediction(run)

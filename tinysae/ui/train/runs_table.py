@@ -7,6 +7,7 @@ import streamlit as st
 
 from tinysae.checked_numbers import number
 from tinysae.render.numbers import NO_FIGURE, moment
+from tinysae.render.visible import shortened
 from tinysae.runs.metrics import sampled_metrics
 from tinysae.runs.store import Run
 from tinysae.ui.parts.job_words import duration, run_name
@@ -25,6 +26,7 @@ SEEN_ROWS, ROW_PX = 8, 35
 # What one compares by stands in sight, the rest of the columns scrolls: with the ticks
 # they are as wide as the form (page.css), so that no heading is cut at its edge.
 NAME_PX, CURVE_PX, FIGURE_PX = 134, 62, 60
+NAME_LETTERS = 15
 
 
 def ticked(runs: Sequence[Run]) -> list[Run]:
@@ -83,7 +85,9 @@ def _row(run: Run, *, is_shown: bool) -> dict[str, Any]:
     took = number((run.took() or {}).get("training"), low=0)
     return {
         "name": ("\N{BLACK RIGHT-POINTING TRIANGLE} " if is_shown else "")
-        + (t("features.embedded") if is_shipped(run) else run_name(run)),
+        + shortened(
+            t("features.embedded") if is_shipped(run) else run_name(run), NAME_LETTERS
+        ),
         "mse": [row["mse"] for row in rows],
         "ce_loss_score": figures.get("ce_loss_score"),
         "l0": figures.get("l0"),

@@ -17,9 +17,11 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   // A rerun's own: what an older one would send, nobody waits for.
   machine.ask = (name, value) =>
     (name === "opened" ? setTriggerValue : setStateValue)(name, value);
+  // What came last counts, also where something before it takes longer to unpack.
+  const turn = (machine.turn = (machine.turn ?? 0) + 1);
   unpacked(data).then((picture) => {
     // A rerun of the page sends the same again.
-    if (picture.version === machine.version) return;
+    if (turn !== machine.turn || picture.version === machine.version) return;
     machine.version = picture.version;
     machine.show(picture);
   });

@@ -1,14 +1,16 @@
 """What the reader chose, kept over a change of page and in the page's address."""
 
 from collections import deque
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import streamlit as st
 
 from tinysae.errors import InputError
+from tinysae.model.names import hub_name
 from tinysae.model.sources import STORYBOOK
-from tinysae.model.text.state import State, packed, unpacked
-from tinysae.ui.shell.choice import MODEL, RUN, choose
+from tinysae.model.text.state import UNNAMED, State, packed, unpacked
+from tinysae.ui.shell.choice import MODEL, RUN, carried, choose
 from tinysae.ui.shell.i18n import language, link_parameters, t
 from tinysae.ui.shell.page import plain, run_script
 
@@ -34,7 +36,8 @@ def opened_state() -> State:
             state = unpacked(linked)
             st.session_state[STATE] = state
             # The chooser in the sidebar says which model; a link names its own.
-            if not {RUN, MODEL} & set(st.query_params) and state.model != STORYBOOK:
+            is_named = state.model not in (STORYBOOK, UNNAMED)
+            if is_named and not {RUN, MODEL} & set(st.query_params):
                 choose(model=state.model)
         except InputError as problem:
             st.warning(plain(problem.in_language(language())))
@@ -46,6 +49,18 @@ def opened_state() -> State:
         answers=" She",
     )
     return st.session_state.get(STATE, default)
+
+
+def of_model(state: State, model: str) -> State:
+    """`state` with another `model`, which has written nothing yet, unless it is the one
+    that a link could not name."""
+    is_it = state.model == UNNAMED and is_path(model)
+    return replace(state, model=model, is_written=state.is_written and is_it)
+
+
+def is_path(model: str) -> bool:
+    """Whether it is a model of this computer, which a link cannot name."""
+    return model != STORYBOOK and hub_name(model) is None
 
 
 def keep_state(state: State) -> None:
@@ -87,6 +102,7 @@ def link_to(state: State) -> str:
         InputError: its texts are too long for a link.
     """
     here = urlsplit(st.context.url or "")
-    language_part = "".join(f"&lang={value}" for value in link_parameters().values())
+    along = {**(carried() if is_path(state.model) else {}), **link_parameters()}
+    others = "".join(f"&{name}={value}" for name, value in along.items())
     base = f"{here.scheme}://{here.netloc}{here.path}" if here.netloc else ""
-    return f"{base}?{PARAMETER}={packed(state)}{language_part}"
+    return f"{base}?{PARAMETER}={packed(state)}{others}"
