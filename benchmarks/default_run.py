@@ -84,7 +84,7 @@ def named_surely(run: Run) -> dict[str, float]:
     live = open_index(run.features_dir).table()["density"].to_numpy() > 0
     named = zip(read_labels(run.features_dir), live, strict=True)
     n_sure = sum(fires and sureness(own) == len(SURE_FROM) for own, fires in named)
-    n_live = np.count_nonzero(live)
+    n_live = int(np.count_nonzero(live))
     return {"n_live": n_live, "n_sure": n_sure, "sure": round(n_sure / n_live, 4)}
 
 
