@@ -82,7 +82,7 @@ def named_surely(run: Run) -> dict[str, float]:
     """How many of the run's features have a sure name, and which share of those that
     fire."""
     live = open_index(run.features_dir).table()["density"].to_numpy() > 0
-    named = zip(read_labels(run.features_dir), live, strict=True)
+    named = zip(read_labels(run.features_dir), live.tolist(), strict=True)
     n_sure = sum(fires and sureness(own) == len(SURE_FROM) for own, fires in named)
     n_live = int(np.count_nonzero(live))
     return {"n_live": n_live, "n_sure": n_sure, "sure": round(n_sure / n_live, 4)}
