@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -105,3 +106,14 @@ def test_the_machine_is_measured_with_the_model(
     assert min(vars(speed).values()) > 0
     with pytest.raises(InputError):
         measure(tiny_model, "blocks.9.hook_mlp_out")
+
+
+def test_what_else_a_machine_does_makes_it_no_slower(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate_module, "MEASURE_S", 0.1)
+    # Every other product has to wait.
+    steps = itertools.cycle((0.001, 0.004, 0.001, 0.02))
+    took = itertools.accumulate(itertools.chain([0.0], steps))
+    speed = measure(tiny_model, "blocks.0.hook_mlp_out", lambda: next(took))
+    assert speed.product_flops == pytest.approx(2 * 512 * 1024 * 256 / 0.004)

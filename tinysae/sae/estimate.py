@@ -7,6 +7,7 @@ times on one core, from 256 x 1,024 to 1,024 x 8,192. What earlier runs took her
 corrects both (`tinysae.runs.experience`).
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -120,6 +121,8 @@ def measure(
 ) -> Speed:
     """Measures this machine for about two seconds.
 
+    The best of each counts: what else the machine does now, `estimate` hears of apart.
+
     Raises:
         InputError: the model has no such hook.
     """
@@ -130,11 +133,11 @@ def measure(
 
     def rate(work: Callable[[], object], amount: float) -> float:
         work()
-        n, started = 0, clock()
-        while clock() - started < MEASURE_S:
+        best, end = math.inf, clock() + MEASURE_S
+        while (started := clock()) < end:
             work()
-            n += 1
-        return n * amount / (clock() - started)
+            best = min(best, clock() - started)
+        return amount / best
 
     product = PRODUCTS[choose_product()]
     weights = torch.randn(PRODUCT_ROWS, PRODUCT_WIDTH).numpy()
@@ -170,8 +173,8 @@ def estimate(
     Args:
         times, more_bytes: what earlier runs on this machine took, beside what was
             expected (`tinysae.runs.experience`).
-        others: cores that other programs keep busy now. The machine may have been as
-            busy when it was measured, so they only make the worst case worse.
+        others: cores that other programs keep busy now. They may be done soon, so they
+            only make the worst case worse.
     """
     batch = config.train_batch_size_tokens
     seconds_a_step = _step_seconds(config, speed, d_in) + batch / speed.model_tokens
