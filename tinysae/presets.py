@@ -16,7 +16,7 @@ GOOD_TOKENS = 3_000_000
 # steps of 1,024 gave it to 103 and steps of 512 to 144, in the same time; of a million
 # tokens, steps of 512 to 199 and steps of 256 to 236. The wider SAE pays more for each.
 LOOK_BATCH, GOOD_BATCH = 256, 512
-# Of either batch, in which a feature has to have fired, as many tokens.
+# What a feature has to fire in, or counts as dead; of either batch.
 DEAD_WINDOW_TOKENS = 51_200
 
 
