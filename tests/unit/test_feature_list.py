@@ -7,7 +7,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tinysae.features.index.reader import open_index
+from tinysae.features.names.label_file import read_labels
 from tinysae.features.names.labels import Label
+from tinysae.features.names.rules import Clause, Condition
+from tinysae.library.shipped import STORYBOOK_FEATURES_DIR
 from tinysae.model.text.vocabulary import Vocabulary
 from tinysae.ui.features.faces import said
 from tinysae.ui.features.order import SORTS, Sort, in_order
@@ -46,6 +50,33 @@ def test_another_concept_comes_before_a_second_feature_of_the_same() -> None:
     own = table(density=[0.01] * 3)
     labels = [named("pet", 0.95), named("pet", 0.94), named("toy", 0.9)]
     assert in_order(own, labels, "clearest").tolist() == [0, 2, 1]
+
+
+def ruled(*what: str, kind: str = "fires_on", given: int = 0, f1: float = 1.0) -> Label:
+    conditions = (Condition("after", ("so",), 1),) * given
+    clause = Clause(kind, what, len(what), given=conditions)
+    return Label("", "tokens", clauses=(clause,), detection=f1, firing_f1=f1)
+
+
+def test_of_sure_names_things_come_first_and_the_shortest_of_these() -> None:
+    own = table(density=[0.01] * 5)
+    labels = [
+        ruled(" about", " with", kind="token"),
+        ruled("article"),
+        ruled("colour", given=1),
+        ruled("animal", f1=0.97),
+        ruled("animal", f1=0.5),
+    ]
+    assert in_order(own, labels, "clearest").tolist() == [3, 2, 1, 0, 4]
+
+
+def test_the_shipped_saes_first_screen_has_an_animal_a_colour_and_six_others() -> None:
+    own = open_index(STORYBOOK_FEATURES_DIR).table()
+    found = read_labels(STORYBOOK_FEATURES_DIR)
+    first = in_order(own, found, "clearest")[:8].tolist()
+    subjects = {found[feature].clauses[0].what[0] for feature in first}
+    assert len(subjects) == 8
+    assert {"pet", "colour"} <= subjects
 
 
 @pytest.mark.parametrize("sort", SORTS)

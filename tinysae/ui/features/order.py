@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tinysae.data.storybook.words import KINDS
 from tinysae.features.names.labels import SURE_FROM, Label, sureness
 
 Sort = Literal["clearest", "strongest", "frequent", "rare", "number"]
@@ -17,8 +18,16 @@ SORTS: tuple[Sort, ...] = get_args(Sort)
 # enough to be about something.
 USUAL = (0.001, 0.03)
 # What a factor of ten beyond them costs, as a part of an F1; and what the second, third
-# ... feature of the same concept costs, so that the first screen shows many concepts.
-FAR, AGAIN = 0.3, 0.15
+# ... feature of the same concept costs, so that the first screen shows many concepts;
+# and what each thing more costs that the name has to say.
+FAR, AGAIN, WORDY = 0.3, 0.15, 0.1
+
+# What stories are about; the other kinds of words are how they are told.
+_ABOUT = (
+    *("names", "people", "animals", "things", "clothes", "food", "nature", "weather"),
+    *("body", "looks", "feelings", "character", "time", "counting", "places"),
+)
+_THINGS = frozenset(concept for kind in _ABOUT for concept in KINDS[kind])
 
 
 def in_order(
@@ -43,8 +52,9 @@ def in_order(
 
 def _unclear(table: pd.DataFrame, labels: Sequence[Label]) -> NDArray[np.float64]:
     """How far each feature is from being understood at a glance [d_sae], in tiers of
-    two: by how sure its name is, words before punctuation; or, without rules, named by
-    a concept, else by a guess, else by words, else by punctuation."""
+    two: by how sure its name is, things before other words, and those before
+    punctuation; or, without rules, named by a concept, else by a guess, else by words,
+    else by punctuation."""
     strange = FAR * _beyond(table["density"].to_numpy())
     tier = np.array(
         [
@@ -64,10 +74,22 @@ def _unclear(table: pd.DataFrame, labels: Sequence[Label]) -> NDArray[np.float64
 
 
 def _sure(label: Label) -> float:
-    """Of its name's two scores the mean; of a label without a rule its F1."""
+    """Of its name's two scores the mean, less what makes the name long; of a label
+    without a rule its F1."""
     if label.clauses:
-        return ((label.detection or 0.0) + (label.firing_f1 or 0.0)) / 2
+        scores = (label.detection or 0.0) + (label.firing_f1 or 0.0)
+        return max(0.0, scores / 2 - WORDY * (_n_said(label) - 1))
     return label.f1 or 0.0
+
+
+def _n_said(label: Label) -> int:
+    """Of how many things its short name tells."""
+    return sum(
+        len(clause.what)
+        + len(clause.given[: label.n_given])
+        + (clause.place != "anywhere")
+        for clause in label.clauses[: label.n_clauses]
+    )
 
 
 def _subject(label: Label) -> str | None:
@@ -85,9 +107,16 @@ def _beyond(density: NDArray[np.float64]) -> NDArray[np.float64]:
 def _tier(label: Label | None, tokens: Sequence[str]) -> int:
     has_word = any(letter.isalpha() for letter in "".join(tokens[:1]))
     if label is not None and label.clauses:
-        return len(SURE_FROM) - sureness(label) + (not has_word)
+        unsure = 2 * (len(SURE_FROM) - sureness(label))
+        return unsure + (0 if _is_of_things(label) else 1 if has_word else 2)
     if label is None or label.kind == "tokens":
-        return 2 if has_word else 3
+        return 4 if has_word else 6
     if label.kind == "explained":
-        return 1
-    return 0 if has_word else 1
+        return 2
+    return 0 if has_word else 2
+
+
+def _is_of_things(label: Label) -> bool:
+    """Whether it lights up on things of one kind, as animals and not as “cat, he”."""
+    first = label.clauses[0]
+    return first.kind == "fires_on" and first.what[0] in _THINGS
