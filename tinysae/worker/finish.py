@@ -20,7 +20,6 @@ from tinysae.worker.held_out import (
     REPORTING_SEED,
     HeldOut,
 )
-from tinysae.worker.learning import told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,11 +122,9 @@ def index_features(
     held_out = _in_its_contexts(HeldOut.of_sae(job), sae, model)
     logger.info("%s reads %s", model.source, held_out.text.path)
     progress = Counted(reporter, "indexing")
-    learner = rule_learner(model, held_out)
+    learner = rule_learner(model, held_out, tell=progress.rest)
     index = build_features(
-        *(sae, model, held_out, job.features_dir),
-        progress=progress,
-        on_read=told(learner, progress.rest),
+        *(sae, model, held_out, job.features_dir), progress=progress, on_read=learner
     )
     reporter.begin("labelling", len(CONCEPTS) if _has_concepts(held_out) else 0)
     name_features(
@@ -195,12 +192,20 @@ def name_features(
     write_themes(folder, themes_of(index, named))
 
 
-def rule_learner(model: "LoadedModel", held_out: HeldOut) -> "RuleLearner":
-    """What learns the features' rules while their index is made (its `on_read`)."""
+def rule_learner(
+    model: "LoadedModel",
+    held_out: HeldOut,
+    *,
+    tell: Callable[[float], object] = lambda _: None,
+) -> "RuleLearner":
+    """What learns the features' rules while their index is made (its `on_read`);
+    `tell` as in `rules_of`."""
     from tinysae.features.names.rules import RuleLearner
 
     has_concepts = _has_concepts(held_out)
-    return RuleLearner(model.vocabulary, model.bos_id, has_concepts=has_concepts)
+    return RuleLearner(
+        model.vocabulary, model.bos_id, has_concepts=has_concepts, tell=tell
+    )
 
 
 def _has_concepts(held_out: HeldOut) -> bool:

@@ -14,7 +14,6 @@ from tinysae.runs.live import (
 )
 from tinysae.runs.store import Run
 from tinysae.worker.held_out import INDEX_SEED, HeldOut
-from tinysae.worker.learning import told
 
 if TYPE_CHECKING:
     from tinysae.sae.train import SAETraining
@@ -92,7 +91,9 @@ class Live:
         n_tokens = int(LIVE_PAIRS / max(1.0, self.l0 or training.config.d_sae / 2))
         n_tokens = min(LIVE_TOKENS, max(LEAST_LIVE_TOKENS, n_tokens))
         model = training.model
-        learner = RuleLearner(model.vocabulary, model.bos_id)
+        learner = RuleLearner(
+            model.vocabulary, model.bos_id, tell=lambda _: self._hear_stop()
+        )
         index = build_index(
             load_sae(stage.sae_dir),
             model,
@@ -104,7 +105,7 @@ class Live:
             layout="pca",
             memory_mb=LIVE_MEMORY_MB,
             progress=self._go_on,
-            on_read=told(learner, lambda _: self._hear_stop()),
+            on_read=learner,
         )
         table = index.table()
         named = labels(

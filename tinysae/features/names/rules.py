@@ -12,7 +12,7 @@ many contexts of every tenth of the feature's strengths; a rule tells every cont
 weakest too, so nothing is sampled.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -112,12 +112,19 @@ class Rule:
     correlation: float | None = None
 
 
-def rules_of(store: "PairStore", text: Surroundings) -> list[Rule]:
-    """A rule for every feature of which `store` has what fires on `text`."""
+def rules_of(
+    store: "PairStore", text: Surroundings, tell: Callable[[float], object]
+) -> list[Rule]:
+    """A rule for every feature of which `store` has what fires on `text`; `tell` hears
+    which share of them it has come to, and what it raises ends the learning."""
     d_sae = len(store.shards[0].first) - 1
-    begins = range(0, d_sae, _FEATURES_AT_ONCE)
-    ends = (min(begin + _FEATURES_AT_ONCE, d_sae) for begin in begins)
-    return list(learnt(map(store.band, begins, ends), text))
+
+    def bands() -> Iterator["Band"]:
+        for begin in range(0, d_sae, _FEATURES_AT_ONCE):
+            tell(begin / d_sae)
+            yield store.band(begin, min(begin + _FEATURES_AT_ONCE, d_sae))
+
+    return list(learnt(bands(), text))
 
 
 def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
@@ -270,20 +277,26 @@ class RuleLearner:
     Args:
         vocabulary, bos_id: the model's.
         has_concepts: whether the text is the storybook, whose concepts are known.
+        tell: as in `rules_of`: of an SAE of which much is always on it takes minutes.
 
     Attributes:
         rules: one a feature, after it was called.
     """
 
     def __init__(
-        self, vocabulary: "Vocabulary", bos_id: int, *, has_concepts: bool = False
+        self,
+        vocabulary: "Vocabulary",
+        bos_id: int,
+        *,
+        has_concepts: bool = False,
+        tell: Callable[[float], object] = lambda _: None,
     ) -> None:
         self._vocabulary, self._bos_id = vocabulary, bos_id
-        self._has_concepts = has_concepts
+        self._has_concepts, self._tell = has_concepts, tell
         self.rules: list[Rule] = []
 
     def __call__(self, store: "PairStore") -> None:
-        self.rules = rules_of(store, self.read(store))
+        self.rules = rules_of(store, self.read(store), self._tell)
 
     def read(self, store: "PairStore") -> Surroundings:
         """What a reader sees in the text that `store` has."""
