@@ -151,3 +151,13 @@ def test_everything_a_page_can_do_is_listed():
     page.button(key="shell_keys").click().run()
     for line in text("keys.can_features", "en").splitlines():
         assert line in said(page)
+
+
+def test_the_embedded_model_chosen_again_leaves_nothing_in_the_address(tmp_path: Path):
+    page = opened("playground")
+    for model in (str(tmp_path), STORYBOOK):
+        page.session_state["path"] = model
+        page.button(key="choose").click().run()
+    assert shown(page)[0] == STORYBOOK
+    assert "model" not in page.query_params
+    assert not page.warning

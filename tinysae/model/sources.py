@@ -56,6 +56,11 @@ def _hub(source: str) -> Path | None:
 ORIGINS: tuple[Callable[[str], Path | None], ...] = (_embedded, _local, _hub)
 
 
+def is_only_here(source: str) -> bool:
+    """Whether `source` means a path of this computer, if anything: no link says one."""
+    return source != STORYBOOK and hub_name(source) is None
+
+
 def is_at_hand(source: str) -> bool:
     """Whether `source` is on this machine (not whether it can be read)."""
     try:

@@ -14,8 +14,7 @@ from typing import Any, Literal, get_args
 from tinysae.checked_numbers import whole
 from tinysae.errors import InputError
 from tinysae.jobs.files import parsed_json
-from tinysae.model.names import hub_name
-from tinysae.model.sources import STORYBOOK
+from tinysae.model.sources import STORYBOOK, is_only_here
 from tinysae.model.text.generate import MAX_SAMPLES, GenerateSettings
 from tinysae.model.text.prompt import Keep
 from tinysae.render.visible import encodable
@@ -99,7 +98,7 @@ def packed(state: State) -> str:
     changed = {
         name: value for name, value in asdict(state).items() if value != default[name]
     }
-    if state.model != STORYBOOK and hub_name(state.model) is None:
+    if is_only_here(state.model):
         changed["model"] = UNNAMED
     # ASCII JSON keeps even half of a character.
     data = json.dumps({"format": FORMAT, **changed}, separators=(",", ":")).encode()
@@ -141,6 +140,6 @@ def unpacked(text: str) -> State:
     except TypeError as problem:
         # Names that no field has, or kinds that cannot be compared.
         raise InputError("link_damaged") from problem
-    if state.model not in (STORYBOOK, UNNAMED) and hub_name(state.model) is None:
+    if state.model != UNNAMED and is_only_here(state.model):
         raise InputError("link_damaged")
     return state

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from tinysae.library.shipped import STORYBOOK_SAE
+from tinysae.model.sources import STORYBOOK, is_only_here
 
 RUN, MODEL = "run", "model"
 # Streamlit drops a widget's own key when the page changes; this is no widget's.
@@ -66,7 +67,7 @@ def choose(*, run: str | None = None, model: str | None = None) -> None:
 
     What the address said of the one before, its feature or a search, goes.
     """
-    if model and not _is_name(model):
+    if model and is_only_here(model):
         remember_path(model)
     st.session_state[_KEPT] = Choice(run, model, is_picked=True)
     said = {"lang": st.query_params.get("lang"), **carried()}
@@ -81,9 +82,9 @@ def carried(*, inside: bool = False) -> Mapping[str, str]:
         return {}
     if kept.run:
         return {RUN: kept.run}
-    if not kept.model:
+    if not kept.model or kept.model == STORYBOOK:
         return {}
-    return {MODEL: kept.model if _is_name(kept.model) else _mark(kept.model)}
+    return {MODEL: _mark(kept.model) if is_only_here(kept.model) else kept.model}
 
 
 def remember_path(path: str) -> str:
@@ -96,7 +97,7 @@ def remember_path(path: str) -> str:
 
 def _meant(model: str) -> str | None:
     """What the address's `model` means; None where it may not or cannot be known."""
-    return model if _is_name(model) else _paths().get(model)
+    return _paths().get(model) if is_only_here(model) else model
 
 
 def _mark(path: str) -> str:
@@ -108,9 +109,3 @@ def _mark(path: str) -> str:
 def _paths() -> dict[str, str]:
     """Paths of models that were chosen here, by their marks."""
     return {}
-
-
-def _is_name(model: str) -> bool:
-    from tinysae.model.names import hub_name
-
-    return hub_name(model) is not None

@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from tinysae.errors import InputError
-from tinysae.model.names import hub_name
-from tinysae.model.sources import STORYBOOK
+from tinysae.model.sources import STORYBOOK, is_only_here
 from tinysae.model.text.state import UNNAMED, State, packed, unpacked
 from tinysae.ui.shell.choice import MODEL, RUN, carried, choose
 from tinysae.ui.shell.i18n import language, link_parameters, t
@@ -54,13 +53,8 @@ def opened_state() -> State:
 def of_model(state: State, model: str) -> State:
     """`state` with another `model`, which has written nothing yet, unless it is the one
     that a link could not name."""
-    is_it = state.model == UNNAMED and is_path(model)
+    is_it = state.model == UNNAMED and is_only_here(model)
     return replace(state, model=model, is_written=state.is_written and is_it)
-
-
-def is_path(model: str) -> bool:
-    """Whether it is a model of this computer, which a link cannot name."""
-    return model != STORYBOOK and hub_name(model) is None
 
 
 def keep_state(state: State) -> None:
@@ -102,7 +96,7 @@ def link_to(state: State) -> str:
         InputError: its texts are too long for a link.
     """
     here = urlsplit(st.context.url or "")
-    along = {**(carried() if is_path(state.model) else {}), **link_parameters()}
+    along = {**(carried() if is_only_here(state.model) else {}), **link_parameters()}
     others = "".join(f"&{name}={value}" for name, value in along.items())
     base = f"{here.scheme}://{here.netloc}{here.path}" if here.netloc else ""
     return f"{base}?{PARAMETER}={packed(state)}{others}"
