@@ -170,13 +170,11 @@ def _by_text(
     from tinysae.model.sources import load_model
     from tinysae.sae.load import load_sae
 
-    model = load_model(index.info.model)
-    search, ids = by_text(load_sae(source.sae_dir), model, text), model.encode(text)
+    search = by_text(load_sae(source.sae_dir), load_model(index.info.model), text)
     write_line(f"{search.n_features:,} features on {len(search.tokens):,} tokens")
     for hit in search.hits:
-        # A token that only begins a character adds nothing to the text.
-        token = search.tokens[hit.position] or model.token_text(ids[hit.position])
-        yield hit.feature, f"{hit.max_act:.2f} at {hit.position} “{visible(token)}”"
+        word = visible(search.words[hit.position])
+        yield hit.feature, f"{hit.max_act:.2f} at {hit.position} “{word}”"
 
 
 def _by_name(

@@ -45,10 +45,13 @@ class TextHit(NamedTuple):
 class TextSearch(NamedTuple):
     """A text as the model reads it, and what fires on it, the strongest first.
 
-    tokens [n_tokens], joined the text; n_features: how many fire, shown or not.
+    tokens [n_tokens], joined the text; words: what each is called, which of one that
+    only begins a character is not what it adds to the text, nothing; n_features: how
+    many fire, shown or not.
     """
 
     tokens: list[str]
+    words: list[str]
     hits: list[TextHit]
     n_features: int
 
@@ -112,7 +115,11 @@ def by_text(
         )
         for feature in best
     ]
-    return TextSearch(tokens, hits, len(active))
+    words = [
+        token or model.token_text(token_id)
+        for token, token_id in zip(tokens, model.encode(text), strict=True)
+    ]
+    return TextSearch(tokens, words, hits, len(active))
 
 
 class ActiveFeature(NamedTuple):

@@ -39,14 +39,8 @@ def by_text(explored: Explored, query: str) -> Listing:
         shown=f"{len(found.hits):,}",
         n_tokens=f"{len(found.tokens):,}",
     )
-    ids = model.encode(query)
-    # A token that only begins a character adds nothing to the text.
-    words = {
-        place: as_word(found.tokens[place] or model.token_text(ids[place]))
-        for place in {*places}
-    }
     why = [
-        f"{hit.activations[place]:.2f} · {words[place]}"
+        f"{hit.activations[place]:.2f} · {as_word(found.words[place])}"
         for hit, place in zip(hits, places, strict=True)
     ]
     return Listing([hit.feature for hit in hits], why, said)
