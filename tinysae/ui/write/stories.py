@@ -145,7 +145,9 @@ def show_stories(here: Chosen, shown: Shown, samples: Sequence[Writing]) -> None
     `samples` are written it runs by itself, until all end; then the whole page does.
     """
     pace = DRAW_EVERY_S if is_writing(samples) else None
-    st.fragment(_stories, run_every=pace)(here, shown, samples)
+    # Its place keeps its height while one drawing gives way to the next.
+    with st.container(key="write_stories"):
+        st.fragment(_stories, run_every=pace)(here, shown, samples)
 
 
 def _stories(here: Chosen, shown: Shown, samples: Sequence[Writing]) -> None:
