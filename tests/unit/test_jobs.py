@@ -1,6 +1,8 @@
 """Jobs of every kind: what their processes are told, who may read what they write."""
 
+import ast
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +33,7 @@ from tinysae.runs.live import request_live_index
 from tinysae.runs.store import create_run, start_run
 from tinysae.worker import finish, life, load
 
+PACKAGE = Path(launch.__file__).parents[1]
 SECRETS = {
     "HF_TOKEN": "hf_secret",
     "HUGGING_FACE_HUB_TOKEN": "hf_secret",
@@ -43,6 +46,15 @@ SECRETS = {
     "PGPASSWORD": "secret",
     "DB_PASSWORD": "secret",
     "STREAMLIT_SERVER_COOKIE_SECRET": "secret",
+    "NGROK_AUTHTOKEN": "secret",
+    "MYSQL_PWD": "secret",
+    "SMTP_PASS": "secret",
+    "GITHUB_PAT": "secret",
+    "SSH_AUTH_SOCK": "/run/agent",
+    "SLACK_WEBHOOK_URL": "https://hooks.example/secret",
+    "AZURE_STORAGE_CONNECTION_STRING": "AccountKey=secret",
+    "DATABASE_URL": "postgres://me:secret@db/one",
+    "PIP_INDEX_URL": "https://secret@packages.example/simple",
 }
 SETTINGS = {
     "HF_HOME": "/cache",
@@ -96,6 +108,31 @@ def test_a_process_is_told_no_secret_that_it_does_not_need(
     for environment in told:
         assert environment.items() >= SETTINGS.items()
         assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_only_who_goes_out_is_told_the_login_of_a_proxy() -> None:
+    proxies = {"HTTPS_PROXY": "http://me:secret@proxy", "http_proxy": "http://proxy"}
+    assert (
+        launch.worker_environment(proxies, launch.HUB_KEYS).items() >= proxies.items()
+    )
+    told = launch.worker_environment(proxies, ())
+    assert told.keys() & proxies.keys() == {"http_proxy"}
+
+
+def test_no_process_is_started_without_saying_what_it_is_told() -> None:
+    silent = [
+        f"{path.relative_to(PACKAGE)}:{call.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and re.match(
+            r"(subprocess|multiprocessing|os)\.(run|Popen|call|check|spawn|sy|"
+            r"popen|exec|Process|Pool)",
+            ast.unparse(call.func),
+        )
+        and not any(keyword.arg == "env" for keyword in call.keywords)
+    ]
+    assert silent == []
 
 
 def everything(home: Path) -> Iterator[tuple[str, int]]:
