@@ -64,6 +64,12 @@ def test_a_visit_has_no_origin_and_what_changes_something_needs_one():
     assert asked("http", method="PUT", origin="http://localhost:8501")
 
 
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_is_known_by_each_of_its_own_addresses(client: str):
+    assert asked(origin="http://localhost:8501", client=(client, 50_000))
+    assert not asked(origin="http://localhost:8501", client=("::ffff:192.0.2.7", 4))
+
+
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 def test_a_name_that_somebody_made_mean_this_machine_is_not_answered(kind: str):
     for host in ("evil.example:8501", "localhost.evil.example", "me@localhost", None):
@@ -78,6 +84,8 @@ def test_another_machine_cannot_mean_this_ones_loopback_address(
     configured["server.allowedHosts"] = ["*"]
     elsewhere = ("192.0.2.7", 4)
     assert not asked("http", client=elsewhere)
+    for host in ("localhost.:8501", "LocalHost", "127.0.0.1.", "[::1]:8501"):
+        assert not asked("http", client=elsewhere, host=host)
     assert asked("http", client=elsewhere, host="tinysae.example:8501")
     assert not asked(client=elsewhere, origin="http://localhost:8501")
 

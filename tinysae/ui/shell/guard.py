@@ -96,7 +96,8 @@ def _is_same(origin: str, host: str) -> bool:
 
 def _host_name(address: str) -> str:
     try:
-        return urlsplit(address).hostname or ""
+        # "localhost." is the same name, written to its end.
+        return (urlsplit(address).hostname or "").rstrip(".")
     except ValueError:
         return ""
 
@@ -104,7 +105,11 @@ def _host_name(address: str) -> str:
 def _is_here(client: Any) -> bool:
     """Whether who asks is on this machine; `client` is ASGI's (host, port)."""
     try:
-        return client is None or ip_address(client[0]).is_loopback
+        if client is None:
+            return True
+        address = ip_address(client[0])
+        # Who listens to both kinds of addresses (`::`) hears "::ffff:127.0.0.1".
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
     except ValueError:
         # A Unix socket has no address.
         return True
