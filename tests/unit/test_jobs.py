@@ -4,9 +4,10 @@ import ast
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from tinysae.features.names.notes import Notes
 from tinysae.jobs import launch
 from tinysae.jobs.files import copy_file, staged_folder
 from tinysae.jobs.job import Job
+from tinysae.jobs.lock import try_lock
 from tinysae.jobs.private import close_home
 from tinysae.jobs.reporter import LATELY_S, Counted, Reporter
 from tinysae.jobs.status import JobStatus, write_status
@@ -301,6 +303,34 @@ def test_a_job_has_one_worker(job: Job) -> None:
         pass
 
 
+def test_a_worker_that_has_said_its_last_word_is_waited_for_until_it_has_ended(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped, refused = threading.Event(), threading.Event()
+
+    def take(file: IO[bytes]) -> bool:
+        has_it = try_lock(file)
+        if not has_it:
+            refused.set()
+        return has_it
+
+    def work() -> None:
+        with job.locked():
+            job.say("stopped")
+            stopped.set()
+            # What a process does on its way out.
+            assert refused.wait(60)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert stopped.wait(60)
+    monkeypatch.setattr("tinysae.jobs.job.take_lock", take)
+    with job.locked():
+        job.say("queued")
+    worker.join()
+    assert refused.is_set()
+
+
 def test_a_download_tells_between_its_attempts_how_far_it_came(home: Path) -> None:
     download = download_of("ada/tiny")
     assert download.status.state == "new"
@@ -309,8 +339,10 @@ def test_a_download_tells_between_its_attempts_how_far_it_came(home: Path) -> No
     write_status(download.path, JobStatus("downloading", 3, 9, rate=1.0, eta_s=6.0))
     download.say("stopped")
     assert download.status == JobStatus("stopped", 3, 9, error_values={})
-    with pytest.raises(BusyError, match="ada/tiny"), download.locked():
-        start_download("ada/tiny")
+    with download.locked():
+        download.say("starting")
+        with pytest.raises(BusyError, match="ada/tiny"):
+            start_download("ada/tiny")
     # A run's figures are its curves.
     run = create_run(TrainConfig())
     write_status(run.path, JobStatus("training", 3, 9))
