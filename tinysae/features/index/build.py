@@ -86,11 +86,12 @@ def build_index(
     """
     check_fit(sae, model)
     _check_compiler()
-    from tinysae.features.index.contents import Options, index_data
+    from tinysae.features.index.contents import Options, index_data, relatives_of
     from tinysae.features.index.neighbours import layout_of
     from tinysae.features.index.pair_store import PairStore
     from tinysae.features.index.reading import made_from, read_pairs
     from tinysae.features.index.statistics import Sampling
+    from tinysae.model.blas import numpy_on_one_thread
     from tinysae.sae.encode import encoder_of
 
     iterator = iter(chunks)
@@ -121,13 +122,15 @@ def build_index(
 
     wanted = islice(chain([first], iterator), n_chunks)
     partial = out_dir.with_name(f"{out_dir.name}.partial")
-    with encoder_of(sae, model.plain.device) as encoder:
+    with encoder_of(sae, model.plain.device) as encoder, numpy_on_one_thread():
         key = made_from(sae, model, first, n_chunks, encoder.bits)
+        relatives = relatives_of(sae, model, encoder, options)
         with PairStore(partial, key) as store:
             try:
                 read_pairs(sae, model, encoder, store, wanted, memory, tell_read)
                 data = index_data(
-                    sae, model, encoder, store, options, lambda: tell(_COMPUTING)
+                    *(sae, model, encoder, store, options, relatives),
+                    before_map=lambda: tell(_COMPUTING),
                 )
                 write_index(data, out_dir)
                 if on_read is not None:

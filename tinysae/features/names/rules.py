@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysae.features.background import in_background
 from tinysae.features.names.surroundings import (
     KINDS,
     MANY_KINDS,
@@ -330,17 +331,28 @@ class RuleLearner:
         self._vocabulary, self._bos_id = vocabulary, bos_id
         self._has_concepts, self._tell = has_concepts, tell
         self.rules: list[Rule] = []
+        self._text: Future[Surroundings] | None = None
+
+    def begin(self, chunks: NDArray[np.int32]) -> None:
+        """Looks at the text [n, context_size] already, in a thread of its own, while
+        other things are done with it: the store is to have the same."""
+        self._text = in_background(self.read, chunks)
 
     def __call__(self, store: "PairStore") -> None:
-        self.rules = rules_of(store, self.read(store), self._tell)
+        self.rules = rules_of(store, self.text(store), self._tell)
 
-    def read(self, store: "PairStore") -> Surroundings:
+    def text(self, store: "PairStore") -> Surroundings:
         """What a reader sees in the text that `store` has."""
+        if self._text is None:
+            return self.read(np.concatenate([shard.tokens for shard in store.shards]))
+        return self._text.result()
+
+    def read(self, chunks: NDArray[np.int32]) -> Surroundings:
+        """What a reader sees in contexts [n, context_size]."""
         from tinysae.data.storybook.words import CONCEPTS
         from tinysae.features.names.concept_tokens import concept_tokens
         from tinysae.features.names.surroundings import surroundings
 
-        chunks = np.concatenate([shard.tokens for shard in store.shards])
         if not self._has_concepts:
             return surroundings(chunks, self._vocabulary, self._bos_id)
         own = concept_tokens(chunks, self._vocabulary.token_bytes, self._bos_id)

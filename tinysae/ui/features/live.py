@@ -55,7 +55,7 @@ def show_offer(run: Run) -> None:
 
 
 def is_of_the_end(run: Run, step: int) -> bool:
-    """Whether nothing was learnt after that step: what follows are figures and names."""
+    """Whether nothing was learnt after that step: what follows is measured."""
     return step == run.config.total_training_steps
 
 
