@@ -6,7 +6,7 @@ speech, said before, ...). A rule is "one of these groups, in this place".
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,7 +201,8 @@ class _Words:
         at, column = np.nonzero(before >= 0)
         ends = np.array(self._ends)[before[at, column]]
         of_ends = csr_array((np.ones(len(at), np.int8), (at, ends)), (len(own),) * 2)
-        found = (of_ends @ csr_array(own.astype(np.int8))).sorted_indices()
+        found: Any = of_ends @ csr_array(own.astype(np.int8))
+        found.sort_indices()
         return np.stack(found.nonzero(), 1).astype(np.int64)
 
 
