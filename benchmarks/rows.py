@@ -222,9 +222,11 @@ GROUPS = (
             ),
             Row(
                 "our evaluation's largest relative gap to `run_evals`; a loss's over "
-                "50 steps of any architecture",
+                "50 steps of any architecture to SAELens's step in float32 or float64, "
+                "whichever is nearer; these two apart",
                 "{training_quality[eval_gap_to_run_evals]:.0e}; "
-                "{training_quality[loss_gap_50_steps]:.0e}",
+                "{training_quality[loss_gap_50_steps]:.0e}; "
+                "{training_quality[loss_gap_50_steps_of_saelens]:.0e}",
             ),
             Row(
                 "a step alone, one thread, CPU time, L0 held by a bias, SAELens's over "
