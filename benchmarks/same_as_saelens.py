@@ -122,9 +122,8 @@ def loss_gaps(model: LoadedModel) -> dict[str, float]:
     Which feature is among the k largest, or over its threshold, may fall otherwise in
     float64, and a training goes another way from there: then either is right.
     """
-    print(
-        f"\n{LOSS_STEPS} steps of         ours: to float32    to float64   SAELens's two"
-    )
+    heads = "ours: to float32    to float64   SAELens's two"
+    print(f"\n{LOSS_STEPS} steps of         {heads}")
     gaps: list[tuple[float, float, float]] = []
     for name in choices("architecture"):
         config = small_training(cast("Architecture", name))
