@@ -41,7 +41,7 @@ MIN_WORDS, MIN_LETTERS = 6, 0.85
 # Of the features, those are shown that fire on this share of the text.
 SHOWN_DENSITY = (0.001, 0.02)
 N_SHOWN = 20
-# Balanced accuracy of a feature's rule on held-out text (`tinysae.features.names.rules`).
+# Balanced accuracy of a rule on held-out text (`tinysae.features.names.rules`).
 DETECTED = 0.75
 BATCH = 512
 
@@ -134,7 +134,7 @@ def measured(home: Path, n_tokens: int) -> dict[str, float]:
         tokens = ", ".join(map(repr, table["top_tokens"][feature][:5]))
         print(f"feature {feature:>5}: {label}  [{tokens}]")
     # As chance has it, where there is no rule.
-    found = [0.5 if each.detection is None else each.detection for each in labels or ()]
+    found = [0.5 if each.detection is None else each.detection for each in labels]
     detections = np.asarray(found)[density > 0]
     return {
         "detection_share_smollm2": round(float((detections >= DETECTED).mean()), 3),
