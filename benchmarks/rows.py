@@ -33,8 +33,8 @@ FAULTS = Row(
 )
 OWN_FEATURE = Row(
     "from the server's start in a fresh clone, packages installed, to a feature of "
-    "one's own SAE",
-    "{pages[minutes_to_own_feature]:.1f} min",
+    "one's own SAE, its training over; to the whole index",
+    "{pages[minutes_to_own_feature]:.1f} min; {pages[minutes_to_whole_index]:.1f} min",
 )
 
 # README's own.
@@ -222,9 +222,11 @@ GROUPS = (
             ),
             Row(
                 "our evaluation's largest relative gap to `run_evals`; a loss's over "
-                "50 steps of any architecture",
+                "50 steps of any architecture to SAELens's step in float32 or float64, "
+                "whichever is nearer; these two apart",
                 "{training_quality[eval_gap_to_run_evals]:.0e}; "
-                "{training_quality[loss_gap_50_steps]:.0e}",
+                "{training_quality[loss_gap_50_steps]:.0e}; "
+                "{training_quality[loss_gap_50_steps_of_saelens]:.0e}",
             ),
             Row(
                 "a step alone, one thread, CPU time, L0 held by a bias, SAELens's over "
@@ -408,6 +410,12 @@ GROUPS = (
                 "{real_model[ce_recovered]:.2f}, "
                 "{real_model[explained_variance]:.2f}, "
                 "{real_model[dead_share]:.0%}",
+            ),
+            Row(
+                "of its live features, those whose rule tells on held-out text where "
+                "they fire with a balanced accuracy of 0.75; the median",
+                "{real_model[detection_share_smollm2]:.0%}; "
+                "{real_model[detection_median_smollm2]:.2f}",
             ),
         ),
     ),

@@ -24,7 +24,9 @@ Prints a table and, as its last line, one JSON object:
   ce_loss_score, kl_div_score, l0, explained_variance and mse, for the first SAE;
 - loss_gap_50_steps: the largest relative gap of any loss that both log, over 50 steps
   and all architectures, between ours and `SAETrainer.fit` from the same weights on the
-  same batches.
+  same batches; of the latter in float32 and in float64 the nearer one, since a feature
+  may be chosen in one that is not in the other; loss_gap_50_steps_of_saelens: between
+  those two.
 """
 
 from __future__ import annotations

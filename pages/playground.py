@@ -12,6 +12,7 @@ page_setup("playground")
 page_head("playground")
 
 # After the title, which waits for no library.
+from tinysae.jobs import launch  # noqa: E402
 from tinysae.model.sources import is_at_hand  # noqa: E402
 from tinysae.model.text.state import State, View  # noqa: E402
 from tinysae.ui.parts import model_chooser  # noqa: E402
@@ -45,6 +46,8 @@ def main() -> None:
             show_ranks(state)
         else:
             show_compare(state)
+    # Who has seen it write is likely to train next.
+    launch.make_ready()
 
 
 def choose_view(state: State) -> State:

@@ -123,6 +123,21 @@ def test_the_explorer_opens_while_the_training_goes_on(
     assert face(app)["feature"] == 7
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_was_learnt_last_can_be_explored_while_it_is_measured(
+    open_page: OpenPage, run: Run, made: Path, language: Language
+) -> None:
+    look(run, made, run.config.total_training_steps)
+    with working(run, "evaluating"):
+        app = open_page(TRAIN, language=language, run=run.id)
+        end = text("train.explore_end", language)
+        assert any(end in label for label in links(app))
+        app = open_page(FEATURES, language=language, run=run.id, feature="7")
+        assert not errors(app)
+        assert text("features.live_end", language) in app.markdown.values
+        assert face(app)["feature"] == 7
+
+
 def test_newer_features_are_announced_and_shown_when_asked(
     open_page: OpenPage, run: Run, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,14 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from tokenizers import Tokenizer
 
-from benchmarks.clicks import LOADED_MS, answered, button, expect_still, open_from_home
+from benchmarks.clicks import (
+    LOADED_MS,
+    answered,
+    button,
+    expect_still,
+    open_from_home,
+    way_to_features,
+)
 from tests.browser.conftest import Server, start_server, visit
 from tests.browser.test_main_job import fill_setting
 from tests.builders import D_MODEL, HOOK_NAME, finished_run, index_run, write_model
@@ -234,7 +241,7 @@ def test_a_file_is_looked_at_and_a_pasted_text_trained_on(
         expect(button(page, "train.stop")).to_be_visible(timeout=LOADED_MS)
         # While it trains there is a link to explore what it knows so far.
         expect(button(page, "train.stop")).to_have_count(0, timeout=WAIT_S * 1000)
-        explore = page.get_by_role("link", name=text("train.explore", "en"))
+        explore = way_to_features(page)
         expect(explore).to_be_visible(timeout=LOADED_MS)
         run, *others = list_runs()
         assert len(others) == before

@@ -8,6 +8,7 @@ import pytest
 
 from tinysae.errors import DamagedError
 from tinysae.features.index.pair_store import Band
+from tinysae.features.names import rules
 from tinysae.features.names.label_file import read_labels, write_labels
 from tinysae.features.names.labels import (
     Label,
@@ -50,6 +51,34 @@ def test_a_feature_of_some_words_has_a_rule_of_these_words():
     assert rule.detection is None or rule.detection > 0.99
     assert rule.f1 == pytest.approx(1)
     assert rule.correlation == pytest.approx(1)
+
+
+def test_what_fires_often_is_learnt_from_a_part_of_the_contexts(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    tokens, text = a_text()
+    bands = [fires_where(tokens == DOG), fires_where(tokens == CAT)]
+    often, seldom = (np.flatnonzero(tokens == token) for token in (DOG, CAT))
+    both = Band(
+        0,
+        np.cumsum([0, len(often), len(seldom[:50])]),
+        np.concatenate([often, seldom[:50]]).astype(np.int32),
+        np.ones(len(often) + 50, np.float32),
+    )
+    whole = [rule for band in bands for rule in learnt([band], text)]
+    monkeypatch.setattr(rules, "MANY_FIRINGS", 1000)
+    part, few = learnt([both], text)
+    # The scores are of the whole other half, whatever it was learnt from.
+    assert part == whole[0]
+    assert few.clauses[0].what == (" cat",)
+
+
+def test_features_of_any_density_keep_their_order():
+    tokens, text = a_text()
+    of_tokens = np.random.default_rng(2).integers(1, len(TEXTS), 100).tolist()
+    bands = [fires_where(tokens == token) for token in of_tokens]
+    found = [rule.clauses[0].what for rule in learnt(bands, text)]
+    assert [what[0].strip() for what in found] == [TEXTS[t].strip() for t in of_tokens]
 
 
 def test_a_feature_of_what_comes_after_a_word_has_a_rule_of_that_word():

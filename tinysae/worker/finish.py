@@ -143,10 +143,13 @@ def build_features(
     *,
     n_tokens: int | None = None,
     progress: Callable[[int, int], object] | None = None,
+    on_read: "RuleLearner | None" = None,
     **options: Any,
 ) -> "FeatureIndex":
     """The index of `sae` on `n_tokens` held-out tokens (`INDEX_TOKENS`), or on those
-    that there are; `options` are `build_index`'s."""
+    that there are; what else is learnt from it, and `build_index`'s `options`."""
+    import numpy as np
+
     from tinysae.features.index.build import build_index
 
     wanted = INDEX_TOKENS if n_tokens is None else n_tokens
@@ -154,12 +157,15 @@ def build_features(
     total = sum(map(len, chunks))
     if progress is not None:
         progress(0, total)
+    if on_read is not None and chunks:
+        on_read.begin(np.stack(chunks))
     return build_index(
         *(sae, model, chunks, out_dir),
         n_tokens=total,
         text=held_out.text.path,
         is_held_out=held_out.is_unseen,
         progress=progress,
+        on_read=on_read,
         **options,
     )
 

@@ -55,6 +55,12 @@ class Live:
         if self._training.is_healthy:
             self.index()
 
+    def index_the_end(self) -> None:
+        """Of a training so long that there are some of it: what was learnt last can be
+        explored at once, while its figures and the index of more text are made."""
+        if live_indexes(self._run) and self._training.is_healthy:
+            self.index()
+
     def index(self) -> None:
         """An index of this moment, unless there is one."""
         run, step, started = self._run, self._training.n_steps, time.monotonic()

@@ -57,6 +57,8 @@ def train_to_the_end(run: Run, training: "SAETraining", reporter: Reporter) -> b
         keeper.keep()
         with staged_folder(run.sae_dir) as stage:
             training.save(stage)
+        if to_the_end:
+            live.index_the_end()
     return to_the_end
 
 

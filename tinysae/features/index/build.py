@@ -86,7 +86,9 @@ def build_index(
     """
     check_fit(sae, model)
     _check_compiler()
-    from tinysae.features.index.contents import Options, index_data
+    from threadpoolctl import threadpool_limits
+
+    from tinysae.features.index.contents import Options, index_data, relatives_of
     from tinysae.features.index.neighbours import layout_of
     from tinysae.features.index.pair_store import PairStore
     from tinysae.features.index.reading import made_from, read_pairs
@@ -121,13 +123,18 @@ def build_index(
 
     wanted = islice(chain([first], iterator), n_chunks)
     partial = out_dir.with_name(f"{out_dir.name}.partial")
-    with encoder_of(sae, model.plain.device) as encoder:
+    # The last bits of the map, which is made beside all else, depend on how many
+    # threads numpy's and scipy's products have; torch's stay as they are.
+    numpys = threadpool_limits(limits=1, user_api="blas")
+    with encoder_of(sae, model.plain.device) as encoder, numpys:
         key = made_from(sae, model, first, n_chunks, encoder.bits)
+        relatives = relatives_of(sae, model, encoder, options)
         with PairStore(partial, key) as store:
             try:
                 read_pairs(sae, model, encoder, store, wanted, memory, tell_read)
                 data = index_data(
-                    sae, model, encoder, store, options, lambda: tell(_COMPUTING)
+                    *(sae, model, encoder, store, options, relatives),
+                    before_map=lambda: tell(_COMPUTING),
                 )
                 write_index(data, out_dir)
                 if on_read is not None:

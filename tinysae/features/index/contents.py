@@ -7,18 +7,20 @@ decoder directions give the rest (`logits`, `neighbours`).
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import InputError
+from tinysae.features.background import in_background
 from tinysae.features.index.cofiring import cofiring
 from tinysae.features.index.format import IndexData, IndexInfo
 from tinysae.features.index.logits import extreme_logits, folded, token_features
 from tinysae.features.index.neighbours import (
     UMAP_NEIGHBOURS,
     Layout,
+    Neighbours,
     layout,
     neighbours,
 )
@@ -73,11 +75,12 @@ def index_data(
     encoder: "Encoder",
     store: PairStore,
     options: Options,
-    before_layout: Callable[[], None],
+    relatives: "Relatives",
+    before_map: Callable[[], None],
 ) -> IndexData:
     """Everything that follows from the pairs of `store` and the weights.
 
-    before_layout: called when only the map is left to be made.
+    before_map: called when only the map may be left to be made.
 
     Raises:
         InputError: no token was read.
@@ -93,7 +96,7 @@ def index_data(
     with one_thread():
         bands, firing = _statistics(corpus, store, encoder, options)
         together = cofiring(store, N_RELATIVES, options.memory, encoder.pool)
-        relatives = _relatives(sae, model, encoder, options, before_layout)
+    before_map()
     return IndexData(
         info=IndexInfo(
             sae_fingerprint=sae.fingerprint,
@@ -111,7 +114,7 @@ def index_data(
             contexts_per_bin=options.sampling.contexts_per_bin,
             features_per_token=options.features_per_token,
             layout=options.layout,
-            has_folded="folded" in relatives["logits"],
+            has_folded="folded" in relatives.logits,
             text=options.text,
             is_held_out=options.is_held_out,
         ),
@@ -124,7 +127,10 @@ def index_data(
         chunks=chunks,
         token_counts=token_counts,
         vocabulary=model.vocabulary,
-        **relatives,
+        logits=relatives.logits,
+        token_logits=relatives.token_logits,
+        neighbours=relatives.neighbours,
+        layout=relatives.layout.result(),
     )
 
 
@@ -157,14 +163,21 @@ def _bands(store: PairStore, n_pairs: int) -> list[tuple[int, int]]:
     return bands
 
 
-def _relatives(
-    sae: "SAE",
-    model: "LoadedModel",
-    encoder: "Encoder",
-    options: Options,
-    before_layout: Callable[[], None],
-) -> dict[str, Any]:
-    """What only decoder directions say, as fields of `IndexData`."""
+class Relatives(NamedTuple):
+    """What only decoder directions say, as fields of `IndexData`; the map may not be
+    done yet."""
+
+    logits: "dict[LogitKind, Any]"
+    token_logits: "dict[LogitKind, Any]"
+    neighbours: Neighbours
+    layout: "Future[NDArray[np.float32]]"
+
+
+def relatives_of(
+    sae: "SAE", model: "LoadedModel", encoder: "Encoder", options: Options
+) -> Relatives:
+    """What the decoder directions say. Most of what a map takes is compiling, on one
+    core: a thread of its own makes it while the text is read."""
     pool, product = encoder.pool, PRODUCTS[encoder.product_name]
     W_dec = sae.W_dec.detach().float().cpu()
     directions = {"raw": W_dec}
@@ -176,21 +189,17 @@ def _relatives(
     logits: dict[LogitKind, Any] = {}
     tokens: dict[LogitKind, Any] = {}
     kind: LogitKind
-    for kind in ("raw", "folded"):
-        if kind in directions:
-            rows = np.ascontiguousarray(directions[kind].numpy())
-            logits[kind] = extreme_logits(rows, W_U, N_LOGITS, product, pool)
-            n = options.features_per_token
-            tokens[kind] = token_features(rows, W_U, n, product, pool)
-    rows = np.ascontiguousarray(W_dec.numpy())
-    near = neighbours(rows, max(N_RELATIVES, UMAP_NEIGHBOURS), product, pool)
-    before_layout()
-    return {
-        "logits": logits,
-        "token_logits": tokens,
-        "neighbours": near.first(N_RELATIVES),
-        "layout": layout(rows, near, options.layout, options.sampling.seed),
-    }
+    with one_thread():
+        for kind in ("raw", "folded"):
+            if kind in directions:
+                rows = np.ascontiguousarray(directions[kind].numpy())
+                logits[kind] = extreme_logits(rows, W_U, N_LOGITS, product, pool)
+                n = options.features_per_token
+                tokens[kind] = token_features(rows, W_U, n, product, pool)
+        rows = np.ascontiguousarray(W_dec.numpy())
+        near = neighbours(rows, max(N_RELATIVES, UMAP_NEIGHBOURS), product, pool)
+    places = in_background(layout, rows, near, options.layout, options.sampling.seed)
+    return Relatives(logits, tokens, near.first(N_RELATIVES), places)
 
 
 def _in_order(

@@ -73,9 +73,10 @@ def concept_tokens(
 
     BOS, and the last token of a context, whose next token is unknown, are left out.
     """
-    names = {name: at for at, name in enumerate(CONCEPTS)}
-    n_concepts = len(names)
-    labels = np.zeros((*chunks.shape, 2 * n_concepts), dtype=np.bool_)
+    own = {name: at for at, name in enumerate(CONCEPTS)}
+    begun = {name: len(own) + at for name, at in own.items()}
+    rows: list[int] = []
+    columns: list[int] = []
     for number, chunk in enumerate(chunks):
         starts = [*np.flatnonzero(chunk == bos_id), len(chunk)]
         for before, end in zip(starts, starts[1:], strict=False):
@@ -85,17 +86,20 @@ def concept_tokens(
             offsets = list(zip([0, *ends], ends, strict=False))
             # A byte a character, so that offsets in bytes are offsets in the text.
             spans = word_spans(b"".join(pieces).decode("latin-1"))
-            for at, concepts in enumerate(token_concepts(spans, offsets), start):
-                labels[number, at, [names[name] for name in concepts]] = True
-            for at, concepts in enumerate(begun_concepts(spans, offsets), before):
-                if at > before:
-                    columns = [n_concepts + names[name] for name in concepts]
-                    labels[number, at, columns] = True
-    kept = chunks != bos_id
-    kept[:, -1] = False
-    rows = np.flatnonzero(kept.ravel())
-    flat = labels.reshape(-1, 2 * n_concepts)
-    return ConceptTokens(chunks.ravel()[rows], rows, flat[rows])
+            of_own = token_concepts(spans, offsets)
+            # Of each token what the next one begins: nobody knows of the last.
+            of_next = begun_concepts(spans, offsets)[1:]
+            for numbers, by_token in ((own, of_own), (begun, of_next)):
+                for row, concepts in enumerate(by_token, number * len(chunk) + start):
+                    for name in concepts:
+                        rows.append(row)
+                        columns.append(numbers[name])
+    labels = np.zeros((chunks.size, 2 * len(own)), dtype=np.bool_)
+    labels[rows, columns] = True
+    is_kept = chunks != bos_id
+    is_kept[:, -1] = False
+    kept = np.flatnonzero(is_kept.ravel())
+    return ConceptTokens(chunks.ravel()[kept], kept, labels[kept])
 
 
 def hooked(

@@ -12,15 +12,17 @@ many contexts of every tenth of the feature's strengths; a rule tells every cont
 weakest too, so nothing is sampled.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysae.features.background import in_background
 from tinysae.features.names.surroundings import (
     KINDS,
     MANY_KINDS,
@@ -72,7 +74,14 @@ _KINDS: Final = {
     "about_to": _Kind(4, -0.02, 3),
     "place": _Kind(5, 0.01, 1),
 }
-_FEATURES_AT_ONCE: Final = 64
+# So few that the densest, which take longest, are not all one thread's; and so many
+# bands that others go on beside them.
+_FEATURES_AT_ONCE: Final = 16
+_BANDS_A_THREAD: Final = 4
+# A feature that fires this often is learnt from a part of the contexts: thousands of
+# its firings are left, and what it takes grows with them.
+MANY_FIRINGS: Final = 16_000
+THINNED: Final = 4
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,27 @@ def rules_of(
     return list(learnt(bands(), text))
 
 
+class _Half(NamedTuple):
+    """What `rule_kernels.learn` is told of the tokens to learn from."""
+
+    window: NDArray[np.int32]
+    begins: NDArray[np.int64]
+    counts: tuple[NDArray[np.int32], ...]
+    tokens_of: tuple[NDArray[np.int64], NDArray[np.int32]]
+
+    @classmethod
+    def of(cls, text: Surroundings, every: int) -> "_Half":
+        """Of the contexts to learn from one in `every`."""
+        from tinysae.features.names import rule_kernels
+
+        is_kept = (text.learnt_in >= 0) & (text.learnt_in % every == 0)
+        window = np.where(is_kept, text.learnt_in // every, -1).astype(np.int32)
+        counts = tuple(np.zeros((2, len(text.what)), np.int32))
+        seen = (text.group, text.many_first, text.many)
+        rule_kernels.count_groups(seen, window, *counts)
+        return cls(window, _begins(window), counts, _tokens_of_groups(text, is_kept))
+
+
 def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
     """A rule for every feature of the bands, in their order."""
     import torch
@@ -134,8 +164,6 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
     from tinysae.features.names import rule_kernels
 
     seen = (text.group, text.many_first, text.many)
-    counts = tuple(np.zeros((2, len(text.what)), np.int32))
-    rule_kernels.count_groups(seen, text.learnt_in, *counts)
     kinds = (
         np.array(text.first),
         np.array([_KINDS[kind].cost for kind in ALL_KINDS]),
@@ -143,9 +171,9 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
         np.array([kind != "place" for kind in ALL_KINDS]),
         np.array([_KINDS[kind].unites for kind in ALL_KINDS]),
     )
-    learnt_from = _tokens_of_groups(text, text.learnt_in >= 0)
+    # By whether a feature fires that often.
+    halves = (_Half.of(text, 1), _Half.of(text, THINNED))
     scored_on = _tokens_of_groups(text, text.is_scored)
-    begins = _begins(text.learnt_in)
     n_windows = int(text.scored_in.max(initial=-1)) + 1
     n_scored = int(text.is_scored.sum())
 
@@ -154,12 +182,16 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
         kind, size = np.zeros((2, n, N_CLAUSES, N_CONDITIONS), np.int32)
         groups, hits = np.zeros((2, *kind.shape, MOST_GROUPS), np.int32)
         strength = np.zeros((n, N_CLAUSES))
-        rule_kernels.learn(
-            *(band.first, band.position, band.value),
-            *(seen, text.learnt_in, begins, counts),
-            *(learnt_from, kinds, (F1_SHARE, CONDITION_COST, MIN_GAIN)),
-            *(kind, size, groups, hits, strength),
-        )
+        is_dense = np.diff(band.first) > MANY_FIRINGS
+        edges = np.flatnonzero(np.diff(is_dense)) + 1
+        for begin, end in pairwise([0, *edges.tolist(), n]):
+            rule_kernels.learn(
+                *(band.first[begin : end + 1], band.position, band.value, seen),
+                *halves[int(is_dense[begin])],
+                *(kinds, (F1_SHARE, CONDITION_COST, MIN_GAIN)),
+                *(kind[begin:end], size[begin:end]),
+                *(groups[begin:end], hits[begin:end], strength[begin:end]),
+            )
         figures = np.zeros((n, 8))
         rule_kernels.score(
             *(band.first, band.position, band.value, seen),
@@ -186,11 +218,16 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
         return rules
 
     # The loops let go of the interpreter: a thread a core. No more bands are read than
-    # are learnt from at once, for they are large.
-    n_threads, left = torch.get_num_threads(), iter(bands)
+    # are learnt from at once or wait for one that takes long, for they are large.
+    n_threads = torch.get_num_threads()
+    waiting: deque[Future[list[Rule]]] = deque()
     with ThreadPoolExecutor(n_threads, "rules") as threads:
-        while some := list(islice(left, n_threads)):
-            yield from chain.from_iterable(threads.map(of_band, some))
+        for band in bands:
+            waiting.append(threads.submit(of_band, band))
+            if len(waiting) == n_threads * _BANDS_A_THREAD:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
 
 
 def try_rules() -> None:
@@ -294,17 +331,28 @@ class RuleLearner:
         self._vocabulary, self._bos_id = vocabulary, bos_id
         self._has_concepts, self._tell = has_concepts, tell
         self.rules: list[Rule] = []
+        self._text: Future[Surroundings] | None = None
+
+    def begin(self, chunks: NDArray[np.int32]) -> None:
+        """Looks at the text [n, context_size] already, in a thread of its own, while
+        other things are done with it: the store is to have the same."""
+        self._text = in_background(self.read, chunks)
 
     def __call__(self, store: "PairStore") -> None:
-        self.rules = rules_of(store, self.read(store), self._tell)
+        self.rules = rules_of(store, self.text(store), self._tell)
 
-    def read(self, store: "PairStore") -> Surroundings:
+    def text(self, store: "PairStore") -> Surroundings:
         """What a reader sees in the text that `store` has."""
+        if self._text is None:
+            return self.read(np.concatenate([shard.tokens for shard in store.shards]))
+        return self._text.result()
+
+    def read(self, chunks: NDArray[np.int32]) -> Surroundings:
+        """What a reader sees in contexts [n, context_size]."""
         from tinysae.data.storybook.words import CONCEPTS
         from tinysae.features.names.concept_tokens import concept_tokens
         from tinysae.features.names.surroundings import surroundings
 
-        chunks = np.concatenate([shard.tokens for shard in store.shards])
         if not self._has_concepts:
             return surroundings(chunks, self._vocabulary, self._bos_id)
         own = concept_tokens(chunks, self._vocabulary.token_bytes, self._bos_id)

@@ -6,7 +6,7 @@ speech, said before, ...). A rule is "one of these groups, in this place".
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,34 +89,30 @@ def surroundings(
     is_text = tokens != bos_id
     numbers: list[dict[str, int]] = [{} for _ in KINDS]
     group = np.full((len(KINDS), n), -1, np.int32)
-    seen = _Reader()
-    recent: list[tuple[int, int]] = []
-    near: list[tuple[int, int]] = []
-    known_recent: dict[str, int] = {}
-    places: list[tuple[int, int]] = []
+    seen, words = _Reader(), _Words(n)
+    places = np.zeros((n, len(PLACES)), np.bool_)
     texts = [vocabulary.text(token) for token in range(len(vocabulary))]
     for at, token in enumerate(tokens.tolist()):
         if token == bos_id:
             seen = _Reader()
+            words.begin_text()
             continue
-        seen.read(texts[token], token, at)
+        seen.read(texts[token], token)
+        words.read(seen, at)
         names = (
             texts[token],
             seen.word,
-            seen.words[-1],
-            f"{seen.words[-1]} {seen.word}" if seen.words[-1] else "",
+            seen.before,
+            f"{seen.before} {seen.word}" if seen.before else "",
             None,
             _shape(seen),
-            seen.words[-2],
+            seen.two_before,
         )
         for kind, name in enumerate(names):
             if name:
                 known = numbers[kind]
                 group[kind, at] = known.setdefault(name, len(known))
-        places += [(at, p) for p, is_there in enumerate(seen.places()) if is_there]
-        near += [(at, before) for before in seen.ends if before >= 0]
-        for word in {word for word in seen.words if word[-1:].isalnum()}:
-            recent.append((at, known_recent.setdefault(word, len(known_recent))))
+        places[at] = seen.places()
     comes_next = KINDS.index("next")
     is_followed = is_text[:-1] & is_text[1:]
     for at in np.flatnonzero(is_followed).tolist():
@@ -134,14 +130,15 @@ def surroundings(
         what.extend(called)
         first.append(len(what))
 
-    add(np.asarray(recent, np.int64).reshape(-1, 2), known_recent)
+    recent, known_recent = words.recent()
+    add(recent, known_recent)
     n_concepts = len(concept_names)
     own = np.zeros((n, 0), np.bool_) if concepts is None else concepts[:, :n_concepts]
     following = own if concepts is None else concepts[:, n_concepts:]
     add(np.argwhere(own), concept_names)
     add(np.argwhere(following), concept_names)
-    add(_near(own, near), concept_names)
-    add(np.asarray(places, np.int64).reshape(-1, 2), PLACES)
+    add(words.near(own), concept_names)
+    add(np.argwhere(places), PLACES)
     row, column = np.concatenate(entries).T
     many_first = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(row, minlength=n), out=many_first[1:])
@@ -155,42 +152,82 @@ def surroundings(
     )
 
 
-def _near(own: NDArray[np.bool_], near: list[tuple[int, int]]) -> NDArray[np.int64]:
-    """(token, concept) for the concepts [n, n_concepts] of words before: `near` says
-    (token, where such a word ends)."""
-    at, before = np.asarray(near, np.int64).reshape(-1, 2).T
-    which, concept = np.nonzero(own[before])
-    return np.unique(np.stack([at[which], concept], 1), axis=0)
+class _Words:
+    """The words of all texts, one after the other, and where they stand."""
+
+    def __init__(self, n: int) -> None:
+        self._names: list[str] = []
+        self._ends: list[int] = []
+        self._first = 0
+        # Of each of n tokens its word, and the first one of its text.
+        self._own, self._begin = np.full((2, n), -1, np.int64)
+
+    def begin_text(self) -> None:
+        self._first = len(self._names)
+
+    def read(self, seen: "_Reader", at: int) -> None:
+        """`seen` has read the token `at`."""
+        if not seen.is_inside_word:
+            self._names.append("")
+            self._ends.append(at)
+        self._names[-1], self._ends[-1] = seen.word, at
+        self._own[at], self._begin[at] = len(self._names) - 1, self._first
+
+    def _before(self) -> NDArray[np.int64]:
+        """The `N_RECENT` words before each token's own [n, N_RECENT]; -1 for none."""
+        before = self._own[:, None] - np.arange(1, N_RECENT + 1)
+        return np.where(before >= self._begin[:, None], before, -1)
+
+    def recent(self) -> tuple[NDArray[np.int64], list[str]]:
+        """(token, which word) for the words before, each once; and the words."""
+        known: dict[str, int] = {}
+        number = [
+            known.setdefault(name, len(known)) if name[-1:].isalnum() else -1
+            for name in self._names
+        ]
+        # The last is what -1 stands for.
+        which = np.array([*number, -1])[self._before()]
+        which.sort(axis=1)
+        which[:, 1:][which[:, 1:] == which[:, :-1]] = -1
+        at, column = np.nonzero(which >= 0)
+        return np.stack([at, which[at, column]], 1), list(known)
+
+    def near(self, own: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """(token, concept) for the concepts [n, n_concepts] of the words before, which
+        are those of their last tokens."""
+        from scipy.sparse import csr_array
+
+        before = self._before()
+        at, column = np.nonzero(before >= 0)
+        ends = np.array(self._ends)[before[at, column]]
+        of_ends = csr_array((np.ones(len(at), np.int8), (at, ends)), (len(own),) * 2)
+        found: Any = of_ends @ csr_array(own.astype(np.int8))
+        found.sort_indices()
+        return np.stack(found.nonzero(), 1).astype(np.int64)
 
 
 class _Reader:
     """Where in a text one is, a token after the other."""
 
     def __init__(self) -> None:
-        self.word = ""
-        self.words = [""] * N_RECENT
-        self.ends = [-1] * N_RECENT
-        self._at = -1
+        self.word = self.before = self.two_before = ""
         self.in_speech = False
         self.is_inside_word = self.is_again = self.has_comma = False
         self.sentence, self.place, self.n = 0, -1, -1
         self._seen: set[int] = set()
         self._ended = False
 
-    def read(self, text: str, token: int, at: int) -> None:
+    def read(self, text: str, token: int) -> None:
         own = text.strip() or text
         self.n += 1
-        before = self.word[-1:]
         joins = text[:1].isalnum() or (text[:1] == "'" and len(text) > 1)
-        self.is_inside_word = joins and before.isalnum()
+        self.is_inside_word = joins and self.word[-1:].isalnum()
         if self.is_inside_word:
             self.word += own
         else:
             if self.word:
-                self.words = [*self.words[1:], self.word]
-                self.ends = [*self.ends[1:], self._at]
+                self.two_before, self.before = self.before, self.word
             self.word = own
-        self._at = at
         is_word = own[-1:].isalnum()
         if self._ended and is_word:
             self._ended, self.has_comma = False, False

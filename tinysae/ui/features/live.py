@@ -36,7 +36,9 @@ WATCHED = "Lily"
 def show_offer(run: Run) -> None:
     """The way to the features of a run that works, or the button that asks for them."""
     found = live_indexes(run)
-    if found:
+    if found and is_of_the_end(run, found[-1].step):
+        page_link("features", t("train.explore_end"), run=run.id)
+    elif found:
         step = f"{found[-1].step:,}"
         page_link("features", t("train.explore_live", step=step), run=run.id)
     elif live_index_requested(run):
@@ -50,6 +52,11 @@ def show_offer(run: Run) -> None:
             on_click=request_live_index,
             args=(run,),
         )
+
+
+def is_of_the_end(run: Run, step: int) -> bool:
+    """Whether nothing was learnt after that step: what follows is measured."""
+    return step == run.config.total_training_steps
 
 
 def show_waiting(source: FeatureSource) -> None:
@@ -84,10 +91,13 @@ def _bar(run_id: str, step: int) -> None:
         shown_errors(),
         st.container(border=True, horizontal=True, vertical_alignment="center"),
     ):
-        st.markdown(t("features.live", step=f"{step:,}"))
+        run = open_run(run_id)
+        if is_of_the_end(run, step):
+            st.markdown(t("features.live_end"))
+        else:
+            st.markdown(t("features.live", step=f"{step:,}"))
         source = feature_source(run_id)
         if source.step == step:
-            run = open_run(run_id)
             if live_index_requested(run):
                 st.caption(t("train.explore_soon"))
             elif run.status.state == "training":
