@@ -4,6 +4,7 @@ The tutorial is SAELens's "train a basic SAE", written for SAELens 3. Its option
 are no settings here are listed too, for whoever follows it and meets their names.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from tinysae.config import TrainConfig
@@ -38,6 +39,15 @@ class Preset(NamedTuple):
             return self
         general = {key: v for key, v in self.changes.items() if key != "hook_name"}
         return self._replace(changes={**general, "model_name": model_name})
+
+    def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Its changes and on top of them `given`; of a run of another length what is
+        counted in steps is of that length, too."""
+        both = {**self.changes, **given}
+        if not given.keys() & {"training_tokens", "train_batch_size_tokens"}:
+            return both
+        tokens, batch = both["training_tokens"], both["train_batch_size_tokens"]
+        return {**self.changes, **_scheduled(tokens, max(1, batch)), **given}
 
     @property
     def needs(self) -> tuple[str, str]:

@@ -71,6 +71,15 @@ def test_only_the_apps_own_address_opens_the_websocket(quiet_server: Server):
     assert handshake(quiet_server, Origin="http://evil.example") == 403
 
 
+def test_no_page_answers_to_a_name_that_is_not_this_machines(quiet_server: Server):
+    address = urlsplit(quiet_server.url)
+    for host, status in ((address.netloc, 200), (f"evil.example:{address.port}", 403)):
+        connection = http.client.HTTPConnection(address.hostname or "", address.port)
+        connection.request("GET", "/", headers={"Host": host})
+        assert connection.getresponse().status == status
+        connection.close()
+
+
 @pytest.mark.parametrize("path", ["/", "/train", "/static/none.js", "/_stcore/health"])
 def test_every_answer_has_the_headers(quiet_server: Server, path: str):
     address = urlsplit(quiet_server.url)

@@ -13,7 +13,7 @@ from tinysae.library.card import FORMULAS, CardFacts, model_card
 from tinysae.library.saved import add_sae
 from tinysae.library.share import local_paths
 from tinysae.sae.evaluate import Evaluation
-from tinysae.words import LANGUAGES
+from tinysae.words import LANGUAGES, text
 
 FIGURES = Evaluation(0.99, 2.5, 2.6, 9.0, 0.98, 0.1, 5.0, 0.9, 1.5, 20.0, 3, 2, 64, 99)
 HOSTILE = "<script>x</script>\n---\nlicense: evil | `` [a](http://b) #"
@@ -50,6 +50,15 @@ def test_it_has_every_figure_with_its_formula_and_three_lines_to_load_it() -> No
         assert f"from sae_lens import SAE\n\nsae = {call}" in card
         assert "CE_clean = 2.5000" in card
         assert "| torch | `2.9` |" in card
+
+
+def test_it_says_which_text_the_features_were_collected_from_and_only_what_is_known():
+    for language in LANGUAGES:
+        for is_unseen, key in ((True, "unseen"), (False, "unsure")):
+            given = facts(dashboard_text="my [stories].txt", is_unseen=is_unseen)
+            said = text(f"card.dashboard_{key}", language, text=r"my \[stories\].txt")
+            assert said in model_card(given, language)
+        assert "stories" not in model_card(facts(dashboard=""), language)
 
 
 def test_its_first_lines_are_what_the_hub_reads() -> None:

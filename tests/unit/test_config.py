@@ -289,6 +289,18 @@ def test_presets_are_valid_and_scheduled() -> None:
     assert PRESETS[0].needs == ("storybook", "storybook")
 
 
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.key)
+def test_a_preset_of_another_length_has_a_schedule_of_that_length(
+    preset: Preset,
+) -> None:
+    given = {"training_tokens": 60_000, "train_batch_size_tokens": 1000}
+    config = TrainConfig(**preset.changed(given))
+    assert config.total_training_steps == 60
+    assert (config.lr_decay_steps, config.l1_warm_up_steps) == (12, 3)
+    assert preset.changed({**given, "lr_decay_steps": 1})["lr_decay_steps"] == 1
+    assert preset.changed({"lr": 1e-3}) == {**preset.changes, "lr": 1e-3}
+
+
 def test_the_defaults_are_those_of_configs_that_leave_them_out() -> None:
     """A run's folder, or a command, means what it meant when it was written."""
     numbers = {

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from streamlit import config
 
 from tinysae.ui.shell.guard import is_allowed
 
@@ -22,6 +23,15 @@ def asked(
     return is_allowed(
         {"type": kind, "method": method, "headers": headers, "client": client}
     )
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What the configuration says of names and pages, to be changed."""
+    names = ("server.allowedHosts", "server.corsAllowedOrigins")
+    options = {name: list(config.get_option(name)) for name in names}
+    monkeypatch.setattr(config, "get_option", options.__getitem__)
+    return options
 
 
 def test_the_apps_own_page_may_open_the_websocket():
@@ -54,18 +64,36 @@ def test_a_visit_has_no_origin_and_what_changes_something_needs_one():
     assert asked("http", method="PUT", origin="http://localhost:8501")
 
 
-def test_another_machine_cannot_mean_this_ones_loopback_address():
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_is_known_by_each_of_its_own_addresses(client: str):
+    assert asked(origin="http://localhost:8501", client=(client, 50_000))
+    assert not asked(origin="http://localhost:8501", client=("::ffff:192.0.2.7", 4))
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_name_that_somebody_made_mean_this_machine_is_not_answered(kind: str):
+    for host in ("evil.example:8501", "localhost.evil.example", "me@localhost", None):
+        assert not asked(kind, host=host, origin=f"http://{host}")
+    assert not asked("http", host="evil.example:8501")
+    assert not asked("http", host=None)
+
+
+def test_another_machine_cannot_mean_this_ones_loopback_address(
+    configured: dict[str, list[str]],
+):
+    configured["server.allowedHosts"] = ["*"]
     elsewhere = ("192.0.2.7", 4)
     assert not asked("http", client=elsewhere)
+    for host in ("localhost.:8501", "LocalHost", "127.0.0.1.", "[::1]:8501"):
+        assert not asked("http", client=elsewhere, host=host)
     assert asked("http", client=elsewhere, host="tinysae.example:8501")
     assert not asked(client=elsewhere, origin="http://localhost:8501")
 
 
-def test_an_origin_may_be_allowed_in_the_configuration(monkeypatch: pytest.MonkeyPatch):
+def test_an_origin_may_be_allowed_in_the_configuration(
+    configured: dict[str, list[str]],
+):
     proxy = "https://lab.example"
-    monkeypatch.setattr(
-        "streamlit.config.get_option",
-        {"server.corsAllowedOrigins": [proxy]}.__getitem__,
-    )
+    configured["server.corsAllowedOrigins"] = [proxy]
     assert asked(origin=proxy)
     assert not asked(origin="https://other.example")

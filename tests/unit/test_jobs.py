@@ -1,10 +1,13 @@
 """Jobs of every kind: what their processes are told, who may read what they write."""
 
+import ast
 import os
+import re
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from tinysae.features.names.notes import Notes
 from tinysae.jobs import launch
 from tinysae.jobs.files import copy_file, staged_folder
 from tinysae.jobs.job import Job
+from tinysae.jobs.lock import try_lock
 from tinysae.jobs.private import close_home
 from tinysae.jobs.reporter import LATELY_S, Counted, Reporter
 from tinysae.jobs.status import JobStatus, write_status
@@ -31,6 +35,7 @@ from tinysae.runs.live import request_live_index
 from tinysae.runs.store import create_run, start_run
 from tinysae.worker import finish, life, load
 
+PACKAGE = Path(launch.__file__).parents[1]
 SECRETS = {
     "HF_TOKEN": "hf_secret",
     "HUGGING_FACE_HUB_TOKEN": "hf_secret",
@@ -43,6 +48,15 @@ SECRETS = {
     "PGPASSWORD": "secret",
     "DB_PASSWORD": "secret",
     "STREAMLIT_SERVER_COOKIE_SECRET": "secret",
+    "NGROK_AUTHTOKEN": "secret",
+    "MYSQL_PWD": "secret",
+    "SMTP_PASS": "secret",
+    "GITHUB_PAT": "secret",
+    "SSH_AUTH_SOCK": "/run/agent",
+    "SLACK_WEBHOOK_URL": "https://hooks.example/secret",
+    "AZURE_STORAGE_CONNECTION_STRING": "AccountKey=secret",
+    "DATABASE_URL": "postgres://me:secret@db/one",
+    "PIP_INDEX_URL": "https://secret@packages.example/simple",
 }
 SETTINGS = {
     "HF_HOME": "/cache",
@@ -96,6 +110,31 @@ def test_a_process_is_told_no_secret_that_it_does_not_need(
     for environment in told:
         assert environment.items() >= SETTINGS.items()
         assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_only_who_goes_out_is_told_the_login_of_a_proxy() -> None:
+    proxies = {"HTTPS_PROXY": "http://me:secret@proxy", "http_proxy": "http://proxy"}
+    assert (
+        launch.worker_environment(proxies, launch.HUB_KEYS).items() >= proxies.items()
+    )
+    told = launch.worker_environment(proxies, ())
+    assert told.keys() & proxies.keys() == {"http_proxy"}
+
+
+def test_no_process_is_started_without_saying_what_it_is_told() -> None:
+    silent = [
+        f"{path.relative_to(PACKAGE)}:{call.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and re.match(
+            r"(subprocess|multiprocessing|os)\.(run|Popen|call|check|spawn|sy|"
+            r"popen|exec|Process|Pool)",
+            ast.unparse(call.func),
+        )
+        and not any(keyword.arg == "env" for keyword in call.keywords)
+    ]
+    assert silent == []
 
 
 def everything(home: Path) -> Iterator[tuple[str, int]]:
@@ -264,6 +303,34 @@ def test_a_job_has_one_worker(job: Job) -> None:
         pass
 
 
+def test_a_worker_that_has_said_its_last_word_is_waited_for_until_it_has_ended(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped, refused = threading.Event(), threading.Event()
+
+    def take(file: IO[bytes]) -> bool:
+        has_it = try_lock(file)
+        if not has_it:
+            refused.set()
+        return has_it
+
+    def work() -> None:
+        with job.locked():
+            job.say("stopped")
+            stopped.set()
+            # What a process does on its way out.
+            assert refused.wait(60)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert stopped.wait(60)
+    monkeypatch.setattr("tinysae.jobs.job.take_lock", take)
+    with job.locked():
+        job.say("queued")
+    worker.join()
+    assert refused.is_set()
+
+
 def test_a_download_tells_between_its_attempts_how_far_it_came(home: Path) -> None:
     download = download_of("ada/tiny")
     assert download.status.state == "new"
@@ -272,8 +339,10 @@ def test_a_download_tells_between_its_attempts_how_far_it_came(home: Path) -> No
     write_status(download.path, JobStatus("downloading", 3, 9, rate=1.0, eta_s=6.0))
     download.say("stopped")
     assert download.status == JobStatus("stopped", 3, 9, error_values={})
-    with pytest.raises(BusyError, match="ada/tiny"), download.locked():
-        start_download("ada/tiny")
+    with download.locked():
+        download.say("starting")
+        with pytest.raises(BusyError, match="ada/tiny"):
+            start_download("ada/tiny")
     # A run's figures are its curves.
     run = create_run(TrainConfig())
     write_status(run.path, JobStatus("training", 3, 9))

@@ -59,6 +59,9 @@ def test_a_token_is_shown_with_what_cannot_be_seen(text: str, shown: str) -> Non
 
 def test_words_of_a_list_have_their_space_marked_where_two_would_look_alike() -> None:
     assert as_words([" Lily", "Tom", " Tom", "!"]) == ["Lily", "Tom", "␣Tom", "!"]
+    lines = [f"\n{' ' * n}" for n in (0, 2, 40, 41)]
+    assert as_words(lines) == ["↵", "↵␣␣", "↵␣×40", "↵␣×41"]
+    assert as_words([" " * 64]) == ["␣×64"]
 
 
 @pytest.mark.parametrize(

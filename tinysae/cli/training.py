@@ -90,7 +90,7 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
     for preset in PRESETS:
         if preset.key == options.preset:
             fit = preset.on(given["model_name"]) if "model_name" in given else preset
-            return {**fit.changes, **given}
+            return fit.changed(given)
     return given
 
 

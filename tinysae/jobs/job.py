@@ -31,6 +31,7 @@ from tinysae.jobs.files import clear_hidden, open_private, read_json
 from tinysae.jobs.home import home_errors
 from tinysae.jobs.lock import LOCK_NAME, take_lock
 from tinysae.jobs.status import (
+    ENDED,
     JobStatus,
     State,
     keep_reserve,
@@ -41,6 +42,8 @@ from tinysae.jobs.status import (
 ID_TIME = "%Y%m%d-%H%M%S"
 # What `new_job_id` makes and nothing else: no dots, no slashes, no leading dash.
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+# Of a worker that has said its last word; on a busy machine it takes seconds.
+ENDING_PATIENCE_S = 10.0
 LOG_NAME, STOP_NAME, TOOK_NAME = "log.txt", "stop.request", "took.json"
 
 
@@ -145,13 +148,19 @@ class Job:
     def locked(self) -> Generator[IO[bytes]]:
         """Makes this process its only worker; gives the lock's open file.
 
+        A worker that has said its last word may take a while to end (libraries,
+        gigabytes): it is waited for.
+
         Raises:
             BusyError: it has a worker already.
             OSError: its folder cannot be written.
         """
         with open_private(self.path / LOCK_NAME, "ab") as lock:
-            if not take_lock(lock):
-                raise self.busy_error()
+            deadline = time.monotonic() + ENDING_PATIENCE_S
+            while not take_lock(lock):
+                has_ended = self.status.state in ENDED
+                if not has_ended or time.monotonic() > deadline:
+                    raise self.busy_error()
             yield lock
 
     def busy_error(self) -> BusyError:

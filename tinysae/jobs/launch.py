@@ -17,10 +17,17 @@ from tinysae.jobs.home import home_errors
 from tinysae.jobs.job import Job
 
 CHECKOUT = Path(__file__).parents[2]
-# Environment variables that hold what gives access to something.
+# Environment variables that hold what gives access to something: by their names, or by
+# a login in an address.
 _SECRET = re.compile(
-    r"PASSWORD|PASSWD|SECRET|CREDENTIAL|(^|_)(TOKEN|(API|ACCESS)?KEY)S?(_|$)", re.I
+    r"PASSW(OR)?D|PASSPHRASE|SECRET|CREDENTIAL|WEBHOOK|CONNECTION_STRING"
+    r"|TOKENS?(_|$)|(API|ACCESS|AUTH|PRIVATE)_?KEYS?(_|$)"
+    r"|(^|_)(KEYS?|PASS|PAT|AUTH|JWT)(_|$)|_PWD(_|$)",
+    re.I,
 )
+_LOGIN = re.compile(r"://[^/@\s]+@")
+# Whoever goes out goes through it.
+_PROXY = "_proxy"
 # Named as one, but a switch.
 _NO_SECRETS = frozenset({"HF_HUB_DISABLE_IMPLICIT_TOKEN"})
 # How the names of those begin that the hub's client and wandb read (`Job.keys`).
@@ -78,11 +85,13 @@ def worker_environment(
     Args:
         keys: how the names of the secrets begin that it does need.
     """
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if name in _NO_SECRETS
-        or not _SECRET.search(name)
-        or name.startswith(tuple(keys))
-    }
+
+    def is_told(name: str, value: str) -> bool:
+        if name in _NO_SECRETS or name.startswith(tuple(keys)):
+            return True
+        if _LOGIN.search(value):
+            return bool(keys) and name.lower().endswith(_PROXY)
+        return not _SECRET.search(name)
+
+    kept = {name: value for name, value in environment.items() if is_told(name, value)}
     return {**kept, "PYTHONUNBUFFERED": "1"}

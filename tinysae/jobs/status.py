@@ -42,6 +42,8 @@ WORKING: frozenset[State] = frozenset(
         *("labelling", "downloading", "converting", "uploading"),
     }
 )
+# Last words.
+ENDED: frozenset[State] = frozenset({"done", "stopped", "failed"})
 Reason = Literal["restart", "killed"]
 STATUS_NAME = "status.json"
 # Space that is given back when the disk is full, so that the last words can be written.

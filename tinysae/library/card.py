@@ -49,6 +49,9 @@ class CardFacts:
         made_with: versions and the like (`worker.provenance`); empty if not known.
         repo_id, folder: where it will be on the hub; empty if nowhere.
         dashboard: the name of the file with its features; empty without one.
+        dashboard_text: what people call the text that these were collected from
+            (untrusted), and
+        is_unseen: whether the SAE is known not to have been trained on it.
         licence: one of `LICENCES`.
     """
 
@@ -60,6 +63,8 @@ class CardFacts:
     repo_id: str = ""
     folder: str = ""
     dashboard: str = ""
+    dashboard_text: str = ""
+    is_unseen: bool = False
     licence: str = "mit"
 
 
@@ -125,7 +130,10 @@ def _about(facts: CardFacts, language: Language) -> Iterator[str]:
             dataset=_plain(without_place(facts.config.dataset_path)),
         )
     if facts.dashboard:
-        yield text("card.dashboard", language, file=_code(facts.dashboard))
+        said = text("card.dashboard", language, file=_code(facts.dashboard))
+        key = "unseen" if facts.is_unseen else "unsure"
+        of_text = _plain(facts.dashboard_text)
+        yield f"{said} {text(f'card.dashboard_{key}', language, text=of_text)}"
 
 
 def _figures(facts: CardFacts, language: Language) -> Iterator[str]:

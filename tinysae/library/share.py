@@ -23,6 +23,7 @@ from tinysae.jobs.home import home_errors
 from tinysae.library.archive import sae_files, write_zip
 from tinysae.library.card import LICENCES, CardFacts, model_card, without_place
 from tinysae.library.saved import AnySAE, SavedSAE
+from tinysae.library.text_read import TextRead, text_name
 from tinysae.library.transfers import Transfer, new_transfer, transfers_dir
 from tinysae.sae.load import CFG_NAME, RUNNER_CFG_NAME
 from tinysae.words import Language
@@ -93,16 +94,21 @@ def plan_upload(
             at.mkdir(parents=True)
             for path in sae_files(run.sae_dir):
                 copy_file(path, at / path.name)
-            dashboard = ""
-            if with_dashboard and (html := _dashboard(run, language)):
+            shown: dict[str, Any] = {}
+            if with_dashboard and (made := _dashboard(run, language)):
+                html, read = made
                 write_text(at / DASHBOARD_NAME, html)
-                dashboard = f"{folder}/{DASHBOARD_NAME}"
+                shown = {
+                    "dashboard": f"{folder}/{DASHBOARD_NAME}",
+                    "dashboard_text": text_name(read.path, language),
+                    "is_unseen": read.is_held_out,
+                }
             facts = _facts(
                 run,
                 repo_id=repo_id,
                 folder=folder,
-                dashboard=dashboard,
                 licence=licence,
+                **shown,
             )
             write_text(files / CARD_NAME, model_card(facts, language))
             request = {"repo_id": repo_id, "private": private, "run": run.id}
@@ -166,8 +172,9 @@ def _facts(run: AnySAE, **places: Any) -> CardFacts:
     )
 
 
-def _dashboard(run: AnySAE, language: Language) -> str | None:
-    """Some of its features as one document; None when there is no index to read."""
+def _dashboard(run: AnySAE, language: Language) -> tuple[str, TextRead] | None:
+    """Some of its features as one document, and the text that they were collected from;
+    None when there is no index to read."""
     from tinysae.features.names.label_file import labels_or_none
     from tinysae.features.names.notes import Notes
     from tinysae.features.names.theme_file import themes_or_none
@@ -188,7 +195,7 @@ def _dashboard(run: AnySAE, language: Language) -> str | None:
     text = source.text_read(index.info)
     themes = themes_or_none(source.index_dir)
     how = ExportOptions(source.name, language, labels, text=text, themes=themes)
-    return export_html(index, chosen, how)
+    return export_html(index, chosen, how), text
 
 
 def _best(index: "FeatureIndex", labels: "Sequence[Label]") -> list[int]:

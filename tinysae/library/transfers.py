@@ -24,7 +24,6 @@ from tinysae.jobs.home import home, home_errors
 from tinysae.jobs.job import JOB_ID, Job, job_ids, new_job_id
 from tinysae.jobs.launch import HUB_KEYS
 from tinysae.jobs.listed import Listed, listed
-from tinysae.jobs.lock import is_locked
 from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library.imports import import_from_hub, import_from_registry
@@ -162,7 +161,7 @@ def forget(transfer: Transfer) -> None:
     Raises:
         BusyError: it is being worked on.
     """
-    if is_locked(transfer.path):
+    if transfer.status.is_working:
         raise transfer.busy_error()
     shutil.rmtree(transfer.path, ignore_errors=True)
 

@@ -121,14 +121,6 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@contextmanager
-def numpy_on_one_thread() -> Iterator[None]:
-    """numpy's and scipy's products on the calling thread alone, while inside; torch's
-    as they are. The last bits of what another thread computes depend on it."""
-    with _loaded_libraries().limit(limits=1, user_api="blas"):
-        yield
-
-
 @cache
 def _loaded_libraries() -> Any:
     # Looking for them takes milliseconds: once. numpy and torch are imported by now.

@@ -7,13 +7,13 @@ tensors and plain containers, and runs nothing that the file names.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from tinysae.errors import DamagedError
 from tinysae.jobs.files import sha256_of
+from tinysae.jobs.launch import anybodys_environment
 
 MINUTES = 30
 
@@ -24,16 +24,12 @@ def convert(pickle: Path, sha256: str, out: Path) -> None:
     Raises:
         DamagedError: it is not the pinned file, or holds something else than weights.
     """
-    # It needs nobody's token.
-    environment = {
-        name: value for name, value in os.environ.items() if "TOKEN" not in name
-    }
     command = [sys.executable, "-m", "tinysae.model.convert"]
     try:
         done = subprocess.run(
             [*command, str(pickle), sha256, str(out)],
             cwd=Path(__file__).parents[2],
-            env=environment,
+            env=anybodys_environment(),
             stdin=subprocess.DEVNULL,
             timeout=60 * MINUTES,
         )

@@ -12,6 +12,8 @@ _DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 # These act on a terminal, a spreadsheet or a page, unseen; tabs and lines, however they
 # end, do not.
 _ACTING = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_DIRECTIONS}]|\r(?!\n)")
+# More than are told apart at a look: models of code have tokens of a hundred.
+_MANY_SPACES = re.compile(f"{_SPACE}{{5,}}")
 _HIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f{_DIRECTIONS}]")
 
 
@@ -41,13 +43,18 @@ def as_word(text: str) -> str:
 
 
 def as_words(texts: Sequence[str]) -> list[str]:
-    """`texts` as a list says them: as words, with ␣ only where two would look alike."""
+    """`texts` as a list says them: as words, with ␣ only where two would look alike;
+    many of them are counted."""
     words = [as_word(text) for text in texts]
     times = Counter(words)
     return [
-        word if times[word] == 1 else visible(text)
+        _MANY_SPACES.sub(_counted, word if times[word] == 1 else visible(text))
         for word, text in zip(words, texts, strict=True)
     ]
+
+
+def _counted(spaces: re.Match[str]) -> str:
+    return f"{_SPACE}×{len(spaces[0])}"
 
 
 def shortened(text: str, columns: int) -> str:

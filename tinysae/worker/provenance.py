@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinysae.config import TrainConfig
 from tinysae.data.corpus import token_chunks
+from tinysae.jobs.launch import anybodys_environment
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -67,6 +68,7 @@ def _git_state() -> str | None:
             ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
             cwd=Path(__file__).parent,
             capture_output=True,
+            env=anybodys_environment(),
             text=True,
             timeout=GIT_PATIENCE_S,
         )

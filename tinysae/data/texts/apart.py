@@ -9,16 +9,18 @@ usage: python -m tinysae.data.texts.apart < request.json > beginning.json
 
 import json
 import logging
+import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinysae import errors
 from tinysae.config import TextChoice
 from tinysae.data.texts import open_text
+from tinysae.data.texts.hub_dataset import is_of_hub
 from tinysae.data.texts.text import Document, Text
 from tinysae.errors import DamagedError, TinysaeError
+from tinysae.jobs.launch import CHECKOUT, HUB_KEYS, worker_environment
 from tinysae.jobs.limits import limit_this_process
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,6 @@ MEMORY_BYTES = 1 << 30
 # A hub that does not answer is asked again for half a minute.
 PATIENCE_S = 120
 CPU_S = 60
-CHECKOUT = Path(__file__).parents[3]
 
 
 class Beginning(NamedTuple):
@@ -87,12 +88,14 @@ def beginning_apart(choice: TextChoice, max_rows: int, max_length: int) -> Begin
     """
     request = {"choice": choice._asdict(), "limits": [max_rows, max_length]}
     damaged = DamagedError("text_unreadable_here", text=choice.path[:200])
+    keys = HUB_KEYS if is_of_hub(choice) else ()
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__],
             input=json.dumps(request),
             capture_output=True,
             cwd=CHECKOUT,
+            env=worker_environment(os.environ, keys),
             text=True,
             errors="replace",
             timeout=PATIENCE_S,

@@ -86,12 +86,13 @@ def build_index(
     """
     check_fit(sae, model)
     _check_compiler()
+    from threadpoolctl import threadpool_limits
+
     from tinysae.features.index.contents import Options, index_data, relatives_of
     from tinysae.features.index.neighbours import layout_of
     from tinysae.features.index.pair_store import PairStore
     from tinysae.features.index.reading import made_from, read_pairs
     from tinysae.features.index.statistics import Sampling
-    from tinysae.model.blas import numpy_on_one_thread
     from tinysae.sae.encode import encoder_of
 
     iterator = iter(chunks)
@@ -122,7 +123,10 @@ def build_index(
 
     wanted = islice(chain([first], iterator), n_chunks)
     partial = out_dir.with_name(f"{out_dir.name}.partial")
-    with encoder_of(sae, model.plain.device) as encoder, numpy_on_one_thread():
+    # The last bits of the map, which is made beside all else, depend on how many
+    # threads numpy's and scipy's products have; torch's stay as they are.
+    numpys = threadpool_limits(limits=1, user_api="blas")
+    with encoder_of(sae, model.plain.device) as encoder, numpys:
         key = made_from(sae, model, first, n_chunks, encoder.bits)
         relatives = relatives_of(sae, model, encoder, options)
         with PairStore(partial, key) as store:

@@ -13,7 +13,7 @@ from tinysae.features.passages import of_one_text, others, varied
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import SEQUENTIAL
 from tinysae.render.visible import as_word, in_place, shortened
-from tinysae.ui.parts.token_words import token_words
+from tinysae.ui.parts.token_words import first_words, token_words
 from tinysae.ui.shell.i18n import language, t
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def face(
     is called, "" if it has none; None where there are no themes."""
     strongest = varied(record, N_STRIPS)
     pushes = record.promoted["raw"]
-    words = token_words([token.text for token in pushes[:N_WORDS]])
+    words = first_words((token.text for token in pushes), N_WORDS)
     return {
         "feature": record.feature,
         "title": t("features.one", feature=record.feature),

@@ -1,7 +1,8 @@
 """What stands before every request: who may ask, and what an answer may do elsewhere.
 
 Streamlit itself compares an Origin's host but not its port, lets a client without one
-open the websocket, and sends no frame headers. `app.py` hands `middleware()` to
+open the websocket, asks only there which name it was called by, and sends no frame
+headers. `app.py` hands `middleware()` to
 `st.App`, so that `streamlit run app.py` has them without a proxy.
 """
 
@@ -27,6 +28,8 @@ HEADERS: Final = (
 )
 _NAMES: Final = frozenset(name for name, _ in HEADERS)
 FORBIDDEN: Final = 403
+# For who serves it under a name of their own.
+REFUSAL: Final = b"Forbidden: see server.allowedHosts and server.corsAllowedOrigins."
 # What only reads may come without an Origin: a browser sends none with a plain visit.
 _READS: Final = frozenset({"GET", "HEAD"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -59,7 +62,7 @@ class Guard:
         else:
             start = {"type": "http.response.start", "status": FORBIDDEN, "headers": []}
             await _with_headers(send)(start)
-            await send({"type": "http.response.body", "body": b"Forbidden"})
+            await send({"type": "http.response.body", "body": REFUSAL})
 
 
 def is_allowed(scope: Scope) -> bool:
@@ -67,11 +70,16 @@ def is_allowed(scope: Scope) -> bool:
 
     A page says where it is from (Origin, which no script can forge); it has to be the
     address that is asked, port and all, or one of `server.corsAllowedOrigins`. Without
-    an Origin only what reads is answered, and never the websocket. Who is not on this
-    machine cannot mean its loopback address.
+    an Origin only what reads is answered, and never the websocket. A name that is not
+    in `server.allowedHosts` may be any site's, made to mean this machine. Who is not on
+    this machine cannot mean its loopback address.
     """
+    from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
+
     headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
     host, origin = headers.get(b"host", ""), headers.get(b"origin")
+    if not is_host_allowed(host):
+        return False
     if _host_name(f"//{host}") in _LOOPBACK_NAMES and not _is_here(scope.get("client")):
         return False
     if origin is None:
@@ -88,7 +96,8 @@ def _is_same(origin: str, host: str) -> bool:
 
 def _host_name(address: str) -> str:
     try:
-        return urlsplit(address).hostname or ""
+        # "localhost." is the same name, written to its end.
+        return (urlsplit(address).hostname or "").rstrip(".")
     except ValueError:
         return ""
 
@@ -96,7 +105,11 @@ def _host_name(address: str) -> str:
 def _is_here(client: Any) -> bool:
     """Whether who asks is on this machine; `client` is ASGI's (host, port)."""
     try:
-        return client is None or ip_address(client[0]).is_loopback
+        if client is None:
+            return True
+        address = ip_address(client[0])
+        # Who listens to both kinds of addresses (`::`) hears "::ffff:127.0.0.1".
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
     except ValueError:
         # A Unix socket has no address.
         return True

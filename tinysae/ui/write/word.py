@@ -16,7 +16,7 @@ from tinysae.render.numbers import percent
 from tinysae.render.visible import as_word
 from tinysae.ui.parts.chips import bar, chips
 from tinysae.ui.parts.feature_names import feature_name
-from tinysae.ui.parts.token_words import token_words
+from tinysae.ui.parts.token_words import first_words
 from tinysae.ui.parts.word_said import word_said
 from tinysae.ui.shell.cache import feature_table, loaded_model, loaded_sae
 from tinysae.ui.shell.i18n import t
@@ -108,8 +108,8 @@ def _show_features(here: Chosen, told: Told, position: int) -> None:
     for feature, activation in active[:N_FEATURES]:
         row = table.iloc[feature]
         fires = " · ".join(row["top_tokens"][:8])
-        promoted = [token.replace("␣", " ") for token in row["promoted"][:N_PUSHED]]
-        pushed = " · ".join(token_words(promoted))
+        promoted = (token.replace("␣", " ") for token in row["promoted"])
+        pushed = " · ".join(first_words(promoted, N_PUSHED))
         with st.container(key=f"write_feature_{feature}", gap=None):
             page_link(
                 "features",
