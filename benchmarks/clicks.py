@@ -131,6 +131,16 @@ def way_to_features(page: Page, key: str = "train.explore") -> Locator:
     return page.get_by_role("link", name=re.compile(re.escape(text(key, "en")) + "$"))
 
 
+def expect_at_rest(page: Page) -> None:
+    """Nothing fades or moves any more, but for what does so for ever."""
+    page.wait_for_function(
+        """() => document.getAnimations().every((each) =>
+          each.playState !== "running"
+          || each.effect.getComputedTiming().endTime === Infinity)""",
+        timeout=LOADED_MS,
+    )
+
+
 def open_first_feature(page: Page, key: str = "train.explore") -> None:
     """By the link beside a run, then the first of the list."""
     way_to_features(page, key).click()

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from benchmarks.browser import Server, Theme, visit
 from benchmarks.clicks import (
     LOADED_MS,
+    expect_at_rest,
     expect_curves,
     expect_feature,
     expect_played,
@@ -99,3 +100,4 @@ def settle(page: Page, name: str, language: Language) -> None:
     expect_still(page)
     if name == "home":
         expect_written(page)
+    expect_at_rest(page)

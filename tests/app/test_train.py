@@ -341,6 +341,36 @@ def test_a_deleted_run_comes_back_with_undo(
     assert text("train.undo", language) not in [b.label for b in app.button]
 
 
+def test_after_a_deletion_page_and_sidebar_show_the_same(
+    hostile_model_dir: Path,
+) -> None:
+    finished_run(hostile_model_dir, name="old")
+    # It has an SAE, but no features yet: the other pages cannot show it.
+    next_one = finished_run(hostile_model_dir, name="next", with_features=False)
+    last = finished_run(hostile_model_dir, name="last")
+    app = opened(run=last.id)
+    press(app, "train.delete")
+    assert app.selectbox(key="shell.sae").value == next_one.id
+    assert f"**{plain(run_view.run_label(next_one))}**" in shown(app)
+    press(app, "train.undo")
+    assert app.selectbox(key="shell.sae").value == last.id
+    assert f"**{plain(run_view.run_label(last))}**" in shown(app)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_that_ended_before_its_first_step_promises_no_curves(
+    language: Language,
+) -> None:
+    run = create_run(TrainConfig())
+    title = text("train.chart_mse", language)
+    with working(run, "starting"):
+        assert title in shown(opened(language, run=run.id))
+    write_status(run.path, JobStatus("stopped"))
+    found = shown(opened(language, run=run.id))
+    assert plain(text("train.curve_none", language)) in found
+    assert title not in found
+
+
 def test_a_run_in_the_trash_is_restored_or_goes_for_good(
     hostile_model_dir: Path,
 ) -> None:

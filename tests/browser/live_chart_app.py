@@ -1,4 +1,5 @@
-"""A chart that gets 25 points a tick, for `test_live_chart.py`; stops at 20,000."""
+"""A chart that gets 25 points a tick, or as many as its address says, for
+`test_live_chart.py`; stops at 20,000."""
 
 import math
 
@@ -14,7 +15,8 @@ def curves() -> None:
     # Where a page has it: a rerun of the whole app may meet one of the fragment, and
     # Streamlit then mounts what is in it anew.
     log_y = st.toggle("log")
-    n = min(st.session_state.get("n", 0) + 25, 20_000)
+    more = int(st.query_params.get("more", 25))
+    n = min(st.session_state.get("n", 0) + more, 20_000)
     st.session_state["n"] = n
     x = range(n)
     live_chart(

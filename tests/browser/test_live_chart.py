@@ -115,7 +115,7 @@ def test_plotly_travels_once_and_messages_stay_small(
             "websocket",
             lambda socket: socket.on("framereceived", lambda it: sizes.append(len(it))),
         )
-        page.goto(chart_server.url)
+        page.goto(f"{chart_server.url}/?more=100")
         page.wait_for_selector(f"{CHART} .main-svg")
         page.evaluate(f"() => {{ window.node = document.querySelector('{CHART}') }}")
         # Beyond the number of points that a chart is ever sent.

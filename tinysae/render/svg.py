@@ -13,6 +13,8 @@ from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import NEGATIVE, POSITIVE
 
 ROW = 22
+# Of a bar whose label stands above it.
+TALL_ROW = 38
 FONT = "font-size:13px;font-variant-numeric:tabular-nums"
 # Shares of the width: labels of bars, and the room for the numbers at their ends.
 LABELS, NUMBERS = 27.0, 12.0
@@ -49,19 +51,24 @@ def bars(
 ) -> str:
     """Horizontal bars from a common zero: teal to the right, orange to the left.
 
-    labels and values [n], the first on top. With `whole_labels` a label is only cut
-    where its room ends; with `are_shares` values are written as percentages.
+    labels and values [n], the first on top. With `whole_labels` each stands above its
+    bar, which a phone has room for, too; with `are_shares` values are written as
+    percentages.
     """
     written = percent if are_shares else signed
     low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
     span = (high - low) or 1.0
     # Room for a number beyond the longest bar on either side.
-    left = LABELS + (NUMBERS if low < 0 else 1.0)
+    left = NUMBERS if low < 0 else 1.0
+    if not whole_labels:
+        left += LABELS
     width = 100.0 - NUMBERS - left
     zero = left - low / span * width
     parts = []
+    high_row = TALL_ROW if whole_labels else ROW
     for row, (label, value) in enumerate(zip(labels, values, strict=True)):
-        middle = row * ROW + ROW / 2
+        top = row * high_row
+        middle = top + high_row - ROW / 2
         size = abs(value) / span * width
         start = zero if value >= 0 else zero - size
         end, anchor, shift = (
@@ -69,17 +76,17 @@ def bars(
         )
         parts.append(
             f"<g><title>{html.escape(label)}: {signed(value, 3)}</title>"
-            f"{_label(label if whole_labels else _short(label), row)}"
+            f"{_label(label, top, 100) if whole_labels else _label(_short(label), top)}"
             f'<rect x="{start:.2f}%" y="{middle - 7:.0f}" width="{size:.2f}%" '
             f'height="14" rx="2" fill="{POSITIVE if value >= 0 else NEGATIVE}"/>'
             f'<text x="{end:.2f}%" dx="{shift}" y="{middle:.0f}" dy=".35em" '
-            f'text-anchor="{anchor}">{written(value)}</text></g>'
+            f'text-anchor="{anchor}">{written(value)}</text>'
+            # Zero, but not through a label above.
+            f'<line x1="{zero:.2f}%" x2="{zero:.2f}%" y1="{middle - ROW / 2:.0f}" '
+            f'y2="{middle + ROW / 2:.0f}" stroke="currentColor" stroke-opacity=".4"/>'
+            "</g>"
         )
-    height = max(1, len(values)) * ROW
-    parts.append(
-        f'<line x1="{zero:.2f}%" x2="{zero:.2f}%" y1="0" y2="{height}" '
-        'stroke="currentColor" stroke-opacity=".4"/>'
-    )
+    height = max(1, len(values)) * high_row
     return _svg(parts, height, title)
 
 
@@ -170,10 +177,10 @@ def packed(contexts: Sequence[Sequence[int]], *, title: str) -> str:
     return _svg(parts, max(1, len(contexts)) * ROW, title)
 
 
-def _label(label: str, row: int) -> str:
-    """A bar's label, which its own small drawing cuts off at the bars."""
+def _label(label: str, top: float, width: float = LABELS) -> str:
+    """A row's label, which its own small drawing cuts off at `width` percent."""
     return (
-        f'<svg x="0" y="{row * ROW}" width="{LABELS}%" height="{ROW}">'
+        f'<svg x="0" y="{top}" width="{width}%" height="{ROW}">'
         f'<text x="0" y="{ROW // 2}" dy=".35em" style="white-space:pre">'
         f"{html.escape(label)}</text></svg>"
     )

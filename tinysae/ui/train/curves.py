@@ -136,6 +136,9 @@ def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) 
     with st.container(key="train_curves", gap="xsmall"):
         with st.container(key="train_legend"):
             _show_legend(run, own, [other for other, _ in laid])
+        if not (own.rows or laid or run.status.is_working):
+            # The legend says why there is none: empty charts would promise some.
+            return
         for start in range(0, len(names), 2):
             for name, column in zip(names[start:], st.columns(2), strict=False):
                 with column:

@@ -14,7 +14,7 @@ from tinysae.jobs.files import open_regular
 from tinysae.jobs.status import JobStatus
 from tinysae.runs import trash
 from tinysae.runs.advice import advice
-from tinysae.runs.store import Run
+from tinysae.runs.store import Run, list_runs
 from tinysae.runs.verdict import Grade, verdict
 from tinysae.sae.estimate import Estimate
 from tinysae.sae.rows import ACTIVATION_SCALE
@@ -35,7 +35,7 @@ from tinysae.ui.shell.i18n import recorded, t
 from tinysae.ui.shell.page import page_link, plain
 from tinysae.ui.train.cards import start_from
 from tinysae.ui.train.curves import Curves
-from tinysae.ui.train.shipped_run import is_shipped
+from tinysae.ui.train.shipped_run import is_shipped, shipped_run
 
 # What is shown of an evaluation, in order.
 _FIGURES = {
@@ -160,7 +160,8 @@ def show_ways_on(run: Run, status: JobStatus) -> None:
     ):
         trash.delete(run)
         st.session_state[_UNDO] = run.id
-        choose()
+        # The page and the sidebar show the same one in its place.
+        choose(run=next(iter(list_runs()), shipped_run()).id)
         st.rerun()
 
 
