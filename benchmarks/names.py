@@ -31,7 +31,8 @@ from benchmarks.common import measuring, print_last
 from tinysae.config import TrainConfig
 from tinysae.features.index.pair_store import Band, PairStore
 from tinysae.features.names.labels import label_sentence, labels
-from tinysae.features.names.rules import Rule, RuleLearner, learnt
+from tinysae.features.names.rule_learner import RuleLearner
+from tinysae.features.names.rules import Rule, learnt
 from tinysae.features.names.surroundings import Surroundings
 from tinysae.library.shipped import STORYBOOK_SAE_DIR
 from tinysae.model.sources import load_model

@@ -16,7 +16,7 @@ from tinysae.features.index import history
 from tinysae.features.index.history import watched
 from tinysae.features.index.reader import open_index
 from tinysae.features.names.label_file import read_labels
-from tinysae.features.names.rules import RuleLearner
+from tinysae.features.names.rule_learner import RuleLearner
 from tinysae.features.names.surroundings import Surroundings
 from tinysae.jobs.reporter import Reporter
 from tinysae.jobs.status import State

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from tinysae.features.index.reader import FeatureIndex
     from tinysae.features.names.concept_search import FeatureScores
     from tinysae.features.names.concepts import ConceptReport
-    from tinysae.features.names.rules import Rule, RuleLearner
+    from tinysae.features.names.rule_learner import RuleLearner
+    from tinysae.features.names.rules import Rule
     from tinysae.library.saved import AnySAE
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.evaluate import Evaluation
@@ -206,7 +207,7 @@ def rule_learner(
 ) -> "RuleLearner":
     """What learns the features' rules while their index is made (its `on_read`);
     `tell` as in `rules_of`."""
-    from tinysae.features.names.rules import RuleLearner
+    from tinysae.features.names.rule_learner import RuleLearner
 
     has_concepts = _has_concepts(held_out)
     return RuleLearner(

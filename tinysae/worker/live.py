@@ -88,7 +88,7 @@ class Live:
         from tinysae.features.index.history import keep_moment
         from tinysae.features.names.label_file import write_labels
         from tinysae.features.names.labels import labels
-        from tinysae.features.names.rules import RuleLearner
+        from tinysae.features.names.rule_learner import RuleLearner
         from tinysae.sae.load import load_sae
 
         training = self._training
