@@ -46,8 +46,9 @@ def main() -> None:
             show_ranks(state)
         else:
             show_compare(state)
-    # Who has seen it write is likely to train next.
-    launch.make_ready()
+    if stories.SAMPLES in st.session_state:
+        # Who has seen it write is likely to train next.
+        launch.make_ready()
 
 
 def choose_view(state: State) -> State:
