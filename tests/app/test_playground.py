@@ -18,6 +18,7 @@ from tests.builders import finished_run, write_model
 from tests.conftest import PATIENCE_S
 from tinysae.features.index.reader import open_index
 from tinysae.features.index.search import active_features
+from tinysae.jobs import launch
 from tinysae.library.shipped import (
     STORYBOOK_FEATURES_DIR,
     STORYBOOK_SAE,
@@ -149,6 +150,17 @@ def test_same_seed_writes_the_same_and_another_seed_something_else() -> None:
     assert strip_text(generate(page)) == first
     page.number_input(key="_seed").set_value(7)
     assert strip_text(generate(page)) != first
+
+
+def test_a_worker_is_made_ready_once_something_was_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(launch, "make_ready", lambda: asked.append(1))
+    page = opened()
+    assert not asked
+    generate(page)
+    assert asked
 
 
 def test_temperature_zero_ignores_the_seed_and_says_so() -> None:
