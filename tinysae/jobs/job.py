@@ -44,6 +44,7 @@ ID_TIME = "%Y%m%d-%H%M%S"
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 # Of a worker that has said its last word; on a busy machine it takes seconds.
 ENDING_PATIENCE_S = 10.0
+_LOOK_S = 0.02
 LOG_NAME, STOP_NAME, TOOK_NAME = "log.txt", "stop.request", "took.json"
 
 
@@ -161,6 +162,7 @@ class Job:
                 has_ended = self.status.state in ENDED
                 if not has_ended or time.monotonic() > deadline:
                     raise self.busy_error()
+                time.sleep(_LOOK_S)
             yield lock
 
     def busy_error(self) -> BusyError:
