@@ -17,8 +17,10 @@ stamp = .venv/.$(1)-$(shell cat $(2) | cksum | cut -d ' ' -f 1)
 RUN := $(call stamp,run,requirements.txt constraints.txt)
 DEV := $(call stamp,dev,requirements.txt requirements-dev.txt constraints.txt)
 
-# A file of tests goes to one worker, which has one core and one Chromium.
-PYTEST := $(PY) -m pytest --numprocesses logical --maxprocesses 4 \
+# A file of tests goes to one worker, which has one core and one Chromium; a third of
+# the time it waits for what is seen on a page, so that there is one more than cores.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) \
 	--dist loadfile --no-loadscope-reorder
 WITH_CHROMIUM = CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM &&
 

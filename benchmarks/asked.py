@@ -113,7 +113,9 @@ def expect_still(page: Page) -> None:
     deadline = time.monotonic() + LOADED_MS / 1000
     while True:
         n_heard = asked.n_heard
-        page.wait_for_function(_DRAWN, arg=[n_heard, QUIET_MS], timeout=LOADED_MS)
+        page.wait_for_function(
+            _DRAWN, arg=[n_heard, QUIET_MS], timeout=LOADED_MS, polling=LOOK_MS
+        )
         if asked.is_answered and asked.n_heard == n_heard:
             return
         assert time.monotonic() < deadline, "the page is never still"

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, Playwright
@@ -146,11 +146,16 @@ def find_chromium() -> str:
     return found.stdout.strip()
 
 
-def launch_chromium(playwright: Playwright) -> Browser:
-    """A new Chromium; close it."""
+def chromium_options() -> dict[str, Any]:
+    """Which Chromium to launch, and how."""
     # Chromium's sandbox does not start for root, which CI often is.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
+    return {"executable_path": find_chromium(), "args": arguments}
+
+
+def launch_chromium(playwright: Playwright) -> Browser:
+    """A new Chromium; close it."""
+    return playwright.chromium.launch(**chromium_options())
 
 
 @dataclass

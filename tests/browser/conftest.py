@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import cast
 
 import psutil
 import pytest
@@ -15,6 +16,7 @@ from benchmarks.browser import Theme as Theme
 from benchmarks.browser import Visit as Visit
 from benchmarks.browser import visit as visit
 from benchmarks.clicks import LOADED_MS
+from tests.browser.kept_profile import KeptProfile
 
 expect.set_options(timeout=LOADED_MS)
 
@@ -72,8 +74,18 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="session")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    """One Chromium for all tests; each visit has its own profile in it."""
+def browser(
+    playwright: Playwright, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    """One Chromium for all tests: to `visit`, a browser as any other."""
+    kept = KeptProfile(playwright, tmp_path_factory.mktemp("profile"))
+    yield cast("Browser", kept)
+    kept.close()
+
+
+@pytest.fixture(scope="module")
+def new_browser(playwright: Playwright) -> Iterator[Browser]:
+    """A Chromium that has the code of no page: for how pages come at first."""
     launched = launch_chromium(playwright)
     yield launched
     launched.close()

@@ -130,6 +130,7 @@ def unwritable(home: Path, reason: int, language: Language) -> str:
     return text(f"error.{key}", language, **values)
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_is_said_at_start(
     tmp_path: Path, browser: Browser
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_full_disk_is_said_at_start(
         expect_works(reader, server, "train")
 
 
+@pytest.mark.slow
 def test_a_path_with_spaces_and_korean_letters_is_a_path(
     copy: Server, browser: Browser
 ) -> None:
@@ -186,6 +188,7 @@ def embedded(key: str, folder: Path) -> str:
     return text(f"error.{key}", "en", path=str(folder))
 
 
+@pytest.mark.slow
 def test_without_the_model_pages_that_need_it_say_so_until_it_is_back(
     checkout: Path, tmp_path: Path, browser: Browser
 ) -> None:

@@ -58,7 +58,7 @@ MOST_SHIFT = 0.02
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize("name", SCREENS)
 def test_nothing_moves_while_a_page_comes_and_at_its_main_action(
-    server: Server, browser: Browser, name: str, size: tuple[int, int]
+    server: Server, new_browser: Browser, name: str, size: tuple[int, int]
 ) -> None:
-    moved = shifts_of(browser, server, name, size)
+    moved = shifts_of(new_browser, server, name, size)
     assert {what: v for what, v in moved.items() if v > MOST_SHIFT} == {}

@@ -198,6 +198,7 @@ def test_a_folder_is_a_model_and_a_wrong_name_is_a_sentence(
         reader.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_file_is_looked_at_and_a_pasted_text_trained_on(
     place: Place, browser: Browser, home: Path, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def explore_while_it_trains(page: Page, server: Server, run: Run) -> None:
     page.goto(f"{server.url}/train?run={run.id}")
 
 
+@pytest.mark.slow
 def test_a_run_is_stopped_resumed_deleted_and_brought_back(
     server: Server, run: Run, browser: Browser
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_dataset_is_downloaded_and_then_read_offline(hub: Hub, child: Child) -
     assert len(hub.asked) == n_asked
 
 
+@pytest.mark.slow
 def test_a_download_tells_how_far_it_is_and_goes_on_after_a_stop(
     hub: Hub, child: Child
 ) -> None:

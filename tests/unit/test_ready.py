@@ -128,6 +128,7 @@ def weights_of(run: Run) -> bytes:
     return weights
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_home")
 def test_a_run_of_a_worker_that_was_ready_is_the_same_run(
     tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
