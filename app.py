@@ -6,19 +6,22 @@ The server imports this file for the one, and runs it as a script for the other.
 
 import streamlit as st
 
+# Here for the server, too: the first visit would have to wait for it.
+from tinysae.ui.shell.page import page_setup, shown_errors
+
 if __name__ != "__main__":
     from tinysae.ui.shell.guard import middleware
 
     app = st.App(__file__, middleware=middleware())
 else:
+    page_setup("home")
+
+    # After the title, which waits for no library.
     from tinysae.ui.home import front as home
     from tinysae.ui.home.showcase import showcase
     from tinysae.ui.home.story import story
     from tinysae.ui.shell.i18n import t
-    from tinysae.ui.shell.page import page_head, page_setup, shown_errors
 
-    page_setup("home")
-    page_head("home")
     home.lesson()
     story()
     home.ways()

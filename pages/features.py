@@ -8,13 +8,12 @@ from tinysae.library.saved import saved_sae
 from tinysae.ui.features import collect, linked, live, open_sae, overview, search_box
 from tinysae.ui.features.explore import explore
 from tinysae.ui.features.explored import Explored
-from tinysae.ui.shell.page import more, page_head, page_setup, shown_errors
+from tinysae.ui.shell.page import more, page_setup, shown_errors
 from tinysae.ui.train import share
 
 
 def main() -> None:
     page_setup("features")
-    page_head("features")
     from tinysae.ui.shell.chosen import chosen
 
     source = chosen("features").source

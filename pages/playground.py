@@ -6,10 +6,9 @@ from typing import get_args
 import streamlit as st
 
 from tinysae.ui.shell.i18n import t
-from tinysae.ui.shell.page import empty_state, page_head, page_setup, shown_errors
+from tinysae.ui.shell.page import empty_state, page_setup, shown_errors
 
 page_setup("playground")
-page_head("playground")
 
 # After the title, which waits for no library.
 from tinysae.jobs import launch  # noqa: E402

@@ -10,7 +10,7 @@ from tinysae.ui.features import live as live_features
 from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.shell.choice import choice, choose
 from tinysae.ui.shell.chosen import Chosen, chosen
-from tinysae.ui.shell.page import page_head, page_setup, shown_errors
+from tinysae.ui.shell.page import page_setup, shown_errors
 from tinysae.ui.train import run as run_view
 from tinysae.ui.train import runs_table, share, work
 from tinysae.ui.train.curves import choose_drawing, curves, show_curves
@@ -23,7 +23,6 @@ REFRESH_S = 0.5
 
 def main() -> None:
     page_setup("train")
-    page_head("train")
     here = chosen("train")
     runs = list_runs()
     working = work.at_work(runs)

@@ -1,9 +1,8 @@
 """Inside: the machine that makes one next word, its parts, what if, and steering."""
 
-from tinysae.ui.shell.page import page_head, page_setup, shown_errors
+from tinysae.ui.shell.page import page_setup, shown_errors
 
 page_setup("why")
-page_head("why")
 with shown_errors():
     # The title waits for nothing of this.
     from tinysae.ui.why.tabs import show_inside

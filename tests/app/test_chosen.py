@@ -22,10 +22,9 @@ SCRIPT = """
 import streamlit as st
 
 from tinysae.ui.shell.chosen import chosen, choose
-from tinysae.ui.shell.page import page_head, page_setup
+from tinysae.ui.shell.page import page_setup
 
 page_setup("{name}")
-page_head("{name}")
 here = chosen("{name}")
 st.text(here.model)
 st.text(here.source.id if here.source else "none")

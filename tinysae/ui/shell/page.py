@@ -34,7 +34,6 @@ __all__ = [
     "language",
     "more",
     "note",
-    "page_head",
     "page_link",
     "page_setup",
     "plain",
@@ -70,9 +69,11 @@ _CHOOSER: ContextVar[Any] = ContextVar("chooser")
 
 
 def page_setup(page: Page) -> None:
-    """Title, theme, navigation and language of `page`; starts the warm-up.
+    """Head, navigation and language of `page`; starts the warm-up.
 
-    Call it first: nothing may be drawn before the page's configuration is sent.
+    Call it first: nothing may be drawn before the page's configuration is sent. The
+    title comes next, as soon as the sidebar takes its width: the links in it take the
+    server ten times as long.
     """
     st.set_page_config(
         page_title=f"{t(f'{page}.title')} · {t('common.app_name')}",
@@ -80,19 +81,21 @@ def page_setup(page: Page) -> None:
         initial_sidebar_state=_SIDEBAR_PX,
     )
     _keep_address(page)
+    navigation = st.sidebar.container(key="shell_nav", gap="xxsmall")
+    navigation.markdown(f"**{t('common.app_name')}**")
+    if page != "lessons":
+        _show_way_back()
+        _page_head(page)
     run_script("shell", _script(page))
+    with navigation:
+        for name, (_, icon) in PAGES.items():
+            page_link(name, t(f"common.nav_{name}"), icon=icon, quiet=True)
     with st.sidebar:
-        with st.container(key="shell_nav", gap="xxsmall"):
-            st.markdown(f"**{t('common.app_name')}**")
-            for name, (_, icon) in PAGES.items():
-                page_link(name, t(f"common.nav_{name}"), icon=icon, quiet=True)
         _CHOOSER.set(st.container(key="shell_chooser", gap="small"))
         with st.container(key="shell_foot"):
             language_picker()
             keys_button(page)
     cache.start_warm_up()
-    if page != "lessons":
-        _show_way_back()
 
 
 def run_script(key: str, code: str) -> None:
@@ -102,8 +105,8 @@ def run_script(key: str, code: str) -> None:
         st.html(f"<script>{code}</script>", unsafe_allow_javascript=True)
 
 
-def page_head(page: Page) -> None:
-    """The page's title, and what it is for in one line."""
+def _page_head(page: Page) -> None:
+    """The page's title, and what it is for in one line; a lesson has its own."""
     with st.container(key="shell_head", gap="xxsmall"):
         st.title(t(f"{page}.title"), anchor=False)
         st.markdown(plain(t(f"{page}.lead")))
