@@ -13,6 +13,11 @@ def test_a_plain_sentence_stays_readable_without_marks():
     assert plain("") == ""
 
 
+def test_a_label_is_said_without_backslashes():
+    said = 'The character\'s name, or "hers"; 5% of what?'
+    assert plain(said) == said
+
+
 @pytest.mark.parametrize(
     "hostile",
     [

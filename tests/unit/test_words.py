@@ -55,6 +55,15 @@ NOUNS = (
 )
 # What one thing is called, and what it was called elsewhere.
 ONE_WORD = {"단어": "낱말", "그래프": "곡선", "북마크": "책갈피", "비교": "견주"}
+# `{n}` before a plural, in sentences that are not said of one.
+COUNTED = r"(?<!of )\{n\} (?!of|are|more)[a-z]+s\b"
+NEVER_ONE = {
+    *("features.export_title", "features.said", "train.milliseconds"),
+    *("playground.prompt_cut_end", "playground.prompt_cut_start"),
+    *("playground.prompt_pieces", "saes.planned_private", "saes.planned_public"),
+    *("texts.tokens_counted", "texts.tokens_estimated", "texts.repeats"),
+    *("why.estimate_here", "why.correlation", "why.check"),
+}
 # In ("t", "text", ...) the first argument is a whole key; an error's lacks `error.`.
 WHOLE_KEY = {"t", "text", "empty_state"}
 ERRORS = {
@@ -160,6 +169,23 @@ def test_every_sentence_exists_in_both_languages():
         assert placeholders(texts["en"]) == placeholders(texts["ko"]), key
         assert not HANGUL.search(texts["en"]), key
         assert bool(HANGUL.search(texts["ko"])) != (key in WITHOUT_HANGUL), key
+
+
+def test_what_is_counted_is_one_or_many():
+    key = "features.search_text_said"
+    one = text(key, "en", n="1", n_tokens="1", shown=1)
+    assert "1 feature lights up on its 1 token," in one
+    many = text(key, "en", n="1,024", n_tokens="2", shown=10)
+    assert "1,024 features light up on its 2 tokens," in many
+
+
+def test_no_plural_follows_a_number_that_may_be_one():
+    found = {
+        key
+        for key, texts in catalogue().items()
+        if not key.startswith("error.") and re.search(COUNTED, texts["en"])
+    }
+    assert found == NEVER_ONE
 
 
 def test_a_particle_fits_whatever_value_stands_before_it():

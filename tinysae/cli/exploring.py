@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tinysae.cli.arguments import Commands, add_sae_argument
 from tinysae.cli.job_here import add_lock_option, do_here
-from tinysae.cli.output import asked_file, say, write_line
+from tinysae.cli.output import asked_file, counted, say, write_line
 from tinysae.cli.training import add_settings, chosen_settings
 from tinysae.errors import InputError
 from tinysae.jobs.work import log_to_stderr
@@ -171,7 +171,8 @@ def _by_text(
     from tinysae.sae.load import load_sae
 
     search = by_text(load_sae(source.sae_dir), load_model(index.info.model), text)
-    write_line(f"{search.n_features:,} features on {len(search.tokens):,} tokens")
+    found = counted(search.n_features, "feature")
+    write_line(f"{found} on {counted(len(search.tokens), 'token')}")
     for hit in search.hits:
         word = visible(search.words[hit.position])
         yield hit.feature, f"{hit.max_act:.2f} at {hit.position} “{word}”"

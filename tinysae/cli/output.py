@@ -26,6 +26,11 @@ def write_line(text: str) -> None:
     write(f"{text}\n")
 
 
+def counted(n: int, noun: str) -> str:
+    """How many of something: 1 feature, 2,000 features."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def say(line: str) -> None:
     """Writes a line beside the output, to the log of a page's worker: it may lie on a
     full disk, which is for the status to say."""

@@ -5,7 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from tinysae.cli.arguments import Commands
-from tinysae.cli.output import asked_file, say, shown_token, write, write_line
+from tinysae.cli.output import (
+    asked_file,
+    counted,
+    say,
+    shown_token,
+    write,
+    write_line,
+)
 from tinysae.errors import InputError
 from tinysae.model.text.generate import (
     BOUNDS,
@@ -71,7 +78,7 @@ def _generate(options: argparse.Namespace) -> int:
         model, options.prompt, settings.max_new_tokens, options.keep
     )
     if prompt.n_cut:
-        say(f"{prompt.n_cut:,} tokens do not fit and were left out")
+        say(f"left out for lack of room: {counted(prompt.n_cut, 'token')}")
     for sample in range(options.samples):
         seed = sample_seed(settings.seed, sample)
         if options.samples > 1:

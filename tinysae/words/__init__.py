@@ -1,6 +1,7 @@
 """Every sentence a user sees, in English and Korean: one JSON file a room.
 
-A file maps `key -> {"en": ..., "ko": ...}`; `{name}` marks a value to fill in.
+A file maps `key -> {"en": ..., "ko": ...}`; `{name}` marks a value to fill in, and
+`{n:feature|features}` a number with the word for one or for many: "1 feature".
 This package is a leaf (no torch, no streamlit), so that the command line, the errors
 and the pages all speak from the same catalogue.
 """
@@ -8,6 +9,7 @@ and the pages all speak from the same catalogue.
 import json
 from functools import cache
 from importlib.resources import files
+from string import Formatter
 from typing import Literal, get_args
 
 Language = Literal["en", "ko"]
@@ -39,4 +41,17 @@ def text(key: str, language: Language, /, **values: object) -> str:
         KeyError: when the catalogue has no such key or the sentence wants a value
             that was not given.
     """
-    return catalogue()[key][language].format(**values)
+    return _COUNTED.vformat(catalogue()[key][language], (), values)
+
+
+class _Counted(Formatter):
+    """`str.format`, and `{n:one|many}`."""
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        one, bar, many = format_spec.partition("|")
+        if not bar:
+            return super().format_field(value, format_spec)
+        return f"{value} {one if str(value) == '1' else many}"
+
+
+_COUNTED = _Counted()

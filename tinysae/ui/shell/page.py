@@ -224,7 +224,9 @@ def page_link(
 # Streamlit's Markdown knows more than CommonMark: `:red[...]`, `:material/...:` and
 # `:smile:` are read after backslashes are taken away, as are bare web addresses. A word
 # joiner, which has no width, keeps their parts from being seen as one.
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# Marks that begin nothing in Markdown stay as they are: what a screen reader says of a
+# widget is its label as it was given, backslashes and all.
+_PUNCTUATION = re.compile(r"""((?!["%',;?])[!-/:-@\[-`{-~])""")
 _SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
 _ADDRESS = re.compile(r"(https?|www|@)(?=\S)", re.IGNORECASE)
 _ARROWS = re.compile(r"([<>=\-])(?=[<>=\-])")
