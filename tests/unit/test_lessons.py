@@ -18,7 +18,7 @@ from tinysae.lessons.calls.held_out import feature_parts
 from tinysae.lessons.calls.model_cache import kept_with_model
 from tinysae.lessons.calls.name_calls import name_heads
 from tinysae.lessons.calls.registry import CALLS, asked
-from tinysae.lessons.calls.results import Result, Stage, Table
+from tinysae.lessons.calls.results import Bars, Result, Stage, Table
 from tinysae.lessons.handout import Entry, handout
 from tinysae.lessons.lesson import Lesson, Step
 from tinysae.lessons.lesson_file import (
@@ -103,6 +103,18 @@ def test_a_case_ends_where_the_name_comes_and_says_nothing_of_the_other():
         assert case.name in story
         assert case.other not in story
         assert case.name not in case.template
+
+
+def test_a_step_of_no_strength_changes_nothing(stage: Stage):
+    steps = [
+        step for _, _, step in STEPS if any(i.name == "strength" for i in step.inputs)
+    ]
+    for step in steps:
+        (bars,) = asked(step.call, stage, step.values({"strength": 0.0})).views
+        assert isinstance(bars, Bars)
+        assert bars.values == pytest.approx(
+            [bars.values[0]] * len(bars.values), rel=1e-3
+        )
 
 
 def test_a_random_model_fails_the_claims_of_the_trained_one(tiny_model: LoadedModel):

@@ -234,8 +234,8 @@ def transplant(
 
     strength: 1 goes all the way from this story's values to the other's; 0 nowhere.
 
-    Beside it what the SAE misses: the error alone moved, and all of it. Control: as
-    many random features, set to the same values.
+    Beside it what the SAE misses: the error alone moved as far, and all of it. Control:
+    as many random features, set as strongly.
     """
     from tinysae.features.why.intervene import FeatureChange
 
@@ -253,13 +253,13 @@ def transplant(
     strangers = [f for f in range(sae.d_sae) if not (a[f] > 0 or b[f] > 0)]
     strangers = rng.sample(strangers, min(len(moved), len(strangers)))
     wrong = [
-        FeatureChange(f, float(max(a[own], b[own])), (last,))
+        FeatureChange(f, strength * float(max(a[own], b[own])), (last,))
         for f, own in zip(strangers, moved, strict=False)
     ]
     _, control = probability(model, ids, target, wrong, sae)
     error = (y - sae.decode(b)) - (x - sae.decode(a))
-    by_error = float(next_probs_moved(model, sae, ids, error)[target])
-    whole = float(next_probs_moved(model, sae, ids, y - x)[target])
+    by_error = float(next_probs_moved(model, sae, ids, strength * error)[target])
+    whole = float(next_probs_moved(model, sae, ids, strength * (y - x))[target])
     return Result(
         {
             "moved": after,
