@@ -94,6 +94,21 @@ def test_an_empty_page_says_what_to_do_next(language: Language) -> None:
     assert text("train.no_runs", language).split(".")[0] in shown(app)
 
 
+def test_who_came_from_a_lesson_finds_the_way_back_after_the_start(
+    started: list[TrainConfig],
+) -> None:
+    app = press(opened(**{"from": "train.2"}), "train.start")
+    assert started
+    (run,) = list_runs()
+    (back,) = [
+        link.proto.query_string
+        for link in app.get("page_link")
+        if "step=2" in link.proto.query_string
+    ]
+    assert "lesson=train" in back
+    assert f"run={run.id}" in back
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_start_launches_what_the_form_says(
     language: Language, started: list[TrainConfig]

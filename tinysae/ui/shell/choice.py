@@ -17,6 +17,8 @@ from tinysae.library.shipped import STORYBOOK_SAE
 from tinysae.model.sources import STORYBOOK, is_only_here
 
 RUN, MODEL = "run", "model"
+# The parameter of a link from a lesson's step to another page: "train.2".
+WAY_BACK = "from"
 # Streamlit drops a widget's own key when the page changes; this is no widget's.
 _KEPT = "shell.choice"
 # What a mark begins with, as no name of the hub does, and how many are known.
@@ -65,12 +67,14 @@ def is_unknown_path() -> bool:
 def choose(*, run: str | None = None, model: str | None = None) -> None:
     """Another SAE or another model, from here on and in the address; for callbacks.
 
-    What the address said of the one before, its feature or a search, goes.
+    What the address said of the one before, its feature or a search, goes; the way
+    back to a lesson stays.
     """
     if model and is_only_here(model):
         remember_path(model)
     st.session_state[_KEPT] = Choice(run, model, is_picked=True)
-    said = {"lang": st.query_params.get("lang"), **carried()}
+    stays = {name: st.query_params.get(name) for name in ("lang", WAY_BACK)}
+    said = {**stays, **carried()}
     st.query_params.from_dict({name: value for name, value in said.items() if value})
 
 

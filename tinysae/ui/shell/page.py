@@ -22,7 +22,7 @@ from tinysae.errors import TinysaeError
 from tinysae.jobs.job import JOB_ID
 from tinysae.render.visible import encodable
 from tinysae.ui.shell import cache
-from tinysae.ui.shell.choice import carried
+from tinysae.ui.shell.choice import WAY_BACK, carried
 from tinysae.ui.shell.i18n import language, language_picker, link_parameters, t
 from tinysae.ui.shell.keys import keys_button
 
@@ -57,8 +57,7 @@ PAGES: dict[Page, tuple[str, str]] = {
     "lessons": ("pages/lessons.py", ":material/school:"),
 }
 
-# The parameter of a link from a lesson's step to another page: "train.2".
-WAY_BACK = "from"
+# A lesson and its step, in `WAY_BACK`.
 _STEP = re.compile(r"([a-z0-9][a-z0-9_-]{0,39})\.([0-9]{1,3})")
 
 _SHELL = files("tinysae.ui.shell")
