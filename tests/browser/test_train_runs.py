@@ -5,13 +5,14 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from benchmarks.clicks import LOADED_MS, answered, expect_still
+from benchmarks.clicks import LOADED_MS, answered, button, expect_still
 from tests.browser.conftest import Server, visit
 from tinysae.config import TrainConfig
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.runs.metrics import MetricsLog
 from tinysae.runs.store import create_run
 from tinysae.sae.rows import StepMetrics
+from tinysae.words import text
 
 ROW = StepMetrics(
     step=0,
@@ -37,6 +38,22 @@ def two_runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
             for step in range(3):
                 log.append({**ROW, "step": step, "n_tokens": 1000 * (step + 1)})
         write_status(run.path, JobStatus("done"))
+
+
+def test_a_phone_shows_what_to_do_with_a_run_that_has_no_curve(
+    server: Server, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYSAE_HOME", str(server.home))
+    run = create_run(TrainConfig(name="early"))
+    write_status(run.path, JobStatus("stopped"))
+    with visit(browser, width=390, height=844) as reader:
+        page = reader.page
+        page.goto(f"{server.url}/train?run={run.id}")
+        none = page.get_by_text(text("train.curve_none", "en"))
+        expect(none).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
+        expect(button(page, "train.resume")).to_be_visible()
+        expect(button(page, "train.delete")).to_be_visible()
 
 
 def tick(page: Page, row: int) -> None:

@@ -160,10 +160,12 @@ def _show_legend(run: Run, own: Curves, others: Sequence[Run]) -> None:
         st.html(f"<small>{named}</small>")
     elif own.rows:
         note(what_it_shows(own))
+    elif run.status.is_working:
+        note(t("train.curve_soon"))
     else:
-        # Whoever waits is told for what; whoever does not, that nothing will come.
-        is_working = run.status.is_working
-        note(t("train.curve_soon" if is_working else "train.curve_none"))
+        # By its key the page knows that no curve is to come.
+        with st.container(key="train_no_curves"):
+            note(t("train.curve_none"))
 
 
 def _show_curve(
