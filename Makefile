@@ -17,12 +17,11 @@ stamp = .venv/.$(1)-$(shell cat $(2) | cksum | cut -d ' ' -f 1)
 RUN := $(call stamp,run,requirements.txt constraints.txt)
 DEV := $(call stamp,dev,requirements.txt requirements-dev.txt constraints.txt)
 
-# A file of tests goes to one worker, which has one core and one Chromium; a third of
-# the time it waits for what is seen on a page, so that there is one more than cores.
+# A file of tests goes to one worker, which has one core and one Chromium. A third of
+# the time most wait for what is seen on a page: one worker more than cores. The slow
+# ones train.
+PYTEST := $(PY) -m pytest --dist loadfile --no-loadscope-reorder --numprocesses
 WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
-PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) \
-	--dist loadfile --no-loadscope-reorder
-WITH_CHROMIUM = CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM &&
 
 # A benchmark is a script that names what it measures.
 BENCHMARKS = $(basename $(notdir $(shell grep -l "^SOURCES = " benchmarks/*.py)))
@@ -37,10 +36,10 @@ app: $(RUN) ## set up, and open tinysae in the browser
 	$(PY) -m streamlit run app.py
 
 test: $(DEV) lint types ## set up, then lint, types and the tests (browser included)
-	$(WITH_CHROMIUM) $(PYTEST) -m "not slow"
+	$(WITH_CHROMIUM) $(PYTEST) $(WORKERS) -m "not slow"
 
 test-slow: $(DEV) ## the long tests: kills, full disks, stalls, whole trainings
-	$(WITH_CHROMIUM) $(PYTEST) -m slow
+	$(WITH_CHROMIUM) $(PYTEST) logical --maxprocesses 4 -m slow
 
 screenshots: $(DEV) ## the pictures in docs/screenshots, anew
 	$(WITH_CHROMIUM) $(PY) -m scripts.screenshots
@@ -68,7 +67,7 @@ types: $(DEV) ## pyright
 	$(PY) -m pyright
 
 unit: $(DEV) ## the tests that need no browser
-	$(PYTEST) -m "not slow" tests/unit tests/app
+	$(PYTEST) $(WORKERS) -m "not slow" tests/unit tests/app
 
 format: $(DEV) ## put every file into the project's style
 	$(PY) -m ruff format .

@@ -267,11 +267,13 @@ def test_without_storage_in_the_browser_the_pages_work(
 
 @pytest.mark.slow
 def test_many_browsers_at_once_on_a_cold_server_all_get_the_model(
-    tmp_path: Path, browser: Browser
+    tmp_path: Path, new_browser: Browser
 ) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(running(tmp_path / "home", tmp_path / "log"))
-        readers = [stack.enter_context(visit(browser)) for _ in range(READERS_AT_ONCE)]
+        readers = [
+            stack.enter_context(visit(new_browser)) for _ in range(READERS_AT_ONCE)
+        ]
         for reader in readers:
             # Nobody waits for the one before.
             reader.page.goto(server.url, wait_until="commit")

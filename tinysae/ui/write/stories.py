@@ -174,12 +174,13 @@ def _stories(here: Chosen, shown: Shown, samples: Sequence[Writing]) -> None:
         right.container(height=WORD_PX, border=True, key=key, gap="xsmall"),
         shown_errors(),
     ):
+        # Only there it can be seen; it is always there, so that what follows keeps its
+        # place while one word gives way to another.
+        with st.container(key="write_word_close"):
+            st.button(t("playground.close"), on_click=_let_go, type="tertiary")
         if pointed is None:
             note(t("playground.word_later" if was_writing else "playground.word_none"))
             return
-        if WORD in st.session_state:
-            with st.container(key="write_word_close"):
-                st.button(t("playground.close"), on_click=_let_go, type="tertiary")
         show_word(here, pointed[0].told, pointed[1])
 
 
