@@ -97,7 +97,7 @@ def test_an_empty_page_says_what_to_do_next(language: Language) -> None:
 def test_who_came_from_a_lesson_finds_the_way_back_after_the_start(
     started: list[TrainConfig],
 ) -> None:
-    app = press(opened(**{"from": "train.2"}), "train.start")
+    app = press(opened("en", **{"from": "train.2"}), "train.start")
     assert started
     (run,) = list_runs()
     (back,) = [
