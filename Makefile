@@ -21,6 +21,7 @@ DEV := $(call stamp,dev,requirements.txt requirements-dev.txt constraints.txt)
 # the time most wait for what is seen on a page: one worker more than cores. The slow
 # ones train.
 PYTEST := $(PY) -m pytest --dist loadfile --no-loadscope-reorder --numprocesses
+WITH_CHROMIUM = CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM &&
 WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 
 # A benchmark is a script that names what it measures.

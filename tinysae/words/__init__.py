@@ -41,7 +41,11 @@ def text(key: str, language: Language, /, **values: object) -> str:
         KeyError: when the catalogue has no such key or the sentence wants a value
             that was not given.
     """
-    return _COUNTED.vformat(catalogue()[key][language], (), values)
+    sentence = catalogue()[key][language]
+    # A page asks for hundreds; `str.format` takes a quarter of a `Formatter`'s time.
+    if "|" not in sentence:
+        return sentence.format(**values)
+    return _COUNTED.vformat(sentence, (), values)
 
 
 class _Counted(Formatter):
