@@ -1,0 +1,7 @@
+"""frontier"""
+
+from tinysae.ui.shell.chosen import Chosen
+
+
+def show_frontier(here: Chosen) -> None:
+    del here
