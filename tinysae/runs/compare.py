@@ -114,7 +114,10 @@ def _costs(took: Mapping[str, Any]) -> dict[str, float]:
     tokens = number(took.get("n_tokens"), low=0)
     if not seconds:
         return {}
-    return {"seconds": seconds, **({"tokens_per_s": tokens / seconds} if tokens else {})}
+    return {
+        "seconds": seconds,
+        **({"tokens_per_s": tokens / seconds} if tokens else {}),
+    }
 
 
 def are_comparable(one: Compared, other: Compared) -> bool:
