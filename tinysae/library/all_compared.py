@@ -9,6 +9,7 @@ from tinysae.config import TextChoice
 from tinysae.jobs.files import make_folder, read_json, write_json
 from tinysae.jobs.home import home_errors
 from tinysae.jobs.listed import Listed, listed
+from tinysae.library.feature_source import FeatureSource
 from tinysae.library.saved import SavedSAE, saved_saes
 from tinysae.library.shipped import (
     POST_SAE_DIR,
@@ -98,6 +99,19 @@ def keep_figures(sae: SavedSAE, figures: Mapping[str, Any], ground: Ground) -> N
     with home_errors():
         make_folder(sae.path)
         write_json(sae.path / EVAL_NAME, {**figures, GROUND: noted})
+
+
+def share_named(source: FeatureSource) -> float | None:
+    """The share of an SAE's features with a name that fits; None where none were named.
+
+    Raises:
+        DamagedError: from `read_labels`.
+    """
+    from tinysae.features.names.label_file import read_labels
+    from tinysae.features.names.labels import sureness
+
+    labels = read_labels(source.index_dir)
+    return sum(sureness(each) > 0 for each in labels) / len(labels) if labels else None
 
 
 def _ground(data: Any) -> Ground | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Point(NamedTuple):
-    """An SAE's place: fewer active features a token (`l0`) and more `kept` are better."""
+    """An SAE's place: less `l0` (active features a token), more `kept` is better."""
 
     l0: float
     kept: float

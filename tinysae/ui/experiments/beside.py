@@ -1,19 +1,27 @@
 """Beside the frontier: the chosen SAE, and the result that a tutorial published."""
 
+import html
+
 import streamlit as st
 
 from tinysae.library.shipped import STORYBOOK_SAE
-from tinysae.library.text_read import text_name
-from tinysae.model.names import shown_name
+from tinysae.render.visible import shortened
 from tinysae.runs.baseline import SHARED, TUTORIAL, differences
 from tinysae.runs.compare import Compared, Value
-from tinysae.ui.experiments.entries import entry_name, figure_text, source_of
-from tinysae.ui.shell.i18n import language, t
+from tinysae.ui.experiments.entries import (
+    entry_name,
+    figure_text,
+    setting_text,
+    source_of,
+)
+from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, page_link, plain
 
 # Rows of the table: figures, then what makes them comparable, then how large.
 FIGURES = ("ce_loss_score", "l0", "explained_variance", "dead_share")
 SIZES = ("d_sae", "training_tokens")
+# Of what is no number: as many as a third of the card has room for, in two lines.
+CELL_LETTERS = 32
 
 
 def show_beside(entry: Compared) -> None:
@@ -26,30 +34,32 @@ def show_beside(entry: Compared) -> None:
                 page_link("features", t("experiments.to_features"), run=entry.id)
             if entry.kind == "run" or entry.id == STORYBOOK_SAE:
                 page_link("train", t("experiments.to_train"), run=entry.id)
-        st.markdown(_table(entry))
+        st.html(_table(entry))
         note(_verdict(entry))
 
 
 def _table(entry: Compared) -> str:
     """Figure by figure and fact by fact: its own, the tutorial's."""
-    lines = [
-        f"| | {t('experiments.this_one')} | {t('experiments.tutorial')} |",
-        "|---|---|---|",
-    ]
+    heads = ("", t("experiments.this_one"), t("experiments.tutorial"))
+    lines = [_row("th", *heads)]
     for name in (*FIGURES, *SHARED, *SIZES):
-        own = _said(name, entry.value(name))
-        theirs = _said(name, TUTORIAL.figures.get(name, TUTORIAL.settings.get(name)))
-        lines.append(f"| {t(f'experiments.figure_{name}')} | {own} | {theirs} |")
-    return "\n".join(lines)
+        theirs = TUTORIAL.figures.get(name, TUTORIAL.settings.get(name))
+        cells = (_said(name, value) for value in (entry.value(name), theirs))
+        lines.append(_row("td", t(f"experiments.figure_{name}"), *cells))
+    return f'<table class="figures">{"".join(lines)}</table>'
+
+
+def _row(tag: str, *cells: str) -> str:
+    return (
+        f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+    )
 
 
 def _said(name: str, value: Value) -> str:
     """A cell; what is no number may be anybody's text."""
-    if name == "model_name" and isinstance(value, str):
-        return plain(shown_name(value))
-    if name == "dataset_path" and isinstance(value, str):
-        return plain(text_name(value, language()))
-    return plain(figure_text(name, value))
+    if isinstance(value, str):
+        return shortened(setting_text(name, value), CELL_LETTERS)
+    return figure_text(name, value)
 
 
 def _verdict(entry: Compared) -> str:

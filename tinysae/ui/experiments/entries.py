@@ -1,23 +1,39 @@
 """What the page's tabs call SAEs and their figures."""
 
+import re
 from contextlib import suppress
 
+from tinysae.config import settings
 from tinysae.errors import TinysaeError
+from tinysae.library.all_compared import share_named
 from tinysae.library.feature_source import FeatureSource, feature_source
-from tinysae.library.shipped import STORYBOOK_POST
+from tinysae.library.shipped import STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.library.text_read import text_name
 from tinysae.model.names import shown_name
 from tinysae.render.numbers import NO_FIGURE, signed
-from tinysae.runs.compare import Compared, Ground, Value, value_text
-from tinysae.ui.parts.job_words import duration
-from tinysae.ui.shell.cache import feature_labels, shared
+from tinysae.runs.compare import (
+    COSTS,
+    FACTS,
+    FIGURES,
+    NAMED,
+    Compared,
+    Value,
+    value_text,
+)
+from tinysae.runs.store import Run, open_run
+from tinysae.ui.parts.job_words import duration, token_count
+from tinysae.ui.shell.cache import shared
 from tinysae.ui.shell.i18n import language, t
+from tinysae.ui.train.shipped_run import shipped_run
 
-# The share of features with a name is no figure of an evaluation: it is counted here.
-NAMED = "named_share"
 SHARES = frozenset(
     {"ce_loss_score", "explained_variance", "dead_share", "dense_share"}
     | {"kl_div_score", NAMED}
+)
+
+# Where SAEs are mostly trained, of which block.
+_HOOK = re.compile(
+    r"blocks\.(\d{1,4})\.hook_(resid_pre|resid_mid|resid_post|mlp_out|attn_out)"
 )
 
 
@@ -37,13 +53,42 @@ def figure_text(name: str, value: Value) -> str:
         return f"{signed(100 * value, 1)}%"
     if name == "l0":
         return f"{value:,.1f}"
+    if name == "training_tokens":
+        return token_count(int(value))
     return duration(value) if name == "seconds" else value_text(value)
 
 
-def place_text(ground: Ground) -> str:
-    """What was measured on, for who knows what a hook is (untrusted text)."""
-    text = text_name(ground.text.path, language())
-    return f"{shown_name(ground.model_name)} · {ground.hook_name} · {text}"
+def column_name(name: str) -> str:
+    """What stands over a column of a table: a figure's, a fact's or a setting's."""
+    if name in (*FACTS, *FIGURES, NAMED, *COSTS):
+        return t(f"experiments.figure_{name}")
+    return settings()[name].label(language())
+
+
+def run_of(entry: Compared) -> Run | None:
+    """The run that it is, one that came along too; None of one that was not trained
+    here, or has gone meanwhile."""
+    if entry.id == STORYBOOK_SAE:
+        return shipped_run()
+    with suppress(TinysaeError):
+        return open_run(entry.id) if entry.kind == "run" else None
+    return None
+
+
+def setting_text(name: str, value: str) -> str:
+    """A setting that is no number, as people call it (untrusted text)."""
+    if name == "model_name":
+        return shown_name(value)
+    if name == "dataset_path":
+        # Of a name of the hub's, the owner says the least.
+        return text_name(value, language()).rpartition("/")[2]
+    return place_text(value) if name == "hook_name" else value
+
+
+def place_text(hook: str) -> str:
+    """A place in a model in words; one that is seldom read, as it is called there."""
+    found = _HOOK.fullmatch(hook)
+    return t(f"experiments.place_{found[2]}", n=int(found[1]) + 1) if found else hook
 
 
 def source_of(entry: Compared) -> FeatureSource | None:
@@ -65,9 +110,4 @@ def named_share(entry: Compared) -> float | None:
 
 @shared(512)
 def _named_share(source: FeatureSource) -> float | None:
-    from tinysae.features.names.labels import sureness
-
-    labels = feature_labels(source)
-    if not labels:
-        return None
-    return sum(sureness(label) > 0 for label in labels) / len(labels)
+    return share_named(source)

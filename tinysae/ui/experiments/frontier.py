@@ -7,11 +7,10 @@ import streamlit as st
 
 from tinysae.config import choices
 from tinysae.library.all_compared import all_compared
-from tinysae.runs.compare import Compared, are_comparable, by_series
+from tinysae.runs.compare import NAMED, Compared, are_comparable, by_series
 from tinysae.runs.frontier import Point, beaten_by, frontier
 from tinysae.ui.experiments.beside import show_beside
 from tinysae.ui.experiments.entries import (
-    NAMED,
     entry_name,
     figure_text,
     named_share,

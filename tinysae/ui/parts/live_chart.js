@@ -150,7 +150,7 @@ function scatter({ points, lines, chosen, range, ticks, x_title }, ink, line) {
   };
   return [[...joined, ring, shown], {
     xaxis: {
-      ...axis, type: "log", range, tickvals: ticks, ticktext: ticks.map(String),
+      ...axis, type: "log", range: [...range], tickvals: ticks, ticktext: ticks.map(String),
       title: { text: x_title, standoff: 8, font: { size: 13 } }, showgrid: false,
     },
     yaxis: { ...axis, tickformat: ",.2~%", nticks: 6 },

@@ -19,6 +19,8 @@ MOST_NAMES = 8
 # them that gives enough.
 _STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
 LEAST_TICKS = 3
+# Between a point, or the ring around it, and its name.
+_GAP = "\N{NO-BREAK SPACE}" * 3
 
 
 class Dot(NamedTuple):
@@ -127,7 +129,10 @@ def _columns(dots: Sequence[Dot], chosen: str | None) -> dict[str, list[Any]]:
         "ids": [dot.id for dot in dots],
         "x": [dot.x for dot in dots],
         "y": [dot.y for dot in dots],
-        "names": [html.escape(dot.name) if dot.id in named else "" for dot in dots],
+        "names": [
+            f"{_GAP}{html.escape(dot.name)}{_GAP}" if dot.id in named else ""
+            for dot in dots
+        ],
         # Into the picture, where it is not cut off.
         "places": [
             "middle right" if dot.x <= middle else "middle left" for dot in dots
