@@ -1,6 +1,7 @@
 """What the page's tabs call SAEs and their figures."""
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 
 from tinysae.config import settings
@@ -11,6 +12,7 @@ from tinysae.library.shipped import STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.library.text_read import text_name
 from tinysae.model.names import shown_name
 from tinysae.render.numbers import NO_FIGURE, signed
+from tinysae.render.visible import shortened
 from tinysae.runs.compare import (
     COSTS,
     FACTS,
@@ -18,6 +20,7 @@ from tinysae.runs.compare import (
     NAMED,
     Compared,
     Value,
+    differing,
     value_text,
 )
 from tinysae.runs.store import Run, open_run
@@ -31,6 +34,8 @@ SHARES = frozenset(
     | {"kl_div_score", NAMED}
 )
 
+# Of the settings that tell an SAE from others of its name.
+TOLD_LETTERS = 40
 # Where SAEs are mostly trained, of which block.
 _HOOK = re.compile(
     r"blocks\.(\d{1,4})\.hook_(resid_pre|resid_mid|resid_post|mlp_out|attn_out)"
@@ -43,6 +48,28 @@ def entry_name(entry: Compared) -> str:
         return entry.name
     is_post = entry.id == STORYBOOK_POST
     return t("features.embedded_post" if is_post else "features.embedded")
+
+
+def entry_names(entries: Sequence[Compared]) -> dict[str, str]:
+    """Id -> what each is called among the others: those of one name by what they were
+    told otherwise, too (untrusted text)."""
+    alike: dict[str, list[Compared]] = {}
+    for entry in entries:
+        alike.setdefault(entry_name(entry), []).append(entry)
+    names: dict[str, str] = {}
+    for name, own in alike.items():
+        apart = differing([entry.settings for entry in own])
+        for entry in own:
+            told = ", ".join(
+                f"{each} {value_text(entry.settings[each])}"
+                for each in apart
+                if each in entry.settings
+            )
+            names[entry.id] = (
+                f"{name} ({shortened(told, TOLD_LETTERS)})" if told else name
+            )
+    # In the order they came in.
+    return {entry.id: names[entry.id] for entry in entries}
 
 
 def figure_text(name: str, value: Value) -> str:
