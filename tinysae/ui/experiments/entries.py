@@ -18,6 +18,7 @@ from tinysae.runs.compare import (
     FACTS,
     FIGURES,
     NAMED,
+    SPARSITY,
     Compared,
     Value,
     differing,
@@ -53,23 +54,43 @@ def entry_name(entry: Compared) -> str:
 def entry_names(entries: Sequence[Compared]) -> dict[str, str]:
     """Id -> what each is called among the others: those of one name by what they were
     told otherwise, too (untrusted text)."""
+    apart = told_apart(entries)
+    return {
+        entry.id: f"{entry_name(entry)} ({told})" if told else entry_name(entry)
+        for entry, told in zip(entries, apart, strict=True)
+    }
+
+
+def short_names(entries: Sequence[Compared]) -> dict[str, str]:
+    """`entry_names` where there is little room: what they were told alone."""
+    apart = told_apart(entries)
+    return {
+        entry.id: told or entry_name(entry)
+        for entry, told in zip(entries, apart, strict=True)
+    }
+
+
+def told_apart(entries: Sequence[Compared]) -> list[str]:
+    """For each, the settings that tell it from others of its name; nothing where no
+    other has it."""
     alike: dict[str, list[Compared]] = {}
     for entry in entries:
         alike.setdefault(entry_name(entry), []).append(entry)
-    names: dict[str, str] = {}
-    for name, own in alike.items():
+    found: dict[str, str] = {}
+    for own in alike.values():
         apart = differing([entry.settings for entry in own])
+        # What a sweep varies says most.
+        apart.sort(key=lambda name: name not in (*SPARSITY, "seed"))
         for entry in own:
-            told = ", ".join(
-                f"{each} {value_text(entry.settings[each])}"
-                for each in apart
-                if each in entry.settings
-            )
-            names[entry.id] = (
-                f"{name} ({shortened(told, TOLD_LETTERS)})" if told else name
-            )
-    # In the order they came in.
-    return {entry.id: names[entry.id] for entry in entries}
+            told = (_told(n, entry.settings[n]) for n in apart if n in entry.settings)
+            found[entry.id] = shortened(", ".join(told), TOLD_LETTERS)
+    return [found[entry.id] for entry in entries]
+
+
+def _told(name: str, value: Value) -> str:
+    if name == "hook_name" and isinstance(value, str):
+        return place_text(value)
+    return f"{name} {value_text(value)}"
 
 
 def figure_text(name: str, value: Value) -> str:

@@ -36,10 +36,11 @@ _BETTER = "\N{BLACK CIRCLE}"
 
 
 class Pair(NamedTuple):
-    """Two SAEs, and their features."""
+    """Two SAEs, their features, and what they are called beside each other."""
 
     entries: tuple[Compared, Compared]
     sources: tuple[FeatureSource, FeatureSource]
+    names: tuple[str, ...]
 
 
 def show_face_to_face(here: Chosen) -> None:
@@ -54,17 +55,18 @@ def show_face_to_face(here: Chosen) -> None:
     source = source_of(other)
     if source is None:
         return
-    pair = Pair((one, other), (here.source, source))
+    names = tuple(entry_names((one, other)).values())
+    pair = Pair((one, other), (here.source, source), names)
     matching = matching_of(*pair.sources)
     left, right = st.columns(2, gap="medium")
     with left:
         _show_agreement(pair, matching)
         _show_firing(pair)
     with right:
-        st.html(_figures(pair.entries))
+        st.html(_figures(pair))
         if not are_comparable(one, other):
             note(t("experiments.figures_apart"))
-    pairs_table.show_pairs(pair.entries, pair.sources, matching)
+    pairs_table.show_pairs(pair.names, pair.sources, matching)
 
 
 def rivals(one: Compared, entries: Sequence[Compared]) -> list[Compared]:
@@ -106,10 +108,9 @@ def _choose(one: Compared, others: Sequence[Compared]) -> Compared:
 
 def _show_agreement(pair: Pair, matching: Matching) -> None:
     """What became of either one's features in the other: bars, and a sentence."""
-    one, other = map(entry_name, pair.entries)
     rows = [
         _bar(name, side.counts())
-        for name, side in zip((one, other), matching.sides, strict=True)
+        for name, side in zip(pair.names, matching.sides, strict=True)
     ]
     st.html(f'<div class="fates">{"".join(rows)}{_key()}</div>')
     said = {
@@ -170,10 +171,10 @@ def _show_firing(pair: Pair) -> None:
         pairs_table.show_firing(firing, matching_of(*pair.sources))
 
 
-def _figures(entries: tuple[Compared, Compared]) -> str:
+def _figures(pair: Pair) -> str:
     """Figures side by side, the better one marked; then the settings that differ."""
-    one, other = entries
-    lines = [_row("th", "", *map(entry_name, entries))]
+    entries = one, other = pair.entries
+    lines = [_row("th", "", *pair.names)]
     is_fair = are_comparable(one, other)
     for name, more_is_better in FIGURES.items():
         values = [entry.figures.get(name) for entry in entries]

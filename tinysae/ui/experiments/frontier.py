@@ -15,6 +15,7 @@ from tinysae.ui.experiments.entries import (
     entry_names,
     figure_text,
     named_share,
+    short_names,
 )
 from tinysae.ui.parts.charts import colour
 from tinysae.ui.parts.left_out import show_left_out
@@ -28,7 +29,7 @@ from tinysae.ui.shell.page import note
 KEPT = ("ce_loss_score", "explained_variance", NAMED)
 SYMBOLS: dict[str, Symbol] = {"run": "circle", "shipped": "diamond", "saved": "square"}
 CHART_PX = 400
-NAME_LETTERS = 32
+NAME_LETTERS = 24
 # Of the palette: the line's, and that of an architecture that nobody knows.
 LINE, UNKNOWN = 0, 5
 
@@ -41,7 +42,8 @@ class Picture(NamedTuple):
 
     shown: the SAE it is about. same: those that can be compared with it, and it itself,
     each with its place; others: those that cannot. best: of `same`, where those are
-    that no other beats. names: by id, what they are called among each other.
+    that no other beats. names, short_names: by id, what they are called among each
+    other.
     """
 
     shown: Compared
@@ -49,6 +51,7 @@ class Picture(NamedTuple):
     others: list[Placed]
     best: list[int]
     names: dict[str, str]
+    short_names: dict[str, str]
 
     @property
     def places(self) -> list[Point]:
@@ -91,8 +94,8 @@ def picture_of(
     same = [each for each in placed if are_comparable(shown, each[0])]
     others = [each for each in placed if not are_comparable(shown, each[0])]
     best = frontier([place for _, place in same])
-    names = entry_names([entry for entry, _ in placed])
-    return Picture(shown, same, others, best, names)
+    all_ = [entry for entry, _ in placed]
+    return Picture(shown, same, others, best, entry_names(all_), short_names(all_))
 
 
 def _place(entry: Compared, kept: str) -> Point | None:
@@ -107,8 +110,8 @@ def _draw(picture: Picture, kept: str) -> None:
     name = t(f"experiments.figure_{kept}")
     scatter(
         [
-            *(_dot(*each, picture.names) for each in picture.same),
-            *(_dot(*each, picture.names, is_hollow=True) for each in picture.others),
+            *(_dot(*each, picture) for each in picture.same),
+            *(_dot(*each, picture, is_hollow=True) for each in picture.others),
         ],
         _lines(picture),
         key="experiments_frontier",
@@ -126,9 +129,8 @@ def _draw(picture: Picture, kept: str) -> None:
 
 
 def _dot(
-    entry: Compared, place: Point, names: dict[str, str], *, is_hollow: bool = False
+    entry: Compared, place: Point, picture: Picture, *, is_hollow: bool = False
 ) -> Dot:
-    name = names[entry.id]
     figures = [
         f"L0 {figure_text('l0', place.l0)}",
         *(
@@ -141,8 +143,8 @@ def _dot(
         entry.id,
         place.l0,
         place.kept,
-        shortened(name, NAME_LETTERS),
-        [name, *figures],
+        shortened(picture.short_names[entry.id], NAME_LETTERS),
+        [picture.names[entry.id], *figures],
         _colour_of(entry),
         SYMBOLS[entry.kind],
         is_hollow,

@@ -14,8 +14,7 @@ from tinysae.features.matching import Matching
 from tinysae.library.feature_source import FeatureSource
 from tinysae.library.text_read import text_name
 from tinysae.render.numbers import NO_FIGURE
-from tinysae.runs.compare import Compared
-from tinysae.ui.experiments.entries import entry_name
+from tinysae.render.visible import shortened
 from tinysae.ui.experiments.matched import Firing, firing_of, has_firing
 from tinysae.ui.parts.one_of import one_of
 from tinysae.ui.shell.cache import feature_labels
@@ -30,6 +29,8 @@ Which = Literal["both", "split_one", "split_other", "only_one", "only_other"]
 # The first of each: nobody reads thousands.
 MOST_ROWS = 300
 SEEN_ROWS, ROW_PX = 8, 35
+# Of an SAE's name over a list.
+NAME_LETTERS = 24
 
 
 class Match(NamedTuple):
@@ -41,16 +42,22 @@ class Match(NamedTuple):
 
 
 def show_pairs(
-    entries: tuple[Compared, Compared],
+    names: Sequence[str],
     sources: tuple[FeatureSource, FeatureSource],
     matching: Matching,
 ) -> None:
-    """The lists; a ticked row leads to its features."""
-    names = [entry_name(entry) for entry in entries]
+    """The lists; a ticked row leads to its features.
+
+    Args:
+        names: what the two are called (untrusted text).
+        sources: their features.
+        matching: of these.
+    """
+    short = [shortened(name, NAME_LETTERS) for name in names]
     lists = {which: matches(matching, which) for which in get_args(Which)}
     labels = {
-        which: t(f"experiments.list_{which}", one=names[0], other=names[1])
-        + f" ({len(found):,})"
+        which: t(f"experiments.list_{which}", one=short[0], other=short[1])
+        + f" ({_n_features(found, which):,})"
         for which, found in lists.items()
     }
     which: Which = one_of(
@@ -83,6 +90,11 @@ def matches(matching: Matching, which: Which) -> list[Match]:
             pair = (feature, n) if is_other else (n, feature)
             found.append(Match(*pair, cosine))
     return found
+
+
+def _n_features(found: Sequence[Match], which: Which) -> int:
+    """How many features a list is about: a split one has several rows."""
+    return len({each.other if which.endswith("other") else each.one for each in found})
 
 
 def show_firing(firing: Firing, matching: Matching) -> None:
