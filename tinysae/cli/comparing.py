@@ -93,14 +93,13 @@ def print_table(asked: str | None, *, as_csv: bool) -> int:
     Raises:
         InputError: there is no such column.
     """
-    from tinysae.library.all_compared import all_compared
+    from tinysae.library.all_compared import all_compared, with_named
     from tinysae.render.csv_text import csv_text
-    from tinysae.runs.compare import columns, value_text
+    from tinysae.runs.compare import NAMED, columns, value_text
 
     names = _columns(asked, columns())
-    rows = [
-        [entry.id, *(entry.value(name) for name in names)] for entry in all_compared()
-    ]
+    entries = map(with_named, all_compared()) if NAMED in names else all_compared()
+    rows = [[entry.id, *map(entry.value, names)] for entry in entries]
     head = ["id", *names]
     if as_csv:
         write(csv_text(head, rows))

@@ -114,7 +114,7 @@ def _show_agreement(pair: Pair, matching: Matching) -> None:
     ]
     st.html(f'<div class="fates">{"".join(rows)}{_key()}</div>')
     said = {
-        "agreement": percent(matching.agreement),
+        "share": percent(matching.agreement),
         "n": f"{matching.n_both:,}",
         "smaller": f"{min(len(side.cosine) for side in matching.sides):,}",
         "bound": f"{BOTH:g}",
