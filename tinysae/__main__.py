@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tinysae.cli import (
     asking,
+    comparing,
     exploring,
     fetching,
     inside,
@@ -21,7 +22,10 @@ from tinysae.errors import TinysaeError
 from tinysae.jobs import ready
 from tinysae.worker import compiled
 
-GROUPS = (writing, asking, inside, training, exploring, sharing, fetching, rebuilding)
+GROUPS = (
+    *(writing, asking, inside, training, comparing, exploring),
+    *(sharing, fetching, rebuilding),
+)
 # Their processes are started by pages: no command of theirs is for people.
 WORKERS = (sharing, fetching)
 # As a shell reports a program that wrote to a reader who had gone.
