@@ -12,6 +12,7 @@ from tinysae.cli import (
     inside,
     rebuilding,
     sharing,
+    sweeping,
     training,
     writing,
 )
@@ -20,7 +21,10 @@ from tinysae.cli.output import say
 from tinysae.errors import TinysaeError
 from tinysae.jobs import ready
 
-GROUPS = (writing, asking, inside, training, exploring, sharing, fetching, rebuilding)
+GROUPS = (
+    *(writing, asking, inside, training, sweeping),
+    *(exploring, sharing, fetching, rebuilding),
+)
 # Their processes are started by pages: no command of theirs is for people.
 WORKERS = (sharing, fetching)
 # As a shell reports a program that wrote to a reader who had gone.

@@ -7,10 +7,11 @@ A sweep is a folder under `<home>/sweeps`. Beside what every job has there is
 Every point is an ordinary run under `<home>/runs`, which opens, stops and goes on like
 any other; a small file of that name in it says whose point it is. The sweep's own
 process trains the points that read the same activations side by side
-(`stream_of`, `worker.sweep`).
+(`streams`, `worker.sweep`).
 """
 
 import shutil
+from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +69,22 @@ class Sweep(Job):
         return listed(self.point_ids, open_run, lambda each: self.path / each)
 
 
-def stream_of(run: Run) -> Hashable:
-    """What two points have to share to read the same activations.
+def stream_of(config: TrainConfig, own: str) -> Hashable:
+    """What two points have to share to read the same activations; `own` is what no
+    other point has.
 
     wandb knows one run of a process at a time: what goes there is trained alone.
     """
-    alone = run.id if run.config.log_to_wandb else ""
-    return (alone, *(getattr(run.config, name) for name in _STREAM))
+    alone = own if config.log_to_wandb else ""
+    return (alone, *(getattr(config, name) for name in _STREAM))
+
+
+def streams(points: Sequence[TrainConfig]) -> list[list[TrainConfig]]:
+    """The points of a sweep, those together that read the same activations."""
+    alike: defaultdict[Hashable, list[TrainConfig]] = defaultdict(list)
+    for n, point in enumerate(points):
+        alike[stream_of(point, str(n))].append(point)
+    return list(alike.values())
 
 
 def sweeps_dir() -> Path:
