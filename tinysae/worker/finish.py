@@ -10,7 +10,10 @@ from tinysae.errors import TinysaeError
 from tinysae.jobs.files import write_json
 from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.status import State
+from tinysae.library.all_compared import keep_figures
+from tinysae.library.shipped import SHIPPED
 from tinysae.runs.checkpoints import checkpoints
+from tinysae.runs.compare import Ground
 from tinysae.runs.live import remove_live_indexes
 from tinysae.runs.store import EVAL_NAME, Run
 from tinysae.worker.held_out import (
@@ -98,6 +101,9 @@ def _measure(
     figures = evaluated(sae, model, held_out, progress).to_json()
     if isinstance(job, Run):
         write_json(job.path / EVAL_NAME, figures)
+    elif job.directory not in SHIPPED.values():
+        ground = (job.model_name, sae.hook_name, held_out.text, held_out.context_size)
+        keep_figures(job, figures, Ground(*ground))
     return figures
 
 

@@ -1,4 +1,5 @@
-"""Charts that move, in the app's colours: curves that grow and a map of features.
+"""Charts that move, in the app's colours: curves that grow and a map of features;
+`ui.parts.scatter` has points of another kind.
 
 What stands still is SVG (`tinysae.render.svg`, `ui.parts.drawing`).
 """
@@ -125,7 +126,7 @@ def _plotly_address() -> str:
 
 
 @cache
-def _live_component() -> ComponentRenderer:
+def live_component() -> ComponentRenderer:
     from streamlit.components.v2 import component
 
     return component(
@@ -165,7 +166,7 @@ def live_chart(
     curves = [thinned(one) for one in series]
     told = [c for c in curves if len(c.y) and c.style in ("solid", "dashed")]
     latest = ", ".join(f"{c.name or title} {_number(c.y[-1])}" for c in told)
-    _live_component()(
+    live_component()(
         key=key,
         data={
             "series": [
@@ -181,14 +182,14 @@ def live_chart(
             "log_y": log_y,
             "x_title": html.escape(x_title),
             "legend": legend,
-            **_frame(height, t("common.chart_description", title=title, latest=latest)),
+            **frame(height, t("common.chart_description", title=title, latest=latest)),
         },
         # Its place is there before the script that draws it.
         height=height,
     )
 
 
-def _frame(height: int, description: str) -> dict[str, Any]:
+def frame(height: int, description: str) -> dict[str, Any]:
     """What every chart is told."""
     return {
         "address": _plotly_address(),
@@ -299,7 +300,7 @@ def feature_map(
         if type(feature) is int and feature in points.features:
             on_click(feature)
 
-    _live_component()(
+    live_component()(
         key=key,
         data={
             "points": {
@@ -309,7 +310,7 @@ def feature_map(
                 "chosen": chosen,
                 "chosenTheme": theme,
             },
-            **_frame(height, description=alt),
+            **frame(height, description=alt),
         },
         height=height,
         on_clicked_change=clicked,

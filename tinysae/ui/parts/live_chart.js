@@ -1,6 +1,6 @@
 // A chart that takes new points without being built again: Plotly.react on one node, so
-// that zoom, hidden lines and the scroll position stay as they are. Curves, or a map of
-// points that tells which one is clicked. Streamlit calls the default export for every
+// that zoom, hidden lines and the scroll position stay as they are. Curves, a map of
+// points or a scatter, which tell what is clicked. Streamlit calls the default export for every
 // change of the data or the theme, and this text travels with each of them: keep it short.
 
 // plotly.js comes once, as a file of its own that the browser keeps.
@@ -127,10 +127,42 @@ function curves({ series, log_y, x_title, legend }, line) {
   return [lines, layout];
 }
 
+function scatter({ points, lines, chosen, range, ticks, x_title }, ink, line) {
+  const axis = {
+    automargin: true, zeroline: false, gridcolor: line, linecolor: line,
+    tickfont: { size: 13 },
+  };
+  const joined = lines.map(({ x, y, colour, is_main }) => ({
+    x, y, type: "scatter", mode: "lines", hoverinfo: "skip",
+    line: { color: colour, width: is_main ? 2.5 : 1.5, dash: is_main ? "solid" : "dot" },
+  }));
+  const at = points.ids.indexOf(chosen);
+  const ring = {
+    x: points.x.slice(at, at + 1), y: points.y.slice(at, at + 1), visible: at >= 0,
+    type: "scatter", mode: "markers", hoverinfo: "skip",
+    marker: { size: 22, symbol: "circle-open", color: ink, line: { width: 2 } },
+  };
+  const shown = {
+    x: points.x, y: points.y, customdata: points.ids, hovertext: points.texts,
+    text: points.names, textposition: points.places, cliponaxis: false,
+    type: "scatter", mode: "markers+text", hovertemplate: "%{hovertext}<extra></extra>",
+    marker: { size: 12, symbol: points.symbols, color: points.colours, line: { width: 2, color: points.colours } },
+  };
+  return [[...joined, ring, shown], {
+    xaxis: {
+      ...axis, type: "log", range: [...range], tickvals: ticks, ticktext: ticks.map(String),
+      title: { text: x_title, standoff: 8, font: { size: 13 } }, showgrid: false,
+    },
+    yaxis: { ...axis, tickformat: ",.2~%", nticks: 6 },
+    hovermode: "closest", showlegend: false, dragmode: "pan",
+  }];
+}
+
 function figure(data, style) {
   const text = style.getPropertyValue("--st-text-color");
   const line = style.getPropertyValue("--st-border-color");
-  const [shown, layout] = data.points ? map(data.points, text) : curves(data, line);
+  const [shown, layout] = data.points ? map(data.points, text)
+    : data.scatter ? scatter(data.scatter, text, line) : curves(data, line);
   return [shown, {
     ...layout, uirevision: "kept", margin: { l: 8, r: 8, t: 8, b: 8 },
     hoverlabel: {
@@ -144,7 +176,7 @@ function figure(data, style) {
 
 function wire(Plotly, box, chart, reset) {
   chart.on("plotly_click", ({ points: [point] }) => {
-    if (!box.latest.points) return;
+    if (point?.customdata === undefined) return;
     Plotly.Fx.unhover(chart);
     box.click(point.customdata);
   });

@@ -39,7 +39,9 @@ from tinysae.ui.shell.page import Page, note, page_link, plain, sidebar_place
 __all__ = ["Chosen", "choose", "chosen"]
 
 # Pages that show an SAE that is still being made; the others read its features.
-_SHOW_UNFINISHED: Final[frozenset[Page]] = frozenset({"train", "features"})
+_SHOW_UNFINISHED: Final[frozenset[Page]] = frozenset(
+    {"train", "experiments", "features"}
+)
 _MODEL, _SAE = "shell.model", "shell.sae"
 
 

@@ -46,12 +46,15 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[3]
 
-Page = Literal["home", "playground", "train", "features", "why", "lessons"]
+Page = Literal[
+    "home", "playground", "train", "experiments", "features", "why", "lessons"
+]
 # A page's file and its icon, in the order of the navigation.
 PAGES: dict[Page, tuple[str, str]] = {
     "home": ("app.py", ":material/home:"),
     "playground": ("pages/playground.py", ":material/chat:"),
     "train": ("pages/train.py", ":material/model_training:"),
+    "experiments": ("pages/experiments.py", ":material/scatter_plot:"),
     "features": ("pages/features.py", ":material/hub:"),
     "why": ("pages/why.py", ":material/help:"),
     "lessons": ("pages/lessons.py", ":material/school:"),

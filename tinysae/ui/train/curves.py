@@ -8,6 +8,8 @@ from typing import NamedTuple
 import streamlit as st
 
 from tinysae.render.numbers import signed
+from tinysae.render.visible import shortened
+from tinysae.runs.compare import told_apart
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
@@ -30,6 +32,8 @@ SPEED_WINDOW = 20
 LEAST_ROWS = 10
 MOST_SMOOTHING = 0.95
 OWN_COLOUR = 0
+# Of the settings that tell a run from others, in a legend.
+TOLD_LETTERS = 60
 
 
 class Curves(NamedTuple):
@@ -149,13 +153,23 @@ def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) 
         _density(run, own.evals[-1])
 
 
+def legend_names(runs: Sequence[Run]) -> list[str]:
+    """What each of several runs is called beside the others, with the settings that
+    tell it from them (untrusted text)."""
+    apart = told_apart([run.config for run in runs])
+    return [
+        f"{run_name(run)} ({shortened(told, TOLD_LETTERS)})" if told else run_name(run)
+        for run, told in zip(runs, apart, strict=True)
+    ]
+
+
 def _show_legend(run: Run, own: Curves, others: Sequence[Run]) -> None:
     """What the curves show: in a sentence, as names of several runs, or why nothing."""
     if others:
         named = "&emsp;".join(
             f'<span style="color:{colour(at)}">\N{BLACK CIRCLE}</span> '
-            + html.escape(run_name(each))
-            for at, each in enumerate((run, *others))
+            + html.escape(name)
+            for at, name in enumerate(legend_names((run, *others)))
         )
         st.html(f"<small>{named}</small>")
     elif own.rows:

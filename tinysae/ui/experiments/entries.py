@@ -1,0 +1,113 @@
+"""What the page's tabs call SAEs and their figures."""
+
+import re
+from contextlib import suppress
+
+from tinysae.config import settings
+from tinysae.errors import TinysaeError
+from tinysae.library.all_compared import share_named
+from tinysae.library.feature_source import FeatureSource, feature_source
+from tinysae.library.shipped import STORYBOOK_POST, STORYBOOK_SAE
+from tinysae.library.text_read import text_name
+from tinysae.model.names import shown_name
+from tinysae.render.numbers import NO_FIGURE, signed
+from tinysae.runs.compare import (
+    COSTS,
+    FACTS,
+    FIGURES,
+    NAMED,
+    Compared,
+    Value,
+    value_text,
+)
+from tinysae.runs.store import Run, open_run
+from tinysae.ui.parts.job_words import duration, token_count
+from tinysae.ui.shell.cache import shared
+from tinysae.ui.shell.i18n import language, t
+from tinysae.ui.train.shipped_run import shipped_run
+
+SHARES = frozenset(
+    {"ce_loss_score", "explained_variance", "dead_share", "dense_share"}
+    | {"kl_div_score", NAMED}
+)
+
+# Where SAEs are mostly trained, of which block.
+_HOOK = re.compile(
+    r"blocks\.(\d{1,4})\.hook_(resid_pre|resid_mid|resid_post|mlp_out|attn_out)"
+)
+
+
+def entry_name(entry: Compared) -> str:
+    """What people call it (untrusted text)."""
+    if entry.kind != "shipped":
+        return entry.name
+    is_post = entry.id == STORYBOOK_POST
+    return t("features.embedded_post" if is_post else "features.embedded")
+
+
+def figure_text(name: str, value: Value) -> str:
+    """A figure or a setting as people read it; a dash for none."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value_text(value) or NO_FIGURE
+    if name in SHARES:
+        return f"{signed(100 * value, 1)}%"
+    if name == "l0":
+        return f"{value:,.1f}"
+    if name == "training_tokens":
+        return token_count(int(value))
+    return duration(value) if name == "seconds" else value_text(value)
+
+
+def column_name(name: str) -> str:
+    """What stands over a column of a table: a figure's, a fact's or a setting's."""
+    if name in (*FACTS, *FIGURES, NAMED, *COSTS):
+        return t(f"experiments.figure_{name}")
+    return settings()[name].label(language())
+
+
+def run_of(entry: Compared) -> Run | None:
+    """The run that it is, one that came along too; None of one that was not trained
+    here, or has gone meanwhile."""
+    if entry.id == STORYBOOK_SAE:
+        return shipped_run()
+    with suppress(TinysaeError):
+        return open_run(entry.id) if entry.kind == "run" else None
+    return None
+
+
+def setting_text(name: str, value: str) -> str:
+    """A setting that is no number, as people call it (untrusted text)."""
+    if name == "model_name":
+        return shown_name(value)
+    if name == "dataset_path":
+        # Of a name of the hub's, the owner says the least.
+        return text_name(value, language()).rpartition("/")[2]
+    return place_text(value) if name == "hook_name" else value
+
+
+def place_text(hook: str) -> str:
+    """A place in a model in words; one that is seldom read, as it is called there."""
+    found = _HOOK.fullmatch(hook)
+    return t(f"experiments.place_{found[2]}", n=int(found[1]) + 1) if found else hook
+
+
+def source_of(entry: Compared) -> FeatureSource | None:
+    """Its features; None where it has gone meanwhile."""
+    with suppress(TinysaeError):
+        return feature_source(entry.id)
+    return None
+
+
+def named_share(entry: Compared) -> float | None:
+    """The share of its features with a name that fits; None where none were named."""
+    source = source_of(entry)
+    if source is None or source.readiness != "ready":
+        return None
+    with suppress(TinysaeError):
+        return _named_share(source)
+    return None
+
+
+@shared(512)
+def _named_share(source: FeatureSource) -> float | None:
+    return share_named(source)

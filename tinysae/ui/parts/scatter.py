@@ -1,0 +1,148 @@
+"""A few points that can be clicked, and lines between them; x is logarithmic, y a
+share."""
+
+import html
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import streamlit as st
+
+from tinysae.ui.parts.charts import colour, frame, live_component
+
+Symbol = Literal["circle", "diamond", "square"]
+# Of the width that the points take: room at either side, at least this factor in all.
+PAD, LEAST_SPAN = 0.12, 2.0
+# A name each would be a heap of them.
+MOST_NAMES = 8
+# Where numbers stand on the axis: at these times the powers of ten, the coarsest of
+# them that gives enough.
+_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
+LEAST_TICKS = 3
+# Between a point, or the ring around it, and its name.
+_GAP = "\N{NO-BREAK SPACE}" * 3
+
+
+class Dot(NamedTuple):
+    """A point.
+
+    id: what a click tells. x: above 0. y: a share. name: what stands beside it and
+    texts: what is said of it, a line each (both untrusted). colour: as `charts.colour`
+    counts. is_hollow: it stands for something else than the others do.
+    """
+
+    id: str
+    x: float
+    y: float
+    name: str
+    texts: Sequence[str]
+    colour: int = 0
+    symbol: Symbol = "circle"
+    is_hollow: bool = False
+
+
+class Line(NamedTuple):
+    """A line through points, leftmost first; the main one is drawn whole."""
+
+    points: Sequence[tuple[float, float]]
+    colour: int = 0
+    is_main: bool = False
+
+
+def scatter(
+    dots: Sequence[Dot],
+    lines: Sequence[Line],
+    *,
+    key: str,
+    alt: str,
+    x_title: str,
+    on_click: Callable[[str], None],
+    chosen: str | None = None,
+    height: int = 400,
+) -> None:
+    """Draws `dots` over `lines`.
+
+    Args:
+        dots: at least one.
+        lines: behind them.
+        key: names the chart on its page.
+        alt: what it shows, for who does not see it.
+        x_title: what x counts.
+        on_click: hears the id of a dot that was clicked.
+        chosen: the id of the dot with a ring around it, if it is there.
+        height: in pixels.
+    """
+    ids = [dot.id for dot in dots]
+
+    def clicked() -> None:
+        # A browser's message: only what is on the chart is taken.
+        clicked = st.session_state[key].get("clicked")
+        if clicked in ids:
+            on_click(clicked)
+
+    low, high = bounds([dot.x for dot in dots])
+    live_component()(
+        key=key,
+        data={
+            "scatter": {
+                "points": _columns(dots, chosen),
+                "lines": [_line(each) for each in lines],
+                "chosen": chosen,
+                "range": [math.log10(low), math.log10(high)],
+                "ticks": ticks(low, high),
+                "x_title": html.escape(x_title),
+            },
+            **frame(height, alt),
+        },
+        height=height,
+        on_clicked_change=clicked,
+    )
+
+
+def bounds(x: Sequence[float]) -> tuple[float, float]:
+    """From where to where the axis goes, the points within."""
+    low, high = math.log10(min(x)), math.log10(max(x))
+    span = max(high - low, math.log10(LEAST_SPAN))
+    middle, half = (low + high) / 2, span * (0.5 + PAD)
+    return 10 ** (middle - half), 10 ** (middle + half)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two that are above 0, some of them if there can be."""
+    found: list[float] = []
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in _STEPS:
+        rounds = (
+            float(f"{step * 10.0**power:.2g}") for power in powers for step in steps
+        )
+        found = [each for each in rounds if low <= each <= high]
+        if len(found) >= LEAST_TICKS:
+            break
+    return [int(each) if each >= 1 and each == int(each) else each for each in found]
+
+
+def _columns(dots: Sequence[Dot], chosen: str | None) -> dict[str, list[Any]]:
+    named = {chosen} if len(dots) > MOST_NAMES else {dot.id for dot in dots}
+    low, high = min(dot.x for dot in dots), max(dot.x for dot in dots)
+    middle = math.sqrt(low * high)
+    return {
+        "ids": [dot.id for dot in dots],
+        "x": [dot.x for dot in dots],
+        "y": [dot.y for dot in dots],
+        "names": [
+            f"{_GAP}{html.escape(dot.name)}{_GAP}" if dot.id in named else ""
+            for dot in dots
+        ],
+        # Into the picture, where it is not cut off.
+        "places": [
+            "middle right" if dot.x <= middle else "middle left" for dot in dots
+        ],
+        "texts": ["<br>".join(map(html.escape, dot.texts)) for dot in dots],
+        "colours": [colour(dot.colour) for dot in dots],
+        "symbols": [f"{dot.symbol}{'-open' * dot.is_hollow}" for dot in dots],
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    x, y = zip(*line.points, strict=True)
+    return {"x": x, "y": y, "colour": colour(line.colour), "is_main": line.is_main}
