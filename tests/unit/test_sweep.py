@@ -55,6 +55,13 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def unindexed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes take longer than trainings of a tiny model; one test has them."""
+    for name in ("index_features", "_keep_last_moment"):
+        monkeypatch.setattr(finish, name, lambda *_: None)
+
+
+@pytest.fixture
 def base(tiny_model_dir: Path, short_text: Path) -> TrainConfig:
     return TrainConfig(
         architecture="standard",
@@ -115,6 +122,17 @@ def trained_alone(config: TrainConfig) -> Run:
 EVERY_ARCHITECTURE: Axes = {"architecture": settings()["architecture"].choices}
 
 
+def test_every_point_is_indexed(base: TrainConfig) -> None:
+    sweep = create_sweep(base, {"l1_coefficient": [1.0, 9.0]})
+    done_here(sweep)
+    for run in sweep.points():
+        assert run.status.state == "done"
+        assert (run.features_dir / INDEX_NAME).is_file()
+        took = run.took() or {}
+        assert {"norm", "training", "evaluating", "indexing"} <= took.keys()
+
+
+@pytest.mark.usefixtures("unindexed")
 @pytest.mark.parametrize(
     ("axes", "changes"),
     [
@@ -151,7 +169,6 @@ def test_every_point_is_what_it_is_alone(
     assert len(made) == 30 * n_streams
     assert len(set(made)) == n_streams
     for run in points:
-        assert (run.features_dir / INDEX_NAME).is_file()
         assert_same(run, trained_alone(run.config))
 
 
@@ -300,6 +317,7 @@ def by_coefficient(sweep: Sweep) -> dict[float, Run]:
     return {run.config.l1_coefficient: run for run in sweep.points()}
 
 
+@pytest.mark.usefixtures("unindexed")
 def test_one_point_stops_alone_and_goes_on_with_the_others_or_alone(
     base: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,6 +343,7 @@ def test_one_point_stops_alone_and_goes_on_with_the_others_or_alone(
         assert_same(run, trained_alone(run.config))
 
 
+@pytest.mark.usefixtures("unindexed")
 def test_all_stop_keep_what_they_have_and_go_on(
     base: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,6 +366,7 @@ def test_all_stop_keep_what_they_have_and_go_on(
         assert_same(run, trained_alone(run.config))
 
 
+@pytest.mark.usefixtures("unindexed")
 def test_a_point_that_waits_can_be_stopped(
     base: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,6 +387,7 @@ def test_a_point_that_waits_can_be_stopped(
     assert rows(second) == []
 
 
+@pytest.mark.usefixtures("unindexed")
 def test_a_point_that_diverges_ends_alone_and_says_why(
     base: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,6 +421,7 @@ def test_a_sweep_whose_model_is_not_there_says_so_of_each(
     assert sweep.status.error == "error.model_missing"
 
 
+@pytest.mark.usefixtures("unindexed")
 def test_a_full_disk_ends_all_and_they_go_on_when_there_is_room(
     base: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -423,6 +445,7 @@ def test_a_full_disk_ends_all_and_they_go_on_when_there_is_room(
         assert_same(run, trained_alone(run.config))
 
 
+@pytest.mark.usefixtures("unindexed")
 def test_a_point_that_trains_by_itself_is_left_alone(base: TrainConfig) -> None:
     sweep = create_sweep(base, L1)
     own = by_coefficient(sweep)[5.0]
@@ -491,6 +514,7 @@ def test_who_was_stopped_earlier_goes_on_alone(base: TrainConfig) -> None:
     assert parties(sweep) == [(5, [5.0]), (20, [1.0, 20.0])]
 
 
+@pytest.mark.usefixtures("unindexed")
 @pytest.mark.parametrize("n_written", range(7))
 def test_wherever_the_writing_of_checkpoints_is_cut_off_all_go_on_together(
     n_written: int, base: TrainConfig, monkeypatch: pytest.MonkeyPatch

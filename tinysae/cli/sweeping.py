@@ -121,7 +121,7 @@ def _expected(base: TrainConfig, points: list[TrainConfig]) -> str:
     return (
         f"{len(points)} trainings, whose activations are read {read}: {low}–{high} "
         f"minutes, {guess.memory_bytes / 1e9:.1f} GB of memory, "
-        f"{guess.disk_bytes / 1e9:.2f} GB on the disk; each is measured and indexed then"
+        f"{guess.disk_bytes / 1e9:.2f} GB on the disk; each is indexed after that"
     )
 
 

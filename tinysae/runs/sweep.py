@@ -184,14 +184,15 @@ def read_plan(path: Path) -> tuple[TrainConfig, Axes]:
     try:
         data = read_json(path)
         base, axes = data.get("base", {}), data["axes"]
-        if not (isinstance(base, dict) and isinstance(axes, dict)):
-            raise TypeError("an object")
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+        if not isinstance(base, dict):
+            raise TypeError("base")
+        axes = _axes(axes)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise InputError("sweep_file", path=str(path)[:80]) from problem
     given = {key: value for key, value in base.items() if key != "format"}
     if strange := sorted(given.keys() - settings().keys()):
         raise InputError("sweep_unknown_setting", field=strange[0][:80])
-    return TrainConfig(**given), _axes(axes)
+    return TrainConfig(**given), axes
 
 
 def _axes(data: Mapping[str, Any]) -> Axes:
