@@ -62,11 +62,11 @@ def unindexed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def base(tiny_model_dir: Path, short_text: Path) -> TrainConfig:
+def base(tiny_model_dir: Path) -> TrainConfig:
+    """Stories: a file would be read by a process of its own, several times a run."""
     return TrainConfig(
         architecture="standard",
         model_name=str(tiny_model_dir),
-        dataset_path=str(short_text),
         d_sae=32,
         k=4,
         context_size=16,
@@ -515,7 +515,7 @@ def test_who_was_stopped_earlier_goes_on_alone(base: TrainConfig) -> None:
 
 
 @pytest.mark.usefixtures("unindexed")
-@pytest.mark.parametrize("n_written", range(7))
+@pytest.mark.parametrize("n_written", [1, 3, 5])
 def test_wherever_the_writing_of_checkpoints_is_cut_off_all_go_on_together(
     n_written: int, base: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -577,8 +577,11 @@ def ended(sweep: Sweep) -> bool:
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_goes_on_to_the_same_numbers(base: TrainConfig) -> None:
-    sweep = start_sweep(replace(base, training_tokens=64 * 4000), L1)
+def test_a_killed_sweep_goes_on_to_the_same_numbers(
+    base: TrainConfig, short_text: Path
+) -> None:
+    base = replace(base, dataset_path=str(short_text), training_tokens=64 * 4000)
+    sweep = start_sweep(base, L1)
     points = sweep.points()
     wait_for(lambda: all(len(rows(run)) > 100 for run in points), "the first rows")
     os.kill(worker_pid(sweep), signal.SIGKILL)

@@ -28,12 +28,11 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch, tiny_home: Path) -> None:
 
 
 @pytest.fixture
-def words(tiny_model_dir: Path, short_text: Path) -> list[str]:
+def words(tiny_model_dir: Path) -> list[str]:
     """A base for tiny trainings."""
     base = {
         "architecture": "standard",
         "model-name": tiny_model_dir,
-        "dataset-path": short_text,
         "d-sae": 32,
         "context-size": 16,
         "training-tokens": STEPS * 64,
