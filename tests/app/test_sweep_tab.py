@@ -1,9 +1,9 @@
 """The tab Sweep of the page Experiments, without a browser."""
 
-import re
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.builders import step_row, working
 from tests.conftest import OpenPage
@@ -39,8 +39,14 @@ def with_rows(sweep: Sweep) -> None:
                 log.append(step_row(step=step, n_tokens=64 * (step + 1), l0=50.0 - n))
 
 
-def buttons(page: object) -> dict[str, str]:
-    return {each.key: each.label for each in page.button}  # type: ignore[attr-defined]
+def said_on(page: AppTest) -> str:
+    """Its text, as it is read: without what keeps Markdown from reading it."""
+    said = " ".join(each.value for each in (*page.caption, *page.markdown))
+    return said.replace("\\", "")
+
+
+def buttons(page: AppTest) -> dict[str, str]:
+    return {str(each.key): each.label for each in page.button}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -51,9 +57,7 @@ def test_it_opens_with_a_form_and_a_real_curve(
     assert not page.exception
     assert not page.error
     assert page.button(key="sweep_start").label == text("sweep.start", language)
-    assert any(text("sweep.none", language) in each.value for each in page.caption) or (
-        any(text("sweep.none", language) in each.value for each in page.markdown)
-    )
+    assert text("sweep.none", language) in said_on(page)
 
 
 def test_start_makes_the_sweep_that_was_typed_and_shows_it(
@@ -67,7 +71,7 @@ def test_start_makes_the_sweep_that_was_typed_and_shows_it(
     (sweep,) = list_sweeps()
     assert [run.config.k for run in sweep.points()] == [4.0, 8.0, 16.0]
     assert [(job.id, command) for job, command in started] == [(sweep.id, "sweep")]
-    assert page.query_params["sweep"] == [sweep.id]
+    assert page.query_params["sweep"] == sweep.id
 
 
 @pytest.mark.parametrize(
@@ -82,18 +86,15 @@ def test_start_makes_the_sweep_that_was_typed_and_shows_it(
     ],
 )
 def test_what_cannot_be_started_says_why(
-    typed: str, said: str, open_page: OpenPage, started: list[tuple[Job, str]]
+    typed: str, said: str, open_page: OpenPage
 ) -> None:
     page = open_page(PAGE, view="sweep")
     (values,) = (e for e in page.text_input if "_k" in str(e.key))
     values.set_value(typed).run()
     assert not page.exception
     (told,) = page.info
-    assert re.search(said, told.value)
-    start = page.button(key="sweep_start")
-    assert start.disabled
-    start.click().run()
-    assert not started
+    assert said in told.value.replace("\\", "")
+    assert page.button(key="sweep_start").disabled
     assert not list_sweeps()
 
 
@@ -121,8 +122,8 @@ def test_a_stopped_sweep_goes_on(
     sweep = some_sweep()
     with_rows(sweep)
     page = open_page(PAGE, view="sweep", sweep=sweep.id)
-    shown = " ".join(each.value for each in (*page.caption, *page.markdown))
-    assert "from 48 (l1_coefficient 20) to 50 (l1_coefficient 1)" in shown
+    shown = "from 48 (l1_coefficient 20) to 50 (l1_coefficient 1)"
+    assert shown in said_on(page)
     page.button(key="sweep_go_on").click().run()
     assert [(job.id, command) for job, command in started] == [(sweep.id, "sweep")]
 

@@ -26,7 +26,7 @@ from tinysae.jobs.job import JOB_ID, Job, job_ids, new_job_id
 from tinysae.jobs.listed import Listed, listed
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.runs.axes import MAX_POINTS, Axes, points_of, values_of
-from tinysae.runs.store import SWEEP_NAME, Run, create_run, open_run
+from tinysae.runs.store import SWEEP_NAME, Run, create_run, open_run, runs_dir
 
 COMMAND = "sweep"
 FORMAT = 1
@@ -66,7 +66,7 @@ class Sweep(Job):
 
     def points(self) -> Listed[Run]:
         """Those of its runs that are still there."""
-        return listed(self.point_ids, open_run, lambda each: self.path / each)
+        return listed(self.point_ids, open_run, lambda each: runs_dir() / each)
 
 
 def stream_of(config: TrainConfig, own: str) -> Hashable:

@@ -1,7 +1,7 @@
 """The form of a new sweep: what it begins from, which settings take which values, and
 what that will take."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -78,6 +78,7 @@ def _choose_base(model: str, runs: Sequence[Run]) -> TrainConfig:
     for run in runs[:MOST_RUNS]:
         bases[run.id] = replace(run.config, name="")
         names[run.id] = run_label(run)
+    _forget_gone("sweep_base", bases)
     key = st.selectbox(
         t("sweep.base"),
         list(bases),
@@ -93,12 +94,14 @@ def _choose_axis(base: TrainConfig, n: int) -> tuple[str, str]:
     there = _axes(base)
     options = list(there) if n == 0 else ["", *there]
     left, right = st.columns(2)
+    key = f"sweep_axis_{n}_{base.architecture}"
+    _forget_gone(key, options)
     with left:
         name: Any = st.selectbox(
             t("sweep.setting" if n == 0 else "sweep.setting_too"),
             options,
             format_func=partial(_called, there),
-            key=f"sweep_axis_{n}_{base.architecture}",
+            key=key,
             help=t("sweep.setting_help"),
         )
     name = name if name in options else options[0]
@@ -111,6 +114,12 @@ def _choose_axis(base: TrainConfig, n: int) -> tuple[str, str]:
             disabled=not name,
         )
     return name, text or ""
+
+
+def _forget_gone(key: str, options: Container[str]) -> None:
+    """What was chosen and is no choice any more: a run that was deleted meanwhile."""
+    if st.session_state.get(key) not in options:
+        st.session_state.pop(key, None)
 
 
 def _called(there: Mapping[str, Setting], name: str) -> str:

@@ -1,6 +1,7 @@
 """A sweep at work: its points' curves laid over each other, and a row a point."""
 
 import html
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -134,9 +135,12 @@ def _show_chart(runs: Sequence[Run], names: dict[str, str], metric: str) -> None
 
 def _shown(series: Sequence[Series], metric: str) -> str:
     """What the curves show by now, in a sentence."""
-    if not series:
+    ends = sorted(
+        (each for each in series if math.isfinite(each.y[-1])),
+        key=lambda each: each.y[-1],
+    )
+    if not ends:
         return t("train.curve_soon")
-    ends = sorted(series, key=lambda each: each.y[-1])
     low, high = ends[0], ends[-1]
     name = t(f"sweep.metric_{metric}")
     if len(ends) == 1:
