@@ -48,7 +48,7 @@ def violations(page: Page) -> list[Violation]:
 def open_view(page: Page, server: Server, name: str) -> None:
     """Home, a page, or a view of the playground, with something to see on it."""
     path, _, view = name.partition("/")
-    query = f"?view={view}" if path == "why" else ""
+    query = f"?view={view}" if path in ("why", "experiments") else ""
     page.goto(f"{server.url}/{'' if path == 'home' else path}{query}")
     main = page.get_by_test_id("stMain")
     if path == "home":
@@ -59,6 +59,13 @@ def open_view(page: Page, server: Server, name: str) -> None:
     elif path == "train":
         start = page.get_by_role("button", name=text("train.start", "en"), exact=True)
         expect(start).to_be_visible(timeout=LOADED_MS)
+    elif path == "experiments":
+        shown = {
+            "frontier": ".js-plotly-plot .plot-container",
+            "runs": "[data-testid=stDataFrame]",
+            "face": ".fates",
+        }[view]
+        expect(page.locator(shown).first).to_be_visible(timeout=LOADED_MS)
     elif path.startswith("features"):
         shown = ".passage" if "overview" not in path else "[data-testid=stDataFrame]"
         expect(page.locator(shown).first).to_be_visible(timeout=LOADED_MS)
@@ -107,6 +114,9 @@ VIEWS = [
     "playground/ranks",
     "playground/compare",
     "train",
+    "experiments/frontier",
+    "experiments/runs",
+    "experiments/face",
     "features",
     "features?run=storybook&feature=3&view=map",
     "features?run=storybook&view=concepts",

@@ -91,6 +91,22 @@ def train(page: Page, language: Language) -> dict[str, Locator]:
     }
 
 
+def experiments(page: Page, language: Language) -> dict[str, Locator]:
+    """The frontier, what it says, and the chosen SAE beside it with the tutorial's
+    result; a phone has room for the first two."""
+    main = page.get_by_test_id("stMain")
+    tab = text("experiments.view_frontier", language)
+    shown = {
+        "tab": page.get_by_role("tab", name=tab, exact=True),
+        "kept": page.get_by_role("radiogroup", name=text("experiments.kept", language)),
+        "frontier": main.locator(".js-plotly-plot .plot-container"),
+        "said": main.locator(".st-key-experiments_said p").first,
+    }
+    if not is_phone(page):
+        shown["beside"] = main.locator(".st-key-experiments_beside")
+    return shown
+
+
 def features(page: Page, language: Language) -> dict[str, Locator]:
     """The search, eight cards and the panel; a phone has room for the panel's top."""
     search, sort = (text(f"features.{key}", language) for key in ("search", "sort"))
@@ -130,6 +146,7 @@ SCREENS: dict[str, Screen] = {
     "home": home,
     "playground": playground,
     "train": train,
+    "experiments": experiments,
     "features": features,
     "why": inside,
 }
@@ -140,6 +157,7 @@ SAYS = {
     "home": ".st-key-home_word p",
     "playground": ".st-key-write_next_said p",
     "train": ".st-key-train_legend p",
+    "experiments": ".st-key-experiments_said p",
     "features": ".panel [role=status]",
     "why": ".machine .says",
 }

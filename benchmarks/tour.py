@@ -18,7 +18,7 @@ from benchmarks.clicks import (
     expect_written,
     go_to,
 )
-from benchmarks.screens import PHONE, WIDE
+from benchmarks.screens import PHONE, SCREENS, WIDE
 from tinysae.words import LANGUAGES, Language, text
 
 LOCALES: dict[Language, str] = {"en": "en-US", "ko": "ko-KR"}
@@ -52,7 +52,7 @@ def tour(
             browser, theme=theme, locale=locale, width=WIDE[0], height=WIDE[1]
         ) as reader:
             page = reader.page
-            for name in ("home", "playground", "train", "features", "why"):
+            for name in SCREENS:
                 page.goto(server.url)
                 if name != "home":
                     go_to(page, name, language)
@@ -89,6 +89,7 @@ def settle(page: Page, name: str, language: Language) -> None:
         "home": page.get_by_text(text("home.model_ready", language)),
         "playground": page.get_by_role("option"),
         "train": page.locator(".js-plotly-plot"),
+        "experiments": page.locator(".js-plotly-plot .plot-container"),
         "features": page.locator(".card"),
         "why": page.locator("svg .answer"),
     }[name]

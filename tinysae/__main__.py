@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tinysae.cli import (
     asking,
+    comparing,
     exploring,
     fetching,
     inside,
@@ -22,7 +23,7 @@ from tinysae.errors import TinysaeError
 from tinysae.jobs import ready
 
 GROUPS = (
-    *(writing, asking, inside, training, sweeping),
+    *(writing, asking, inside, training, sweeping, comparing),
     *(exploring, sharing, fetching, rebuilding),
 )
 # Their processes are started by pages: no command of theirs is for people.

@@ -24,3 +24,9 @@ def test_all_runs_stand_in_a_table(open_page: OpenPage):
     assert not page.error
     (table,) = page.dataframe
     assert len(table.value) == 2
+
+
+def test_two_saes_that_came_along_stand_face_to_face(open_page: OpenPage):
+    page = open_page(PAGE, view="face")
+    assert not page.exception
+    assert not page.error

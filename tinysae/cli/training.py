@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from tinysae.cli.arguments import Commands
+from tinysae.cli.comparing import print_table
 from tinysae.cli.job_here import add_lock_option, do_here
 from tinysae.cli.output import say, write_line
 from tinysae.config import TrainConfig, choices, settings
@@ -39,6 +40,13 @@ def add_commands(commands: Commands) -> None:
     runs = commands.add_parser(
         "runs", help="list the runs, then the SAEs from elsewhere, and how they stand"
     )
+    runs.add_argument(
+        "--columns",
+        metavar="NAMES",
+        help="a table of these, with commas between: settings, figures (l0, "
+        "ce_loss_score, ...), name, state, started, tags, note",
+    )
+    runs.add_argument("--csv", action="store_true", help="that table as CSV")
     runs.set_defaults(command=_runs)
 
 
@@ -109,8 +117,11 @@ def _resume(options: argparse.Namespace) -> int:
     return do_here(run, options.lock_fd, life.train)
 
 
-def _runs(_: argparse.Namespace) -> int:
+def _runs(options: argparse.Namespace) -> int:
     from tinysae.library.saved import saved_saes
+
+    if options.columns or options.csv:
+        return print_table(options.columns, as_csv=options.csv)
 
     runs, saes = list_runs(), saved_saes()
     for run in runs:

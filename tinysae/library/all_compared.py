@@ -2,14 +2,16 @@
 elsewhere."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from tinysae.checked_numbers import whole
 from tinysae.config import TextChoice
+from tinysae.errors import TinysaeError
 from tinysae.jobs.files import make_folder, read_json, write_json
 from tinysae.jobs.home import home_errors
 from tinysae.jobs.listed import Listed, listed
-from tinysae.library.feature_source import FeatureSource
+from tinysae.library.feature_source import FeatureSource, feature_source
 from tinysae.library.saved import SavedSAE, saved_saes
 from tinysae.library.shipped import (
     POST_SAE_DIR,
@@ -18,7 +20,7 @@ from tinysae.library.shipped import (
     STORYBOOK_SAE,
     embedded_remedy,
 )
-from tinysae.runs.compare import Compared, Ground, compared
+from tinysae.runs.compare import NAMED, Compared, Ground, compared
 from tinysae.runs.store import EVAL_NAME, Run, list_runs, run_in
 from tinysae.sae.load import CFG_NAME, MAX_CFG_BYTES
 
@@ -112,6 +114,14 @@ def share_named(source: FeatureSource) -> float | None:
 
     labels = read_labels(source.index_dir)
     return sum(sureness(each) > 0 for each in labels) / len(labels) if labels else None
+
+
+def with_named(entry: Compared) -> Compared:
+    """`entry` with `share_named` among its figures, where that can be read."""
+    share = None
+    with suppress(TinysaeError):
+        share = share_named(feature_source(entry.id))
+    return entry if share is None else entry.with_figure(NAMED, share)
 
 
 def _ground(data: Any) -> Ground | None:

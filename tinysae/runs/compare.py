@@ -8,7 +8,7 @@ which is measured with it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from statistics import fmean
 from typing import Any, Final, Literal, NamedTuple
 
@@ -100,6 +100,10 @@ class Compared:
                 return self.remarks.note
             case _:
                 return self.figures.get(name, self.settings.get(name))
+
+    def with_figure(self, name: str, value: float) -> "Compared":
+        """The same, with one figure more."""
+        return replace(self, figures={**self.figures, name: value})
 
     @property
     def is_measured(self) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysae.features.index.format import CONTEXTS_NAME, IndexInfo, damage_in
 from tinysae.features.index.records import (
@@ -30,6 +31,17 @@ class ContextFile:
             self._file = TensorFile(folder / CONTEXTS_NAME)
             if self._file.shape("tokens") != [info.n_chunks, info.context_size]:
                 raise ValueError("another corpus")
+
+    def text(self, n: int) -> NDArray[np.int32]:
+        """The first `n` contexts of the text that was read, or as many as there are:
+        token ids `[n, context_size]`.
+
+        Raises:
+            DamagedError: they cannot be read.
+        """
+        with damage_in(CONTEXTS_NAME):
+            rows = self._file.rows("tokens", 0, min(n, self._info.n_chunks))
+        return rows.astype(np.int32)
 
     def of(
         self, feature: int, bin_width: float, bin_counts: list[int]

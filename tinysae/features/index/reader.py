@@ -94,6 +94,10 @@ class FeatureIndex:
         """What separates the texts that were read."""
         return self.vocabulary.text(self.info.bos_id)
 
+    def text(self, n: int) -> NDArray[np.int32]:
+        """As `ContextFile.text`."""
+        return self._contexts.text(n)
+
     def table(self) -> "pd.DataFrame":
         """A row a feature: feature, n_fired, density, mean_act, max_act, and the texts
         of its first tokens: top_tokens, promoted, suppressed (each a list of str).

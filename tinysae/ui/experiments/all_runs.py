@@ -3,7 +3,6 @@
 import html
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -19,6 +18,7 @@ from tinysae.runs.compare import (
     Value,
     columns,
     grouped,
+    value_text,
 )
 from tinysae.runs.store import Run
 from tinysae.ui.experiments import remarks_form, table_view
@@ -73,13 +73,12 @@ def said(name: str, entry: Compared) -> str:
     value = entry.value(name)
     if name == "dataset_path" and isinstance(value, str):
         return text_name(value, language())
-    return t(f"train.state_{value}") if name == "state" else str(value or "")
+    return t(f"train.state_{value}") if name == "state" else value_text(value)
 
 
 def _with_named(entry: Compared) -> Compared:
     share = named_share(entry)
-    figures = entry.figures if share is None else {**entry.figures, NAMED: share}
-    return replace(entry, figures=figures)
+    return entry if share is None else entry.with_figure(NAMED, share)
 
 
 def _choose_view(entries: Sequence[Compared], view: TableView) -> TableView:

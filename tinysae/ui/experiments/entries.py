@@ -1,6 +1,7 @@
 """What the page's tabs call SAEs and their figures."""
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 
 from tinysae.config import settings
@@ -11,13 +12,16 @@ from tinysae.library.shipped import STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.library.text_read import text_name
 from tinysae.model.names import shown_name
 from tinysae.render.numbers import NO_FIGURE, signed
+from tinysae.render.visible import shortened
 from tinysae.runs.compare import (
     COSTS,
     FACTS,
     FIGURES,
     NAMED,
+    SPARSITY,
     Compared,
     Value,
+    differing,
     value_text,
 )
 from tinysae.runs.store import Run, open_run
@@ -31,6 +35,8 @@ SHARES = frozenset(
     | {"kl_div_score", NAMED}
 )
 
+# Of the settings that tell an SAE from others of its name.
+TOLD_LETTERS = 40
 # Where SAEs are mostly trained, of which block.
 _HOOK = re.compile(
     r"blocks\.(\d{1,4})\.hook_(resid_pre|resid_mid|resid_post|mlp_out|attn_out)"
@@ -43,6 +49,48 @@ def entry_name(entry: Compared) -> str:
         return entry.name
     is_post = entry.id == STORYBOOK_POST
     return t("features.embedded_post" if is_post else "features.embedded")
+
+
+def entry_names(entries: Sequence[Compared]) -> dict[str, str]:
+    """Id -> what each is called among the others: those of one name by what they were
+    told otherwise, too (untrusted text)."""
+    apart = told_apart(entries)
+    return {
+        entry.id: f"{entry_name(entry)} ({told})" if told else entry_name(entry)
+        for entry, told in zip(entries, apart, strict=True)
+    }
+
+
+def short_names(entries: Sequence[Compared]) -> dict[str, str]:
+    """`entry_names` where there is little room: what they were told alone."""
+    apart = told_apart(entries)
+    return {
+        entry.id: told or entry_name(entry)
+        for entry, told in zip(entries, apart, strict=True)
+    }
+
+
+def told_apart(entries: Sequence[Compared]) -> list[str]:
+    """For each, the settings that tell it from others of its name; nothing where no
+    other has it."""
+    alike: dict[str, list[Compared]] = {}
+    for entry in entries:
+        alike.setdefault(entry_name(entry), []).append(entry)
+    found: dict[str, str] = {}
+    for own in alike.values():
+        apart = differing([entry.settings for entry in own])
+        # What a sweep varies says most.
+        apart.sort(key=lambda name: name not in (*SPARSITY, "seed"))
+        for entry in own:
+            told = (_told(n, entry.settings[n]) for n in apart if n in entry.settings)
+            found[entry.id] = shortened(", ".join(told), TOLD_LETTERS)
+    return [found[entry.id] for entry in entries]
+
+
+def _told(name: str, value: Value) -> str:
+    if name == "hook_name" and isinstance(value, str):
+        return place_text(value)
+    return f"{name} {value_text(value)}"
 
 
 def figure_text(name: str, value: Value) -> str:

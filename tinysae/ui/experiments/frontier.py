@@ -7,13 +7,15 @@ import streamlit as st
 
 from tinysae.config import choices
 from tinysae.library.all_compared import all_compared
+from tinysae.render.visible import shortened
 from tinysae.runs.compare import NAMED, Compared, are_comparable, by_series
 from tinysae.runs.frontier import Point, beaten_by, frontier
 from tinysae.ui.experiments.beside import show_beside
 from tinysae.ui.experiments.entries import (
-    entry_name,
+    entry_names,
     figure_text,
     named_share,
+    short_names,
 )
 from tinysae.ui.parts.charts import colour
 from tinysae.ui.parts.left_out import show_left_out
@@ -32,19 +34,29 @@ NAME_LETTERS = 24
 LINE, UNKNOWN = 0, 5
 
 
-class Picture(NamedTuple):
-    """What is drawn: SAEs that can be compared with the shown one, with their places,
-    and those that cannot.
+Placed = tuple[Compared, Point]
 
-    best: of `entries`, where those are that no other beats.
+
+class Picture(NamedTuple):
+    """What is drawn.
+
+    shown: the SAE it is about. same: those that can be compared with it, and it itself,
+    each with its place; others: those that cannot. best: of `same`, where those are
+    that no other beats. names, short_names: by id, what they are called among each
+    other.
     """
 
     shown: Compared
-    entries: list[Compared]
-    places: list[Point]
-    others: list[Compared]
-    other_places: list[Point]
+    same: list[Placed]
+    others: list[Placed]
     best: list[int]
+    names: dict[str, str]
+    short_names: dict[str, str]
+
+    @property
+    def places(self) -> list[Point]:
+        """Of those that can be compared."""
+        return [place for _, place in self.same]
 
 
 def show_frontier(here: Chosen) -> None:
@@ -80,16 +92,10 @@ def picture_of(
         return None
     shown = next((e for e, _ in placed if e.id == chosen), placed[0][0])
     same = [each for each in placed if are_comparable(shown, each[0])]
-    rest = [each for each in placed if not are_comparable(shown, each[0])]
-    places = [place for _, place in same]
-    return Picture(
-        shown,
-        [entry for entry, _ in same],
-        places,
-        [entry for entry, _ in rest],
-        [place for _, place in rest],
-        frontier(places),
-    )
+    others = [each for each in placed if not are_comparable(shown, each[0])]
+    best = frontier([place for _, place in same])
+    all_ = [entry for entry, _ in placed]
+    return Picture(shown, same, others, best, entry_names(all_), short_names(all_))
 
 
 def _place(entry: Compared, kept: str) -> Point | None:
@@ -104,13 +110,8 @@ def _draw(picture: Picture, kept: str) -> None:
     name = t(f"experiments.figure_{kept}")
     scatter(
         [
-            *map(_dot, picture.entries, picture.places),
-            *(
-                _dot(entry, place, is_hollow=True)
-                for entry, place in zip(
-                    picture.others, picture.other_places, strict=True
-                )
-            ),
+            *(_dot(*each, picture) for each in picture.same),
+            *(_dot(*each, picture, is_hollow=True) for each in picture.others),
         ],
         _lines(picture),
         key="experiments_frontier",
@@ -127,8 +128,9 @@ def _draw(picture: Picture, kept: str) -> None:
             note(t("experiments.hollow", n=len(picture.others)))
 
 
-def _dot(entry: Compared, place: Point, *, is_hollow: bool = False) -> Dot:
-    name = entry_name(entry)
+def _dot(
+    entry: Compared, place: Point, picture: Picture, *, is_hollow: bool = False
+) -> Dot:
     figures = [
         f"L0 {figure_text('l0', place.l0)}",
         *(
@@ -141,8 +143,8 @@ def _dot(entry: Compared, place: Point, *, is_hollow: bool = False) -> Dot:
         entry.id,
         place.l0,
         place.kept,
-        name if len(name) <= NAME_LETTERS else f"{name[:NAME_LETTERS]}…",
-        [name, *figures],
+        shortened(picture.short_names[entry.id], NAME_LETTERS),
+        [picture.names[entry.id], *figures],
         _colour_of(entry),
         SYMBOLS[entry.kind],
         is_hollow,
@@ -157,13 +159,10 @@ def _colour_of(entry: Compared) -> int:
 
 def _lines(picture: Picture) -> list[Line]:
     """Each series' own, then the frontier over them."""
-    at = {
-        entry.id: place
-        for entry, place in zip(picture.entries, picture.places, strict=True)
-    }
+    at = {entry.id: place for entry, place in picture.same}
     series = [
         Line([at[entry.id] for entry in entries], _colour_of(entries[0]))
-        for entries in by_series(picture.entries)
+        for entries in by_series(entry for entry, _ in picture.same)
     ]
     best = [picture.places[n] for n in picture.best]
     return [*series, Line(best, LINE, is_main=True)] if best[1:] else series
@@ -173,7 +172,7 @@ def _show_legend(picture: Picture) -> None:
     """Which colour is which architecture, of those that are there."""
     there = dict.fromkeys(
         str(entry.settings.get("architecture"))
-        for entry in (*picture.entries, *picture.others)
+        for entry, _ in (*picture.same, *picture.others)
     )
     known = [name for name in choices("architecture") if name in there]
     named = "&emsp;".join(
@@ -186,25 +185,25 @@ def _show_legend(picture: Picture) -> None:
 
 def sentence(picture: Picture, kept: str) -> str:
     """What the picture shows, said of the data."""
-    at = picture.entries.index(picture.shown)
+    at = next(n for n, (each, _) in enumerate(picture.same) if each is picture.shown)
     place = picture.places[at]
     values = {
-        "name": entry_name(picture.shown),
+        "name": picture.names[picture.shown.id],
         "kept": figure_text(kept, place.kept),
         "l0": figure_text("l0", place.l0),
         "what": t(f"experiments.what_{kept}"),
     }
-    if len(picture.entries) == 1:
+    if len(picture.same) == 1:
         return t("experiments.says_alone", **values)
-    counts = {"n": len(picture.entries), "best": len(picture.best)}
+    counts = {"n": len(picture.same), "best": len(picture.best)}
     if at in picture.best:
         return t("experiments.says_best", **values, **counts)
-    better = beaten_by(at, picture.places)[0]
+    other, better = picture.same[beaten_by(at, picture.places)[0]]
     return t(
         "experiments.says_beaten",
         **values,
         **counts,
-        other=entry_name(picture.entries[better]),
-        other_kept=figure_text(kept, picture.places[better].kept),
-        other_l0=figure_text("l0", picture.places[better].l0),
+        other=picture.names[other.id],
+        other_kept=figure_text(kept, better.kept),
+        other_l0=figure_text("l0", better.l0),
     )

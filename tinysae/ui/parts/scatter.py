@@ -13,8 +13,9 @@ from tinysae.ui.parts.charts import colour, frame, live_component
 Symbol = Literal["circle", "diamond", "square"]
 # Of the width that the points take: room at either side, at least this factor in all.
 PAD, LEAST_SPAN = 0.12, 2.0
-# A name each would be a heap of them.
-MOST_NAMES = 8
+# Letters that a phone's chart has room for across, and lines up: what has room there
+# has room everywhere.
+ACROSS, UP = 44, 16
 # Where numbers stand on the axis: at these times the powers of ten, the coarsest of
 # them that gives enough.
 _STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
@@ -122,9 +123,8 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def _columns(dots: Sequence[Dot], chosen: str | None) -> dict[str, list[Any]]:
-    named = {chosen} if len(dots) > MOST_NAMES else {dot.id for dot in dots}
-    low, high = min(dot.x for dot in dots), max(dot.x for dot in dots)
-    middle = math.sqrt(low * high)
+    named = readable(dots, chosen)
+    middle = _middle(dots)
     return {
         "ids": [dot.id for dot in dots],
         "x": [dot.x for dot in dots],
@@ -141,6 +141,38 @@ def _columns(dots: Sequence[Dot], chosen: str | None) -> dict[str, list[Any]]:
         "colours": [colour(dot.colour) for dot in dots],
         "symbols": [f"{dot.symbol}{'-open' * dot.is_hollow}" for dot in dots],
     }
+
+
+def readable(dots: Sequence[Dot], chosen: str | None) -> set[str]:
+    """The ids of the dots whose names have room beside them: the chosen one's first,
+    then as they come; none over another name, or over another dot."""
+    low, high = bounds([dot.x for dot in dots])
+    span = math.log10(high / low)
+    heights = [dot.y for dot in dots]
+    tall = max(heights) - min(heights) or 1.0
+    middle, letter, line = _middle(dots), 1 / ACROSS, 1 / UP
+    taken: list[tuple[float, float, float]] = []
+    named: set[str] = set()
+    at = {
+        id(dot): (math.log10(dot.x / low) / span, (dot.y - min(heights)) / tall)
+        for dot in dots
+    }
+    for dot in sorted(dots, key=lambda dot: dot.id != chosen):
+        x, y = at[id(dot)]
+        wide = (len(dot.name) + 2 * len(_GAP)) * letter
+        begin, end = (
+            (x + letter, x + wide) if dot.x <= middle else (x - wide, x - letter)
+        )
+        over = [*taken, *((px, px, py) for px, py in at.values() if (px, py) != (x, y))]
+        if all(e < begin or b > end or abs(py - y) > line for b, e, py in over):
+            named.add(dot.id)
+            taken.append((begin, end, y))
+    return named
+
+
+def _middle(dots: Sequence[Dot]) -> float:
+    """Of the axis."""
+    return math.sqrt(min(dot.x for dot in dots) * max(dot.x for dot in dots))
 
 
 def _line(line: Line) -> dict[str, Any]:
