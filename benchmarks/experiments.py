@@ -20,7 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import experiments_sweep
 from benchmarks.common import measuring, options, print_last, rounded
 
-PARTS: dict[str, Callable[[], dict[str, float]]] = {"sweep": experiments_sweep.measured}
+PARTS: dict[str, Callable[[], dict[str, float]]] = {
+    "sweep": experiments_sweep.measured,
+}
 SOURCES = [
     "benchmarks/experiments.py",
     "benchmarks/experiments_sweep.py",
