@@ -20,13 +20,14 @@ from typing import Any, cast
 from tinysae.config import TrainConfig, settings
 from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.jobs import launch
-from tinysae.jobs.files import read_json, staged_folder, write_json
+from tinysae.jobs.files import read_json, shown_path, staged_folder, write_json
 from tinysae.jobs.home import home, home_errors
 from tinysae.jobs.job import JOB_ID, Job, job_ids, new_job_id
 from tinysae.jobs.listed import Listed, listed
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.runs.axes import MAX_POINTS, Axes, points_of, values_of
 from tinysae.runs.store import SWEEP_NAME, Run, create_run, open_run, runs_dir
+from tinysae.setting import NAME_LIMIT
 
 COMMAND = "sweep"
 FORMAT = 1
@@ -183,23 +184,22 @@ def read_plan(path: Path) -> tuple[TrainConfig, Axes]:
     """
     try:
         data = read_json(path)
-        base, axes = data.get("base", {}), data["axes"]
+        base = data.get("base", {})
         if not isinstance(base, dict):
             raise TypeError("base")
-        axes = _axes(axes)
+        given, axes = dict(cast("dict[str, Any]", base)), _axes(data["axes"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise InputError("sweep_file", path=str(path)[:80]) from problem
-    given = {key: value for key, value in base.items() if key != "format"}
+        raise InputError("sweep_file", path=shown_path(path)) from problem
+    given.pop("format", None)
     if strange := sorted(given.keys() - settings().keys()):
-        raise InputError("sweep_unknown_setting", field=strange[0][:80])
+        raise InputError("sweep_unknown_setting", field=strange[0][:NAME_LIMIT])
     return TrainConfig(**given), axes
 
 
 def _axes(data: Mapping[str, Any]) -> Axes:
     """Axes as a file has them."""
-    return {
-        str(name): values_of(name, values)
-        if isinstance(values, str)
-        else cast("list[Any]", list(values))
-        for name, values in data.items()
-    }
+
+    def read(name: str, values: Any) -> list[Any]:
+        return values_of(name, values) if isinstance(values, str) else list(values)
+
+    return {name: read(name, values) for name, values in data.items()}

@@ -1,7 +1,7 @@
 """The form of a new sweep: what it begins from, which settings take which values, and
 what that will take."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -82,7 +82,7 @@ def _choose_base(model: str, runs: Sequence[Run]) -> TrainConfig:
     key = st.selectbox(
         t("sweep.base"),
         list(bases),
-        format_func=lambda each: names.get(each, each),
+        format_func=lambda each: names[each],
         key="sweep_base",
         help=t("sweep.base_help"),
     )
@@ -116,10 +116,10 @@ def _choose_axis(base: TrainConfig, n: int) -> tuple[str, str]:
     return name, text or ""
 
 
-def _forget_gone(key: str, options: Container[str]) -> None:
+def _forget_gone(key: str, options: Collection[str]) -> None:
     """What was chosen and is no choice any more: a run that was deleted meanwhile."""
-    if st.session_state.get(key) not in options:
-        st.session_state.pop(key, None)
+    if key in st.session_state and st.session_state[key] not in options:
+        del st.session_state[key]
 
 
 def _called(there: Mapping[str, Setting], name: str) -> str:
