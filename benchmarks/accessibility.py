@@ -63,6 +63,7 @@ def open_view(page: Page, server: Server, name: str) -> None:
         shown = {
             "frontier": ".js-plotly-plot .plot-container",
             "runs": "[data-testid=stDataFrame]",
+            "sweep": ".js-plotly-plot .plot-container",
             "face": ".fates",
         }[view]
         expect(page.locator(shown).first).to_be_visible(timeout=LOADED_MS)
@@ -116,6 +117,7 @@ VIEWS = [
     "train",
     "experiments/frontier",
     "experiments/runs",
+    "experiments/sweep",
     "experiments/face",
     "features",
     "features?run=storybook&feature=3&view=map",

@@ -13,6 +13,7 @@ from tinysae.cli import (
     inside,
     rebuilding,
     sharing,
+    sweeping,
     training,
     writing,
 )
@@ -23,8 +24,8 @@ from tinysae.jobs import ready
 from tinysae.worker import compiled
 
 GROUPS = (
-    *(writing, asking, inside, training, comparing, exploring),
-    *(sharing, fetching, rebuilding),
+    *(writing, asking, inside, training, sweeping, comparing),
+    *(exploring, sharing, fetching, rebuilding),
 )
 # Their processes are started by pages: no command of theirs is for people.
 WORKERS = (sharing, fetching)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from tinysae.cli.output import say
 from tinysae.cli.progress_bar import progress_bar
@@ -20,8 +20,18 @@ def add_lock_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
 
 
-def do_here(job: J, lock_fd: int | None, work: Callable[[J], object]) -> int:
+def do_here(
+    job: J,
+    lock_fd: int | None,
+    work: Callable[[J], object],
+    wait: Callable[[J], IO[bytes] | None] | None = None,
+    beside: Callable[[], str] = str,
+) -> int:
     """Does `work` under the job's lock, when it is its turn.
+
+    Args:
+        wait: waits for its turn, as `wait_for_turn` does.
+        beside: what else a terminal shows of it.
 
     Returns:
         The command's exit status: 0 when it ended as it should.
@@ -34,10 +44,10 @@ def do_here(job: J, lock_fd: int | None, work: Callable[[J], object]) -> int:
             # Who started this process has done it already.
             if lock_fd is None:
                 job.enqueue()
-            if turn := wait_for_turn(job):
+            if turn := (wait or wait_for_turn)(job):
                 stack.enter_context(turn)
                 if sys.stderr.isatty():
-                    stack.enter_context(progress_bar(job))
+                    stack.enter_context(progress_bar(job, beside))
                 work(job)
             else:
                 job.say("stopped")

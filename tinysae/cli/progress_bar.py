@@ -1,6 +1,6 @@
 """A job's progress in a terminal: the status that the pages read, as a bar."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from tinysae.jobs.job import Job
@@ -11,8 +11,9 @@ LOOK_EVERY_S = 0.5
 
 
 @contextmanager
-def progress_bar(job: Job) -> Generator[None]:
-    """Shows what the job's process says in its status for as long as this lasts."""
+def progress_bar(job: Job, beside: Callable[[], str] = str) -> Generator[None]:
+    """Shows what the job's process says in its status, and `beside` it whatever that
+    says, for as long as this lasts."""
     # A well-kept library that is here anyway (SAELens, transformers).
     from tqdm import tqdm
 
@@ -25,8 +26,8 @@ def progress_bar(job: Job) -> Generator[None]:
             bar.set_description_str(doing(status.state), refresh=False)
             speed = status.rate
             rate = f"{speed:,.0f} tokens/s" if speed else ""
-            left = f", {status.eta_s:,.0f} s left" if status.eta_s else ""
-            bar.set_postfix_str(rate + left)
+            left = f"{status.eta_s:,.0f} s left" if status.eta_s else ""
+            bar.set_postfix_str(", ".join(filter(None, (beside(), rate, left))))
 
         with looking(look, LOOK_EVERY_S):
             yield

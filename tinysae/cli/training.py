@@ -28,8 +28,7 @@ def add_commands(commands: Commands) -> None:
     """Adds `train`, `resume` and `runs` to the parser's commands."""
     train = commands.add_parser("train", help="train an SAE in this terminal")
     train.add_argument("run", nargs="?", help="a run that waits to be started")
-    train.add_argument("--preset", choices=[preset.key for preset in PRESETS])
-    add_settings(train, settings())
+    add_all_settings(train)
     add_lock_option(train)
     train.set_defaults(command=_train)
 
@@ -49,6 +48,12 @@ def add_commands(commands: Commands) -> None:
     )
     runs.add_argument("--csv", action="store_true", help="that table as CSV")
     runs.set_defaults(command=_runs)
+
+
+def add_all_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds what `asked_settings` reads: a preset, and every setting."""
+    parser.add_argument("--preset", choices=[preset.key for preset in PRESETS])
+    add_settings(parser, settings())
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
@@ -87,12 +92,12 @@ def _train(options: argparse.Namespace) -> int:
     if options.run:
         run = open_run(options.run)
     else:
-        run = create_run(TrainConfig(**_asked(options)))
+        run = create_run(TrainConfig(**asked_settings(options)))
     log_to_stderr()
     return do_here(run, options.lock_fd, life.train)
 
 
-def _asked(options: argparse.Namespace) -> dict[str, Any]:
+def asked_settings(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that were given, on top of the preset's, if there is one."""
     given = chosen_settings(options)
     for preset in PRESETS:

@@ -9,7 +9,10 @@ from tinysae.jobs.home import home
 
 # What is made here. A closed folder closes all that is in it. The home itself may be a
 # checkout, and `models` and `lessons` are where people put what they share.
-FOLDERS = ("runs", "notes", "indexes", "saes", "transfers", "downloads", "texts")
+FOLDERS = (
+    *("runs", "sweeps", "notes", "indexes", "saes"),
+    *("transfers", "downloads", "texts"),
+)
 FILES = ("lessons.json", "model_pins.json")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

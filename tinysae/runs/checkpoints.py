@@ -33,17 +33,23 @@ def checkpoints(run: Run) -> list[Checkpoint]:
 
 
 @contextmanager
-def new_checkpoint(run: Run, step: int) -> Generator[Path]:
+def new_checkpoint(run: Run, step: int, *, drops_older: bool = True) -> Generator[Path]:
     """A folder to fill with the state after `step` steps; older ones then go.
 
     Raises:
         OSError: it cannot be written; the older ones are then still there.
     """
-    older = checkpoints(run)
     with staged_folder(run.checkpoints_dir / f"{step:0{DIGITS}}") as stage:
         yield stage
-    for checkpoint in older:
-        if checkpoint.step != step and not checkpoint.is_kept:
+    if drops_older:
+        drop_older(run, step)
+
+
+def drop_older(run: Run, step: int) -> None:
+    """Takes away what is older than the checkpoint of `step`, but what was asked
+    for."""
+    for checkpoint in checkpoints(run):
+        if checkpoint.step < step and not checkpoint.is_kept:
             shutil.rmtree(checkpoint.path, ignore_errors=True)
 
 

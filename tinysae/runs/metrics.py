@@ -73,6 +73,9 @@ class MetricsLog(Generic[Row]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
 

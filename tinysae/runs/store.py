@@ -26,6 +26,8 @@ CONFIG_NAME = "config.json"
 EVAL_NAME, ESTIMATE_NAME = "eval.json", "estimate.json"
 # That somebody asked for an index of this moment (`runs.live`).
 REQUEST_NAME = "explore.request"
+# Of a run that is a point of a sweep: of which (`runs.sweep`).
+SWEEP_NAME = "sweep.json"
 
 
 def runs_dir() -> Path:
@@ -106,12 +108,17 @@ class Run(Job):
         (self.path / REQUEST_NAME).unlink(missing_ok=True)
 
 
-def create_run(config: TrainConfig, estimate: Mapping[str, Any] | None = None) -> Run:
+def create_run(
+    config: TrainConfig,
+    estimate: Mapping[str, Any] | None = None,
+    sweep: str | None = None,
+) -> Run:
     """Makes the folder of a run that has not started.
 
     Args:
         config: its settings.
         estimate: what is expected of it (`tinysae.sae.estimate.Estimate`).
+        sweep: the id of the sweep whose point it is; it waits for that to start it.
 
     Raises:
         MissingError: when the home folder cannot be written.
@@ -120,7 +127,9 @@ def create_run(config: TrainConfig, estimate: Mapping[str, Any] | None = None) -
     path = runs_dir() / run_id
     with home_errors(), staged_folder(path) as stage:
         write_json(stage / CONFIG_NAME, config.to_json())
-        write_status(stage, JobStatus("queued"))
+        write_status(stage, JobStatus("stopped" if sweep else "queued"))
+        if sweep:
+            write_json(stage / SWEEP_NAME, {"sweep": sweep})
         if estimate is not None:
             write_json(stage / ESTIMATE_NAME, dict(estimate))
         open_private(stage / LOCK_NAME, "ab").close()

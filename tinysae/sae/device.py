@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from tinysae.errors import SettingError
 from tinysae.setting import Precision
+
+if TYPE_CHECKING:
+    from tinysae.model.sources import LoadedModel
 
 
 def resolve_device(name: str) -> str:
@@ -30,6 +34,18 @@ def device_at_hand(name: str) -> str:
     """As `resolve_device`, with auto in place of a device that is not there: what was
     trained on a GPU can be read without one."""
     return resolve_device(name if name in _devices() else "auto")
+
+
+def device_of(model: "LoadedModel", name: str) -> str:
+    """Where `model` is, for an SAE to be on the same device.
+
+    Raises:
+        SettingError: the settings say another device, or one that is not there.
+    """
+    there = model.plain.device.type
+    if name != "auto" and resolve_device(name) != there:
+        raise SettingError("setting_choice", field="device", value=name, choices=there)
+    return there
 
 
 def _devices() -> list[str]:

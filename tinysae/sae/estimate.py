@@ -177,7 +177,7 @@ def estimate(
             only make the worst case worse.
     """
     batch = config.train_batch_size_tokens
-    seconds_a_step = _step_seconds(config, speed, d_in) + batch / speed.model_tokens
+    seconds_a_step = step_seconds(config, speed, d_in) + batch / speed.model_tokens
     seconds_a_step *= times
     low, high = LOW / (1 + others / speed.n_cores), HIGH
     seconds = seconds_a_step * config.total_training_steps
@@ -191,7 +191,7 @@ def estimate(
     )
 
 
-def _step_seconds(config: TrainConfig, speed: Speed, d_in: int) -> float:
+def step_seconds(config: TrainConfig, speed: Speed, d_in: int) -> float:
     cost = _COSTS.get(config.architecture, _USUAL_COST)
     batch = config.train_batch_size_tokens
     l0 = config.k if config.architecture in KEEPS_K else min(USUAL_L0, config.d_sae)
@@ -210,11 +210,11 @@ def _step_seconds(config: TrainConfig, speed: Speed, d_in: int) -> float:
 
 def memory_bytes(config: TrainConfig, d_in: int, n_parameters: int) -> int:
     """Memory that the run's worker takes at its peak."""
-    n_floats = n_parameters + sum(_floats(config, d_in).values())
+    n_floats = n_parameters + sum(floats(config, d_in).values())
     return LIBRARIES_BYTES + FLOAT_BYTES * n_floats
 
 
-def _floats(config: TrainConfig, d_in: int) -> dict[str, int]:
+def floats(config: TrainConfig, d_in: int) -> dict[str, int]:
     """Numbers that are held because of a setting."""
     batch = config.train_batch_size_tokens
     return {
@@ -234,11 +234,11 @@ def check_memory(
             most of it is named.
     """
     needed = memory_bytes(config, d_in, n_parameters)
-    there = _memory_of(device)
+    there = memory_of(device)
     if needed <= there:
         return
-    floats = _floats(config, d_in)
-    field = max(floats, key=lambda name: floats[name])
+    most = floats(config, d_in)
+    field = max(most, key=lambda name: most[name])
     raise SettingError(
         "setting_memory",
         field=field,
@@ -248,7 +248,7 @@ def check_memory(
     )
 
 
-def _memory_of(device: str) -> int:
+def memory_of(device: str) -> int:
     """All of it, not what is free just now; MPS shares the machine's."""
     import psutil
     import torch

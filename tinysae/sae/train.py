@@ -24,7 +24,7 @@ from tinysae.config import TrainConfig
 from tinysae.errors import SettingError, TinysaeError
 from tinysae.sae.architectures import build_training_sae
 from tinysae.sae.batches import TrainingBatches
-from tinysae.sae.device import resolve_device, rounded_products
+from tinysae.sae.device import device_of, rounded_products
 from tinysae.sae.divergence import DivergenceWatch
 from tinysae.sae.look import HeldOutText
 from tinysae.sae.rows import EvalMetrics, StepMetrics
@@ -41,7 +41,11 @@ from tinysae.sae.tracker import Tracker, Trackers, step_log
 from tinysae.sae.training_state import load_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tinysae.model.sources import LoadedModel
+    from tinysae.sae.step.saelens import SAELensStep
+    from tinysae.sae.step.sparse import SparseStep
 
 # Enough points for a smooth curve (a row costs a pass over the batch), but never rarer
 # than the tutorial logs.
@@ -84,7 +88,7 @@ class SAETraining:
                 choices=", ".join(model.hook_widths),
             )
         self.config = config
-        device = _device_of(model, config)
+        device = device_of(model, config.device)
         # SAELens's own code never uses its seed; weights and shuffling follow this one.
         torch.manual_seed(config.seed)
         d_in = model.hook_widths[config.hook_name]
@@ -107,6 +111,7 @@ class SAETraining:
         self.step_seconds = 0.0
         """What a step took, without the making of its batch: the median since the row
         before the last."""
+        self._took: list[float] = []
         self._engine_before = engine
         # Seconds, the first time on a machine: behind the measuring of the norm. No
         # daemon: a compiler that is cut off by the program's end takes it down.
@@ -232,33 +237,61 @@ class SAETraining:
         of the step's metrics. The result says whether it went to the end.
 
         Raises:
+            TinysaeError: as `step` does.
+        """
+        while not self.is_over:
+            row = self.step(self.next_batch())
+            if not progress(self._trainer.n_training_samples, row):
+                return False
+        return True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps are taken."""
+        return self.n_steps >= self.config.total_training_steps
+
+    def next_batch(self) -> "Tensor":
+        """What the next step is taken on, [train_batch_size_tokens, d_in]."""
+        return next(self._batches)
+
+    def follow(self, leader: "SAETraining") -> None:
+        """From now on takes its steps on the batches of `leader`, and has its norm: two
+        whose settings give one stream, as many batches on, need to read it only once.
+        """
+        self._batches.close()
+        self._batches = leader._batches
+        scale = leader._trainer.activation_scaler.scaling_factor
+        self._trainer.activation_scaler.scaling_factor = scale
+
+    @cached_property
+    def _stepper(self) -> "SparseStep | SAELensStep":
+        return make_step(self._trainer, self.engine)
+
+    def step(self, batch: "Tensor") -> StepMetrics | None:
+        """Takes one step on `batch`; gives its metrics, every few steps.
+
+        Raises:
             TinysaeError: the training diverged: the loss is no longer a number, or the
                 error is far above its best.
         """
         trainer, total = self._trainer, self.config.total_training_steps
+        if window := trainer.maybe_reset_sparsity():
+            self.tracker.log(window, trainer.n_training_steps)
+        lr = trainer.optimizer.param_groups[0]["lr"]
+        stepper, started = self._stepper, time.perf_counter()
+        result = stepper.step(batch)
+        self._took.append(time.perf_counter() - started)
+        step = trainer.n_training_steps
+        if self.tracker.wants(step):
+            self.tracker.log(step_log(trainer, result), step)
+        trainer.n_training_steps += 1
+        self._raise_if_diverged(result, step)
         every = min(max(1, total // ROWS_PER_RUN), MAX_STEPS_A_ROW)
-        stepper = make_step(trainer, self.engine)
-        took: list[float] = []
-        while trainer.n_training_steps < total:
-            if window := trainer.maybe_reset_sparsity():
-                self.tracker.log(window, trainer.n_training_steps)
-            lr = trainer.optimizer.param_groups[0]["lr"]
-            batch, started = next(self._batches), time.perf_counter()
-            result = stepper.step(batch)
-            took.append(time.perf_counter() - started)
-            step = trainer.n_training_steps
-            if self.tracker.wants(step):
-                self.tracker.log(step_log(trainer, result), step)
-            trainer.n_training_steps += 1
-            self._raise_if_diverged(result, step)
-            is_row = step % every == 0 or trainer.n_training_steps == total
-            row = self._row(result, step, lr) if is_row else None
-            if row is not None:
-                self.step_seconds = median(took)
-                took.clear()
-            if not progress(trainer.n_training_samples, row):
-                return False
-        return True
+        if step % every and not self.is_over:
+            return None
+        self.step_seconds = median(self._took)
+        self._took.clear()
+        return self._row(result, step, lr)
 
     def held_out_text(self, contexts: Sequence[NDArray[np.int32]]) -> HeldOutText:
         """Held-out `contexts`, each [context_size], to `look` at the SAE on."""
@@ -314,17 +347,3 @@ def fuse_adam(optimizer: Any) -> None:
     """Lets a GPU take the whole of Adam's step at once; before the first."""
     for group in optimizer.param_groups:
         group.update(fused=True, foreach=False)
-
-
-def _device_of(model: "LoadedModel", config: TrainConfig) -> str:
-    """Where the model is.
-
-    Raises:
-        SettingError: the settings say another device, or one that is not there.
-    """
-    there = model.plain.device.type
-    if config.device != "auto" and resolve_device(config.device) != there:
-        raise SettingError(
-            "setting_choice", field="device", value=config.device, choices=there
-        )
-    return there

@@ -52,10 +52,21 @@ def finish(
     run: Run, model: "LoadedModel", last_state: State, reporter: Reporter
 ) -> None:
     """Evaluation, index and names of the run's SAE, then `last_state`."""
+    measure(run, model, reporter)
+    explore(run, model, last_state, reporter)
+
+
+def measure(run: Run, model: "LoadedModel", reporter: Reporter) -> None:
+    """The figures of the run's SAE on held-out text."""
     from tinysae.sae.load import load_sae
 
-    sae = load_sae(run.sae_dir)
-    _measure(run, sae, model, Counted(reporter, "evaluating"))
+    _measure(run, load_sae(run.sae_dir), model, Counted(reporter, "evaluating"))
+
+
+def explore(
+    run: Run, model: "LoadedModel", last_state: State, reporter: Reporter
+) -> None:
+    """Index and names of its features, then `last_state`."""
     index = index_features(run, model, reporter)
     _keep_last_moment(run, index)
     remove_live_indexes(run)

@@ -49,8 +49,16 @@ class Live:
     def index_if_due(self) -> None:
         pause = max(LIVE_EVERY_S, self._took / LIVE_SHARE)
         is_time = time.monotonic() - self._ended_at > pause
-        if not (is_time or live_index_requested(self._run)):
-            return
+        if is_time:
+            self._index_if_healthy()
+        else:
+            self.index_if_asked()
+
+    def index_if_asked(self) -> None:
+        if live_index_requested(self._run):
+            self._index_if_healthy()
+
+    def _index_if_healthy(self) -> None:
         # What diverges may come back; a request waits for that.
         if self._training.is_healthy:
             self.index()

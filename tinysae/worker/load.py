@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from tinysae.config import TrainConfig
 from tinysae.errors import InputError
 from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.work import quits_when_asked
-from tinysae.runs.checkpoints import checkpoints, has_newest_sae
+from tinysae.runs.checkpoints import Checkpoint, checkpoints, has_newest_sae
 from tinysae.runs.store import Run, write_made_with
 from tinysae.runs.tracking import start_trackers
 from tinysae.sae.estimate import check_memory
@@ -40,17 +41,27 @@ def load_model(job: "AnySAE") -> "LoadedModel":
     """
     job.say("starting")
     with _loading(job):
-        import torch
-
-        from tinysae.model.sources import load_model
-        from tinysae.sae.device import device_at_hand
-
-        be_nice()
-        # Whatever the environment says: one thread a core, and the pages' needs are met
-        # by the niceness above.
-        torch.set_num_threads(os.cpu_count() or 1)
         wanted = job.config.device if isinstance(job, Run) else "auto"
-        return load_model(job.model_name, device=device_at_hand(wanted))
+        return model_for_work(job.model_name, wanted)
+
+
+def model_for_work(name: str, device: str) -> "LoadedModel":
+    """The model called `name`, on the device that a run's settings ask for; all cores
+    are its from now on.
+
+    Raises:
+        TinysaeError: it cannot be loaded.
+    """
+    import torch
+
+    from tinysae.model.sources import load_model
+    from tinysae.sae.device import device_at_hand
+
+    be_nice()
+    # Whatever the environment says: one thread a core, and the pages' needs are met
+    # by the niceness above.
+    torch.set_num_threads(os.cpu_count() or 1)
+    return load_model(name, device=device_at_hand(device))
 
 
 def load_training(run: Run, model: "LoadedModel", reporter: Reporter) -> "SAETraining":
@@ -59,25 +70,46 @@ def load_training(run: Run, model: "LoadedModel", reporter: Reporter) -> "SAETra
     Raises:
         TinysaeError: the settings do not fit the model, the memory or the text.
     """
+    d_in = model.hook_widths.get(run.config.hook_name, model.d_model)
+    check_memory(run.config, d_in, model.n_parameters, model.plain.device.type)
+    with _loading(run):
+        bring_text(run.config, reporter)
+        earlier = checkpoints(run)
+        return training_at(run, model, earlier[-1] if earlier else None)
+
+
+def bring_text(config: TrainConfig, reporter: Reporter) -> None:
+    """Has the text on this disk, unless it is read as it comes.
+
+    Raises:
+        TinysaeError: there is no such text.
+    """
     from tinysae.data.texts import open_text
+
+    if not config.streaming:
+        open_text(config.text).bring(Counted(reporter, "downloading"))
+
+
+def training_at(
+    run: Run, model: "LoadedModel", checkpoint: Checkpoint | None
+) -> "SAETraining":
+    """The run's training as it was at `checkpoint`; None: before anything.
+
+    Raises:
+        TinysaeError: the settings do not fit the model or the text.
+    """
     from tinysae.sae.step.engine import EngineChoice
     from tinysae.sae.train import SAETraining
 
-    config = run.config
-    d_in = model.hook_widths.get(config.hook_name, model.d_model)
-    check_memory(config, d_in, model.n_parameters, model.plain.device.type)
-    with _loading(run):
-        if not config.streaming:
-            open_text(config.text).bring(Counted(reporter, "downloading"))
-        before = run.made_with()
-        training = SAETraining(config, model, EngineChoice.from_json(before))
-        training.tracker = start_trackers(run, training.runner_config)
-        now = provenance(config, model, training.device)
-        _check_same_text(before, now)
-        write_made_with(run, {**before, **now})
-        if earlier := checkpoints(run):
-            training.resume(earlier[-1].path)
-            logger.info("goes on after step %d", training.n_steps)
+    config, before = run.config, run.made_with()
+    training = SAETraining(config, model, EngineChoice.from_json(before))
+    training.tracker = start_trackers(run, training.runner_config)
+    now = provenance(config, model, training.device)
+    _check_same_text(before, now)
+    write_made_with(run, {**before, **now})
+    if checkpoint is not None:
+        training.resume(checkpoint.path)
+        logger.info("goes on after step %d", training.n_steps)
     return training
 
 

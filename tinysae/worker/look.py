@@ -9,6 +9,7 @@ from tinysae.sae.rows import EvalMetrics
 from tinysae.worker.held_out import EVALUATION_SEED, HeldOut
 
 if TYPE_CHECKING:
+    from tinysae.sae.look import HeldOutText
     from tinysae.sae.train import SAETraining
 
 logger = logging.getLogger(__name__)
@@ -18,20 +19,28 @@ LOOKS_PER_RUN = 20
 LOOK_CONTEXTS = 8
 
 
+def text_to_look_at(training: "SAETraining") -> "HeldOutText":
+    """Held-out text; all that the model makes of it, without an SAE, is made once."""
+    config = training.config
+    n_tokens = LOOK_CONTEXTS * config.context_size
+    contexts = HeldOut.of(config).contexts(training.model, EVALUATION_SEED, n_tokens)
+    return training.held_out_text(list(contexts))
+
+
 class Looks:
     """Looks at held-out text `LOOKS_PER_RUN` times while training goes on."""
 
-    def __init__(self, training: "SAETraining", log: MetricsLog[EvalMetrics]) -> None:
+    def __init__(
+        self,
+        training: "SAETraining",
+        log: MetricsLog[EvalMetrics],
+        text: "HeldOutText | None" = None,
+    ) -> None:
+        """`text`: `text_to_look_at`, if somebody has it already."""
         self._training, self._log = training, log
-        config = training.config
-        self._every = max(1, config.total_training_steps // LOOKS_PER_RUN)
-        self._text = training.held_out_text(
-            list(
-                HeldOut.of(config).contexts(
-                    training.model, EVALUATION_SEED, LOOK_CONTEXTS * config.context_size
-                )
-            )
-        )
+        steps = training.config.total_training_steps
+        self._every = max(1, steps // LOOKS_PER_RUN)
+        self._text = text or text_to_look_at(training)
 
     def look_if_due(self) -> None:
         training = self._training

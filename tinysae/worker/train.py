@@ -1,6 +1,6 @@
 """The third stage: the steps, their curves, and what happens between two of them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tinysae.errors import NetworkError
 from tinysae.jobs.files import staged_folder
@@ -13,7 +13,68 @@ from tinysae.worker.live import Live
 from tinysae.worker.look import Looks
 
 if TYPE_CHECKING:
+    from tinysae.sae.look import HeldOutText
     from tinysae.sae.train import SAETraining
+
+
+class Course:
+    """What goes on around a run's steps: its rows, its looks at held-out text, its
+    checkpoints, the indexes of what it has learnt so far.
+
+    A context: its files are closed at the end.
+
+    Args:
+        text: what is looked at, if somebody has read it already.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        training: "SAETraining",
+        reporter: Reporter,
+        text: "HeldOutText | None" = None,
+    ) -> None:
+        self.run, self.training, self.reporter = run, training, reporter
+        self._rows = MetricsLog[StepMetrics](run.metrics_path)
+        self._evals = MetricsLog[EvalMetrics](run.evals_path)
+        self.keeper = Keeper(run, training, (self._rows, self._evals))
+        self.live = Live(run, training)
+        self._looks = Looks(training, self._evals, text)
+        self._batch = run.config.train_batch_size_tokens
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.close()
+        self._evals.close()
+
+    @property
+    def n_tokens(self) -> int:
+        """Trained on so far."""
+        return self.training.n_steps * self._batch
+
+    def begin(self) -> None:
+        """Says that the steps begin, or go on."""
+        total = self.run.config.total_training_steps * self._batch
+        before = _seconds_so_far(self.run)
+        self.reporter.begin("training", total, self.n_tokens, before)
+
+    def note(self, row: StepMetrics | None) -> None:
+        """After a step: its row, if it has one, and a look if it is time for one."""
+        if row is not None:
+            self.live.l0 = row["l0"]
+            row["seconds"] = round(self.reporter.seconds, 3)
+            row["step_seconds"] = round(self.training.step_seconds, 6)
+            self._rows.append(row)
+        self._looks.look_if_due()
+
+    def end(self) -> None:
+        """Keeps what was learnt: a checkpoint, and the run's SAE."""
+        self.reporter.end(n_tokens=self.n_tokens)
+        self.keeper.keep()
+        with staged_folder(self.run.sae_dir) as stage:
+            self.training.save(stage)
 
 
 def train_to_the_end(run: Run, training: "SAETraining", reporter: Reporter) -> bool:
@@ -21,56 +82,42 @@ def train_to_the_end(run: Run, training: "SAETraining", reporter: Reporter) -> b
 
     Whatever was learnt is then in a checkpoint, and in the run's SAE.
     """
-    _note_what_it_is_made_with(run, training)
-    batch = run.config.train_batch_size_tokens
-    total = run.config.total_training_steps * batch
-    with (
-        MetricsLog[StepMetrics](run.metrics_path) as rows,
-        MetricsLog[EvalMetrics](run.evals_path) as evals,
-    ):
-        keeper = Keeper(run, training, (rows, evals))
-        looks = Looks(training, evals)
-        live = Live(run, training)
+    note_what_it_is_made_with(run, training)
+    with Course(run, training, reporter) as course:
 
         def progress(n_tokens: int, row: StepMetrics | None) -> bool:
-            if row is not None:
-                live.l0 = row["l0"]
-                row["seconds"] = round(reporter.seconds, 3)
-                row["step_seconds"] = round(training.step_seconds, 6)
-                rows.append(row)
-            looks.look_if_due()
-            keeper.keep_if_due()
+            course.note(row)
+            course.keeper.keep_if_due()
             # An index comes on top of the training's own time, as its estimate says.
             with reporter.apart():
-                live.index_if_due()
+                course.live.index_if_due()
             return reporter.reached(n_tokens)
 
-        done = training.n_steps * batch
-        reporter.begin("training", total, done, _seconds_so_far(run))
+        course.begin()
         try:
             to_the_end = training.run(progress)
         except NetworkError:
             # Nothing is wrong with what was learnt: it goes on from here.
-            keeper.keep()
+            course.keeper.keep()
             raise
-        reporter.end(n_tokens=training.n_steps * batch)
-        keeper.keep()
-        with staged_folder(run.sae_dir) as stage:
-            training.save(stage)
+        course.end()
         if to_the_end:
-            live.index_the_end()
+            course.live.index_the_end()
     return to_the_end
 
 
-def _note_what_it_is_made_with(run: Run, training: "SAETraining") -> None:
-    """Writes down what computes the steps, how long SAELens's own would take, and the
-    units of the curves."""
+def note_what_it_is_made_with(
+    run: Run, training: "SAETraining", dense_s: float | None = None
+) -> None:
+    """Writes down what computes the steps, how long SAELens's own would take (measured,
+    unless it is known to be `dense_s`), and the units of the curves."""
     from tinysae.sae.step.engine import DENSE, DENSE_STEP
 
     made_with = {**run.made_with(), **training.engine.to_json()}
     # Of when the run began, as the engine; SAELens's own step is its own measure.
     if training.engine.name != DENSE and DENSE_STEP not in made_with:
-        made_with[DENSE_STEP] = round(training.dense_step_seconds(), 4)
+        seconds = training.dense_step_seconds() if dense_s is None else dense_s
+        made_with[DENSE_STEP] = round(seconds, 4)
     if training.activation_scale is not None:
         made_with[ACTIVATION_SCALE] = training.activation_scale
     write_made_with(run, made_with)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from tinysae.ui.experiments import all_runs, face_to_face, frontier
+from tinysae.ui.experiments import all_runs, face_to_face, frontier, sweeping
 from tinysae.ui.shell.chosen import Chosen, chosen
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import shown_errors
@@ -13,6 +13,7 @@ from tinysae.ui.shell.page import shown_errors
 VIEWS: Mapping[str, Callable[[Chosen], None]] = {
     "frontier": frontier.show_frontier,
     "runs": all_runs.show_all_runs,
+    "sweep": sweeping.show_sweeps,
     "face": face_to_face.show_face_to_face,
 }
 _KEY = "experiments.view"

@@ -36,7 +36,7 @@ def guess_of(config: TrainConfig, learnt_of: Learnt) -> Estimate | None:
     Raises:
         TinysaeError: the model cannot be loaded or has no such hook.
     """
-    if not is_at_hand(config.model_name) or (speed := _speed(config)) is None:
+    if not is_at_hand(config.model_name) or (speed := speed_of(config)) is None:
         return None
     model = cache.loaded_model(config.model_name)
     learnt = learnt_of(config.architecture)
@@ -57,11 +57,11 @@ def show_estimate(config: TrainConfig, learnt_of: Learnt) -> Estimate | None:
     Raises:
         TinysaeError: there is not enough memory for it, or no such model or hook.
     """
-    guess, speed = guess_of(config, learnt_of), _speed(config)
+    guess, speed = guess_of(config, learnt_of), speed_of(config)
     if guess is None or speed is None:
         is_warm = cache.warm_up_state().done
         pause = MEASURING_S if is_warm else cache.LOOK_EVERY_S
-        st.fragment(_until_measured, run_every=pause)(config, was_warm=is_warm)
+        st.fragment(until_measured, run_every=pause)(config, was_warm=is_warm)
         return None
     model = cache.loaded_model(config.model_name)
     check_memory(config, model.hook_widths[config.hook_name], model.n_parameters)
@@ -85,7 +85,12 @@ def show_estimate(config: TrainConfig, learnt_of: Learnt) -> Estimate | None:
     return guess
 
 
-def _speed(config: TrainConfig) -> Speed | None:
+def speed_of(config: TrainConfig) -> Speed | None:
+    """This machine's, with the run's model; None while it is being measured.
+
+    Raises:
+        TinysaeError: the model cannot be loaded.
+    """
     if not cache.warm_up_state().done:
         return None
     # First, so that a model that cannot be loaded is said by the form itself.
@@ -93,14 +98,14 @@ def _speed(config: TrainConfig) -> Speed | None:
     return cache.speed(config.model_name, config.hook_name)
 
 
-def _until_measured(config: TrainConfig, *, was_warm: bool) -> None:
+def until_measured(config: TrainConfig, *, was_warm: bool) -> None:
     """Says what is waited for, and draws the page again once it is there."""
     is_warm = cache.warm_up_state().done
     # As tall as the estimate, so that nothing under it moves when that comes.
     said = t("train.measuring" if is_warm else "train.estimate_later")
     st.markdown(f":small[{said}]")
     try:
-        is_over = _speed(config) is not None
+        is_over = speed_of(config) is not None
     except TinysaeError:
         # The form says it, and Start is out of reach.
         is_over = True

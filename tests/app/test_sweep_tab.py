@@ -1,0 +1,167 @@
+"""The tab Sweep of the page Experiments, without a browser."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.builders import step_row, working
+from tests.conftest import OpenPage
+from tinysae.config import TrainConfig
+from tinysae.jobs import launch
+from tinysae.jobs.job import Job
+from tinysae.jobs.status import JobStatus, write_status
+from tinysae.runs.metrics import MetricsLog
+from tinysae.runs.sweep import Sweep, create_sweep, list_sweeps
+from tinysae.sae.rows import StepMetrics
+from tinysae.words import LANGUAGES, Language, text
+
+PAGE = "pages/experiments.py"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Job, str]]:
+    """What was launched; nothing is."""
+    found: list[tuple[Job, str]] = []
+    monkeypatch.setattr(launch, "launch", lambda *what: found.append(what))
+    return found
+
+
+def some_sweep(**base: object) -> Sweep:
+    config = TrainConfig(architecture="standard", **base)  # type: ignore[arg-type]
+    return create_sweep(config, {"l1_coefficient": [1.0, 5.0, 20.0]})
+
+
+def with_rows(sweep: Sweep) -> None:
+    for n, run in enumerate(sweep.points()):
+        with MetricsLog[StepMetrics](run.metrics_path) as log:
+            for step in range(20):
+                log.append(step_row(step=step, n_tokens=64 * (step + 1), l0=50.0 - n))
+
+
+def said_on(page: AppTest) -> str:
+    """Its text, as it is read: without what keeps Markdown from reading it."""
+    said = " ".join(each.value for each in (*page.caption, *page.markdown))
+    return said.replace("\\", "")
+
+
+def buttons(page: AppTest) -> dict[str, str]:
+    return {str(each.key): each.label for each in page.button}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_opens_with_a_form_and_a_real_curve(
+    open_page: OpenPage, language: Language
+) -> None:
+    page = open_page(PAGE, view="sweep", language=language)
+    assert not page.exception
+    assert not page.error
+    assert page.button(key="sweep_start").label == text("sweep.start", language)
+    assert text("sweep.none", language) in said_on(page)
+
+
+def test_start_makes_the_sweep_that_was_typed_and_shows_it(
+    open_page: OpenPage, started: list[tuple[Job, str]]
+) -> None:
+    page = open_page(PAGE, view="sweep")
+    (values,) = (e for e in page.text_input if "_k" in str(e.key))
+    values.set_value("4, 8, 16").run()
+    page.button(key="sweep_start").click().run()
+    assert not page.exception
+    (sweep,) = list_sweeps()
+    assert [run.config.k for run in sweep.points()] == [4.0, 8.0, 16.0]
+    assert [(job.id, command) for job, command in started] == [(sweep.id, "sweep")]
+    assert page.query_params["sweep"] == sweep.id
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("", "No values"),
+        ("one", "cannot be read"),
+        ("4", "1 training"),
+        ("4, 600", "k is 600"),
+        ("1..1e9 +1", "2 to 64"),
+        ("<b>x</b>", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_started_says_why(
+    typed: str, said: str, open_page: OpenPage
+) -> None:
+    page = open_page(PAGE, view="sweep")
+    (values,) = (e for e in page.text_input if "_k" in str(e.key))
+    values.set_value(typed).run()
+    assert not page.exception
+    (told,) = page.info
+    assert said in told.value.replace("\\", "")
+    assert page.button(key="sweep_start").disabled
+    assert not list_sweeps()
+
+
+def test_a_sweep_at_work_is_watched_and_stopped(open_page: OpenPage) -> None:
+    sweep = some_sweep()
+    with_rows(sweep)
+    first, second, _ = sweep.points()
+    with working(first), working(second), working(sweep):  # type: ignore[arg-type]
+        page = open_page(PAGE, view="sweep")
+        assert not page.exception
+        keys = buttons(page)
+        assert {"sweep_stop_all", f"sweep_stop_{first.id}"} <= keys.keys()
+        assert "sweep_go_on" not in keys
+        page.button(key=f"sweep_stop_{second.id}").click().run()
+        assert second.stop_requested
+        assert not first.stop_requested
+        page.button(key="sweep_stop_all").click().run()
+        assert sweep.stop_requested
+        assert not page.exception
+
+
+def test_a_stopped_sweep_goes_on(
+    open_page: OpenPage, started: list[tuple[Job, str]]
+) -> None:
+    sweep = some_sweep()
+    with_rows(sweep)
+    page = open_page(PAGE, view="sweep", sweep=sweep.id)
+    shown = "from 48 (l1_coefficient 20) to 50 (l1_coefficient 1)"
+    assert shown in said_on(page)
+    page.button(key="sweep_go_on").click().run()
+    assert [(job.id, command) for job, command in started] == [(sweep.id, "sweep")]
+
+
+def test_a_sweep_that_is_done_offers_nothing_to_go_on_with(
+    open_page: OpenPage,
+) -> None:
+    sweep = some_sweep()
+    for job in (sweep, *sweep.points()):
+        write_status(job.path, JobStatus("done"))
+    page = open_page(PAGE, view="sweep")
+    assert not page.exception
+    assert not {"sweep_go_on", "sweep_stop_all"} & buttons(page).keys()
+
+
+@pytest.mark.parametrize("sweep", ["nope", "../x", "x" * 300])
+def test_a_link_to_no_sweep_shows_another(sweep: str, open_page: OpenPage) -> None:
+    some_sweep()
+    page = open_page(PAGE, view="sweep", sweep=sweep)
+    assert not page.exception
+    assert not page.error
+
+
+def test_a_hostile_name_and_a_damaged_sweep_leave_the_page_standing(
+    open_page: OpenPage,
+) -> None:
+    hostile = some_sweep(name="</script><script>alert(1)</script> **b** $x$")
+    with_rows(hostile)
+    damaged = some_sweep()
+    Path(damaged.path / "sweep.json").write_text("{", encoding="utf-8")
+    page = open_page(PAGE, view="sweep")
+    assert not page.exception
+    assert list(list_sweeps()) == [hostile]
+
+
+def test_many_points_scroll(open_page: OpenPage) -> None:
+    base = TrainConfig(architecture="standard")
+    sweep = create_sweep(base, {"l1_coefficient": [float(n) for n in range(1, 41)]})
+    with_rows(sweep)
+    page = open_page(PAGE, view="sweep")
+    assert not page.exception

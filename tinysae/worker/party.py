@@ -1,0 +1,200 @@
+"""Trainings side by side: the activations are read once, and each batch is the next
+step of all of them. Every one comes to the numbers that it would come to alone."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+from tinysae.config import TrainConfig
+from tinysae.errors import NetworkError
+from tinysae.jobs.reporter import Reporter
+from tinysae.runs.checkpoints import checkpoints
+from tinysae.runs.side_by_side import Start
+from tinysae.runs.store import Run
+from tinysae.sae.step.engine import DENSE_STEP
+from tinysae.worker.keep import KeepersTogether
+from tinysae.worker.load import training_at
+from tinysae.worker.look import text_to_look_at
+from tinysae.worker.points import PointReporter, Points
+from tinysae.worker.train import Course, note_what_it_is_made_with
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tinysae.model.sources import LoadedModel
+    from tinysae.sae.train import SAETraining
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """How far all points of a sweep are together, in tokens, in the sweep's status."""
+
+    def __init__(self, points: Points) -> None:
+        self.reporter = Reporter(points.sweep)
+        self._seconds = 0.0
+        self._total = sum(_tokens(run.config) for run in points.held)
+        self._done = {run.id: _tokens_so_far(run) for run in points.held}
+
+    def begin(self) -> None:
+        """Says that a party begins its steps."""
+        done = sum(self._done.values())
+        self.reporter.begin("training", self._total, done, self._seconds)
+
+    def reached(self, courses: Sequence[Course]) -> None:
+        self._done |= {course.run.id: course.n_tokens for course in courses}
+        self._seconds = self.reporter.seconds
+        self.reporter.reached(sum(self._done.values()))
+
+
+class Party:
+    """Runs that read one stream from one batch on, as they are trained.
+
+    Args:
+        points: all that the process works on.
+        model: whose activations they read.
+    """
+
+    def __init__(
+        self, points: Points, model: "LoadedModel", progress: Progress
+    ) -> None:
+        self._points, self._model, self._progress = points, model, progress
+        self._together = KeepersTogether()
+
+    def train(self, starts: Sequence[Start]) -> list[Run]:
+        """Takes all their steps; gives those that have taken their last. The others
+        have said why not, and are let go.
+
+        Raises:
+            TinysaeError: what they read together cannot be read (any more).
+        """
+        with ExitStack() as stack:
+            trainings = {
+                start.run.id: (start.run, training)
+                for start in starts
+                if (training := self._training(start, stack)) is not None
+            }
+            if not trainings:
+                return []
+            runs, own = zip(*trainings.values(), strict=True)
+            reporters = [PointReporter(run, self._points) for run in runs]
+            if not self._knows_norm(own, reporters):
+                for run in runs:
+                    self._points.let_go(run, "stopped")
+                return []
+            text = text_to_look_at(own[0])
+            courses = [
+                stack.enter_context(Course(*each, text))
+                for each in zip(runs, own, reporters, strict=True)
+            ]
+            return self._take_steps(own[0], courses)
+
+    def _training(self, start: Start, stack: ExitStack) -> "SAETraining | None":
+        """The run's training, closed with the others'; None of one that fails."""
+        made: list[SAETraining] = []
+
+        def make() -> None:
+            made.append(training_at(start.run, self._model, start.checkpoint))
+
+        if not self._points.survives(start.run, make):
+            return None
+        # Not when it ends: on a GPU, how products are rounded is the process's.
+        stack.enter_context(closing(made[0]))
+        stack.enter_context(closing(made[0].tracker))
+        return made[0]
+
+    def _knows_norm(
+        self, trainings: Sequence["SAETraining"], reporters: Sequence[Reporter]
+    ) -> bool:
+        """Measures the norm once, for all; False when the sweep was asked to stop."""
+        leader = trainings[0]
+        told = (self._progress.reporter, *reporters)
+        if leader.needs_norm:
+            config = leader.config
+            n, batch = (
+                config.n_batches_for_norm_estimate,
+                config.train_batch_size_tokens,
+            )
+            for reporter in told:
+                reporter.begin("norm", n, rate_of_one=batch)
+
+            def reached(done: int) -> bool:
+                for reporter in told:
+                    reporter.reached(done)
+                return not self._points.sweep.stop_requested
+
+            if not leader.estimate_norm(reached):
+                return False
+        for other in trainings[1:]:
+            other.follow(leader)
+        return True
+
+    def _take_steps(
+        self, leader: "SAETraining", courses: Sequence[Course]
+    ) -> list[Run]:
+        going = self._begun(courses)
+        trained: list[Run] = []
+        while going := self._without_ended(going, trained):
+            try:
+                batch = leader.next_batch()
+            except NetworkError:
+                # Nothing is wrong with what was learnt: it goes on from here.
+                self._together.keep([course.keeper for course in going])
+                raise
+            going = [course for course in going if self._steps(course, batch)]
+            self._together.keep_if_due([course.keeper for course in going])
+            for course in going:
+                course.live.index_if_asked()
+                course.reporter.reached(course.n_tokens)
+            self._progress.reached(courses)
+            self._points.hear_stops()
+        return trained
+
+    def _begun(self, courses: Sequence[Course]) -> list[Course]:
+        """They say that their steps begin, and what computes them."""
+        known: dict[tuple[str, int], float] = {}
+        for course in courses:
+            config = course.run.config
+            alike = config.architecture, config.d_sae
+            note_what_it_is_made_with(course.run, course.training, known.get(alike))
+            dense = course.run.made_with().get(DENSE_STEP)
+            if isinstance(dense, float):
+                known[alike] = dense
+            course.begin()
+        self._progress.begin()
+        return list(courses)
+
+    def _steps(self, course: Course, batch: "Tensor") -> bool:
+        """Whether the step went well."""
+
+        def step() -> None:
+            course.note(course.training.step(batch))
+
+        return self._points.survives(course.run, step)
+
+    def _without_ended(
+        self, courses: Sequence[Course], trained: list[Run]
+    ) -> list[Course]:
+        """Those that go on; the runs of those that are done join `trained`."""
+        going: list[Course] = []
+        for course in courses:
+            run, is_over = course.run, course.training.is_over
+            if not (is_over or self._points.is_asked_to_stop(run)):
+                going.append(course)
+            elif self._points.survives(run, course.end):
+                if is_over:
+                    run.say("evaluating")
+                    trained.append(run)
+                else:
+                    self._points.let_go(run, "stopped")
+        return going
+
+
+def _tokens(config: TrainConfig) -> int:
+    return config.total_training_steps * config.train_batch_size_tokens
+
+
+def _tokens_so_far(run: Run) -> int:
+    newest = checkpoints(run)[-1:]
+    return sum(each.step * run.config.train_batch_size_tokens for each in newest)
