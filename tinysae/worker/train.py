@@ -8,6 +8,7 @@ from tinysae.jobs.reporter import Reporter
 from tinysae.runs.metrics import MetricsLog, read_metrics
 from tinysae.runs.store import Run, write_made_with
 from tinysae.sae.rows import ACTIVATION_SCALE, EvalMetrics, StepMetrics
+from tinysae.sae.sparsity_control import SETTLED
 from tinysae.worker.keep import Keeper
 from tinysae.worker.live import Live
 from tinysae.worker.look import Looks
@@ -55,6 +56,7 @@ def train_to_the_end(run: Run, training: "SAETraining", reporter: Reporter) -> b
             raise
         reporter.end(n_tokens=training.n_steps * batch)
         keeper.keep()
+        _note_where_it_settled(run, training)
         with staged_folder(run.sae_dir) as stage:
             training.save(stage)
         if to_the_end:
@@ -74,6 +76,13 @@ def _note_what_it_is_made_with(run: Run, training: "SAETraining") -> None:
     if training.activation_scale is not None:
         made_with[ACTIVATION_SCALE] = training.activation_scale
     write_made_with(run, made_with)
+
+
+def _note_where_it_settled(run: Run, training: "SAETraining") -> None:
+    """Writes down the coefficient that was found, with which a plain run repeats it."""
+    if training.settled_coefficient is not None:
+        settled = {SETTLED: training.settled_coefficient}
+        write_made_with(run, {**run.made_with(), **settled})
 
 
 def _seconds_so_far(run: Run) -> float:
