@@ -4,7 +4,7 @@
 two widths, two L0s. Each is trained twice from the same seed (not one that the law of
 `tinysae.sae.sparsity_control` was chosen with): steered, from the coefficient that a
 `TrainConfig` has by itself; then plainly, with the coefficient that the first one ended
-with. Both SAEs are saved, read again and measured on the same 200k held-out tokens
+with. Both SAEs are saved, read again and measured on the same 50k held-out tokens
 (`tinysae.sae.evaluate`). Figures, the worst of all settings:
 
 - target_l0_gap: how far the steered SAE's held-out L0 is from the one asked for, as a
@@ -31,18 +31,20 @@ import torch
 
 from benchmarks.common import N_CORES, print_last, rounded
 from tinysae.config import Architecture, TrainConfig
+from tinysae.data.corpus import batched
 from tinysae.model.sources import LoadedModel, load_model
-from tinysae.sae.evaluate import Evaluation
-from tinysae.sae.load import load_sae
+from tinysae.sae.evaluate import Evaluation, evaluate
+from tinysae.sae.load import SAE, load_sae
 from tinysae.sae.sparsity_control import repeated_plainly
 from tinysae.sae.train import SAETraining
-from tinysae.worker.finish import evaluated
-from tinysae.worker.held_out import HeldOut
+from tinysae.worker.finish import CONTEXTS_AT_ONCE
+from tinysae.worker.held_out import EVALUATION_SEED, HeldOut
 
 ARCHITECTURES: tuple[Architecture, ...] = ("standard", "gated", "jumprelu")
 WIDTHS, WANTED = (512, 1024), (24.0, 48.0)
 # About a thousand steps: fewer are too few for any schedule.
 TOKENS, BATCH = 500_000, 512
+HELD_OUT_TOKENS = 50_000
 SEED = 7
 
 
@@ -125,8 +127,14 @@ def trained(model: LoadedModel, config: TrainConfig) -> tuple[Evaluation, float 
         folder = Path(temporary)
         training.save(folder)
         training.close()
-        found = evaluated(load_sae(folder), model, HeldOut.of(config))
+        found = measured_on_held_out(load_sae(folder), model, HeldOut.of(config))
     return found, training.settled_coefficient
+
+
+def measured_on_held_out(sae: SAE, model: LoadedModel, held_out: HeldOut) -> Evaluation:
+    contexts = held_out.contexts(model, EVALUATION_SEED, HELD_OUT_TOKENS)
+    batches = list(batched(contexts, CONTEXTS_AT_ONCE))
+    return evaluate(sae, model, batches, n_ce_batches=len(batches))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from tinysae.config import TrainConfig
 from tinysae.errors import DamagedError
 from tinysae.sae.estimate import Speed, estimate
 from tinysae.sae.sparsity_control import (
+    BEGIN,
     HIGHEST,
     LOWEST,
     REST,
@@ -85,7 +86,7 @@ def run(control: SparsityControl, plant: Plant) -> tuple[list[float], list[float
 PLANTS = [(1.6, 0.45), (1.5, 0.85), (0.7, 0.3), (1.0, 0.0)]
 
 
-@pytest.mark.parametrize("start", [0.2, 5.0])
+@pytest.mark.parametrize("start", [0.8, 5.0, 20.0])
 @pytest.mark.parametrize(("power", "fall"), PLANTS)
 def test_the_end_has_the_l0_that_was_asked_for(
     power: float, fall: float, start: float
@@ -110,13 +111,14 @@ def test_a_plain_run_of_the_plant_repeats_it(power: float, fall: float) -> None:
 def test_it_moves_only_between_the_warm_up_and_the_rest() -> None:
     control = SparsityControl(steered(l1_coefficient=2.0, l1_warm_up_steps=300))
     _, held = run(control, Plant(1.0, 0.3))
-    assert set(held[:299]) == {2.0}
-    assert held[299] != 2.0
+    begin = BEGIN * 2.0
+    assert set(held[:299]) == {begin}
+    assert held[299] != begin
     rest = int(REST * STEPS)
     assert len(set(held[-rest - 1 :])) == 1
     early = SparsityControl(steered(l1_coefficient=2.0, l1_warm_up_steps=0))
     _, held = run(early, Plant(1.0, 0.3))
-    first = next(step for step, value in enumerate(held) if value != 2.0)
+    first = next(step for step, value in enumerate(held) if value != begin)
     assert first == math.ceil(START * STEPS) - 1
 
 
@@ -124,7 +126,7 @@ def test_without_a_learning_rate_nothing_is_learnt_and_nothing_moved() -> None:
     control = SparsityControl(steered(l1_coefficient=2.0))
     for step in range(STEPS):
         control.hear(step, 300.0, 0.0)
-    assert control.coefficient == 2.0
+    assert control.coefficient == BEGIN * 2.0
 
 
 @pytest.mark.parametrize(("l0", "rail"), [(1e6, HIGHEST), (0.0, LOWEST)])
@@ -132,8 +134,8 @@ def test_what_cannot_be_reached_stops_at_a_rail_and_leaves_it_at_once(
     l0: float, rail: float
 ) -> None:
     # Begun near it: how fast the coefficient moves is bounded, too.
-    start = rail / 10 if rail > 1 else rail * 10
-    control = SparsityControl(steered(l1_coefficient=start))
+    near = rail / 10 if rail > 1 else rail * 10
+    control = SparsityControl(steered(l1_coefficient=near / BEGIN))
     for step in range(STEPS // 2):
         control.hear(step, l0, TrainConfig.lr)
         assert LOWEST <= control.coefficient <= HIGHEST

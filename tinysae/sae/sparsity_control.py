@@ -5,13 +5,13 @@ of the run. Steered, it is looked for while the SAE is trained. With n the step,
 steps of the run, c the coefficient, L the batch's L0 and L* the one asked for:
 
     log c <- log c + max(K / n, R / N) * lr_n / lr * clip(e, -E, E)
-    e = log L - p log(N / n) - log L*
+    e = log L - p H - log L*,    H = log(N / n) / (1 + log(N / n) / h)
 
 That is a multiplicative integral controller, since L0 roughly is a power of c; its gain
 falls as 1 / n, as in Robbins and Monro's "A stochastic approximation method" (1951), as
 long as there is far to go, and then stays at R, which follows what still drifts.
 
-`p log(N / n)` foretells the end. Held at one coefficient, L0 goes on falling as a power
+`p H` foretells the end. Held at one coefficient, L0 goes on falling as a power
 of n; who keeps it at L* from the start needs a far larger coefficient at first than at
 last, and a plain run with the last one ends elsewhere (11 % off, where this is 1 to 4).
 p is how fast log L + G log c falls in log n now, as two running averages in log n tell
@@ -43,13 +43,17 @@ from tinysae.config import TrainConfig, is_read, reads
 GAIN, PACE = 2.0, 15.0
 # E, as a factor: what is further off is steered no faster. L0 begins at half of all.
 MOST_TIMES_OFF = 2.0
+# Of what the coefficient is set to: features that learn under too weak a penalty find
+# their places later; those that too strong a one has bent or killed do not.
+BEGIN = 0.25
 # Shares of the run: steered not before, and not after.
 START, REST = 0.08, 0.05
 # How far back the averages look, in log n: one over a batch's noise, one for the trend.
 NOISE_WINDOW, TREND_WINDOW = 0.06, 0.5
-# p at the start, as it is of most SAEs; the steepest that is believed; and how much of
-# it, since it flattens.
-USUAL_SLOPE, STEEPEST, TREND_SHARE = 0.65, 1.0, 0.75
+# p at the start, as it is of most SAEs, and the steepest that is believed.
+USUAL_SLOPE, STEEPEST = 0.65, 1.0
+# It flattens: how far ahead, in log n, it is believed at most.
+HORIZON = 3.0
 # G: measured between 0.65 (JumpReLU) and 1.6 (standard). Above the true one, the trend
 # would take a rise of the coefficient for one of L0, and swing.
 USUAL_POWER = 0.8
@@ -78,7 +82,7 @@ class SparsityControl:
         # A decay that is linear halves what its steps move.
         self._end = self._steps - config.lr_decay_steps / 2
         self._lr, self._target = config.lr, math.log(config.wanted_l0)
-        self.coefficient = _bounded(getattr(config, name))
+        self.coefficient = _bounded(BEGIN * getattr(config, name))
         """What it is after its warm-up."""
         self._near: float | None = None
         self._trend = 0.0
@@ -93,7 +97,8 @@ class SparsityControl:
         near, slope = self._followed(n, math.log(max(l0, LEAST_L0)) + own)
         # On a ramp an average is behind by its window.
         ahead = NOISE_WINDOW + max(0.0, math.log(self._end / n))
-        error = near - own - slope * ahead - self._target
+        fall = slope * ahead / (1 + ahead / HORIZON)
+        error = near - own - fall - self._target
         most = math.log(MOST_TIMES_OFF)
         gain = max(GAIN / n, PACE / self._steps) * lr / self._lr
         move = gain * min(most, max(-most, error))
@@ -107,7 +112,7 @@ class SparsityControl:
         self._trend += min(1.0, 1 / (n * TREND_WINDOW)) * (near - self._trend)
         self._near = near
         falls = (self._trend - near) / TREND_WINDOW
-        return near, TREND_SHARE * min(STEEPEST, max(0.0, falls))
+        return near, min(STEEPEST, max(0.0, falls))
 
     def steer(self, trainer: Any) -> None:
         """Makes it the coefficient of SAELens's `trainer`, whose warm-up goes on."""
