@@ -16,6 +16,7 @@ from tinysae.ui.train import runs_table, share, work
 from tinysae.ui.train.curves import choose_drawing, curves, show_curves
 from tinysae.ui.train.form import show_form
 from tinysae.ui.train.shipped_run import is_shipped, shipped_run
+from tinysae.ui.train.steering import show_steering
 
 # Twice a second: a curve that moves, at a few kilobytes a look.
 REFRESH_S = 0.5
@@ -91,6 +92,7 @@ def live(run: Run, runs: list[Run], was_working: bool) -> None:
                 drawing = choose_drawing()
         show_curves(run, own, runs_table.ticked(runs), drawing)
         run_view.show_evaluation(run)
+        show_steering(run)
         run_view.show_advice(run, own)
         run_view.show_engine(run, own)
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, cast, get_type_hints
 from tinysae.errors import DamagedError, SettingError
 from tinysae.setting import (
     COSINES,
+    FINDS_L0,
     JUMPRELU,
     KEEPS_K,
     KEEPS_K_A_BATCH,
@@ -33,6 +34,7 @@ from tinysae.setting import (
     ON_CUDA,
     PENALISES_L1,
     QUADRATIC,
+    STEERABLE,
     TANH,
     WITH_COSINE,
     WITH_RESTARTS,
@@ -97,6 +99,13 @@ class TrainConfig:
     apply_b_dec_to_input: bool = setting(False, "sae")
     decoder_init_norm: float = setting(0.1, "sae", 0.0, 1e3)
 
+    jumprelu_sparsity_loss_mode: SparsityLoss = setting(
+        "step", "sparsity", only_for=JUMPRELU
+    )
+    # 0: the coefficient is what it is set to.
+    wanted_l0: float = setting(
+        0.0, "sparsity", 0.0, MAX_D_SAE, only_for=FINDS_L0, only_when=STEERABLE
+    )
     l1_coefficient: float = setting(5.0, "sparsity", 0.0, 1e6, only_for=PENALISES_L1)
     l1_warm_up_steps: int = setting(0, "sparsity", 0, MAX_TOKENS, only_for=PENALISES_L1)
     lp_norm: float = setting(1.0, "sparsity", 0.1, 2.0, only_for=("standard",))
@@ -106,9 +115,6 @@ class TrainConfig:
     )
     aux_loss_coefficient: float = setting(1.0, "sparsity", 0.0, 1e6, only_for=KEEPS_K)
     use_matryoshka_aux_loss: bool = setting(False, "sparsity", only_for=MATRYOSHKA)
-    jumprelu_sparsity_loss_mode: SparsityLoss = setting(
-        "step", "sparsity", only_for=JUMPRELU
-    )
     # jumprelu has Anthropic's threshold, bandwidth and estimator. With SAELens's own
     # defaults (0.01, 0.05, False) a few hundred steps hardly move a threshold: a run of
     # 0.5M tokens ended with 300 active features a token rather than 30.
@@ -170,10 +176,9 @@ class TrainConfig:
             raise self._setting_error("setting_k_above_d_sae", "k", d_sae=self.d_sae)
         if self.architecture in KEEPS_WHOLE_K and self.k != int(self.k):
             raise self._setting_error("setting_k_not_whole", "k")
-        if is_read("target_l0", vars(self)) and self.target_l0 > self.d_sae:
-            raise self._setting_error(
-                "setting_range", "target_l0", low=0, high=self.d_sae
-            )
+        for name in ("target_l0", "wanted_l0"):
+            if is_read(name, vars(self)) and getattr(self, name) > self.d_sae:
+                raise self._setting_error("setting_range", name, low=0, high=self.d_sae)
         if self.architecture in MATRYOSHKA:
             widths = [0, *self.matryoshka_levels]
             if any(low >= high for low, high in pairwise(widths)):
@@ -332,9 +337,12 @@ def reads(architecture: str, name: str) -> bool:
 def is_read(name: str, values: Mapping[str, Any]) -> bool:
     """Whether `name` changes anything, the other settings being `values`.
 
-    A form shows a setting only while it does; whoever is not in `values` has no say.
+    A form shows a setting only while it does; whoever is not in `values`, or not read
+    itself, has no say.
     """
-    when = settings()[name].only_when
-    return reads(values["architecture"], name) and (
-        when is None or values.get(when[0], when[1][0]) in when[1]
-    )
+    architecture, when = values["architecture"], settings()[name].only_when
+    if not reads(architecture, name):
+        return False
+    if when is None or not reads(architecture, when[0]):
+        return True
+    return values.get(when[0], when[1][0]) in when[1]

@@ -34,6 +34,8 @@ KEEPS_K: tuple[Architecture, ...] = ("topk", "batchtopk", "matryoshka_batchtopk"
 KEEPS_WHOLE_K: tuple[Architecture, ...] = ("topk",)
 KEEPS_K_A_BATCH: tuple[Architecture, ...] = ("batchtopk", "matryoshka_batchtopk")
 JUMPRELU: tuple[Architecture, ...] = ("jumprelu",)
+# The ones whose L0 is what a coefficient makes of it.
+FINDS_L0: tuple[Architecture, ...] = (*PENALISES_L1, *JUMPRELU)
 MATRYOSHKA: tuple[Architecture, ...] = ("matryoshka_batchtopk",)
 COSINES: tuple[Scheduler, ...] = ("cosineannealing", "cosineannealingwarmrestarts")
 
@@ -41,6 +43,8 @@ COSINES: tuple[Scheduler, ...] = ("cosineannealing", "cosineannealingwarmrestart
 NORMALISED = ("normalize_activations", ("expected_average_only_in",))
 QUADRATIC = ("jumprelu_sparsity_loss_mode", ("quadratic",))
 TANH = ("jumprelu_sparsity_loss_mode", ("tanh",))
+# Of the quadratic loss an L0 is asked for by `target_l0`.
+STEERABLE = ("jumprelu_sparsity_loss_mode", ("step", "tanh"))
 WITH_COSINE = ("lr_scheduler_name", COSINES)
 WITH_RESTARTS = ("lr_scheduler_name", ("cosineannealingwarmrestarts",))
 WITH_WANDB = ("log_to_wandb", (True,))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,13 @@ def test_what_goes_wrong_names_the_setting_to_change(
     (found,) = advice(config_for(architecture), rows(**changes))
     assert found.key == f"train.advice_{key}"
     assert found.values["field"] == field
+
+
+def test_of_a_steered_run_nobody_is_told_to_set_the_coefficient() -> None:
+    config = replace(config_for("gated"), wanted_l0=20)
+    (found,) = advice(config, rows(n_dead=500, l0=600.0))
+    assert found.key == "train.advice_many_dead_steered"
+    assert advice(config, rows(l0=600.0)) == []
 
 
 def test_an_l0_that_falls_is_waited_for() -> None:

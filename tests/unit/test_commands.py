@@ -236,6 +236,16 @@ def test_an_invalid_choice_lists_no_command_of_a_worker(
     assert ended.value.code == 0
 
 
+def test_an_l0_can_be_asked_for_without_the_page(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        __main__.main(["train", "--help"])
+    assert ended.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"--wanted-l0 WANTED_L0 {text('settings.wanted_l0_help', 'en')}" in said
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", [["models"], ["train", "--help"]])
 def test_a_reader_who_goes_ends_a_command_quietly(

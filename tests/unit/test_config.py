@@ -44,6 +44,7 @@ def configs(draw: st.DrawFn) -> TrainConfig:
         "k": float(int(k)) if architecture in KEEPS_WHOLE_K else k,
         "matryoshka_widths": ", ".join(map(str, sorted(levels - {d_sae}))),
         "target_l0": draw(st.floats(1e-3, d_sae)),
+        "wanted_l0": draw(st.sampled_from((0.0, draw(st.floats(1e-3, d_sae))))),
         "lr": lr,
         "lr_end": draw(st.floats(0, lr)),
         "lr_scheduler_name": draw(
@@ -386,6 +387,18 @@ def test_a_setting_of_another_choice_is_not_read() -> None:
     values = TrainConfig().to_json()
     assert not is_read("lr_end", values)
     assert is_read("lr_end", {**values, "lr_scheduler_name": "cosineannealing"})
+
+
+def test_a_setting_that_is_not_read_decides_about_no_other() -> None:
+    quadratic = {"jumprelu_sparsity_loss_mode": "quadratic"}
+    assert is_read("wanted_l0", {**quadratic, "architecture": "standard"})
+    assert not is_read("wanted_l0", {**quadratic, "architecture": "jumprelu"})
+
+
+def test_more_features_than_there_are_cannot_be_wanted() -> None:
+    with pytest.raises(SettingError):
+        TrainConfig(architecture="gated", d_sae=8, wanted_l0=9)
+    assert TrainConfig(architecture="topk", d_sae=24, wanted_l0=99).wanted_l0 == 99
 
 
 def test_what_decides_about_a_setting_stands_before_it() -> None:

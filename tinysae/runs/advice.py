@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tinysae.config import Architecture, TrainConfig
+from tinysae.config import TrainConfig
 from tinysae.sae.rows import StepMetrics
+from tinysae.sae.sparsity_control import coefficient_setting, is_steered
 
 # A run whose auxiliary loss wakes them up has a third of them dead on its way.
 MANY_DEAD = 0.4
@@ -14,12 +15,6 @@ TOO_EARLY = 0.3
 DENSE, SPARSE = 0.25, 1.0
 # Over the last third of the rows, L0 has to have fallen by this much to be falling.
 FALLING = 0.9
-
-_PENALTY: dict[Architecture, str] = {
-    "standard": "l1_coefficient",
-    "gated": "l1_coefficient",
-    "jumprelu": "l0_coefficient",
-}
 
 
 class Advice(NamedTuple):
@@ -35,7 +30,10 @@ def advice(config: TrainConfig, rows: Sequence[StepMetrics]) -> list[Advice]:
         return []
     given: list[Advice] = []
     last = rows[-1]
-    penalty = _PENALTY.get(config.architecture)
+    penalty = coefficient_setting(config)
+    if is_steered(config):
+        # Nobody sets the coefficient: what is asked for is what there is to change.
+        return _of_steered(config, last)
     dead = last["n_dead"] / config.d_sae
     if dead > MANY_DEAD:
         key = "many_dead_penalty" if penalty else "many_dead_k"
@@ -47,6 +45,13 @@ def advice(config: TrainConfig, rows: Sequence[StepMetrics]) -> list[Advice]:
         values = {"l0": f"{last['l0']:,.0f}", "field": penalty}
         given.append(Advice("train.advice_l0_high", values))
     return given
+
+
+def _of_steered(config: TrainConfig, last: StepMetrics) -> list[Advice]:
+    dead = last["n_dead"] / config.d_sae
+    if dead <= MANY_DEAD:
+        return []
+    return [Advice("train.advice_many_dead_steered", {"share": f"{dead:.0%}"})]
 
 
 def _falls(rows: Sequence[StepMetrics]) -> bool:

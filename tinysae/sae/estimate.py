@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinysae.checked_numbers import MAX_WHOLE, is_number_within
-from tinysae.config import KEEPS_K, Architecture, TrainConfig
+from tinysae.config import Architecture, TrainConfig
 from tinysae.errors import SettingError
+from tinysae.sae.sparsity_control import asked_l0
 
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
@@ -42,7 +43,7 @@ FLOAT_BYTES = 4
 PARALLEL = 0.9
 # An active pair is four sums over d_in, at this share of a product's speed.
 PAIR_SUMS, PAIR_SHARE = 4, 0.19
-# L0 of the architectures that find their own: what it usually comes down to.
+# L0 where none is asked for: what it usually comes down to.
 USUAL_L0 = 100
 # The clipping of the gradient, and Adam.
 WEIGHT_PASSES = 7
@@ -194,7 +195,7 @@ def estimate(
 def step_seconds(config: TrainConfig, speed: Speed, d_in: int) -> float:
     cost = _COSTS.get(config.architecture, _USUAL_COST)
     batch = config.train_batch_size_tokens
-    l0 = config.k if config.architecture in KEEPS_K else min(USUAL_L0, config.d_sae)
+    l0 = asked_l0(config) or min(USUAL_L0, config.d_sae)
     product = 2 * batch * config.d_sae * d_in
     pairs = 2 * PAIR_SUMS * cost.pairs * batch * l0 * d_in
     cores = 1 + PARALLEL * (speed.n_cores - 1)

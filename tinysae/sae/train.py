@@ -29,6 +29,7 @@ from tinysae.sae.divergence import DivergenceWatch
 from tinysae.sae.look import HeldOutText
 from tinysae.sae.rows import EvalMetrics, StepMetrics
 from tinysae.sae.save import runner_config, save_sae
+from tinysae.sae.sparsity_control import SparsityControl, is_steered
 from tinysae.sae.step.engine import (
     EngineChoice,
     choose_engine,
@@ -106,6 +107,7 @@ class SAETraining:
         )
         if device == "cuda":
             fuse_adam(self._trainer.optimizer)
+        self._control = SparsityControl(config) if is_steered(config) else None
         self.tracker: Tracker = Trackers()
         """Where SAELens would log to."""
         self.step_seconds = 0.0
@@ -138,6 +140,7 @@ class SAETraining:
             d_sae=width,
             k=min(self.config.k, width),
             target_l0=min(self.config.target_l0, width),
+            wanted_l0=min(self.config.wanted_l0, width),
             matryoshka_widths="",
         )
         # The run's own random numbers stay what they are.
@@ -192,7 +195,7 @@ class SAETraining:
         Raises:
             OSError: the folder cannot be written.
         """
-        write_checkpoint(self._trainer, self._batches.n_read, folder)
+        write_checkpoint(self._trainer, self._batches.n_read, folder, self._control)
 
     def resume(self, folder: Path) -> None:
         """Goes on from where `save_checkpoint` was called: the same numbers, bit for
@@ -201,7 +204,7 @@ class SAETraining:
         Raises:
             DamagedError: the checkpoint cannot be read or belongs to other settings.
         """
-        n_read = load_checkpoint(self._trainer, folder)
+        n_read = load_checkpoint(self._trainer, folder, self._control)
         self._batches.close()
         self._batches = TrainingBatches(self.config, self.model, start=n_read)
 
@@ -286,6 +289,7 @@ class SAETraining:
             self.tracker.log(step_log(trainer, result), step)
         trainer.n_training_steps += 1
         self._raise_if_diverged(result, step)
+        self._steer(result, step, lr)
         every = min(max(1, total // ROWS_PER_RUN), MAX_STEPS_A_ROW)
         if step % every and not self.is_over:
             return None
@@ -314,6 +318,16 @@ class SAETraining:
             raise TinysaeError(
                 "diverged_far", times=round(self._watch.times_best), **values
             )
+
+    @property
+    def settled_coefficient(self) -> float | None:
+        """Where steering has brought the coefficient; None where there is none."""
+        return self._control and self._control.coefficient
+
+    def _steer(self, result: StepResult, step: int, lr: float) -> None:
+        if self._control is not None:
+            self._control.hear(step, result.l0(), lr)
+            self._control.steer(self._trainer)
 
     def _row(self, result: StepResult, step: int, lr: float) -> StepMetrics:
         trainer, losses = self._trainer, result.losses

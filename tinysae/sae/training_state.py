@@ -17,16 +17,25 @@ from tinysae.jobs.files import read_json, write_json
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tinysae.sae.sparsity_control import SparsityControl
+
 FORMAT = 1
 STATE_NAME = "state.safetensors"
 NUMBERS_NAME = "state.json"
+_CONTROL = "sparsity_control"
 _COUNTERS = ("n_training_steps", "n_training_samples", "n_frac_active_samples")
 _STATISTICS = ("act_freq_scores", "n_forward_passes_since_fired")
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def write_checkpoint(trainer: Any, n_batches_read: int, folder: Path) -> None:
-    """Writes the state of SAELens's `trainer`, which has read that many batches.
+def write_checkpoint(
+    trainer: Any,
+    n_batches_read: int,
+    folder: Path,
+    control: "SparsityControl | None" = None,
+) -> None:
+    """Writes the state of SAELens's `trainer`, which has read that many batches, and of
+    what steers its coefficient.
 
     Raises:
         OSError: the folder cannot be written.
@@ -51,11 +60,16 @@ def write_checkpoint(trainer: Any, n_batches_read: int, folder: Path) -> None:
         "n_batches_read": n_batches_read,
         **{name: int(getattr(trainer, name)) for name in _COUNTERS},
     }
+    if control is not None:
+        numbers[_CONTROL] = control.state()
     write_json(folder / NUMBERS_NAME, numbers)
 
 
-def load_checkpoint(trainer: Any, folder: Path) -> int:
-    """Puts a fresh `trainer` where the saved one was; returns the batches it had read.
+def load_checkpoint(
+    trainer: Any, folder: Path, control: "SparsityControl | None" = None
+) -> int:
+    """Puts a fresh `trainer`, and what steers it, where the saved ones were; returns
+    the batches that had been read.
 
     Raises:
         DamagedError: a file is missing, cannot be read, is not finite, or belongs to
@@ -69,6 +83,9 @@ def load_checkpoint(trainer: Any, folder: Path) -> int:
         tensors = load((folder / STATE_NAME).read_bytes())
         _check(trainer, numbers, tensors, folder)
         _restore(trainer, numbers, tensors)
+        if control is not None:
+            control.restore(numbers[_CONTROL])
+            control.steer(trainer)
         return int(numbers["n_batches_read"])
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as problem:
         raise DamagedError("checkpoint_damaged", path=str(folder)) from problem

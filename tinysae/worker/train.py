@@ -8,6 +8,7 @@ from tinysae.jobs.reporter import Reporter
 from tinysae.runs.metrics import MetricsLog, read_metrics
 from tinysae.runs.store import Run, write_made_with
 from tinysae.sae.rows import ACTIVATION_SCALE, EvalMetrics, StepMetrics
+from tinysae.sae.sparsity_control import SETTLED
 from tinysae.worker.keep import Keeper
 from tinysae.worker.live import Live
 from tinysae.worker.look import Looks
@@ -73,6 +74,7 @@ class Course:
         """Keeps what was learnt: a checkpoint, and the run's SAE."""
         self.reporter.end(n_tokens=self.n_tokens)
         self.keeper.keep()
+        _note_where_it_settled(self.run, self.training)
         with staged_folder(self.run.sae_dir) as stage:
             self.training.save(stage)
 
@@ -121,6 +123,13 @@ def note_what_it_is_made_with(
     if training.activation_scale is not None:
         made_with[ACTIVATION_SCALE] = training.activation_scale
     write_made_with(run, made_with)
+
+
+def _note_where_it_settled(run: Run, training: "SAETraining") -> None:
+    """Writes down the coefficient that was found, with which a plain run repeats it."""
+    if training.settled_coefficient is not None:
+        settled = {SETTLED: training.settled_coefficient}
+        write_made_with(run, {**run.made_with(), **settled})
 
 
 def _seconds_so_far(run: Run) -> float:

@@ -9,6 +9,7 @@ from tinysae.errors import TinysaeError
 from tinysae.model.sources import STORYBOOK, is_at_hand
 from tinysae.presets import PRESETS, Preset
 from tinysae.runs.store import Run
+from tinysae.sae.sparsity_control import repeated_plainly, settled_coefficient
 from tinysae.ui.parts.job_words import duration_range, token_count
 from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import t
@@ -18,11 +19,16 @@ from tinysae.ui.train.shipped_run import shipped_run
 
 # The run whose settings the form begins with, while somebody wants that.
 _LIKE = "train.like"
+_PLAINLY = "train.like_plainly"
 
 
-def start_from(run: Run) -> None:
-    """The form begins with the settings of `run`, from now on; for callbacks."""
+def start_from(run: Run, *, plainly: bool = False) -> None:
+    """The form begins with the settings of `run`, from now on; for callbacks.
+
+    `plainly`: with the coefficient that it was steered to, and not steered.
+    """
     st.session_state[_LIKE] = run.id
+    st.session_state[_PLAINLY] = plainly
     st.session_state["train_preset"] = _LIKE
     choose(run=run.id)
 
@@ -33,8 +39,13 @@ def choose_preset(model: str, runs: Sequence[Run], learnt_of: Learnt) -> Preset:
     wanted = st.session_state.get(_LIKE)
     like = next((run for run in (*runs, shipped_run()) if run.id == wanted), None)
     if like is not None:
-        values = {f.name: getattr(like.config, f.name) for f in fields(like.config)}
-        presets[_LIKE] = Preset(like.id, {**values, "name": ""})
+        config, key = like.config, like.id
+        settled = settled_coefficient(like.made_with())
+        if st.session_state.get(_PLAINLY) and settled is not None:
+            # Other widgets: those of the steered one keep what they were set to.
+            config, key = repeated_plainly(config, settled), f"{key}_plainly"
+        values = {f.name: getattr(config, f.name) for f in fields(config)}
+        presets[_LIKE] = Preset(key, {**values, "name": ""})
     names = {key: t(f"train.preset_{key}") for key in presets if key != _LIKE}
     if like is not None:
         names[_LIKE] = plain(t("train.preset_like", name=like.config.title[:24]))

@@ -13,6 +13,7 @@ from tinysae.runs.compare import told_apart
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics, StepMetrics
+from tinysae.sae.sparsity_control import is_steered
 from tinysae.setting import PENALISES_L1
 from tinysae.ui.parts.charts import Series, colour, live_chart
 from tinysae.ui.parts.job_words import run_name, token_count
@@ -136,7 +137,7 @@ def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) 
     """
     # Read once for all charts.
     laid = [(other, curves(other)) for other in others if other.id != run.id]
-    names = [*FRONT, *MORE] if drawing.is_all else FRONT
+    names = _names(run, drawing)
     with st.container(key="train_curves", gap="xsmall"):
         with st.container(key="train_legend"):
             _show_legend(run, own, [other for other, _ in laid])
@@ -151,6 +152,16 @@ def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) 
                     _show_curve(run, own, laid, name, drawing, is_last=is_last)
     if drawing.is_all and own.evals:
         _density(run, own.evals[-1])
+
+
+def _names(run: Run, drawing: Drawing) -> Sequence[str]:
+    """The curves that are drawn; of a steered run its coefficient in front, in the
+    place of the term that it weighs."""
+    front, more = list(FRONT), list(MORE)
+    if is_steered(run.config):
+        at, place = front.index("l1"), more.index("coefficient")
+        front[at], more[place] = more[place], front[at]
+    return [*front, *more] if drawing.is_all else front
 
 
 def legend_names(runs: Sequence[Run]) -> list[str]:
@@ -201,6 +212,7 @@ def _show_curve(
         series=[
             *_series_over(laid, name, amount),
             *_series(run, x, y, amount, bool(laid)),
+            *_asked_for(run, x, name),
         ],
         height=CHART_PX + (AXIS_PX if is_last else 0),
         log_y=drawing.log_y and name not in _NEVER_LOG,
@@ -235,6 +247,14 @@ def _series(
         Series(name, x, y, OWN_COLOUR, "faint"),
         Series(name, x, smoothed(y, amount), OWN_COLOUR),
     ]
+
+
+def _asked_for(run: Run, x: list[float], name: str) -> list[Series]:
+    """The L0 that a steered run was asked for, as a line."""
+    if name != "l0" or not x or not is_steered(run.config):
+        return []
+    wanted, ends = run.config.wanted_l0, [x[0], x[-1]]
+    return [Series(t("train.l0_wanted"), ends, [wanted] * 2, OWN_COLOUR, "dashed")]
 
 
 def _series_over(

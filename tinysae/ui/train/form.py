@@ -14,6 +14,7 @@ from tinysae.model.sources import is_at_hand
 from tinysae.presets import RETIRED, Preset
 from tinysae.runs.store import Run
 from tinysae.sae.estimate import Estimate
+from tinysae.sae.sparsity_control import l0_setting
 from tinysae.setting import GROUPS
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
@@ -27,8 +28,9 @@ from tinysae.ui.train.work import show_work
 if TYPE_CHECKING:
     from tinysae.model.sources import LoadedModel
 
-# Before all others: what a first run is likely to change.
-_IN_FRONT = ("architecture", "name")
+# Before all others: what a first run is likely to change. Between them stands how many
+# features a token, which every architecture has another setting for.
+_IN_FRONT = ("architecture", "", "name")
 # Chosen above the groups, or in the sidebar.
 _ELSEWHERE = frozenset({*text_chooser.FIELDS, *_IN_FRONT, "model_name"})
 # What decides how many steps a run has, and what is counted in them.
@@ -119,8 +121,9 @@ def _settings_of(preset: Preset, model: str) -> tuple[TrainConfig, DeltaGenerato
     defaults = preset.config
     values: dict[str, Any] = {"model_name": model}
     with st.container(key="train_settings"):
-        for name, column in zip(_IN_FRONT, st.columns(2), strict=True):
+        for front, column in zip(_IN_FRONT, st.columns(3), strict=True):
             with column:
+                name = front or _l0_setting(defaults, preset.key, values)
                 values[name] = _setting_widget(name, defaults, preset.key, values)
         values |= text_chooser.choose_text(defaults, preset.key)
         beside_text = st.container()
@@ -139,7 +142,7 @@ def _group_of_settings(
     columns = st.columns(2)
     shown = 0
     for name, setting in settings().items():
-        if setting.group != group or name in _ELSEWHERE:
+        if setting.group != group or name in _ELSEWHERE or name in values:
             continue
         if not is_read(name, values):
             continue
@@ -148,6 +151,13 @@ def _group_of_settings(
             if name == "d_sae":
                 _expansion_factor(preset, values)
         shown += 1
+
+
+def _l0_setting(defaults: TrainConfig, preset: str, values: dict[str, Any]) -> str:
+    """What says how many features a token, by what is chosen further below, too."""
+    decider = "jumprelu_sparsity_loss_mode"
+    chosen = st.session_state.get(f"{preset}_{decider}", getattr(defaults, decider))
+    return l0_setting({**values, decider: chosen})
 
 
 def _setting_widget(
