@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tinysae.cli import (
     asking,
+    doctoring,
     exploring,
     fetching,
     inside,
@@ -20,7 +21,10 @@ from tinysae.cli.output import say
 from tinysae.errors import TinysaeError
 from tinysae.jobs import ready
 
-GROUPS = (writing, asking, inside, training, exploring, sharing, fetching, rebuilding)
+GROUPS = (
+    *(writing, asking, inside, training, doctoring, exploring),
+    *(sharing, fetching, rebuilding),
+)
 # Their processes are started by pages: no command of theirs is for people.
 WORKERS = (sharing, fetching)
 # As a shell reports a program that wrote to a reader who had gone.

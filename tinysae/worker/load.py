@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from tinysae.config import TrainConfig
 from tinysae.errors import InputError
 from tinysae.jobs.reporter import Counted, Reporter
 from tinysae.jobs.work import quits_when_asked
@@ -13,6 +14,7 @@ from tinysae.runs.checkpoints import checkpoints, has_newest_sae
 from tinysae.runs.store import Run, write_made_with
 from tinysae.runs.tracking import start_trackers
 from tinysae.sae.estimate import check_memory
+from tinysae.sae.rows import TEXT
 from tinysae.worker.provenance import DATA_FINGERPRINT, provenance
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def load_training(run: Run, model: "LoadedModel", reporter: Reporter) -> "SAETra
     Raises:
         TinysaeError: the settings do not fit the model, the memory or the text.
     """
+    from tinysae.data.repeated import text_facts
     from tinysae.data.texts import open_text
     from tinysae.sae.step.engine import EngineChoice
     from tinysae.sae.train import SAETraining
@@ -74,11 +77,22 @@ def load_training(run: Run, model: "LoadedModel", reporter: Reporter) -> "SAETra
         training.tracker = start_trackers(run, training.runner_config)
         now = provenance(config, model, training.device)
         _check_same_text(before, now)
+        if TEXT not in before and not _is_streamed(config):
+            now[TEXT] = text_facts(
+                model, config.text, seed=config.seed, n_tokens=config.training_tokens
+            )
         write_made_with(run, {**before, **now})
         if earlier := checkpoints(run):
             training.resume(earlier[-1].path)
             logger.info("goes on after step %d", training.n_steps)
     return training
+
+
+def _is_streamed(config: TrainConfig) -> bool:
+    """Whether what is looked at beforehand would be downloaded twice."""
+    from tinysae.data.texts.hub_dataset import is_of_hub
+
+    return config.streaming and is_of_hub(config.text)
 
 
 def _loading(job: "AnySAE") -> AbstractContextManager[None]:
