@@ -9,7 +9,6 @@ from typing import NamedTuple
 from benchmarks.doctor_runs import Wanted
 from tinysae.runs.doctor.case import Case
 from tinysae.runs.doctor.rules.l0_high import limit
-from tinysae.runs.doctor.rules.rail import rail_share
 from tinysae.runs.doctor.rules.spikes import highest
 
 POST, MLP = "blocks.0.hook_resid_post", "blocks.0.hook_mlp_out"
@@ -134,8 +133,9 @@ FAULTS = (
             jumprelu_bandwidth=0.05,
             jumprelu_ste_to_input=False,
             lr=3e-4,
+            d_sae=256,
         ),
-        *("rise over lr · steps", rail_share, lower),
+        *("L0 over what can be read", excess, lower),
     ),
     Fault(
         "l0_high",
@@ -144,9 +144,7 @@ FAULTS = (
     ),
     Fault(
         "dead",
-        of_storybook(
-            architecture="topk", aux_loss_coefficient=0.0, d_sae=1024, lr=1e-2
-        ),
+        of_storybook(aux_loss_coefficient=0.0, d_sae=1024, k=8.0, lr=5e-3),
         *("dead features", lambda case: case.dead_share, lower),
     ),
     Fault(

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.several_layers import trained_model
+from benchmarks.several_layers import N_CTX, trained_model
 from tinysae.config import TrainConfig
 from tinysae.data.corpus import batched
 from tinysae.data.repeated import text_facts
@@ -30,6 +30,8 @@ from tinysae.worker.held_out import EVALUATION_SEED, HeldOut
 from tinysae.worker.look import LOOK_CONTEXTS, LOOKS_PER_RUN
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from tinysae.model.sources import LoadedModel
 
 # A tenth of what a run is measured on: figures to two digits, in seconds.
@@ -99,6 +101,10 @@ class Models:
         """Five layers, trained here."""
         return trained_model(self._folder / "layers")
 
+    def _tiny(self) -> LoadedModel:
+        """Two layers of GPT-2's kind, trained here."""
+        return trained_model(self._folder / "tiny", _new_gpt2)
+
     def _quiet(self) -> LoadedModel:
         """The same, with an MLP that adds next to nothing."""
         from safetensors.torch import load_file, save_file
@@ -124,6 +130,22 @@ class Models:
                 break
         _write(lone, trained_on[:MANY_STORIES] + apart[:LONE_STORIES])
         return {"few": few, "lone": lone}
+
+
+def _new_gpt2(storybook: LoadedModel) -> PreTrainedModel:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=storybook.d_vocab,
+            n_embd=64,
+            n_layer=2,
+            n_head=4,
+            n_positions=N_CTX,
+            bos_token_id=storybook.bos_id,
+            eos_token_id=storybook.bos_id,
+        )
+    )
 
 
 FEW_STORIES, MANY_STORIES, LONE_STORIES = 60, 1200, 2

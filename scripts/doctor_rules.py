@@ -18,17 +18,18 @@ from tinysae.runs.doctor.registry import RULES  # noqa: E402
 DOCUMENT = "docs/doctor.md"
 BEGINNING = """# What the doctor looks at
 
-While a run trains, and when it is over, the page Train and `python -m tinysae doctor RUN`
-say what is wrong with it: a sentence, the figures behind it, and the settings that mend
-it, with a button that starts the mended run. Of a healthy run nothing is said.
+While a run trains, and when it is over, the page Train and
+`python -m tinysae doctor RUN` say what is wrong with it: a sentence, the figures behind
+it, and the settings that mend it, with a button that starts the mended run. Of a
+healthy run nothing is said.
 
 Each rule is a file of `tinysae/runs/doctor/rules/`; this page is written from them
-(`python scripts/doctor_rules.py`). Before a third of a run nothing is judged. What a run of
-an earlier version does not know is not held against it. Of what is found, the most serious
-comes first (*lost*: nothing was learnt that is worth a look; *spoiled*: a figure, or many
-features, are not what they could be; *better*: it could be better), and of what is as
-serious the cause before what it causes: the order of this page. How often the doctor is
-right is measured by `benchmarks/doctor.py`.
+(`python scripts/doctor_rules.py`). Before a third of a run nothing is judged. What a
+run of an earlier version does not know is not held against it. Of what is found, the
+most serious comes first (*lost*: nothing was learnt that is worth a look; *spoiled*: a
+figure, or many features, are not what they could be; *better*: it could be better), and
+of what is as serious the cause before what it causes: the order of this page. How often
+the doctor is right is measured by `benchmarks/doctor.py`.
 """
 
 

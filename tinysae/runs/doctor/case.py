@@ -23,7 +23,7 @@ NAN = math.nan
 END_SHARE = 0.1
 # Before this share of a run nothing is judged: every start looks bad.
 TOO_EARLY = 0.3
-# Looks at held-out text from which their curve has a shape; fewer, and the batches' has.
+# Looks at held-out text from which their curve has a shape, and not only the batches'.
 LEAST_LOOKS = 8
 
 PENALTY: Mapping[Architecture, str] = {

@@ -56,7 +56,8 @@ RULE = Rule(
     "dead_feature_window steps), over d_sae",
     bound="0.25 at the end, 0.4 on the way",
     remedy="aux_loss_coefficient 1, then half of d_sae (k); half of the coefficient, "
-    "warmed up over a fifth of the run (L1, JumpReLU; there also pre_act_loss_coefficient)",
+    "warmed up over a fifth of the run (L1, JumpReLU; of that also "
+    "pre_act_loss_coefficient)",
     source="Gao et al. 2024, [auxiliary loss](https://arxiv.org/abs/2406.04093), A.2; "
     "SAELens [#543](https://github.com/decoderesearch/SAELens/issues/543): a warm-up",
 )

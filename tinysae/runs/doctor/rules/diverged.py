@@ -33,7 +33,8 @@ RULE = Rule(
     Seriousness.LOST,
     find,
     formula="MSE of the last ten rows over its best of any ten, and explained variance",
-    bound="4, and below 0; or the worker stopped it (10 times, above twice the variance)",
+    bound="4, and below 0; or the worker stopped it (10 times, above twice the "
+    "variance)",
     remedy="lr / 5, at most 0.002",
     source="tinysae/sae/divergence.py; SAELens #67: lowering the learning rate helps",
 )

@@ -53,7 +53,8 @@ RULE = Rule(
     "flattered",
     Seriousness.BETTER,
     find,
-    formula="CE-loss score less the same with ln d_vocab for CE_zero, where that is less",
+    formula="CE-loss score less the same with ln d_vocab for CE_zero, where that is "
+    "less",
     bound="0.05, of a score above 0.85",
     remedy="k × 3, or a third of the coefficient: what is lost is real",
     source="an even guess over the vocabulary costs ln d_vocab; Gao et al. 2024, "

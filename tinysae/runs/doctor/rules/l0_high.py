@@ -38,8 +38,8 @@ RULE = Rule(
     "l0_high",
     Seriousness.SPOILED,
     find,
-    formula="L0, of architectures with a coefficient; while it trains also over what it "
-    "was a third of the run ago",
+    formula="L0, of architectures with a coefficient; while it trains also over what "
+    "it was a third of the run ago",
     bound="a quarter of d_sae, and 200 at the most; 0.9",
     remedy="l1_coefficient or l0_coefficient × L0 / (0.03 d_sae), 3 to 30 times",
     source="SAELens [#382](https://github.com/decoderesearch/SAELens/issues/382), "

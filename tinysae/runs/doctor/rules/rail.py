@@ -47,7 +47,8 @@ RULE = Rule(
     Seriousness.SPOILED,
     find,
     formula="rise of the mean threshold in the last quarter, over lr · steps",
-    bound="0.5: Adam's step is lr at most, so that a larger coefficient moves it no faster",
+    bound="0.5: Adam's step is lr at most, so that a larger coefficient moves it no "
+    "faster",
     remedy="l0_coefficient / 10, jumprelu_init_threshold where it was heading, lr at "
     "least 0.002",
     source="SAELens [#719](https://github.com/decoderesearch/SAELens/issues/719): "
