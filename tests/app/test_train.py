@@ -460,8 +460,12 @@ def test_a_curve_stays_where_it_is_when_what_is_above_it_goes() -> None:
 def sick_run(**figures: float) -> Run:
     """A TopK run of which `eval.json` says that much is wrong, with a curve."""
     config = TrainConfig(
-        **{"architecture": "topk", "k": 24.0, "d_sae": 256, "name": "<b>sick</b> $x$"},
-        **{"training_tokens": 64 * 2048, "lr_decay_steps": 12},
+        architecture="topk",
+        k=24.0,
+        d_sae=256,
+        name="<b>sick</b> $x$",
+        training_tokens=64 * 2048,
+        lr_decay_steps=12,
     )
     run = create_run(config)
     with MetricsLog[StepMetrics](run.metrics_path) as log:

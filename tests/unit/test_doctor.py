@@ -186,12 +186,14 @@ def pairs() -> dict[str, Pair]:
             case(
                 row=lambda step: {"threshold": 0.1 + 0.6 * 1e-3 * step},
                 **JUMPRELU,
-                **{"lr": 1e-3, "l0_coefficient": 10.0},
+                lr=1e-3,
+                l0_coefficient=10.0,
             ),
             case(
                 row=lambda step: {"threshold": 0.1 + 0.4 * 1e-3 * step},
                 **JUMPRELU,
-                **{"lr": 1e-3, "l0_coefficient": 10.0},
+                lr=1e-3,
+                l0_coefficient=10.0,
             ),
             {"l0_coefficient": 1.0, "jumprelu_init_threshold": 1.0, "lr": 2e-3},
         ),

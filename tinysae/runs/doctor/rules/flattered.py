@@ -4,18 +4,17 @@ import math
 
 from tinysae.runs.doctor.case import NAN, Case, ratio
 from tinysae.runs.doctor.diagnosis import Finding, Rule, Seriousness
+from tinysae.runs.verdict import POOR_CE
 from tinysae.setting import KEEPS_K, KEEPS_WHOLE_K
 
 # Of the score, what is owed to zeros that are worse than a guess.
 FLATTERED = 0.05
-# Below it nobody takes the score for a good one.
-LOOKS_GOOD = 0.85
 TIMES = 3
 
 
 def find(case: Case) -> Finding | None:
     score, honest = case.figure("ce_loss_score"), _honest(case)
-    if not (score > LOOKS_GOOD and score - honest > FLATTERED):
+    if not (score > POOR_CE and score - honest > FLATTERED):
         return None
     config, name = case.config, case.penalty
     if config.architecture in KEEPS_K:
@@ -55,7 +54,7 @@ RULE = Rule(
     find,
     formula="CE-loss score less the same with ln d_vocab for CE_zero, where that is "
     "less",
-    bound="0.05, of a score above 0.85",
+    bound="0.05, of a score above 0.8, which is not called poor",
     remedy="k × 3, or a third of the coefficient: what is lost is real",
     source="an even guess over the vocabulary costs ln d_vocab; Gao et al. 2024, "
     "[4.1](https://arxiv.org/abs/2406.04093), which says the loss itself",
