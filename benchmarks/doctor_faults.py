@@ -138,7 +138,7 @@ FAULTS = (
             jumprelu_init_threshold=0.01,
             jumprelu_bandwidth=0.05,
             jumprelu_ste_to_input=False,
-            lr=3e-4,
+            lr=6e-4,
             d_sae=256,
         ),
         *("L0 over what can be read", excess, lower),

@@ -28,8 +28,9 @@ Each rule is a file of `tinysae/runs/doctor/rules/`; this page is written from t
 run of an earlier version does not know is not held against it. Of what is found, the
 most serious comes first (*lost*: nothing was learnt that is worth a look; *spoiled*: a
 figure, or many features, are not what they could be; *better*: it could be better), and
-of what is as serious the cause before what it causes: the order of this page. How often
-the doctor is right is measured by `benchmarks/doctor.py`.
+where nothing was learnt only why. Of what is as serious, the cause comes before what it
+causes: the order of this page. How often the doctor is right is measured by
+`benchmarks/doctor.py`.
 """
 
 

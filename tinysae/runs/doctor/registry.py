@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from tinysae.runs.doctor.case import Case
-from tinysae.runs.doctor.diagnosis import Diagnosis, Rule, changes
+from tinysae.runs.doctor.diagnosis import Diagnosis, Rule, Seriousness, changes
 from tinysae.runs.doctor.rules import (
     dead,
     dense,
@@ -68,7 +68,8 @@ kills features, and who has too few tokens for so many features has dead ones.""
 
 
 def diagnose(case: Case) -> list[Diagnosis]:
-    """What is wrong with a run, the most serious first; empty when all is well."""
+    """What is wrong with a run, the most serious first; empty when all is well. Where
+    nothing was learnt, only why."""
     if not case.is_judged:
         return []
     found: list[Diagnosis] = []
@@ -79,4 +80,6 @@ def diagnose(case: Case) -> list[Diagnosis]:
             found.append(
                 Diagnosis(rule.key, rule.seriousness, finding.evidence, remedy)
             )
-    return sorted(found, key=lambda each: -each.seriousness)
+    lost = [each for each in found if each.seriousness is Seriousness.LOST]
+    # The rest follows from it, or will be another once it is mended.
+    return lost or sorted(found, key=lambda each: -each.seriousness)
