@@ -97,9 +97,8 @@ FAULTS = (
     Fault(
         "spikes",
         of_storybook(
-            architecture="standard",
-            l1_coefficient=1.0,
-            lr=0.02,
+            architecture="topk",
+            lr=0.04,
             lr_scheduler_name="cosineannealingwarmrestarts",
             n_restart_cycles=5,
         ),

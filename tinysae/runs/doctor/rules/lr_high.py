@@ -5,6 +5,7 @@ from itertools import pairwise
 from tinysae.runs.doctor.case import TOO_EARLY, WARM_UP, Case, known, ratio
 from tinysae.runs.doctor.diagnosis import USUAL_LR, Finding, Rule, Seriousness
 from tinysae.sae.rows import EvalMetrics
+from tinysae.setting import WITH_RESTARTS
 
 # The text is the same at every look: of healthy runs the most was 0.003.
 FELL = 0.02
@@ -14,6 +15,9 @@ SMALLER = 5
 
 
 def find(case: Case) -> Finding | None:
+    if case.config.lr_scheduler_name in WITH_RESTARTS[1]:
+        # Each restart takes some away, at any rate; `spikes` sees where that is much.
+        return None
     begin = max(TOO_EARLY * case.total, _warm_up(case))
     judged = [look for look in case.looks if look["step"] >= begin]
     falls = [_fall(before, after) for before, after in pairwise(judged)]
@@ -46,7 +50,8 @@ RULE = Rule(
     Seriousness.SPOILED,
     find,
     formula="what the explained variance of the held-out text loses from one look to "
-    "the next, after the first third and the penalty's warm-up, where L0 stays",
+    "the next, after the first third and the penalty's warm-up, where L0 "
+    "stays and the schedule has no restarts",
     bound="0.02; the looks are at one text, and of healthy runs the most was 0.003",
     remedy="lr / 5, at most 0.002",
     source="SAELens [#67](https://github.com/decoderesearch/SAELens/issues/67): lower "

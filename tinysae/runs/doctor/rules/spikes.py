@@ -4,9 +4,9 @@ from tinysae.runs.doctor.case import NAN, TOO_EARLY, Case, middle, ratio
 from tinysae.runs.doctor.diagnosis import USUAL_LR, Finding, Rule, Seriousness
 from tinysae.setting import WITH_RESTARTS
 
-# Above this many times the rows around it, a row is in a spike.
+# Above this many times the rows before it, a row begins a spike.
 TIMES = 1.5
-AROUND = 12
+BEFORE = 12
 # One bad batch is no spike.
 LEAST = 3
 # Of a curve of any length, what is looked at.
@@ -32,7 +32,7 @@ def find(case: Case) -> Finding | None:
 
 
 def highest(case: Case) -> float:
-    """The highest spike after the beginning, in times of what is around it."""
+    """The highest spike after the beginning, in times of what was before it."""
     mse = case.values("mse")
     return max((_height(mse, at) for at in _judged(mse)), default=NAN)
 
@@ -42,15 +42,14 @@ def _judged(mse: list[float]) -> range:
 
 
 def _height(mse: list[float], at: int) -> float:
-    around = mse[max(0, at - AROUND) : at] + mse[at + 1 : at + 1 + AROUND]
-    return ratio(mse[at], middle(around))
+    return ratio(mse[at], middle(mse[max(0, at - BEFORE) : at]))
 
 
 RULE = Rule(
     "spikes",
     Seriousness.SPOILED,
     find,
-    formula="MSE of a row over the median of the twelve before it and the twelve after",
+    formula="MSE of a row over the median of the twelve before it",
     bound="1.5, three times or more after the run's beginning",
     remedy="lr / 4, at most 0.002; no restarts; adam_beta2 0.999",
     source="Takase et al. 2023, [spikes](https://arxiv.org/abs/2312.16903)",
