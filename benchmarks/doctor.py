@@ -2,6 +2,7 @@
 
     python benchmarks/doctor.py                          # all of it
     python benchmarks/doctor.py --faults dead rail --seeds 0   # a part
+    python benchmarks/doctor.py --keep FILE              # goes on where it was cut off
 
 Real trainings in this process, small enough for seconds each. A fault of `FAULTS` is
 planted by settings, by the model or by the text; the run is diagnosed; then the remedy
@@ -25,10 +26,13 @@ Prints a table and, as its last line, one JSON object:
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -37,9 +41,9 @@ import torch
 from benchmarks.common import N_CORES, measuring, options, print_last
 from benchmarks.doctor_faults import FAULTS, Fault
 from benchmarks.doctor_healthy import HEALTHY
-from benchmarks.doctor_runs import Models, trained
-from tinysae.runs.doctor.case import Case
-from tinysae.runs.doctor.diagnosis import Diagnosis, mended, spelled
+from benchmarks.doctor_runs import Models, Wanted, trained
+from benchmarks.results import hash_of
+from tinysae.runs.doctor.diagnosis import mended, spelled
 from tinysae.runs.doctor.registry import diagnose
 
 SOURCES = [
@@ -56,98 +60,143 @@ SOURCES = [
 SEEDS = (3, 4, 5)
 
 
+class Outcome(NamedTuple):
+    """What came of a planted fault, or (`fault` empty) of a healthy run.
+
+    found: the diagnoses, the first first. is_better, is_cured: of the mended run.
+    told: a line of the table.
+    """
+
+    fault: str
+    seed: int
+    found: list[str]
+    is_better: bool
+    is_cured: bool
+    told: str
+
+
+class Kept:
+    """Outcomes that were kept in a file, so that a benchmark that was cut off goes on;
+    those of other code are not read."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._hash = path, hash_of(SOURCES)
+        lines = path.read_text("utf-8").splitlines() if path and path.exists() else []
+        self._outcomes = {
+            (outcome[0], outcome[1]): Outcome(*outcome)
+            for code, outcome in map(json.loads, lines)
+            if code == self._hash
+        }
+
+    def of(
+        self, name: str, key: tuple[str, int], make: Callable[[], Outcome]
+    ) -> Outcome:
+        """The outcome that is kept under a name and its fault and seed, or a new one."""
+        found = self._outcomes.get((name, *key))
+        if found is None:
+            found = make()
+            if self._path is not None:
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps([self._hash, found]) + "\n")
+        print(found.told, flush=True)
+        return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Sick runs, healthy runs, the doctor.")
     names = [fault.key for fault in FAULTS]
     parser.add_argument("--faults", nargs="*", choices=names, default=names)
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
     parser.add_argument("--healthy", type=int, default=len(HEALTHY), help="how many")
-    asked, variant = options(parser)
+    parser.add_argument("--keep", type=Path, help="a file of outcomes, to go on from")
+    asked, variant = options(parser, free=["keep"])
     torch.set_num_threads(N_CORES)
     faults = [fault for fault in FAULTS if fault.key in asked.faults]
+    kept = Kept(asked.keep)
     with (
         tempfile.TemporaryDirectory(prefix="tinysae-doctor-") as folder,
         measuring("doctor", SOURCES, seed=SEEDS[0], variant=variant) as figures,
     ):
         models = Models(Path(folder))
-        figures |= alarms(models, asked.healthy, asked.seeds[:1] or SEEDS[:1])
-        figures |= diagnosed(models, faults, asked.seeds)
+        figures |= diagnosed(models, faults, asked.seeds, kept)
+        figures |= alarms(models, asked.healthy, min(asked.seeds), kept)
     print_last(figures)
     return 0
 
 
 def diagnosed(
-    models: Models, faults: Sequence[Fault], seeds: Sequence[int]
+    models: Models, faults: Sequence[Fault], seeds: Sequence[int], kept: Kept
 ) -> dict[str, float]:
     """The figures of the planted faults; prints a line for each."""
-    n = first = at_all = better = cured = 0
-    for fault in faults:
-        for seed in seeds:
-            case = trained(models, fault.run, seed)
-            found = diagnose(case)
-            n += 1
-            first += _names(found)[:1] == [fault.key]
-            at_all += fault.key in _names(found)
-            own = next((each for each in found if each.key == fault.key), None)
-            said = f"{fault.key:17} {seed}  {', '.join(_names(found)) or 'nothing'}"
-            if own is not None and own.remedy is not None:
-                is_better, is_cured, told = remedied(models, fault, seed, case, own)
-                better, cured = better + is_better, cured + is_cured
-                said += told
-            print(said, flush=True)
+    outcomes = [
+        kept.of(fault.key, seed, partial(planted, models, fault, seed))
+        for fault in faults
+        for seed in seeds
+    ]
     return {
-        "planted": n,
-        "right_first": _share(first, n),
-        "right_at_all": _share(at_all, n),
-        "remedy_better": _share(better, n),
-        "cured": _share(cured, n),
+        "planted": len(outcomes),
+        "right_first": _share(each.found[:1] == [each.fault] for each in outcomes),
+        "right_at_all": _share(each.fault in each.found for each in outcomes),
+        "remedy_better": _share(each.is_better for each in outcomes),
+        "cured": _share(each.is_cured for each in outcomes),
     }
 
 
-def remedied(
-    models: Models, fault: Fault, seed: int, case: Case, diagnosis: Diagnosis
-) -> tuple[bool, bool, str]:
-    """Whether the run that the button starts is better; whether the diagnosis is gone;
-    and what the table says of it."""
-    assert diagnosis.remedy is not None
-    config = mended(case.config, diagnosis.remedy)
+def planted(models: Models, fault: Fault, seed: int) -> Outcome:
+    """A fault's run, what is said of it, and the run that is mended."""
+    case = trained(models, fault.run, seed)
+    found = diagnose(case)
+    names = [diagnosis.key for diagnosis in found]
+    told = f"{fault.key:17} {seed}  {', '.join(names) or 'nothing'}"
+    own = next((each for each in found if each.key == fault.key), None)
+    if own is None or own.remedy is None:
+        return Outcome(fault.key, seed, names, False, False, told)
+    config = mended(case.config, own.remedy)
     again = trained(models, fault.run, seed, config)
     before, after = fault.figure(case), fault.figure(again)
     is_better = fault.is_better(before, after)
-    is_cured = fault.key not in _names(diagnose(again))
-    sign = "better" if is_better else "NOT better"
-    return (
-        is_better,
-        is_cured,
+    is_cured = all(each.key != fault.key for each in diagnose(again))
+    told += (
         f" | {', '.join(spelled(case.config, config))} | {fault.measure} "
-        f"{before:.3g} → {after:.3g}, {sign}{'' if is_cured else ', not cured'}",
+        f"{before:.3g} → {after:.3g}{'' if is_better else ', NOT better'}"
+        f"{'' if is_cured else ', not cured'}"
     )
+    return Outcome(fault.key, seed, names, is_better, is_cured, told)
 
 
-def alarms(models: Models, n: int, seeds: Sequence[int]) -> dict[str, float]:
+def alarms(models: Models, n: int, seed: int, kept: Kept) -> dict[str, float]:
     """How many diagnoses healthy runs are given; prints a line for each run."""
-    found = 0
-    for place, healthy in enumerate(HEALTHY[:n]):
-        case = trained(models, healthy, seeds[0] + place)
-        said = diagnose(case)
-        found += len(said)
-        figures = {
-            name: round(case.figure(name), 3)
-            for name in ("ce_loss_score", "explained_variance", "l0", "dead_share")
-        }
-        what = f"{healthy.model} {case.config.architecture} {case.config.hook_name}"
-        print(
-            f"healthy: {what} {figures} {[each.why('en') for each in said]}", flush=True
+    outcomes = [
+        kept.of(
+            "healthy",
+            ("", seed + place),
+            partial(at_ease, models, wanted, seed + place),
         )
-    return {"healthy": len(HEALTHY[:n]), "false_alarms": found}
+        for place, wanted in enumerate(HEALTHY[:n])
+    ]
+    return {
+        "healthy": len(outcomes),
+        "false_alarms": sum(len(outcome.found) for outcome in outcomes),
+    }
 
 
-def _names(found: Sequence[Diagnosis]) -> list[str]:
-    return [diagnosis.key for diagnosis in found]
+def at_ease(models: Models, wanted: Wanted, seed: int) -> Outcome:
+    """A healthy run, and what is said of it all the same."""
+    case = trained(models, wanted, seed)
+    found = diagnose(case)
+    figures = ", ".join(
+        f"{name} {case.figure(name):.3g}"
+        for name in ("ce_loss_score", "explained_variance", "l0", "dead_share")
+    )
+    what = f"{wanted.model} {case.config.architecture} {case.config.hook_name}"
+    said = "; ".join(each.why("en") for each in found) or "nothing"
+    names = [diagnosis.key for diagnosis in found]
+    return Outcome("", seed, names, False, False, f"{what}: {figures} | {said}")
 
 
-def _share(part: int, whole: int) -> float:
-    return round(part / whole, 3) if whole else 0.0
+def _share(held: Iterable[bool]) -> float:
+    found = list(held)
+    return round(sum(found) / len(found), 3) if found else 0.0
 
 
 if __name__ == "__main__":
