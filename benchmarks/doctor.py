@@ -88,11 +88,9 @@ class Kept:
             if code == self._hash
         }
 
-    def of(
-        self, name: str, key: tuple[str, int], make: Callable[[], Outcome]
-    ) -> Outcome:
-        """The outcome that is kept under a name and its fault and seed, or a new one."""
-        found = self._outcomes.get((name, *key))
+    def of(self, fault: str, seed: int, make: Callable[[], Outcome]) -> Outcome:
+        """The outcome that is kept, or a new one."""
+        found = self._outcomes.get((fault, seed))
         if found is None:
             found = make()
             if self._path is not None:
@@ -167,12 +165,8 @@ def planted(models: Models, fault: Fault, seed: int) -> Outcome:
 def alarms(models: Models, n: int, seed: int, kept: Kept) -> dict[str, float]:
     """How many diagnoses healthy runs are given; prints a line for each run."""
     outcomes = [
-        kept.of(
-            "healthy",
-            ("", seed + place),
-            partial(at_ease, models, wanted, seed + place),
-        )
-        for place, wanted in enumerate(HEALTHY[:n])
+        kept.of("", each, partial(at_ease, models, wanted, each))
+        for each, wanted in enumerate(HEALTHY[:n], start=seed)
     ]
     return {
         "healthy": len(outcomes),
