@@ -57,6 +57,8 @@ FIRST_TOKEN_TIMES = 60.0
 # Of a block's MLP that hardly adds anything.
 QUIET = 1e-3
 QUIET_BLOCK = 2
+# Enough for activations that mean something.
+MODEL_STEPS = 60
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,11 @@ class Models:
 
     def _layers(self) -> LoadedModel:
         """Five layers, trained here."""
-        return trained_model(self._folder / "layers")
+        return trained_model(self._folder / "layers", steps=MODEL_STEPS)
 
     def _tiny(self) -> LoadedModel:
         """Two layers of GPT-2's kind, trained here."""
-        return trained_model(self._folder / "tiny", _new_gpt2)
+        return trained_model(self._folder / "tiny", _new_gpt2, MODEL_STEPS)
 
     def _quiet(self) -> LoadedModel:
         """The same, with an MLP that adds next to nothing."""

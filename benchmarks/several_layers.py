@@ -79,7 +79,9 @@ def new_llama(storybook: LoadedModel) -> PreTrainedModel:
 
 
 def trained_model(
-    folder: Path, new_model: Callable[[LoadedModel], PreTrainedModel] = new_llama
+    folder: Path,
+    new_model: Callable[[LoadedModel], PreTrainedModel] = new_llama,
+    steps: int = STEPS,
 ) -> LoadedModel:
     """A small model that has read some stories."""
     from torch.nn.functional import cross_entropy
@@ -91,10 +93,10 @@ def trained_model(
     torch.manual_seed(0)
     model: Any = new_model(storybook)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.1)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps)
     chunks = token_chunks(storybook, TextChoice(path=STORYBOOK), N_CTX, seed=0)
     loss = torch.tensor(torch.inf)
-    for batch in islice(batched(chunks, BATCH), STEPS):
+    for batch in islice(batched(chunks, BATCH), steps):
         ids = torch.from_numpy(batch).long()
         logits = model(ids, use_cache=False).logits[:, :-1]
         loss = cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
@@ -103,7 +105,7 @@ def trained_model(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-    print(f"loss after {STEPS} steps: {loss.item():.2f} nats a token")
+    print(f"loss after {steps} steps: {loss.item():.2f} nats a token")
     model.save_pretrained(folder)
     return load_model(str(folder))
 

@@ -45,6 +45,7 @@ RULES = registry(
     for module in (
         diverged,
         norm_off,
+        meaningless,
         outliers,
         lr_high,
         spikes,
@@ -58,7 +59,6 @@ RULES = registry(
         dense,
         shrinkage,
         few_tokens,
-        meaningless,
         flattered,
         small_evaluation,
     )
