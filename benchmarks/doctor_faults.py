@@ -176,7 +176,7 @@ FAULTS = (
     ),
     Fault(
         "flattered",
-        of_storybook(hook_name=MLP, k=5.0),
+        of_storybook(architecture="topk", hook_name=MLP, k=6.0),
         *("nats lost a token", nats, lower),
     ),
     Fault(

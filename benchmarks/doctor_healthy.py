@@ -14,7 +14,7 @@ LEARNT: dict[str, Any] = {
     "l1_warm_up_steps": 78,
     "l0_warm_up_steps": 78,
 }
-STANDARD = {"architecture": "standard", "l1_coefficient": 1.2}
+STANDARD = {"architecture": "standard", "l1_coefficient": 1.7}
 TOPK = {"architecture": "topk"}
 BATCHTOPK = {"architecture": "batchtopk"}
 JUMPRELU = {"architecture": "jumprelu", "l0_coefficient": 0.25}

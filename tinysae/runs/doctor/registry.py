@@ -58,9 +58,9 @@ RULES = registry(
         dead,
         dense,
         shrinkage,
-        few_tokens,
-        flattered,
         small_evaluation,
+        flattered,
+        few_tokens,
     )
 )
 """Of two that are as serious the first is said first: a step that is too large also
