@@ -77,25 +77,29 @@ class Outcome(NamedTuple):
 
 class Kept:
     """Outcomes that were kept in a file, so that a benchmark that was cut off goes on;
-    those of other code are not read."""
+    those of other code, or of a run that is planted otherwise, are not read."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._hash = path, hash_of(SOURCES)
+        planted_by = {"benchmarks/doctor_faults.py", "benchmarks/doctor_healthy.py"}
+        self._path = path
+        self._code = hash_of(each for each in SOURCES if each not in planted_by)
         lines = path.read_text("utf-8").splitlines() if path and path.exists() else []
         self._outcomes = {
-            (outcome[0], outcome[1]): Outcome(*outcome)
-            for code, outcome in map(json.loads, lines)
-            if code == self._hash
+            (outcome[0], outcome[1], run): Outcome(*outcome)
+            for code, run, outcome in map(json.loads, lines)
+            if code == self._code
         }
 
-    def of(self, fault: str, seed: int, make: Callable[[], Outcome]) -> Outcome:
+    def of(
+        self, fault: str, seed: int, run: Wanted, make: Callable[[], Outcome]
+    ) -> Outcome:
         """The outcome that is kept, or a new one."""
-        found = self._outcomes.get((fault, seed))
+        found = self._outcomes.get((fault, seed, repr(run)))
         if found is None:
             found = make()
             if self._path is not None:
                 with self._path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps([self._hash, found]) + "\n")
+                    file.write(json.dumps([self._code, repr(run), found]) + "\n")
         print(found.told, flush=True)
         return found
 
@@ -127,7 +131,7 @@ def diagnosed(
 ) -> dict[str, float]:
     """The figures of the planted faults; prints a line for each."""
     outcomes = [
-        kept.of(fault.key, seed, partial(planted, models, fault, seed))
+        kept.of(fault.key, seed, fault.run, partial(planted, models, fault, seed))
         for fault in faults
         for seed in seeds
     ]
@@ -165,7 +169,7 @@ def planted(models: Models, fault: Fault, seed: int) -> Outcome:
 def alarms(models: Models, n: int, seed: int, kept: Kept) -> dict[str, float]:
     """How many diagnoses healthy runs are given; prints a line for each run."""
     outcomes = [
-        kept.of("", each, partial(at_ease, models, wanted, each))
+        kept.of("", each, wanted, partial(at_ease, models, wanted, each))
         for each, wanted in enumerate(HEALTHY[:n], start=seed)
     ]
     return {

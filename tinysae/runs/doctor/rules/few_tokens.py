@@ -21,7 +21,10 @@ def find(case: Case) -> Finding | None:
     if up is None or not case.is_over:
         return None
     first, second, now = up
-    r = min(1.0, max(0.0, ratio(second, first))) if first > 0 else 1.0
+    if not first > 0:
+        # It has fallen meanwhile, for fewer features: no power law of the tokens.
+        return None
+    r = min(1.0, max(0.0, ratio(second, first)))
     twice, four_times = r * second, (r + r * r) * second
     gain = ratio(twice, 1 - now)
     if not gain > GAIN:
