@@ -26,6 +26,9 @@ TOO_EARLY = 0.3
 # Looks at held-out text from which their curve has a shape, and not only the batches'.
 LEAST_LOOKS = 8
 
+# States of a worker that has taken the last step.
+AFTER_TRAINING = ("evaluating", "indexing", "labelling")
+
 PENALTY: Mapping[Architecture, str] = {
     "standard": "l1_coefficient",
     "gated": "l1_coefficient",
@@ -70,8 +73,9 @@ class Case:
 
     @cached_property
     def is_judged(self) -> bool:
-        """Whether its curves say anything yet."""
-        return self.is_over or self.n_steps >= TOO_EARLY * self.total
+        """Whether it says anything yet: evaluated, failed, or with curves so long."""
+        is_told = bool(self.figures) or self.error is not None
+        return is_told or self.n_steps >= TOO_EARLY * self.total
 
     @property
     def total(self) -> int:
@@ -160,7 +164,7 @@ def case_of(
         run.evaluation() or {},
         run.made_with(),
         status.error,
-        not status.is_working or status.state in ("evaluating", "indexing"),
+        not status.is_working or status.state in AFTER_TRAINING,
     )
 
 
