@@ -362,6 +362,13 @@ def test_a_mended_run_keeps_its_schedules_shares_and_says_what_is_other() -> Non
     assert better.name.startswith("training_tokens 6,400 → 25,600 · k 24 → 48")
 
 
+def test_a_narrower_sae_has_the_nested_widths_that_follow_from_its_own() -> None:
+    wide = TrainConfig(
+        architecture="matryoshka_batchtopk", d_sae=4096, matryoshka_widths="512, 2048"
+    )
+    assert mended(wide, {"d_sae": 1024}).matryoshka_levels == [64, 256, 1024]
+
+
 def test_what_changes_nothing_or_cannot_be_is_no_remedy() -> None:
     config = TrainConfig()
     assert changes(config, {"k": config.k}) is None

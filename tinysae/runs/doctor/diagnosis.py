@@ -124,6 +124,9 @@ def mended(config: TrainConfig, remedy: Mapping[str, Any]) -> TrainConfig:
     for name in _IN_STEPS:
         if name not in remedy:
             changed[name] = values[name] * steps // config.total_training_steps
+    if "d_sae" in remedy:
+        # Given widths may be above it; those that follow from it are not.
+        changed["matryoshka_widths"] = ""
     better = TrainConfig(**changed)
     name = " · ".join([*spelled(config, better), config.title])
     return replace(better, name=name[:NAME_LIMIT])
