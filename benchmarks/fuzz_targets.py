@@ -32,8 +32,8 @@ class Target(NamedTuple):
 
 def _read_run(home: Path) -> None:  # noqa: ARG001
     from tinysae.library.feature_source import feature_sources
-    from tinysae.runs.advice import advice
-    from tinysae.runs.metrics import read_evals, read_metrics
+    from tinysae.runs.doctor.case import case_of
+    from tinysae.runs.doctor.registry import diagnose
     from tinysae.runs.store import list_runs, open_run
     from tinysae.runs.tracking import tracked
     from tinysae.sae.estimate import Estimate
@@ -48,8 +48,9 @@ def _read_run(home: Path) -> None:  # noqa: ARG001
     for number in ((run.evaluation() or {}) | (run.took() or {})).values():
         f"{number:.3f}"
     tracked(run)
-    read_evals(run.evals_path)
-    _shown(advice(run.config, read_metrics(run.metrics_path).rows), run.made_with())
+    for found in diagnose(case_of(run)):
+        _shown(found.to_json())
+    _shown(run.made_with())
 
 
 def _read_notes(home: Path) -> None:  # noqa: ARG001

@@ -191,6 +191,26 @@ GROUPS = (
         ),
     ),
     Group(
+        "The doctor",
+        (
+            Row(
+                "of {doctor[planted]:.0f} planted faults (18, three seeds) those that "
+                "are its first word; that it names at all",
+                "{doctor[right_first]:.1%}; {doctor[right_at_all]:.1%}",
+            ),
+            Row(
+                "those whose mended run is better by the figure that the fault spoils; "
+                "has that fault no more",
+                "{doctor[remedy_better]:.1%}; {doctor[cured]:.1%}",
+            ),
+            Row(
+                "what it says of {doctor[healthy]:.0f} healthy runs (six "
+                "architectures, three models)",
+                "{doctor[false_alarms]:.0f}",
+            ),
+        ),
+    ),
+    Group(
         "What is brought from elsewhere",
         (
             Row(

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,6 +28,8 @@ from tinysae.model.text.logprobs import next_log_probs
 from tinysae.sae.load import load_sae
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from tinysae.model.sources import LoadedModel
     from tinysae.sae.load import SAE
 
@@ -56,17 +59,11 @@ def measured() -> dict[str, float]:
     }
 
 
-def trained_model(folder: Path) -> LoadedModel:
-    """A small Llama that has read some stories."""
-    from torch.nn.functional import cross_entropy
+def new_llama(storybook: LoadedModel) -> PreTrainedModel:
+    """A small Llama of the storybook's vocabulary, untrained."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    folder.mkdir(parents=True)
-    for path in (ASSETS / STORYBOOK).glob("tokenizer*.json"):
-        shutil.copyfile(path, folder / path.name)
-    storybook = load_model(STORYBOOK)
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
+    return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=storybook.d_vocab,
             hidden_size=WIDTH,
@@ -79,11 +76,27 @@ def trained_model(folder: Path) -> LoadedModel:
             eos_token_id=storybook.bos_id,
         )
     )
+
+
+def trained_model(
+    folder: Path,
+    new_model: Callable[[LoadedModel], PreTrainedModel] = new_llama,
+    steps: int = STEPS,
+) -> LoadedModel:
+    """A small model that has read some stories."""
+    from torch.nn.functional import cross_entropy
+
+    folder.mkdir(parents=True)
+    for path in (ASSETS / STORYBOOK).glob("tokenizer*.json"):
+        shutil.copyfile(path, folder / path.name)
+    storybook = load_model(STORYBOOK)
+    torch.manual_seed(0)
+    model: Any = new_model(storybook)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.1)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps)
     chunks = token_chunks(storybook, TextChoice(path=STORYBOOK), N_CTX, seed=0)
     loss = torch.tensor(torch.inf)
-    for batch in islice(batched(chunks, BATCH), STEPS):
+    for batch in islice(batched(chunks, BATCH), steps):
         ids = torch.from_numpy(batch).long()
         logits = model(ids, use_cache=False).logits[:, :-1]
         loss = cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
@@ -92,7 +105,7 @@ def trained_model(folder: Path) -> LoadedModel:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-    print(f"loss after {STEPS} steps: {loss.item():.2f} nats a token")
+    print(f"loss after {steps} steps: {loss.item():.2f} nats a token")
     model.save_pretrained(folder)
     return load_model(str(folder))
 

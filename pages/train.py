@@ -11,8 +11,8 @@ from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.shell.choice import choice, choose
 from tinysae.ui.shell.chosen import Chosen, chosen
 from tinysae.ui.shell.page import page_setup, shown_errors
+from tinysae.ui.train import doctor, runs_table, share, work
 from tinysae.ui.train import run as run_view
-from tinysae.ui.train import runs_table, share, work
 from tinysae.ui.train.curves import choose_drawing, curves, show_curves
 from tinysae.ui.train.form import show_form
 from tinysae.ui.train.shipped_run import is_shipped, shipped_run
@@ -93,7 +93,7 @@ def live(run: Run, runs: list[Run], was_working: bool) -> None:
         show_curves(run, own, runs_table.ticked(runs), drawing)
         run_view.show_evaluation(run)
         show_steering(run)
-        run_view.show_advice(run, own)
+        doctor.show_doctor(run, own, runs, start)
         run_view.show_engine(run, own)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tinysae.cli import (
     asking,
     comparing,
+    doctoring,
     exploring,
     fetching,
     inside,
@@ -25,7 +26,7 @@ from tinysae.worker import compiled
 
 GROUPS = (
     *(writing, asking, inside, training, sweeping, comparing),
-    *(exploring, sharing, fetching, rebuilding),
+    *(doctoring, exploring, sharing, fetching, rebuilding),
 )
 # Their processes are started by pages: no command of theirs is for people.
 WORKERS = (sharing, fetching)

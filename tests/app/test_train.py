@@ -1,6 +1,7 @@
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from tinysae.jobs import launch, turns
 from tinysae.jobs.files import write_json
 from tinysae.jobs.job import TOOK_NAME
 from tinysae.jobs.status import JobStatus, write_status
+from tinysae.library.shipped import STORYBOOK_SAE
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.presets import PRESETS
 from tinysae.render.numbers import NO_FIGURE
@@ -455,15 +457,73 @@ def test_a_curve_stays_where_it_is_when_what_is_above_it_goes() -> None:
     assert len(ways[0]) == 1
 
 
-def test_advice_is_shown_with_the_setting_to_change() -> None:
-    config = TrainConfig(architecture="standard", training_tokens=64 * 2048)
+def sick_run(**figures: float) -> Run:
+    """A TopK run of which `eval.json` says that much is wrong, with a curve."""
+    config = TrainConfig(
+        architecture="topk",
+        k=24.0,
+        d_sae=256,
+        name="<b>sick</b> $x$",
+        training_tokens=64 * 2048,
+        lr_decay_steps=12,
+    )
     run = create_run(config)
     with MetricsLog[StepMetrics](run.metrics_path) as log:
-        log.append(step_row(step=40, n_dead=900))
-    write_status(run.path, JobStatus("stopped"))
+        for step in range(64):
+            log.append(step_row(step=step, n_tokens=step * 2048, lr=config.lr))
+    write_json(run.path / EVAL_NAME, {"l0": 24.0, **figures})
+    write_status(run.path, JobStatus("done"))
+    return run
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sick_run_is_diagnosed_and_started_mended_by_a_click(
+    language: Language, started: list[TrainConfig]
+) -> None:
+    run = sick_run(dense_share=0.6)
+    app = opened(language, run=run.id)
+    found = shown(app).replace("\\", "")
+    assert "60%" in found
+    # What the button changes stands beside it.
+    assert "k 24 → 10" in found
+    assert app.button(key="train_mend_dense").label == text("doctor.mend", language)
+    app.button(key="train_mend_dense").click().run()
+    assert not app.exception
+    (config,) = started
+    assert config.k == 10
+    assert config.name == "k 24 → 10 · <b>sick</b> $x$"
+    again = replace(config, k=run.config.k, name=run.config.name)
+    assert again == run.config
+    # It is shown in the place of the sick one.
+    assert plain(config.name) in shown(app)
+    assert [each.config for each in list_runs()] == [config, run.config]
+
+
+def test_of_many_diagnoses_three_are_shown_and_the_rest_on_demand() -> None:
+    run = sick_run(
+        **{"dense_share": 0.6, "dead_share": 0.5, "ce_loss_zero": 2.01},
+        **{"ce_loss_clean": 2.0, "ce_error": 0.01},
+    )
     app = opened(run=run.id)
-    assert "88%" in app.warning[0].value.replace("\\", "")
-    assert "l1_coefficient" in app.warning[0].value.replace("\\", "")
+    assert not app.exception
+    assert text("doctor.more", "en", n=1) in [each.label for each in app.expander]
+    inside = next(
+        each for each in app.expander if each.label == text("doctor.more", "en", n=1)
+    )
+    # It is measured on too little text: the least of the four, and nothing mends it.
+    assert text("doctor.small_evaluation", "en", score="nan%", error="200%")[:30] in (
+        inside.markdown[0].value
+    )
+    assert [b.key for b in app.button if str(b.key).startswith("train_mend_")] == [
+        *("train_mend_dead", "train_mend_dense", "train_mend_meaningless"),
+    ]
+
+
+def test_of_a_healthy_run_the_doctor_says_nothing() -> None:
+    for run_id in (sick_run(dense_share=0.05, dead_share=0.01).id, STORYBOOK_SAE):
+        app = opened(run=run_id)
+        assert text("doctor.title", "en") not in shown(app)
+        assert not [b for b in app.button if str(b.key).startswith("train_mend_")]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

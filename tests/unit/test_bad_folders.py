@@ -33,10 +33,11 @@ from tinysae.library.transfers import fetch_from_hub, transfers, transfers_dir
 from tinysae.model.catalogue import PINS_NAME, Pin, pin_of, write_pin
 from tinysae.model.downloads import download_of
 from tinysae.runs import trash
-from tinysae.runs.advice import advice
 from tinysae.runs.checkpoints import checkpoints
+from tinysae.runs.doctor.case import case_of
+from tinysae.runs.doctor.registry import diagnose
 from tinysae.runs.live import live_indexes
-from tinysae.runs.metrics import read_evals, read_metrics
+from tinysae.runs.metrics import read_evals
 from tinysae.runs.store import Run, create_run, list_runs, runs_dir
 from tinysae.runs.tracking import tracked
 from tinysae.sae.estimate import Estimate
@@ -133,7 +134,8 @@ def look_at(run: Run) -> None:
     Estimate.from_json(run.estimate())
     run.made_with()
     tracked(run)
-    advice(run.config, read_metrics(run.metrics_path).rows)
+    for found in diagnose(case_of(run)):
+        found.to_json()
     read_evals(run.evals_path)
     assert live_indexes(run) == checkpoints(run) == []
     assert n_ahead(run) >= 0

@@ -15,7 +15,10 @@ from tinysae.library.share import local_paths
 from tinysae.sae.evaluate import Evaluation
 from tinysae.words import LANGUAGES, text
 
-FIGURES = Evaluation(0.99, 2.5, 2.6, 9.0, 0.98, 0.1, 5.0, 0.9, 1.5, 20.0, 3, 2, 64, 99)
+FIGURES = Evaluation(
+    *(0.99, 2.5, 2.6, 9.0, 0.98, 0.1, 5.0, 0.9, 1.5, 20.0, 3, 2, 64, 99),
+    *(0.01, 0.98, 32, 320, 5.7, 20.0, 6.0, 9),
+)
 HOSTILE = "<script>x</script>\n---\nlicense: evil | `` [a](http://b) #"
 CFG = {
     "architecture": "standard",

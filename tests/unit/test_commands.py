@@ -13,15 +13,17 @@ from tests.builders import HOOK_NAME, finished_run, write_model, write_sae
 from tinysae import __main__
 from tinysae.config import TextChoice, TrainConfig
 from tinysae.errors import InputError
+from tinysae.jobs.files import write_json
 from tinysae.jobs.job import Job
 from tinysae.jobs.reporter import Reporter
+from tinysae.jobs.status import JobStatus, write_status
 from tinysae.library.feature_source import feature_source
 from tinysae.library.named_sae import named_sae, named_source
 from tinysae.library.saved import SavedSAE, add_sae, saes_dir
 from tinysae.library.saved_text import choose_text, suggested, text_of
 from tinysae.library.shipped import SHIPPED
 from tinysae.presets import PRESETS
-from tinysae.runs.store import create_run, list_runs, runs_dir
+from tinysae.runs.store import EVAL_NAME, create_run, list_runs, runs_dir
 from tinysae.sae.step.engine import SPARSE, EngineChoice
 from tinysae.words import text
 from tinysae.worker import finish, life, load
@@ -341,3 +343,31 @@ def test_a_preset_leaves_another_model_the_hook_that_every_model_has(
     (run,) = list_runs()
     assert run.config.hook_name == hook
     assert run.config.d_sae == PRESETS[0].config.d_sae
+
+
+def test_the_doctor_says_what_is_wrong_with_a_run_and_how_to_mend_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = create_run(TrainConfig(architecture="topk", d_sae=256, name="a\x1b[31m"))
+    write_json(run.path / EVAL_NAME, {"l0": 24.0, "dense_share": 0.6})
+    write_status(run.path, JobStatus("done"))
+    assert __main__.main(["doctor", run.id]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("dense: 60% of the features")
+    assert "mended: k 24 → 10\n" in said
+    assert "\x1b" not in said
+    assert __main__.main(["doctor", run.id, "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["key"] == "dense"
+    assert told["remedy"] == {"k": 10.0}
+    assert told["evidence"]["share"] == 0.6
+
+
+def test_the_doctor_has_nothing_to_say_of_the_run_that_came_along(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert __main__.main(["doctor", "storybook"]) == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+    assert __main__.main(["doctor", "storybook", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert __main__.main(["doctor", "nobody"]) == 1

@@ -136,6 +136,7 @@ def test_evaluation_agrees_with_run_evals(
     performance = theirs["model_performance_preservation"]
     behaviour = theirs["model_behavior_preservation"]
     quality = theirs["reconstruction_quality"]
+    bias = theirs["shrinkage"]
     for value, reference in (
         (ours.ce_loss_score, performance["ce_loss_score"]),
         (ours.ce_loss_clean, performance["ce_loss_without_sae"]),
@@ -147,6 +148,7 @@ def test_evaluation_agrees_with_run_evals(
         (ours.explained_variance, quality["explained_variance"]),
         (ours.mse, quality["mse"]),
         (ours.l0, theirs["sparsity"]["l0"]),
+        (ours.relative_reconstruction_bias, bias["relative_reconstruction_bias"]),
     ):
         # A random model's cross-entropies hardly differ, so that the score of their
         # differences has four digits of float32's seven; the others have six or more.

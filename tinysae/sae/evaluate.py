@@ -15,8 +15,14 @@ context's last included, which has no cross-entropy).
 
 A feature that fires on no token is dead, one that fires on more than `DENSE_ABOVE` of
 them is dense: it says little about any one of them.
+
+    relative_reconstruction_bias = E||x_hat||^2 / E[x_hat . x]
+
+as in `sae_lens.evals` (equation 10 of Rajamanoharan et al. 2024, arXiv:2404.16014):
+below 1 where x_hat is shorter than what it stands for.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -25,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import TinysaeError
+from tinysae.sae.sums import Sums, exact
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +59,12 @@ class Autoencoder(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Held-out figures; `n_dead` features fired on none of `n_tokens` tokens."""
+    """Held-out figures; `n_dead` features fired on none of `n_tokens` tokens.
+
+    ce_error is the standard error of CE_sae - CE_clean, taken token by token. Norms are
+    of raw activations [d_in]: the mean and the largest of tokens that count, and the
+    mean at special tokens, which do not (0 where there is none).
+    """
 
     ce_loss_score: float
     ce_loss_clean: float
@@ -68,6 +80,14 @@ class Evaluation:
     n_dense: int
     d_sae: int
     n_tokens: int
+    ce_error: float
+    relative_reconstruction_bias: float
+    d_in: int
+    d_vocab: int
+    mean_norm: float
+    max_norm: float
+    special_norm: float
+    n_special: int
 
     @property
     def dead_share(self) -> float:
@@ -115,6 +135,7 @@ def evaluate(
             x_hat = sae.decode(acts)
             kept = tokens != model.bos_id
             sums.add(x[kept], x_hat[kept], acts[kept])
+            sums.add_special(x[~kept])
             if index < n_ce_batches:
                 for part in in_parts(model, tokens):
                     effects.add(
@@ -124,7 +145,7 @@ def evaluate(
                     )
             if progress is not None:
                 progress(tokens.numel())
-    return _evaluation(sums, effects, sae.hook_name)
+    return _evaluation(sums, effects, sae.hook_name, model.d_vocab)
 
 
 def cross_entropies(
@@ -214,60 +235,37 @@ def _effects(
     )
 
 
-class Sums:
-    """Streaming sums in float64: Var(x) is a small difference of large numbers."""
-
-    def __init__(self, d_in: int, d_sae: int) -> None:
-        import torch
-
-        self.n = 0
-        self.x = torch.zeros(d_in, dtype=torch.float64)
-        self.x_squared = self.error = self.active = 0.0
-        self.fired = torch.zeros(d_sae, dtype=torch.int64)
-
-    def add(self, x: "Tensor", x_hat: "Tensor", acts: "Tensor") -> None:
-        """Of tokens that count: [n, d_in], [n, d_in] and [n, d_sae]."""
-        is_active = acts != 0
-        self.n += len(x)
-        self.x += exact(x).sum(0).cpu()
-        self.x_squared += exact(x).pow(2).sum().item()
-        self.error += exact(x - x_hat).pow(2).sum().item()
-        self.active += is_active.sum().item()
-        self.fired += is_active.sum(0).cpu()
-
-    @property
-    def variance(self) -> float:
-        """Of x, summed over d_in."""
-        return self.x_squared / self.n - (self.x / self.n).pow(2).sum().item()
-
-    @property
-    def explained_variance(self) -> float:
-        return 1 - self.error / self.n / self.variance
-
-    @property
-    def l0(self) -> float:
-        return self.active / self.n
-
-
 class _EffectSums:
     """Sums of `_Effects`, in float64."""
 
     def __init__(self) -> None:
         self.parts: list[list[float]] = []
         self.n_ce = self.n_kl = 0
+        self.difference_squared = 0.0
 
     def add(self, effects: _Effects) -> None:
         self.parts.append([exact(part).sum().item() for part in effects])
         self.n_ce += len(effects.ce_clean)
         self.n_kl += len(effects.kl_sae)
+        difference = exact(effects.ce_sae) - exact(effects.ce_clean)
+        self.difference_squared += difference.pow(2).sum().item()
 
     def means(self) -> list[float]:
         counts = (self.n_ce, self.n_ce, self.n_ce, self.n_kl, self.n_kl)
         columns = zip(*self.parts, strict=True)
         return [sum(c) / n for c, n in zip(columns, counts, strict=True)]
 
+    def ce_error(self) -> float:
+        """Of the mean of CE_sae - CE_clean over tokens, as if these were independent:
+        the least that it can be."""
+        clean, with_sae, *_ = self.means()
+        variance = self.difference_squared / self.n_ce - (with_sae - clean) ** 2
+        return math.sqrt(max(0.0, variance) / self.n_ce)
 
-def _evaluation(sums: Sums, effects: _EffectSums, hook_name: str) -> Evaluation:
+
+def _evaluation(
+    sums: Sums, effects: _EffectSums, hook_name: str, d_vocab: int
+) -> Evaluation:
     if not sums.n or not effects.n_ce:
         raise ValueError("nothing to evaluate on")
     clean, with_sae, zero, kl_sae, kl_zero = effects.means()
@@ -288,9 +286,12 @@ def _evaluation(sums: Sums, effects: _EffectSums, hook_name: str) -> Evaluation:
         n_dense=int((sums.fired > DENSE_ABOVE * sums.n).sum()),
         d_sae=len(sums.fired),
         n_tokens=sums.n,
+        ce_error=effects.ce_error(),
+        relative_reconstruction_bias=sums.bias,
+        d_in=len(sums.x),
+        d_vocab=d_vocab,
+        mean_norm=sums.norm / sums.n,
+        max_norm=sums.max_norm,
+        special_norm=sums.special_norm / max(1, sums.n_special),
+        n_special=sums.n_special,
     )
-
-
-def exact(x: "Tensor") -> "Tensor":
-    """`x` in float64, which MPS does not have: on the CPU then."""
-    return (x.cpu() if x.device.type == "mps" else x).double()

@@ -9,15 +9,9 @@ from numpy.typing import NDArray
 
 from tinysae.data.corpus import batched
 from tinysae.errors import TinysaeError
-from tinysae.sae.evaluate import (
-    Sums,
-    ce_loss_score,
-    cross_entropies,
-    exact,
-    in_parts,
-    patched,
-)
+from tinysae.sae.evaluate import ce_loss_score, cross_entropies, in_parts, patched
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics
+from tinysae.sae.sums import Sums, exact
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,6 +4,8 @@ from typing import Final, NotRequired, TypedDict
 
 ACTIVATION_SCALE: Final = "activation_scale"
 """In a run's records: activations times this are the normalised units of its rows."""
+TEXT: Final = "text"
+"""There: how much of its text came again (`data.repeated.TextFacts`)."""
 
 
 class StepMetrics(TypedDict):
@@ -17,6 +19,7 @@ class StepMetrics(TypedDict):
     explained_variance: 1 - E||x - x_hat||^2 / Var(x), on the batch.
     n_dead: features that have not fired for `dead_feature_window` steps.
     coefficient: of the sparsity term, warm-up included; standard, gated and jumprelu.
+    threshold: jumprelu's, mean over features, in normalised units.
     seconds: of training so far, interruptions not counted.
     step_seconds: of a step alone, without the making of its batch; the median since
         the row before.
@@ -32,6 +35,7 @@ class StepMetrics(TypedDict):
     n_dead: int
     lr: float
     coefficient: NotRequired[float]
+    threshold: NotRequired[float]
     seconds: NotRequired[float]
     step_seconds: NotRequired[float]
 

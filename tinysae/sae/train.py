@@ -40,6 +40,7 @@ from tinysae.sae.step.result import StepResult
 from tinysae.sae.step.saelens import dense_step_seconds
 from tinysae.sae.tracker import Tracker, Trackers, step_log
 from tinysae.sae.training_state import load_checkpoint, write_checkpoint
+from tinysae.setting import JUMPRELU
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -346,6 +347,8 @@ class SAETraining:
         # Not for the architectures that penalise nothing.
         for scheduler in trainer.coefficient_schedulers.values():
             row["coefficient"] = scheduler.value
+        if self.config.architecture in JUMPRELU:
+            row["threshold"] = self._sae.threshold.detach().mean().item()
         return row
 
     def save(self, folder: Path) -> None:

@@ -14,6 +14,7 @@ from tinysae.runs.checkpoints import Checkpoint, checkpoints, has_newest_sae
 from tinysae.runs.store import Run, write_made_with
 from tinysae.runs.tracking import start_trackers
 from tinysae.sae.estimate import check_memory
+from tinysae.sae.rows import TEXT
 from tinysae.worker.provenance import DATA_FINGERPRINT, provenance
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def training_at(
     Raises:
         TinysaeError: the settings do not fit the model or the text.
     """
+    from tinysae.data.repeated import text_facts
     from tinysae.sae.step.engine import EngineChoice
     from tinysae.sae.train import SAETraining
 
@@ -106,11 +108,22 @@ def training_at(
     training.tracker = start_trackers(run, training.runner_config)
     now = provenance(config, model, training.device)
     _check_same_text(before, now)
+    if TEXT not in before and not _is_streamed(config):
+        now[TEXT] = text_facts(
+            model, config.text, seed=config.seed, n_tokens=config.training_tokens
+        )
     write_made_with(run, {**before, **now})
     if checkpoint is not None:
         training.resume(checkpoint.path)
         logger.info("goes on after step %d", training.n_steps)
     return training
+
+
+def _is_streamed(config: TrainConfig) -> bool:
+    """Whether what is looked at beforehand would be downloaded twice."""
+    from tinysae.data.texts.hub_dataset import is_of_hub
+
+    return config.streaming and is_of_hub(config.text)
 
 
 def _loading(job: "AnySAE") -> AbstractContextManager[None]:

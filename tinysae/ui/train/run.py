@@ -13,7 +13,6 @@ from tinysae.jobs import launch
 from tinysae.jobs.files import open_regular
 from tinysae.jobs.status import JobStatus
 from tinysae.runs import trash
-from tinysae.runs.advice import advice
 from tinysae.runs.store import Run, list_runs
 from tinysae.runs.verdict import Grade, verdict
 from tinysae.sae.estimate import Estimate
@@ -88,12 +87,6 @@ def show_engine(run: Run, own: Curves) -> None:
             )
         )
     st.caption(" ".join(said), help=t("train.engine_help"))
-
-
-def show_advice(run: Run, own: Curves) -> None:
-    """What the curves say is going wrong, each with the setting to change."""
-    for item in advice(run.config, own.rows):
-        st.warning(plain(t(item.key, **item.values)), icon=":material/lightbulb:")
 
 
 def _show_outcome(run: Run, status: JobStatus) -> None:
