@@ -46,7 +46,6 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 # The imports hold the interpreter's lock for most of their seconds: the first page is
 # let out before them.
 _HEAD_START_S = 0.5
-# How often a page that waits for the warm-up looks whether it is over.
 _POLL_S = 0.2
 # How often a page looks by itself. Seldom: after each look Streamlit collects garbage,
 # which keeps the warm-up from its imports.
