@@ -122,7 +122,8 @@ def _draw(picture: Picture, kept: str) -> None:
         height=CHART_PX,
     )
     with st.container(key="experiments_said", gap="xxsmall"):
-        _show_legend(picture)
+        with st.container(key="experiments_legend"):
+            _show_legend(picture)
         note(said)
         if picture.others:
             note(t("experiments.hollow", n=len(picture.others)))
