@@ -10,7 +10,7 @@ from tinysae.library.all_compared import all_compared
 from tinysae.render.visible import shortened
 from tinysae.runs.compare import NAMED, Compared, are_comparable, by_series
 from tinysae.runs.frontier import Point, beaten_by, frontier
-from tinysae.ui.experiments.beside import show_beside
+from tinysae.ui.experiments.chosen_sae import show_beside
 from tinysae.ui.experiments.entries import (
     entry_names,
     figure_text,
