@@ -1,4 +1,4 @@
-"""`python -m tinysae compare`, the table of `runs`, and figures that `evaluate` keeps."""
+"""`python -m tinysae compare`, the table of `runs`, and what `evaluate` keeps."""
 
 from pathlib import Path
 
