@@ -22,7 +22,7 @@ from tinysae.runs.store import EVAL_NAME, Run, create_run
 from tinysae.sae.rows import StepMetrics
 from tinysae.ui.experiments import all_runs
 from tinysae.ui.experiments.entries import column_name
-from tinysae.ui.experiments.views import VIEWS
+from tinysae.ui.experiments.experiment_views import VIEWS
 from tinysae.ui.shell.page import plain
 from tinysae.words import LANGUAGES, Language, text
 
