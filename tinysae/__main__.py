@@ -19,6 +19,7 @@ from tinysae.cli.arguments import Commands
 from tinysae.cli.output import say
 from tinysae.errors import TinysaeError
 from tinysae.jobs import ready
+from tinysae.worker import compiled
 
 GROUPS = (writing, asking, inside, training, exploring, sharing, fetching, rebuilding)
 # Their processes are started by pages: no command of theirs is for people.
@@ -46,6 +47,9 @@ def _run(words: Sequence[str]) -> int:
         from tinysae.worker.libraries import libraries
 
         words = ready.awaited(int(words[1]), libraries())
+    if list(words) == [compiled.COMMAND]:
+        compiled.compile_all()
+        return 0
     try:
         options = _parser(words).parse_args(words)
     except SystemExit:

@@ -1,6 +1,7 @@
 """Rules over what a reader sees: learnt on one half, scored on the other, and told."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,14 @@ def test_names_are_unique_in_both_languages():
 def test_where_no_rule_is_good_the_name_says_so():
     label = labels([[" dog"]], None, [Rule()], [[]])[0]
     assert label_sentence(label, "en") == "No simple rule; strongest on “dog”"
+
+
+@pytest.mark.parametrize(
+    ("detection", "name"), [(0.74, "Perhaps “dog”"), (0.75, "“dog”")]
+)
+def test_a_name_that_is_hardly_sure_says_so(detection: float, name: str):
+    label = replace(named(Clause("token", (" dog",), 1)), detection=detection)
+    assert label_sentence(label, "en") == name
 
 
 def test_labels_with_rules_are_read_as_written(tmp_path: Path):

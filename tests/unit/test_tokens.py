@@ -41,7 +41,8 @@ def unpacked(packed: bytes) -> dict[str, Any]:
 def test_tokens_arrive_exactly() -> None:
     texts = [" she", "", "한", "\n", "\x00", "👩\u200d👩", HOSTILE, "\u2028"]
     packed, fingerprint = pack(
-        [StripToken(text, 0.0, [(HOSTILE, HOSTILE)]) for text in texts], **OPTIONS
+        tuple(StripToken(text, 0.0, ((HOSTILE, HOSTILE),)) for text in texts),
+        **OPTIONS,
     )
     data = unpacked(packed)
     assert [token[0] for token in data["tokens"]] == texts
@@ -51,13 +52,13 @@ def test_tokens_arrive_exactly() -> None:
 
 def test_value_becomes_a_colour_of_the_scale() -> None:
     values = [None, -99.0, -6.0, -3.0, 0.0, 5.0, float("nan")]
-    packed, _ = pack([StripToken("a", value, []) for value in values], **OPTIONS)
+    packed, _ = pack(tuple(StripToken("a", value, ()) for value in values), **OPTIONS)
     steps = [token[1] for token in unpacked(packed)["tokens"]]
     assert steps == [None, 0, 0, 4, 8, 8, 0]
 
 
 def test_scale_says_its_ends_with_a_real_minus() -> None:
-    data = unpacked(pack([], **OPTIONS)[0])
+    data = unpacked(pack((), **OPTIONS)[0])
     assert (data["low"], data["high"], data["steps"]) == ("−6", "0", len(SEQUENTIAL))
 
 
@@ -98,7 +99,7 @@ def channels(colour: str) -> bytes:
 
 
 def test_what_is_selected_is_no_reason_to_draw_the_text_again() -> None:
-    tokens = [StripToken("Once", 1.0, []), StripToken(" upon", 0.0, [])]
+    tokens = (StripToken("Once", 1.0, ()), StripToken(" upon", 0.0, ()))
     scale: dict[str, Any] = {"scale": "sequential", "low": 0, "high": 1, "legend": None}
     _, first = pack(tokens, **scale, follows=True, selected=0, replay=True)
     _, second = pack(tokens, **scale, follows=True, selected=1)
@@ -109,7 +110,7 @@ def test_what_is_selected_is_no_reason_to_draw_the_text_again() -> None:
 def test_256_tokens_with_their_cards_fit_in_25_kib(tiny_model: LoadedModel) -> None:
     # 63 tokens fill the tiny model; four such texts with figures of their own.
     rng = random.Random(0)
-    tokens = [
+    tokens = tuple(
         token
         for _ in range(5)
         for token in heatmap_tokens(
@@ -119,7 +120,7 @@ def test_256_tokens_with_their_cards_fit_in_25_kib(tiny_model: LoadedModel) -> N
             ),
             n_given=20,
         )
-    ][:256]
+    )[:256]
     packed, _ = pack(tokens, **OPTIONS)
     definition = strips._FILES / "tokens.js", strips._FILES / "tokens.css"
     code = sum(len(file.read_bytes()) for file in definition)

@@ -179,6 +179,9 @@ def label_sentence(label: Label, language: Language) -> str:
     if label.has_rule:
         clauses = label.clauses[: label.n_clauses]
         name = _clauses(clauses, language, label.n_given)
+        if sureness(label) == 1:
+            # Every third context that it tells of is told wrongly.
+            name = text("names.hardly_sure", language, name=name)
     else:
         own = dict.fromkeys(piece(token, language) for token in label.tokens)
         name = text("names.no_rule", language, what=joined(own, language))

@@ -60,5 +60,5 @@ def _searched_tokens(found: TextSearch) -> list[StripToken]:
             for hit in here[:n_shown]
         ]
         value = float(here[0].activations[place]) if here else None
-        strip.append(StripToken(text, value, details))
+        strip.append(StripToken(text, value, tuple(details)))
     return strip

@@ -134,9 +134,9 @@ def strip_tokens(
         StripToken(
             text,
             value if value > 0 else None,
-            [(label, f"{value:.2f}"), (strongest, f"{value / max_act:.1%}")]
+            ((label, f"{value:.2f}"), (strongest, f"{value / max_act:.1%}"))
             if value > 0 and max_act > 0
-            else [(label, f"{value:.2f}" if value > 0 else "0")],
+            else ((label, f"{value:.2f}" if value > 0 else "0"),),
             highlighted=place == position,
         )
         for place, (text, value) in enumerate(
@@ -197,10 +197,10 @@ def _changed_tokens(context: "Context", found: "Ablation") -> list[StripToken]:
             StripToken(
                 text,
                 change if is_known and abs(change) > NO_CHANGE else None,
-                [
+                (
                     (activation, f"{context.activations[place]:.2f}"),
                     *([(label, signed(change, 3))] if is_known else []),
-                ],
+                ),
                 highlighted=place == context.position,
             )
         )

@@ -79,7 +79,7 @@ def strip_tokens(shown: Showcase) -> list[StripToken]:
     """The story's tokens, coloured where the feature fires."""
     label = t("features.activation")
     return [
-        StripToken(text, value if value > 0 else None, [(label, f"{value:.2f}")])
+        StripToken(text, value if value > 0 else None, ((label, f"{value:.2f}"),))
         for text, value in zip(shown.texts, shown.activations, strict=True)
     ]
 

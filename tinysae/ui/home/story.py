@@ -74,7 +74,7 @@ def story_tokens(shown: ShippedStory) -> list[StripToken]:
         StripToken(
             text,
             value,
-            [(label, percent(math.exp(log_prob))), (surprise, signed(value))],
+            ((label, percent(math.exp(log_prob))), (surprise, signed(value))),
         )
         for text, log_prob, value in zip(shown.texts, shown.log_prob, bits, strict=True)
     ]

@@ -73,9 +73,9 @@ def _show_strip(view: Strip, title: str, key: str) -> None:
         StripToken(
             text,
             value,
-            [(label, percent(value) if view.high <= 1 else f"{value:.2f}")]
+            ((label, percent(value) if view.high <= 1 else f"{value:.2f}"),)
             if value is not None
-            else [(label, visible("0"))],
+            else ((label, visible("0")),),
         )
         for text, value in zip(view.texts, view.values, strict=True)
     ]

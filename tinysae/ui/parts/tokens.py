@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import lru_cache
 from importlib.resources import files
 from typing import (
     TYPE_CHECKING,
@@ -49,7 +50,7 @@ class StripToken(NamedTuple):
 
     text: str
     value: float | None
-    details: Sequence[tuple[str, str]]
+    details: tuple[tuple[str, str], ...]
     highlighted: bool = False
 
 
@@ -106,7 +107,8 @@ def token_strip(
             too: something beside the strip follows it.
         look: see `Look`.
     """
-    packed, fingerprint = pack(tokens, follows=on_select is not None, **look)
+    look["label"] = look.get("label") or look["legend"] or t("tokens.label")
+    packed, fingerprint = pack(tuple(tokens), follows=on_select is not None, **look)
     is_story, n_to_come = look.get("is_story", False), look.get("n_to_come", 0)
 
     def tell() -> None:
@@ -125,8 +127,10 @@ def token_strip(
     return _selected(result.get("selected"), fingerprint, len(tokens))
 
 
+# As `cache.text_figures`: most of a page's strips are what they were at its last run.
+@lru_cache(64)
 def pack(
-    tokens: Sequence[StripToken], *, follows: bool = False, **look: Unpack[Look]
+    tokens: tuple[StripToken, ...], *, follows: bool = False, **look: Unpack[Look]
 ) -> tuple[bytes, int]:
     """What `tokens.js` draws, as deflated JSON, and its fingerprint.
 
@@ -138,7 +142,7 @@ def pack(
     scale, low, high = look["scale"], look["low"], look["high"]
     colours, ends = SCALES[scale], look.get("ends")
     data = {
-        "label": look.get("label") or look["legend"] or t("tokens.label"),
+        "label": look.get("label"),
         "legend": look["legend"],
         "low": ends[0] if ends else _number(low),
         "high": ends[1] if ends else _number(high),

@@ -107,11 +107,14 @@ class _WarmUpThread(threading.Thread):
         """Report every stage in `self.state`; never raises."""
         time.sleep(_HEAD_START_S)
         try:
+            from tinysae.jobs.launch import anybodys_environment
             from tinysae.jobs.private import close_home
             from tinysae.model.libraries import import_libraries
             from tinysae.model.sources import STORYBOOK
+            from tinysae.worker.compiled import compile_early
 
             close_home()
+            compile_early(anybodys_environment())
             import_libraries()
             self.state = WarmUp("model", done=False)
             _load(STORYBOOK)

@@ -206,7 +206,7 @@ def _show_attention(question: Question, found: Attribution) -> None:
     label = t("why.attention_legend")
     token_strip(
         [
-            StripToken(text, value, [(label, percent(value))])
+            StripToken(text, value, ((label, percent(value)),))
             for text, value in zip(
                 model.token_texts(question.ids), looks[1:].tolist(), strict=True
             )

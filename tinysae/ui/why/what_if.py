@@ -157,7 +157,7 @@ def _show_heatmaps(question: Question, done: Intervention) -> None:
             st.markdown(f"**{plain(t(f'why.heat_{name}'))}**")
             token_strip(
                 [
-                    StripToken(text, value, [(label, signed(value))])
+                    StripToken(text, value, ((label, signed(value)),))
                     for text, value in zip(texts, values, strict=True)
                 ],
                 key=f"why.heat_{name}",
@@ -175,7 +175,7 @@ def _show_heatmaps(question: Question, done: Intervention) -> None:
             StripToken(
                 text,
                 each if abs(each) > NO_CHANGE else None,
-                [(change, signed(each, 3))],
+                ((change, signed(each, 3)),),
             )
             for text, each in zip(texts, moved, strict=True)
         ],

@@ -128,5 +128,5 @@ def difference_tokens(
             (t("playground.difference"), signed(change)),
             (t("playground.first_text"), signed(before)),
         ]
-        tokens.append(token._replace(value=change, details=[*rows, *token.details]))
+        tokens.append(token._replace(value=change, details=(*rows, *token.details)))
     return tokens

@@ -185,7 +185,7 @@ def show_typed(model: LoadedModel, saved: str) -> None:
         prompt = prepare_prompt(model, text, 0)
         pieces = model.token_texts(model.encode(text))
         token_strip(
-            [StripToken(piece, None, []) for piece in pieces[:MAX_TYPED_TOKENS]],
+            [StripToken(piece, None, ()) for piece in pieces[:MAX_TYPED_TOKENS]],
             key="playground_typed",
             scale="sequential",
             low=0,

@@ -140,7 +140,7 @@ def heatmap_tokens(
             likeliest[index], stats.top_log_probs[index, :N_ON_CARD], strict=True
         ):
             details.append((alone[int(token_id)], percent(math.exp(log_prob))))
-        tokens.append(StripToken(piece, value, details, index == n_given))
+        tokens.append(StripToken(piece, value, tuple(details), index == n_given))
     return tokens
 
 

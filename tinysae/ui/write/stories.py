@@ -14,7 +14,8 @@ import streamlit as st
 from tinysae.model.text.generate import Writing, settings_of_samples
 from tinysae.render.numbers import signed
 from tinysae.ui.parts.tokens import StripToken, token_strip
-from tinysae.ui.shell.i18n import t
+from tinysae.ui.shell.cache import shared
+from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, shown_errors
 from tinysae.ui.write.drawings import Drawing, show_drawing
 from tinysae.ui.write.heatmap import SCALES, heatmap_tokens
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tinysae.model.text.prompt import Prompt
     from tinysae.model.text.state import Colour, State
     from tinysae.ui.shell.chosen import Chosen
+    from tinysae.words import Language
 
 SAMPLES = "playground.samples"
 # Which word is pointed at: a card's name and a position in it.
@@ -211,9 +213,9 @@ def _show_unfinished(
     given = model.token_texts(sample.prompt.ids)
     written = model.token_texts(sample.ids, sample.prompt.ids)
     shades = _shades(sample, colour)
-    tokens = [StripToken(piece, None, []) for piece in given]
+    tokens = [StripToken(piece, None, ()) for piece in given]
     tokens += [
-        StripToken(piece, value, [])
+        StripToken(piece, value, ())
         for piece, value in zip(written, shades, strict=True)
     ]
     story = t("playground.story", n=place + 1)
@@ -246,7 +248,14 @@ def _show_card(card: Card, shown: Shown, position: int | None) -> None:
         story = t("playground.story", n=int(name) + 1)
     _show_strip(
         name,
-        heatmap_tokens(told.reader, told.stats, n_highlighted, shown.colour),
+        _tokens(
+            told,
+            told.reader.source,
+            told.stats.ids.tobytes(),
+            n_highlighted,
+            shown.colour,
+            language(),
+        ),
         shown.colour,
         story,
         f"{story}. {_figures(told)}" if name == TYPED else _figures(told),
@@ -256,6 +265,20 @@ def _show_card(card: Card, shown: Shown, position: int | None) -> None:
         on_select=point,
         selected=position,
     )
+
+
+# As `text_figures`, of which they are made.
+@shared(64)
+def _tokens(
+    _told: Told,
+    source: str,  # noqa: ARG001
+    ids: bytes,  # noqa: ARG001
+    n_highlighted: int,
+    colour: Colour,
+    spoken: Language,  # noqa: ARG001
+) -> tuple[StripToken, ...]:
+    """A card's tokens; what is not told says whose they are, and in which language."""
+    return tuple(heatmap_tokens(_told.reader, _told.stats, n_highlighted, colour))
 
 
 def _show_strip(

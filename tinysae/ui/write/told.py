@@ -15,6 +15,7 @@ import streamlit as st
 from tinysae.features.index.search import ActiveFeature
 from tinysae.library.shipped import STORYBOOK_FEATURES_DIR
 from tinysae.library.shipped_stories import ShippedStories, ShippedStory
+from tinysae.model.sources import STORYBOOK
 from tinysae.model.text.logprobs import TokenStats
 from tinysae.ui.shell.cache import stories, text_figures, vocabulary
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 class Reader(Protocol):
     """What a text's tokens are called: a `LoadedModel`, or what came with tinysae."""
+
+    @property
+    def source(self) -> str:
+        """Whose tokens they are (`model.sources`)."""
+        ...
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -50,6 +56,7 @@ class ShippedReader:
     """The embedded model's tokens, while the model itself is not loaded."""
 
     vocabulary: Vocabulary
+    source: str = STORYBOOK
 
     @property
     def d_vocab(self) -> int:
