@@ -103,9 +103,8 @@ def test_a_plain_run_of_the_plant_repeats_it(power: float, fall: float) -> None:
     control = SparsityControl(steered(l1_coefficient=2.0))
     run(control, Plant(power, fall))
     plain = Plant(power, fall)
-    for step in range(STEPS):
-        l0 = plain.step(step + 1, control.coefficient)
-    assert l0 == pytest.approx(WANTED, rel=0.06)
+    found = [plain.step(step + 1, control.coefficient) for step in range(STEPS)]
+    assert found[-1] == pytest.approx(WANTED, rel=0.06)
 
 
 def test_it_moves_only_between_the_warm_up_and_the_rest() -> None:
@@ -238,7 +237,7 @@ def test_saelens_own_step_is_steered_by_the_same_law(tiny_model: Any) -> None:
 def test_which_setting_asks_for_an_l0() -> None:
     assert l0_setting({"architecture": "batchtopk"}) == "k"
     assert l0_setting({"architecture": "gated"}) == "wanted_l0"
-    quadratic = {"jumprelu_sparsity_loss_mode": "quadratic"}
+    quadratic: dict[str, Any] = {"jumprelu_sparsity_loss_mode": "quadratic"}
     assert l0_setting({"architecture": "jumprelu", **quadratic}) == "target_l0"
     assert l0_setting({"architecture": "jumprelu"}) == "wanted_l0"
     assert asked_l0(TrainConfig(architecture="topk", k=7)) == 7

@@ -13,7 +13,7 @@ long as there is far to go, and then stays at R, which follows what still drifts
 
 `p H` foretells the end. Held at one coefficient, L0 goes on falling as a power
 of n; who keeps it at L* from the start needs a far larger coefficient at first than at
-last, and a plain run with the last one ends elsewhere (11 % off, where this is 1 to 4).
+last, and a plain run with the last one ends elsewhere (4 to 11 % off in three runs).
 p is how fast log L + G log c falls in log n now, as two running averages in log n tell
 it; G log c takes out most of what c itself has moved. A batch's noise needs no other
 filter: what is summed up averages it.
@@ -25,8 +25,9 @@ still, and the SAE settles with it. c stays within `LOWEST` and `HIGHEST`, and n
 is summed up beyond them (clamping, the plainest anti-windup).
 
 L is the batch's own. Each batch is measured before its step, so that its L0 is that of
-text not learnt from yet, for nothing; a sample of held-out text of a bearable size is
-less exact. A text that is read again and again has no such tokens: there the evaluation
+text not learnt from yet, for nothing (at the end of seven plain runs within 0.5 % of
+the L0 on 200k held-out tokens); a sample of held-out text of a bearable size is less
+exact. A text that is read again and again has no such tokens: there the evaluation
 on held-out text, at the end, says how far off that was.
 """
 

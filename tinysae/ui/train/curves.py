@@ -157,11 +157,11 @@ def show_curves(run: Run, own: Curves, others: Sequence[Run], drawing: Drawing) 
 def _names(run: Run, drawing: Drawing) -> Sequence[str]:
     """The curves that are drawn; of a steered run its coefficient in front, in the
     place of the term that it weighs."""
-    front, more = list(FRONT), list(MORE)
-    if is_steered(run.config):
-        at, place = front.index("l1"), more.index("coefficient")
-        front[at], more[place] = more[place], front[at]
-    return [*front, *more] if drawing.is_all else front
+    names = [*FRONT, *MORE] if drawing.is_all else FRONT
+    if not is_steered(run.config):
+        return names
+    swapped = {"l1": "coefficient", "coefficient": "l1"}
+    return [swapped.get(name, name) for name in names]
 
 
 def legend_names(runs: Sequence[Run]) -> list[str]:
