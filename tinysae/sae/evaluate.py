@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysae.errors import TinysaeError
-from tinysae.sae.sums import Sums, exact
+from tinysae.sae.totals import Sums, exact
 
 if TYPE_CHECKING:
     from torch import Tensor

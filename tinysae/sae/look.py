@@ -11,7 +11,7 @@ from tinysae.data.corpus import batched
 from tinysae.errors import TinysaeError
 from tinysae.sae.evaluate import ce_loss_score, cross_entropies, in_parts, patched
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics
-from tinysae.sae.sums import Sums, exact
+from tinysae.sae.totals import Sums, exact
 
 if TYPE_CHECKING:
     from torch import Tensor
