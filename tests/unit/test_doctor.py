@@ -422,3 +422,21 @@ def test_no_file_makes_the_doctor_fail(
 def test_the_document_lists_the_rules_as_they_are() -> None:
     root = Path(__file__).parents[2]
     assert (root / DOCUMENT).read_text("utf-8") == document()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "figures", "wanted_l0"),
+    [
+        ("standard", {"dead_share": 0.5}, 48.0),
+        ("jumprelu", {"dead_share": 0.5}, 48.0),
+        ("gated", {"l0": 0.5}, 120.0),
+        ("standard", {"dense_share": 0.5}, 12.0),
+    ],
+)
+def test_of_a_steered_run_the_l0_is_mended_and_not_its_coefficient(
+    architecture: str, figures: dict[str, float], wanted_l0: float
+) -> None:
+    steered = case(figures, architecture=architecture, wanted_l0=24.0)
+    remedy = the_only(steered).remedy or {}
+    assert remedy["wanted_l0"] == wanted_l0
+    assert not {"l1_coefficient", "l0_coefficient"} & remedy.keys()

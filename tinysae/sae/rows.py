@@ -1,6 +1,11 @@
 """What a training says of itself while it goes on, a row at a time."""
 
-from typing import Final, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
+
+from tinysae.setting import JUMPRELU
+
+if TYPE_CHECKING:
+    from tinysae.sae.step.result import StepResult
 
 ACTIVATION_SCALE: Final = "activation_scale"
 """In a run's records: activations times this are the normalised units of its rows."""
@@ -38,6 +43,29 @@ class StepMetrics(TypedDict):
     threshold: NotRequired[float]
     seconds: NotRequired[float]
     step_seconds: NotRequired[float]
+
+
+def row_of(trainer: Any, result: "StepResult", step: int, lr: float) -> StepMetrics:
+    """The row of a step that SAELens's `trainer` has just taken."""
+    losses = result.losses
+    row: StepMetrics = {
+        "step": step,
+        "n_tokens": trainer.n_training_samples,
+        "mse": losses["mse_loss"],
+        # Architectures without that penalty show what it would penalise.
+        "l1": losses["l1_loss"] if "l1_loss" in losses else result.l1(),
+        "loss": result.loss,
+        "l0": result.l0(),
+        "explained_variance": result.explained_variance(),
+        "n_dead": int(trainer.dead_neurons.sum()),
+        "lr": lr,
+    }
+    # Not for the architectures that penalise nothing.
+    for scheduler in trainer.coefficient_schedulers.values():
+        row["coefficient"] = scheduler.value
+    if trainer.sae.cfg.architecture() in JUMPRELU:
+        row["threshold"] = trainer.sae.threshold.detach().mean().item()
+    return row
 
 
 class EvalMetrics(TypedDict):

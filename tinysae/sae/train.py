@@ -27,7 +27,7 @@ from tinysae.sae.batches import TrainingBatches
 from tinysae.sae.device import device_of, rounded_products
 from tinysae.sae.divergence import DivergenceWatch
 from tinysae.sae.look import HeldOutText
-from tinysae.sae.rows import EvalMetrics, StepMetrics
+from tinysae.sae.rows import EvalMetrics, StepMetrics, row_of
 from tinysae.sae.save import runner_config, save_sae
 from tinysae.sae.sparsity_control import SparsityControl, is_steered
 from tinysae.sae.step.engine import (
@@ -40,7 +40,6 @@ from tinysae.sae.step.result import StepResult
 from tinysae.sae.step.saelens import dense_step_seconds
 from tinysae.sae.tracker import Tracker, Trackers, step_log
 from tinysae.sae.training_state import load_checkpoint, write_checkpoint
-from tinysae.setting import JUMPRELU
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -296,7 +295,7 @@ class SAETraining:
             return None
         self.step_seconds = median(self._took)
         self._took.clear()
-        return self._row(result, step, lr)
+        return row_of(trainer, result, step, lr)
 
     def held_out_text(self, contexts: Sequence[NDArray[np.int32]]) -> HeldOutText:
         """Held-out `contexts`, each [context_size], to `look` at the SAE on."""
@@ -329,27 +328,6 @@ class SAETraining:
         if self._control is not None:
             self._control.hear(step, result.l0(), lr)
             self._control.steer(self._trainer)
-
-    def _row(self, result: StepResult, step: int, lr: float) -> StepMetrics:
-        trainer, losses = self._trainer, result.losses
-        row: StepMetrics = {
-            "step": step,
-            "n_tokens": trainer.n_training_samples,
-            "mse": losses["mse_loss"],
-            # Architectures without that penalty show what it would penalise.
-            "l1": losses["l1_loss"] if "l1_loss" in losses else result.l1(),
-            "loss": result.loss,
-            "l0": result.l0(),
-            "explained_variance": result.explained_variance(),
-            "n_dead": int(trainer.dead_neurons.sum()),
-            "lr": lr,
-        }
-        # Not for the architectures that penalise nothing.
-        for scheduler in trainer.coefficient_schedulers.values():
-            row["coefficient"] = scheduler.value
-        if self.config.architecture in JUMPRELU:
-            row["threshold"] = self._sae.threshold.detach().mean().item()
-        return row
 
     def save(self, folder: Path) -> None:
         """Writes SAELens's final files into `folder`; training can go on after this.

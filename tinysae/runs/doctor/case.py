@@ -16,6 +16,7 @@ from tinysae.config import TrainConfig
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run
 from tinysae.sae.rows import DENSITY_EDGES, TEXT, EvalMetrics, StepMetrics
+from tinysae.sae.sparsity_control import is_steered
 from tinysae.setting import Architecture
 
 NAN = math.nan
@@ -70,6 +71,17 @@ class Case:
     def penalty(self) -> str | None:
         """The setting that makes its features few; None where k does."""
         return PENALTY.get(self.config.architecture)
+
+    def penalised(self, times: float) -> dict[str, float]:
+        """Settings with which what is active is penalised `times` as much: the
+        coefficient; of a run that steers it, an L0 that is that much smaller."""
+        name = self.penalty
+        assert name is not None, "not of an architecture that keeps k"
+        if is_steered(self.config):
+            wanted = self.config.wanted_l0 / times
+            return {"wanted_l0": _short(min(wanted, self.config.d_sae))}
+        # Of nothing there is no multiple.
+        return {name: _short(getattr(self.config, name) * times) or 1.0}
 
     @cached_property
     def is_judged(self) -> bool:
@@ -166,6 +178,10 @@ def case_of(
         status.error,
         not status.is_working or status.state in AFTER_TRAINING,
     )
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def known(value: object) -> float:

@@ -15,14 +15,12 @@ def find(case: Case) -> Finding | None:
     config, share = case.config, case.dense_share
     if not share > MANY_DENSE:
         return None
-    name = case.penalty
     if config.architecture in KEEPS_K:
         k = max(1.0, READABLE * config.d_sae)
         k = float(int(k)) if config.architecture in KEEPS_WHOLE_K else k
         remedy = {"k": min(config.k, k)}
     else:
-        assert name is not None
-        remedy = {name: LARGER * getattr(config, name)}
+        remedy = case.penalised(LARGER)
     return Finding({"share": share, "l0": case.l0}, remedy)
 
 
@@ -32,7 +30,7 @@ RULE = Rule(
     find,
     formula="features that fire on more than a tenth of the tokens, over d_sae",
     bound="0.3",
-    remedy="k: 0.04 d_sae; or the coefficient × 2",
+    remedy="k: 0.04 d_sae; the coefficient × 2; or half of wanted_l0",
     source="Rajamanoharan et al. 2024, [JumpReLU](https://arxiv.org/abs/2407.14435), "
     "5.3: features that fire on a tenth of the tokens are hard to read",
 )

@@ -16,14 +16,13 @@ def find(case: Case) -> Finding | None:
     score, honest = case.figure("ce_loss_score"), _honest(case)
     if not (score > POOR_CE and score - honest > FLATTERED):
         return None
-    config, name = case.config, case.penalty
+    config = case.config
     if config.architecture in KEEPS_K:
         k = min(float(config.d_sae), TIMES * config.k)
         k = float(int(k)) if config.architecture in KEEPS_WHOLE_K else k
         remedy: dict[str, object] = {"k": k}
     else:
-        assert name is not None
-        remedy = {name: getattr(config, name) / TIMES}
+        remedy = {**case.penalised(1 / TIMES)}
     nats = case.figure("ce_loss_sae") - case.figure("ce_loss_clean")
     return Finding(
         {
@@ -55,7 +54,7 @@ RULE = Rule(
     formula="CE-loss score less the same with ln d_vocab for CE_zero, where that is "
     "less",
     bound="0.05, of a score above 0.8, which is not called poor",
-    remedy="k × 3, or a third of the coefficient: what is lost is real",
+    remedy="k or wanted_l0 × 3, or a third of the coefficient: what is lost is real",
     source="an even guess over the vocabulary costs ln d_vocab; Gao et al. 2024, "
     "[4.1](https://arxiv.org/abs/2406.04093), which says the loss itself",
 )

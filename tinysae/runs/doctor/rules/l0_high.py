@@ -14,14 +14,13 @@ READABLE = 0.03
 
 
 def find(case: Case) -> Finding | None:
-    name, l0, most = case.penalty, case.l0, limit(case)
-    if name is None or not l0 > most or not (case.is_over or _stays(case)):
+    l0, most = case.l0, limit(case)
+    if case.penalty is None or not l0 > most or not (case.is_over or _stays(case)):
         return None
     # L0 falls more slowly than its coefficient grows.
     larger = l0 / (READABLE * case.config.d_sae)
     times = min(MOST_LARGER, max(LEAST_LARGER, larger))
-    value = getattr(case.config, name) * times or 1.0
-    return Finding({"l0": l0, "limit": most}, {name: float(f"{value:.2g}")})
+    return Finding({"l0": l0, "limit": most}, case.penalised(times))
 
 
 def limit(case: Case) -> float:
@@ -41,7 +40,8 @@ RULE = Rule(
     formula="L0, of architectures with a coefficient; while it trains also over what "
     "it was a third of the run ago",
     bound="a quarter of d_sae, and 200 at the most; 0.9",
-    remedy="l1_coefficient or l0_coefficient × L0 / (0.03 d_sae), 3 to 30 times",
+    remedy="l1_coefficient or l0_coefficient × L0 / (0.03 d_sae), 3 to 30 times; "
+    "wanted_l0 that much smaller of a steered run",
     source="SAELens [#382](https://github.com/decoderesearch/SAELens/issues/382), "
     "[#494](https://github.com/decoderesearch/SAELens/issues/494)",
 )

@@ -9,10 +9,9 @@ SMALLER = 5
 
 
 def find(case: Case) -> Finding | None:
-    name = case.penalty
-    if name is None or not case.l0 < SPARSE:
+    if case.penalty is None or not case.l0 < SPARSE:
         return None
-    return Finding({"l0": case.l0}, {name: getattr(case.config, name) / SMALLER})
+    return Finding({"l0": case.l0}, case.penalised(1 / SMALLER))
 
 
 RULE = Rule(
@@ -21,6 +20,6 @@ RULE = Rule(
     find,
     formula="L0, of architectures with a coefficient",
     bound="1",
-    remedy="l1_coefficient or l0_coefficient / 5",
+    remedy="l1_coefficient or l0_coefficient / 5; wanted_l0 × 5 of a steered run",
     source="this project's: below it most tokens have no feature",
 )

@@ -2,6 +2,7 @@
 
 from tinysae.runs.doctor.case import NAN, Case, end_of, known, middle, ratio
 from tinysae.runs.doctor.diagnosis import USUAL_LR, Finding, Rule, Seriousness
+from tinysae.sae.sparsity_control import is_steered
 
 # Adam moves a weight by lr a step at most. On average over all features, half of that
 # is no noise.
@@ -20,14 +21,13 @@ def find(case: Case) -> Finding | None:
     further = config.jumprelu_init_threshold + AHEAD * (
         now - config.jumprelu_init_threshold
     )
-    return Finding(
-        {"share": speed, "l0": case.l0, "threshold": now},
-        {
-            "l0_coefficient": config.l0_coefficient / SMALLER,
-            "jumprelu_init_threshold": float(f"{further:.2g}"),
-            "lr": max(config.lr, USUAL_LR),
-        },
-    )
+    remedy = {
+        "jumprelu_init_threshold": float(f"{further:.2g}"),
+        "lr": max(config.lr, USUAL_LR),
+    }
+    if not is_steered(config):
+        remedy["l0_coefficient"] = config.l0_coefficient / SMALLER
+    return Finding({"share": speed, "l0": case.l0, "threshold": now}, remedy)
 
 
 def rail_share(case: Case) -> float:

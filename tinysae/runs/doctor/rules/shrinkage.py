@@ -16,7 +16,7 @@ def find(case: Case) -> Finding | None:
         # Its gate decides what fires, and its penalty does not reach how strongly.
         remedy: dict[str, object] = {"architecture": "gated"}
     else:
-        remedy = {"l1_coefficient": case.config.l1_coefficient / 2}
+        remedy = {**case.penalised(1 / 2)}
     return Finding({"bias": bias, "error": 1 - bias}, remedy)
 
 
@@ -26,7 +26,7 @@ RULE = Rule(
     find,
     formula="relative_reconstruction_bias = E‖x̂‖² / E[x̂·x]",
     bound="0.8, of architectures with an L1 penalty",
-    remedy="architecture gated; of a gated one, half of l1_coefficient",
+    remedy="architecture gated; of a gated one half of l1_coefficient or wanted_l0 × 2",
     source="Rajamanoharan et al. 2024, [Gated SAEs](https://arxiv.org/abs/2404.16014), "
     "equation 10",
 )
