@@ -22,7 +22,7 @@ _KEY = "sweep.shown"
 def show_sweeps(here: Chosen) -> None:
     """The form, and the sweep that is looked at."""
     sweeps = list_sweeps()
-    # A grid (page.css): the form and the picture beside it; on a phone that comes first.
+    # A grid (page.css): the form, the picture beside it; on a phone that comes first.
     with st.container(key="sweep_split"):
         with st.container(key="sweep_form"), shown_errors():
             show_form(here.model, list_runs(), _show)
