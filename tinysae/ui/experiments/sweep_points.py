@@ -4,18 +4,20 @@ import html
 import math
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import streamlit as st
 
 from tinysae.jobs import launch
 from tinysae.jobs.status import JobStatus
 from tinysae.render.numbers import NO_FIGURE
+from tinysae.render.palette import CATEGORICAL
 from tinysae.render.visible import shortened
 from tinysae.runs.axes import called, labels_of
 from tinysae.runs.metrics import sampled_metrics
 from tinysae.runs.store import Run
 from tinysae.runs.sweep import COMMAND, Sweep, open_sweep
-from tinysae.ui.parts.charts import Series, colour, live_chart
+from tinysae.ui.parts.charts import Series, Style, colour, live_chart
 from tinysae.ui.parts.job_words import badge_of, duration
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, page_link, plain, shown_errors
@@ -119,7 +121,7 @@ def _show_chart(runs: Sequence[Run], names: dict[str, str], metric: str) -> None
     for at, run in enumerate(runs):
         x, y = curves(run).points(metric)
         if x:
-            series.append(Series(names[run.id], x, y, at))
+            series.append(Series(names[run.id], x, y, at, _style(at)))
     title = t(f"train.chart_{metric}")
     live_chart(
         key=f"sweep_chart_{metric}",
@@ -127,10 +129,16 @@ def _show_chart(runs: Sequence[Run], names: dict[str, str], metric: str) -> None
         height=CHART_PX,
         x_title=t("train.axis_tokens"),
         title=title,
-        legend=len(series) > 1,
+        # The rows below name each colour.
+        legend=False,
     )
     with st.container(key="sweep_shows"):
         note(_shown(series, metric))
+
+
+def _style(at: int) -> Style:
+    """There are more points than colours: the next ones are dashed."""
+    return "dashed" if at // len(CATEGORICAL) % 2 else "solid"
 
 
 def _shown(series: Sequence[Series], metric: str) -> str:
@@ -185,7 +193,7 @@ def _row(run: Run, status: JobStatus, name: str, at: int) -> str:
         told.append(f"CE {100 * figures['ce_loss_score']:.1f}%")
     return (
         '<div class="sweep-row">'
-        f'<i style="background:{colour(at)}"></i>'
+        f'<i class="{_style(at)}" style="border-color:{colour(at)}"></i>'
         f"<b>{html.escape(shortened(name, NAME_LETTERS) or NO_FIGURE)}</b>"
         f"{_spark(run, colour(at))}"
         f"<small>{html.escape(' · '.join(told))}</small>"
@@ -198,14 +206,16 @@ def _spark(run: Run, tint: str) -> str:
     values = [row["mse"] for row in sampled_metrics(run.metrics_path, SPARK_POINTS)]
     values = [value for value in values if abs(value) < float("inf")]
     if len(values) < 2:
-        return f'<svg width="{SPARK_W}" height="{SPARK_H}" aria-hidden="true"></svg>'
+        return '<span class="spark"></span>'
     low, high = min(values), max(values)
     points = " ".join(
         f"{n * SPARK_W / (len(values) - 1):.1f},"
         f"{SPARK_H - 1 - (SPARK_H - 2) * (value - low) / ((high - low) or 1):.1f}"
         for n, value in enumerate(values)
     )
-    return (
-        f'<svg width="{SPARK_W}" height="{SPARK_H}" aria-hidden="true">'
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{SPARK_W}" height="{SPARK_H}">'
         f'<polyline points="{points}" fill="none" stroke="{tint}"/></svg>'
     )
+    # `st.html` drops SVG, but shows pictures of it.
+    return f'<img class="spark" alt="" src="data:image/svg+xml,{quote(svg)}">'

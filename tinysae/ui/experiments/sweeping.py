@@ -22,14 +22,15 @@ _KEY = "sweep.shown"
 def show_sweeps(here: Chosen) -> None:
     """The form, and the sweep that is looked at."""
     sweeps = list_sweeps()
-    form, picture = st.columns([2, 3], gap="medium")
-    with form, shown_errors(), st.container(key="sweep_form"):
-        show_form(here.model, list_runs(), _show)
-    with picture, shown_errors(), st.container(key="sweep_picture"):
-        if sweeps:
-            show_points(_chosen(sweeps))
-        else:
-            show_none()
+    # A grid (page.css): the form, the picture beside it; on a phone that comes first.
+    with st.container(key="sweep_split"):
+        with st.container(key="sweep_form"), shown_errors():
+            show_form(here.model, list_runs(), _show)
+        with st.container(key="sweep_picture"), shown_errors():
+            if sweeps:
+                show_points(_chosen(sweeps))
+            else:
+                show_none()
     show_left_out(sweeps.unreadable)
 
 
