@@ -1,11 +1,12 @@
-"""Experiments: whole sweeps against SAELens's ways to train several SAEs.
+"""Experiments: sweeps against SAELens's ways to train several SAEs; an L0 asked for.
 
     python benchmarks/experiments.py          # all parts
     python benchmarks/experiments.py sweep    # one of them
 
 Each part is a module of its own, whose docstring says what its figures are:
 
-- sweep: `benchmarks/experiments_sweep.py`.
+- sweep: `benchmarks/experiments_sweep.py`;
+- target: `benchmarks/experiments_target.py`.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import experiments_sweep
+from benchmarks import experiments_sweep, experiments_target
 from benchmarks.common import measuring, options, print_last, rounded
 
 PARTS: dict[str, Callable[[], dict[str, float]]] = {
     "sweep": experiments_sweep.measured,
+    "target": experiments_target.measured,
 }
 SOURCES = [
     "benchmarks/experiments.py",
     "benchmarks/experiments_sweep.py",
+    "benchmarks/experiments_target.py",
     "tinysae/runs/sweep.py",
     "tinysae/runs/side_by_side.py",
     "tinysae/worker/party.py",
