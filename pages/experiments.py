@@ -6,6 +6,6 @@ from tinysae.ui.shell.page import page_setup, shown_errors
 page_setup("experiments")
 with shown_errors():
     # The title waits for nothing of this.
-    from tinysae.ui.experiments.views import show_experiments
+    from tinysae.ui.experiments.experiment_views import show_experiments
 
     show_experiments()

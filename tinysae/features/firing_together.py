@@ -81,7 +81,8 @@ def firing_together(
         n_tokens += len(one)
         if progress is not None:
             progress(min(1.0, (begin + size) / len(chunks)))
-    return FiringTogether(*counts, n_tokens)
+    one_fires, other_fires, both_fire = counts
+    return FiringTogether(one_fires, other_fires, both_fire, n_tokens)
 
 
 def _fires(

@@ -1,7 +1,7 @@
 """What a reader keeps about a run: a note and tags, one small file in its folder."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tinysae.errors import DamagedError, InputError
 from tinysae.jobs.files import changing, read_json, shown_path, write_json
@@ -83,12 +83,17 @@ def _tags(typed: str) -> tuple[str, ...]:
 
 
 def _checked(data: dict[str, Any]) -> Remarks:
-    match data:
-        case {"format": int(version), "note": str(note), "tags": list(tags)} if (
-            version == FORMAT
-            and len(note) <= MAX_NOTE
-            and len(tags) <= MAX_TAGS
-            and all(isinstance(tag, str) and len(tag) <= MAX_TAG for tag in tags)
-        ):
-            return Remarks(note, tuple(tags))
-    raise ValueError("no remarks")
+    """What `keep_remarks` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    note, found = data.get("note"), data.get("tags")
+    tags = cast("list[object]", found) if isinstance(found, list) else [None]
+    texts = [each for each in (note, *tags) if isinstance(each, str)]
+    is_whole = data.get("format") == FORMAT and len(texts) == 1 + len(tags)
+    if not is_whole or len(tags) > MAX_TAGS or len(texts[0]) > MAX_NOTE:
+        raise ValueError("no remarks")
+    if any(len(tag) > MAX_TAG for tag in texts[1:]):
+        raise ValueError("no tags")
+    return Remarks(texts[0], tuple(texts[1:]))

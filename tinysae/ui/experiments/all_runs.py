@@ -127,11 +127,12 @@ def _choose_values(
 
 def _choose_column(names: dict[str, str], what: str, chosen: str) -> str:
     options = list(names)
+    said = {n: t(f"experiments.{what}_by", column=names[n]) for n in options}
     picked: Any = st.selectbox(
         t(f"experiments.{what}"),
         options,
         options.index(chosen) if chosen in names else 0,
-        format_func=lambda name: t(f"experiments.{what}_by", column=names[name]),
+        format_func=said.__getitem__,
         key=f"experiments.{what}",
         label_visibility="collapsed",
         width=200,

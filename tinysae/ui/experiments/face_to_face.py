@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from tinysae.features.matching import BOTH, FATES, NEAR, Matching
+from tinysae.features.matching import BOTH, FATES, NEAR, Fate, Matching
 from tinysae.library.all_compared import all_compared
 from tinysae.library.feature_source import FeatureSource
 from tinysae.render.numbers import percent
@@ -129,7 +129,7 @@ def _show_agreement(pair: Pair, matching: Matching) -> None:
         note(t("experiments.other_place"))
 
 
-def _bar(name: str, counts: Mapping[str, int]) -> str:
+def _bar(name: str, counts: Mapping[Fate, int]) -> str:
     """One SAE's features as a bar of what became of them."""
     total = max(1, sum(counts.values()))
     parts = "".join(

@@ -10,7 +10,7 @@ from tinysae.library.all_compared import all_compared
 from tinysae.render.visible import shortened
 from tinysae.runs.compare import NAMED, Compared, are_comparable, by_series
 from tinysae.runs.frontier import Point, beaten_by, frontier
-from tinysae.ui.experiments.beside import show_beside
+from tinysae.ui.experiments.chosen_sae import show_beside
 from tinysae.ui.experiments.entries import (
     entry_names,
     figure_text,
@@ -122,7 +122,8 @@ def _draw(picture: Picture, kept: str) -> None:
         height=CHART_PX,
     )
     with st.container(key="experiments_said", gap="xxsmall"):
-        _show_legend(picture)
+        with st.container(key="experiments_legend"):
+            _show_legend(picture)
         note(said)
         if picture.others:
             note(t("experiments.hollow", n=len(picture.others)))

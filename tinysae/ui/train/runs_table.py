@@ -13,7 +13,7 @@ from tinysae.runs.store import Run
 from tinysae.ui.parts.job_words import duration, run_name
 from tinysae.ui.shell.choice import choose
 from tinysae.ui.shell.i18n import t
-from tinysae.ui.shell.page import note
+from tinysae.ui.shell.page import note, page_link
 from tinysae.ui.train import run as run_view
 from tinysae.ui.train.shipped_run import is_shipped, shipped_run
 
@@ -68,6 +68,7 @@ def show_runs(runs: Sequence[Run], run: Run) -> None:
         placeholder=NO_FIGURE,
         column_config=_columns(),
     )
+    page_link("experiments", t("train.to_experiments"))
 
 
 def _key(shown: Sequence[Run]) -> str:

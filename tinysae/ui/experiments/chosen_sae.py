@@ -34,7 +34,9 @@ def show_beside(entry: Compared) -> None:
                 page_link("features", t("experiments.to_features"), run=entry.id)
             if entry.kind == "run" or entry.id == STORYBOOK_SAE:
                 page_link("train", t("experiments.to_train"), run=entry.id)
-        st.html(_table(entry))
+        # Its place is there before Streamlit has fetched what draws it (page.css).
+        with st.container(key="experiments_figures"):
+            st.html(_table(entry))
         note(_verdict(entry))
 
 
