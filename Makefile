@@ -90,5 +90,5 @@ $(RUN): | .venv/bin/python
 	@rm -f .venv/.run-* && touch $@
 
 $(DEV): | .venv/bin/python
-	$(PY) -m pip install -r requirements-dev.txt
+	$(PY) -m pip install $(NO_COMPILE) -r requirements-dev.txt
 	@rm -f .venv/.dev-* .venv/.run-* && touch $@ $(RUN)

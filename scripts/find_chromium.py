@@ -10,7 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Debian's without windows first: the same pages cost it a fifth less.
+SHELL = "chromium-headless-shell"
+NAMES = (
+    SHELL,
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 
@@ -45,7 +53,9 @@ def from_apt() -> str | None:
         return None
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     run("apt-get", "update")
-    run("apt-get", "install", "-y", "chromium", "fonts-noto-cjk")
+    install = ("apt-get", "install", "-y", "fonts-noto-cjk")
+    # Where a release has no such package, the whole browser.
+    _ = run(*install, SHELL) or run(*install, "chromium")
     return on_path()
 
 

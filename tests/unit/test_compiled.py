@@ -10,8 +10,6 @@ import pytest
 from tinysae.jobs.ready import SWITCH
 from tinysae.worker import compiled
 
-ENVIRONMENT = {"A": "1"}
-
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -19,6 +17,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     module = tmp_path / "loops.py"
     module.write_text("")
     monkeypatch.setattr(compiled, "SLOW", (module,))
+    monkeypatch.delenv(SWITCH, raising=False)
     return module
 
 
@@ -42,22 +41,25 @@ def cache_of(module: Path) -> Path:
 
 
 def test_loops_are_compiled_once(module: Path, started: list[list[str]]) -> None:
-    assert compiled.compile_early(ENVIRONMENT)
+    assert compiled.compile_early()
     cache_of(module)
-    assert not compiled.compile_early(ENVIRONMENT)
+    assert not compiled.compile_early()
     assert [command[-1] for command in started] == [compiled.COMMAND]
 
 
 def test_new_code_is_compiled_anew(module: Path, started: list[list[str]]) -> None:
     changed = cache_of(module).stat().st_mtime + 1
     os.utime(module, (changed, changed))
-    assert compiled.compile_early(ENVIRONMENT)
+    assert compiled.compile_early()
     assert len(started) == 1
 
 
 @pytest.mark.usefixtures("module")
-def test_no_process_where_nobody_wants_one(started: list[list[str]]) -> None:
-    assert not compiled.compile_early({**ENVIRONMENT, SWITCH: "off"})
+def test_no_process_where_nobody_wants_one(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, "off")
+    assert not compiled.compile_early()
     assert not started
 
 

@@ -8,9 +8,9 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
+from tinysae.jobs.launch import anybodys_environment
 from tinysae.jobs.ready import SWITCH
 
 COMMAND = "compile"
@@ -26,15 +26,13 @@ SLOW = (
 NICENESS = 19
 
 
-def compile_early(environment: Mapping[str, str]) -> bool:
+def compile_early() -> bool:
     """Has a process compile what is not on the disk yet; returns at once.
-
-    Args:
-        environment: what any job's process is told (`jobs.launch.worker_environment`).
 
     Returns:
         Whether one was started.
     """
+    environment = anybodys_environment()
     if environment.get(SWITCH) == "off" or all(map(is_compiled, SLOW)):
         return False
     # Without it, a training compiles them.
@@ -42,7 +40,7 @@ def compile_early(environment: Mapping[str, str]) -> bool:
         subprocess.Popen(
             [sys.executable, "-m", "tinysae", COMMAND],
             cwd=PACKAGE.parent,
-            env=dict(environment),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -46,10 +46,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 # The imports hold the interpreter's lock for most of their seconds: the first page is
 # let out before them.
 _HEAD_START_S = 0.5
-# How often a page that waits for the warm-up looks whether it is over.
 _POLL_S = 0.2
-# How often a page looks by itself whether the warm-up is over. Seldom: after each look
-# Streamlit collects garbage, which keeps the warm-up from its imports.
+# How often a page looks by itself. Seldom: after each look Streamlit collects garbage,
+# which keeps the warm-up from its imports.
 LOOK_EVERY_S = 5.0
 
 
@@ -107,14 +106,13 @@ class _WarmUpThread(threading.Thread):
         """Report every stage in `self.state`; never raises."""
         time.sleep(_HEAD_START_S)
         try:
-            from tinysae.jobs.launch import anybodys_environment
             from tinysae.jobs.private import close_home
             from tinysae.model.libraries import import_libraries
             from tinysae.model.sources import STORYBOOK
             from tinysae.worker.compiled import compile_early
 
             close_home()
-            compile_early(anybodys_environment())
+            compile_early()
             import_libraries()
             self.state = WarmUp("model", done=False)
             _load(STORYBOOK)
@@ -164,9 +162,8 @@ def _load(source: str) -> LoadedModel:
     model = load_model(source)
     # Now, while nobody runs it: finding them takes the model's lock.
     model.find_hooks()
-    # Streamlit collects garbage after every script run, and a full collection walks
-    # every object torch and transformers made: 433 ms. They are here to stay, so the
-    # collector need not look at them again (a rerun went from 600 to 85 ms).
+    # Streamlit collects garbage after every script run: 433 ms of walking over what
+    # torch and transformers made, which is here to stay (a rerun: 600 to 85 ms).
     gc.collect()
     gc.freeze()
     return model
