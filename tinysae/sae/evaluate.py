@@ -19,7 +19,8 @@ them is dense: it says little about any one of them.
     relative_reconstruction_bias = E||x_hat||^2 / E[x_hat . x]
 
 as in `sae_lens.evals` (equation 10 of Rajamanoharan et al. 2024, arXiv:2404.16014):
-below 1 where x_hat is shorter than what it stands for.
+below 1 where x_hat is shorter than what it stands for. Of all tokens together, where
+SAELens takes the mean of its batches'.
 """
 
 import math
