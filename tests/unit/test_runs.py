@@ -71,9 +71,21 @@ def test_ids_of_one_second_sort_by_time_too(monkeypatch: pytest.MonkeyPatch) -> 
     moments = [5 * 10**9 + n * 10**6 for n in (0, 1, 10, 500, 999)]
     clock = iter(moments)
     monkeypatch.setattr(job.time, "time_ns", lambda: next(clock))
+    monkeypatch.setattr(job, "_last_tick", 0)
     ids = [job.new_job_id() for _ in moments]
     assert ids == sorted(ids)
     assert len({name[:15] for name in ids}) == 1
+    assert all(job.JOB_ID.fullmatch(name) for name in ids)
+
+
+def test_ids_of_one_instant_sort_as_they_were_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A sweep would wait for its own first point, whose id came before its own.
+    monkeypatch.setattr(job.time, "time_ns", lambda: 5 * 10**9)
+    monkeypatch.setattr(job, "_last_tick", 0)
+    ids = [job.new_job_id() for _ in range(2 * job.TICKS)]
+    assert ids == sorted(ids)
     assert all(job.JOB_ID.fullmatch(name) for name in ids)
 
 

@@ -18,6 +18,7 @@ model's download (`model.downloads.Download`).
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -40,11 +41,15 @@ from tinysae.jobs.status import (
 )
 
 ID_TIME = "%Y%m%d-%H%M%S"
+# Of a second, in an id: two clicks in one second keep their order.
+TICKS = 4096
 # What `new_job_id` makes and nothing else: no dots, no slashes, no leading dash.
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 # Of a worker that has said its last word; on a busy machine it takes seconds.
 ENDING_PATIENCE_S = 10.0
 _LOOK_S = 0.02
+_last_tick = 0
+_one_at_a_time = threading.Lock()
 LOG_NAME, STOP_NAME, TOOK_NAME = "log.txt", "stop.request", "took.json"
 
 
@@ -207,11 +212,16 @@ class Job:
 
 
 def new_job_id() -> str:
-    """An id that sorts by time and that nobody else picks."""
-    seconds, rest = divmod(time.time_ns(), 10**9)
+    """An id that sorts by time, after those that this process made before, and that
+    nobody else picks."""
+    global _last_tick
+    with _one_at_a_time:
+        # A sweep and its points are made in less than a tick.
+        tick = max(time.time_ns() * TICKS // 10**9, _last_tick + 1)
+        _last_tick = tick
+    seconds, rest = divmod(tick, TICKS)
     moment = time.strftime(ID_TIME, time.localtime(seconds))
-    # The fraction of the second in 1/4096: two clicks in one second keep their order.
-    return f"{moment}-{(rest << 12) // 10**9:03x}{secrets.token_hex(2)}"
+    return f"{moment}-{rest:03x}{secrets.token_hex(2)}"
 
 
 def job_ids(folder: Path) -> list[str]:
