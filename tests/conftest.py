@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 # What takes longest is handed out first, so that no worker is left with it at the end.
-LONGEST_FIRST = ("browser/", "hub/", "unit/test_worker", "unit/test_index", "app/")
+LONGEST_FIRST = (
+    *("browser/", "hub/", "unit/test_sweep", "unit/test_worker", "unit/test_index"),
+    "app/",
+)
 
 # For a page that waits for the model, on a machine on which much else goes on.
 PATIENCE_S = 180
