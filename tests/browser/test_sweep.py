@@ -1,10 +1,13 @@
 """A sweep by clicking: four trainings started, watched, stopped, gone on."""
 
+from operator import gt
+
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from benchmarks.clicks import LOADED_MS, button, expect_still, press
 from tests.browser.conftest import Server, visit
+from tests.unit.test_worker import wait_for
 from tinysae.config import TrainConfig
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.runs.metrics import read_metrics
@@ -77,21 +80,27 @@ def test_four_trainings_are_started_watched_stopped_and_gone_on(
             lambda: first.stop_requested or not first.status.is_working,
         )
         expect(stops(page)).to_have_count(3, timeout=ALL_MS)
-        assert first.status.state == "stopped"
+        # Asked, its button goes at once; it stops after its step.
+        wait_for(lambda: first.status.state == "stopped", "its last word")
         press(button(page, "sweep.stop_all"), lambda: not sweep.status.is_working)
         go_on = button(page, "sweep.go_on")
         expect(go_on).to_be_visible(timeout=ALL_MS)
         assert states(sweep) == {"stopped"}
-        kept = [len(read_metrics(run.metrics_path).rows) for run in sweep.points()]
+        kept = n_rows(sweep)
         assert all(0 < n < base.total_training_steps for n in kept)
 
+        # From where they left off; that they end as alone is tested without pages.
         press(go_on, lambda: sweep.status.is_working)
-        over = text("sweep.state_done", "en", done=4, n=4)
-        expect(page.get_by_text(over)).to_be_visible(timeout=ALL_MS)
-        assert states(sweep) == {"done"}
+        wait_for(lambda: all(map(gt, n_rows(sweep), kept)), "more steps of all")
+        press(button(page, "sweep.stop_all"), lambda: not sweep.status.is_working)
+        expect(go_on).to_be_visible(timeout=ALL_MS)
         page.get_by_role("link", name=text("sweep.open", "en")).first.click()
         expect(page).to_have_url(f"{server.url}/train?run={first.id}")
         reader.assert_clean()
+
+
+def n_rows(sweep: Sweep) -> list[int]:
+    return [len(read_metrics(run.metrics_path).rows) for run in sweep.points()]
 
 
 def states(sweep: Sweep) -> set[str]:
