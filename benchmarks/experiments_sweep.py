@@ -28,7 +28,6 @@ from unittest import mock
 
 import datasets
 import torch
-from sae_lens import LanguageModelSAETrainingRunner
 from sae_lens.config import LoggingConfig
 from sae_lens.multi_sae_training_runner import (
     MultiSAETrainingRunner,
@@ -38,7 +37,7 @@ from transformer_lens import HookedTransformer
 
 from benchmarks.common import N_CORES, row, timed
 from benchmarks.saelens_side import runner_config, saelens_model
-from benchmarks.training_quality import tokenized, train_ours
+from benchmarks.training_quality import tokenized, train_ours, train_theirs
 from tinysae.config import TrainConfig
 from tinysae.model.sources import LoadedModel, load_model
 from tinysae.runs.axes import points_of
@@ -87,7 +86,7 @@ def measured(tokens: int = TOKENS) -> dict[str, float]:
             "sweep": lambda: _swept(runs.id, model),
             "multi": lambda: _by_multi(points, reference, dataset, folder / "multi"),
             "runs": lambda: [
-                _by_runner(point, reference, dataset, folder / f"runs-{n}")
+                train_theirs(point, reference, dataset, folder / f"runs-{n}")
                 for n, point in enumerate(points)
             ],
             "own": lambda: [
@@ -144,20 +143,6 @@ def _swept(sweep_id: str, model: LoadedModel) -> None:
             trained += Party(points, model, progress).train(party)
         turn.close()
         assert len(trained) == len(COEFFICIENTS)
-
-
-def _by_runner(
-    config: TrainConfig,
-    reference: HookedTransformer,
-    dataset: datasets.Dataset,
-    out: Path,
-) -> None:
-    torch.manual_seed(config.seed)
-    LanguageModelSAETrainingRunner(
-        runner_config(config, reference.cfg.d_model, LoggingConfig(False), out),
-        override_dataset=dataset,
-        override_model=reference,
-    ).run()
 
 
 def _by_multi(

@@ -34,6 +34,11 @@ KEEPS_K: tuple[Architecture, ...] = ("topk", "batchtopk", "matryoshka_batchtopk"
 KEEPS_WHOLE_K: tuple[Architecture, ...] = ("topk",)
 KEEPS_K_A_BATCH: tuple[Architecture, ...] = ("batchtopk", "matryoshka_batchtopk")
 JUMPRELU: tuple[Architecture, ...] = ("jumprelu",)
+# Counted in steps of the run: of a run of another length, the same share of it.
+IN_STEPS = (
+    *("lr_warm_up_steps", "lr_decay_steps"),
+    *("l1_warm_up_steps", "l0_warm_up_steps"),
+)
 # The ones whose L0 is what a coefficient makes of it.
 FINDS_L0: tuple[Architecture, ...] = (*PENALISES_L1, *JUMPRELU)
 MATRYOSHKA: tuple[Architecture, ...] = ("matryoshka_batchtopk",)

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.builders import working
+from tests.unit.test_worker import ended, worker_pid
 from tinysae.config import TrainConfig, settings
 from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.features.index.format import INDEX_NAME
@@ -557,23 +558,6 @@ def wait_for(condition: Callable[[], Any], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited too long for {what}"
         time.sleep(0.02)
-
-
-def worker_pid(sweep: Sweep) -> int:
-    """The process whose command line names the sweep: only ever one we started."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if sweep.id.encode() in words and b"tinysae" in words:
-                return int(entry.name)
-    raise AssertionError("no worker")
-
-
-def ended(sweep: Sweep) -> bool:
-    return not sweep.status.is_working and not is_locked(sweep.path)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from tinysae.features.index.format import INDEX_NAME
 from tinysae.features.index.pair_store import Band, PairStore
 from tinysae.features.names import rules
 from tinysae.jobs import launch, reporter
+from tinysae.jobs.job import Job
 from tinysae.jobs.lock import is_locked
 from tinysae.jobs.reporter import Reporter
 from tinysae.jobs.status import JobStatus, write_status
@@ -68,19 +69,19 @@ def wait_for(condition: Callable[[], Any], what: str) -> None:
         time.sleep(0.02)
 
 
-def ended(run: Run) -> bool:
-    return not run.status.is_working and not is_locked(run.path)
+def ended(job: Job) -> bool:
+    return not job.status.is_working and not is_locked(job.path)
 
 
-def worker_pid(run: Run) -> int:
-    """The process whose command line names the run: only ever one we started."""
+def worker_pid(job: Job) -> int:
+    """The process whose command line names the job: only ever one we started."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if run.id.encode() in words and b"tinysae" in words:
+            if job.id.encode() in words and b"tinysae" in words:
                 return int(entry.name)
     raise AssertionError("no worker")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tinysae.config import TrainConfig, is_read, settings
 from tinysae.errors import InputError
-from tinysae.setting import NAME_LIMIT, PATH_LIMIT
+from tinysae.setting import IN_STEPS, NAME_LIMIT, PATH_LIMIT
 
 MAX_POINTS = 64
 """Of one sweep: what one looks through, and what a night of training holds."""
@@ -22,11 +22,6 @@ _DIGITS = 4
 _RANGE = re.compile(r"(\S+?)\s*\.\.\s*(\S+)\s*(x|\*|\+|in\s)\s*(\S+)")
 # What a person calls a run says nothing of how it is trained.
 _NO_AXES = ("name",)
-# Counted in steps of the run: of a run of another length, the same share of it.
-_IN_STEPS = (
-    *("lr_warm_up_steps", "lr_decay_steps"),
-    *("l1_warm_up_steps", "l0_warm_up_steps"),
-)
 
 Axes = Mapping[str, Sequence[Any]]
 """Settings and their values, in the order in which they are gone through."""
@@ -109,7 +104,7 @@ def _point(base: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
     changes = dict(values)
     steps = _steps(base, values)
     if steps and (before := base.total_training_steps) != steps:
-        for name in _IN_STEPS:
+        for name in IN_STEPS:
             changes.setdefault(name, getattr(base, name) * steps // before)
     point = replace(base, **changes)
     name = called(labels_of(point, dict.fromkeys(values, ())))

@@ -16,8 +16,7 @@ from tinysae.config import TrainConfig
 from tinysae.runs.metrics import read_evals, read_metrics
 from tinysae.runs.store import Run
 from tinysae.sae.rows import DENSITY_EDGES, TEXT, EvalMetrics, StepMetrics
-from tinysae.sae.sparsity_control import is_steered
-from tinysae.setting import Architecture
+from tinysae.sae.sparsity_control import coefficient_setting, is_steered
 
 NAN = math.nan
 # Of the rows, what counts as their end: a single batch's value jumps.
@@ -30,12 +29,6 @@ LEAST_LOOKS = 8
 # States of a worker that has taken the last step.
 AFTER_TRAINING = ("evaluating", "indexing", "labelling")
 
-PENALTY: Mapping[Architecture, str] = {
-    "standard": "l1_coefficient",
-    "gated": "l1_coefficient",
-    "jumprelu": "l0_coefficient",
-}
-"""The setting that says how strongly an architecture penalises what is active."""
 WARM_UP: Mapping[str, str] = {
     "l1_coefficient": "l1_warm_up_steps",
     "l0_coefficient": "l0_warm_up_steps",
@@ -70,7 +63,7 @@ class Case:
     @property
     def penalty(self) -> str | None:
         """The setting that makes its features few; None where k does."""
-        return PENALTY.get(self.config.architecture)
+        return coefficient_setting(self.config)
 
     def penalised(self, times: float) -> dict[str, float]:
         """Settings with which what is active is penalised `times` as much: the

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tinysae.config import TrainConfig
 from tinysae.errors import SettingError
 from tinysae.runs.doctor.case import Case
-from tinysae.setting import NAME_LIMIT
+from tinysae.setting import IN_STEPS, NAME_LIMIT
 from tinysae.words import Language, text
 
 # The largest step that is usual for Adam on an SAE as small as those made here: the
@@ -105,12 +105,6 @@ class Diagnosis:
         }
 
 
-_IN_STEPS = (
-    *("lr_warm_up_steps", "lr_decay_steps"),
-    *("l1_warm_up_steps", "l0_warm_up_steps"),
-)
-
-
 def mended(config: TrainConfig, remedy: Mapping[str, Any]) -> TrainConfig:
     """The settings with the remedy's, called after what it changes. Of a run of another
     length, warm-ups and decay stay the shares that they were.
@@ -121,7 +115,7 @@ def mended(config: TrainConfig, remedy: Mapping[str, Any]) -> TrainConfig:
     values = {item.name: getattr(config, item.name) for item in fields(config)}
     changed = {**values, **remedy}
     steps = changed["training_tokens"] // changed["train_batch_size_tokens"]
-    for name in _IN_STEPS:
+    for name in IN_STEPS:
         if name not in remedy:
             changed[name] = values[name] * steps // config.total_training_steps
     if "d_sae" in remedy:
