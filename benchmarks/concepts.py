@@ -56,8 +56,8 @@ from tinysae.features.names.concepts import (
     score,
 )
 from tinysae.library.shipped import STORYBOOK_SAE_DIR
-from tinysae.model.forward import running
-from tinysae.model.hooks import HookPlace, Reached, reading
+from tinysae.model.forward import activations_at
+from tinysae.model.hooks import HookPlace
 from tinysae.model.sources import LoadedModel, load_model
 from tinysae.sae.load import load_sae
 from tinysae.worker.finish import concept_contexts
@@ -147,14 +147,8 @@ def neuron_pairs(model: LoadedModel, stories: Stories) -> FeaturePairs:
             batched(kept, CONTEXTS_AT_ONCE),
             strict=True,
         ):
-            with (
-                running(model, tokens.size),
-                reading(model.plain, place, stop=True) as seen,
-            ):
-                try:
-                    model.plain(torch.from_numpy(tokens).long(), use_cache=False)
-                except Reached:
-                    yield seen[0].numpy()[keep]
+            seen = activations_at(model, torch.from_numpy(tokens).long(), place)
+            yield seen.numpy()[keep]
 
     parts = list(acts())
     return feature_pairs(parts, parts[0].shape[1])

@@ -15,7 +15,15 @@ from tinysae.cli.training import add_all_settings, asked_settings, chosen_settin
 from tinysae.config import TrainConfig
 from tinysae.errors import InputError
 from tinysae.jobs.work import log_to_stderr
-from tinysae.runs.axes import MAX_POINTS, Axes, points_of, seeds, values_of
+from tinysae.runs.axes import (
+    MAX_POINTS,
+    Axes,
+    names_hooks,
+    points_of,
+    seeds,
+    values_of,
+    with_hooks,
+)
 from tinysae.runs.experience import experience
 from tinysae.runs.store import list_runs, open_run
 from tinysae.runs.sweep import (
@@ -31,7 +39,7 @@ from tinysae.runs.sweep import (
 OVER_HELP = (
     "a setting and its values, “l1_coefficient=1,2,5,10”; a range is “1..16 x2” (by a "
     "factor), “100..500 +100” (by steps) or “0.5..8 in 5” (so many, by equal ratios); "
-    "once for each setting"
+    "“hook_name=blocks.*.hook_mlp_out” is every layer's; once for each setting"
 )
 
 
@@ -41,7 +49,8 @@ def add_commands(commands: Commands) -> None:
         COMMAND,
         help="train an SAE for every combination of some settings' values",
         description=f"At most {MAX_POINTS} trainings, each an ordinary run. Those that "
-        "read the same activations are trained side by side, which reads them once.",
+        "read the same text alike are trained side by side: it is read once, by one "
+        "forward of the model for all hooks.",
     )
     sweep.add_argument("sweep", nargs="?", help="a sweep to go on with, by its id")
     sweep.add_argument(
@@ -97,7 +106,16 @@ def _plan(options: argparse.Namespace) -> tuple[TrainConfig, Axes]:
         axes[name] = values_of(name, values)
     if options.seeds is not None:
         axes["seed"] = seeds(base, options.seeds)
-    return base, axes
+    return base, {name: _hooks(base, name, values) for name, values in axes.items()}
+
+
+def _hooks(base: TrainConfig, name: str, values: list[Any]) -> list[Any]:
+    """The values, with the model's hooks in place of a pattern."""
+    from tinysae.model.sources import load_model
+
+    if not names_hooks(name, values):
+        return values
+    return with_hooks(values, load_model(base.model_name).hook_widths)
 
 
 def _expected(base: TrainConfig, points: list[TrainConfig]) -> str:
@@ -105,12 +123,12 @@ def _expected(base: TrainConfig, points: list[TrainConfig]) -> str:
     from tinysae.model.cores import busy_cores
     from tinysae.model.sources import load_model
     from tinysae.sae.estimate import measure
-    from tinysae.sae.estimate_sweep import estimate_sweep
+    from tinysae.sae.estimate_sweep import deepest, estimate_sweep
 
     model, parties = load_model(base.model_name), streams(points)
     guess = estimate_sweep(
         parties,
-        measure(model, base.hook_name),
+        measure(model, deepest(points, list(model.hook_widths)).hook_name),
         lambda config: model.hook_widths.get(config.hook_name, model.d_model),
         model.n_parameters,
         times=experience(list_runs(), base.architecture).times,

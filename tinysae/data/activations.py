@@ -6,7 +6,7 @@ one would have seen, with nothing of the shuffle buffer saved.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
@@ -39,17 +39,33 @@ def activation_batches(
     the only one here. Every part has to keep its length, or a resumed run could not
     know where it was: the row of the token after stands in for it.
     """
+    for (acts,) in batches_of_hooks(
+        *(model, chunks, [hook_name], contexts_at_once),
+        exclude_special_tokens=exclude_special_tokens,
+    ):
+        yield acts
+
+
+def batches_of_hooks(
+    model: "LoadedModel",
+    chunks: Iterable[NDArray[np.int32]],
+    hook_names: Sequence[str],
+    contexts_at_once: int,
+    *,
+    exclude_special_tokens: bool = False,
+) -> "Iterator[list[Tensor]]":
+    """As `activation_batches`, of several hooks: the parts of all by one forward."""
     import torch
 
-    from tinysae.model.forward import activations
+    from tinysae.model.forward import activations_of_hooks
 
     for batch in batched(chunks, contexts_at_once):
         tokens = torch.from_numpy(batch).long()
-        acts = activations(model, tokens, hook_name)
+        found = activations_of_hooks(model, tokens, hook_names)
         if exclude_special_tokens:
-            rows = _nearest((tokens != model.bos_id).to(acts.device))
-            acts = acts.gather(1, rows[..., None].expand_as(acts))
-        yield acts.flatten(0, 1)
+            rows = _nearest((tokens != model.bos_id).to(found[0].device))[..., None]
+            found = [acts.gather(1, rows.expand_as(acts)) for acts in found]
+        yield [acts.flatten(0, 1) for acts in found]
 
 
 def _nearest(is_kept: "Tensor") -> "Tensor":

@@ -4,13 +4,14 @@ Every function takes the model's lock for exactly one forward.
 """
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tinysae.errors import InputError
 from tinysae.model.cores import cores_for
-from tinysae.model.hooks import HookPlace, Reached, hooked, reading
+from tinysae.model.hooks import HookPlace, Reached, hooked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,16 +48,45 @@ def activations(model: "LoadedModel", tokens: "Tensor", hook_name: str) -> "Tens
     return activations_at(model, tokens, _place(model, hook_name))
 
 
+def activations_of_hooks(
+    model: "LoadedModel", tokens: "Tensor", hook_names: Sequence[str]
+) -> "list[Tensor]":
+    """As `activations`, of several hooks by one forward, which ends at the last of them
+    that it comes to. Each has the numbers that it has alone.
+
+    Raises:
+        InputError: the model has no such hook.
+    """
+    places = [_place(model, hook_name) for hook_name in hook_names]
+    return _activations_at(model, tokens, places)
+
+
 def activations_at(
     model: "LoadedModel", tokens: "Tensor", place: HookPlace
 ) -> "Tensor":
     """As `activations`, of a place that need not be one of the model's hooks."""
-    with running(model, tokens.numel()), reading(model.plain, place, stop=True) as seen:
+    return _activations_at(model, tokens, [place])[0]
+
+
+def _activations_at(
+    model: "LoadedModel", tokens: "Tensor", places: Sequence[HookPlace]
+) -> "list[Tensor]":
+    seen: dict[int, Tensor] = {}
+
+    def read(at: int, x: "Tensor") -> None:
+        seen[at] = x
+        if len(seen) == len(places):
+            raise Reached
+
+    with running(model, tokens.numel()), ExitStack() as stack:
+        for at, place in enumerate(places):
+            stack.enter_context(hooked(model.plain, place, partial(read, at)))
         try:
             model.plain(tokens.to(model.plain.device), use_cache=False)
         except Reached:
-            return seen[0]
-    raise RuntimeError(f"the forward never came to {place.module}")
+            return [seen[at] for at in range(len(places))]
+    missed = [place.module for at, place in enumerate(places) if at not in seen]
+    raise RuntimeError(f"the forward never came to {', '.join(missed)}")
 
 
 def only_last(model: "LoadedModel") -> dict[str, int]:

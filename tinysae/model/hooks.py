@@ -45,21 +45,10 @@ class Reached(Exception):
 
 
 @contextmanager
-def reading(
-    plain: "PreTrainedModel", place: HookPlace, *, stop: bool
-) -> Iterator[list["Tensor"]]:
-    """Collects the activations at `place` into the list while the model runs.
-
-    With `stop` the forward ends there by raising `Reached`.
-    """
+def reading(plain: "PreTrainedModel", place: HookPlace) -> Iterator[list["Tensor"]]:
+    """Collects the activations at `place` into the list while the model runs."""
     seen: list[Tensor] = []
-
-    def read(x: "Tensor") -> None:
-        seen.append(x)
-        if stop:
-            raise Reached
-
-    with hooked(plain, place, read):
+    with hooked(plain, place, seen.append):
         yield seen
 
 
@@ -112,7 +101,7 @@ def verified_hooks(
             stack.enter_context(_without_product(head))
         _, cache = bridge.run_with_cache(tokens, names_filter=list(places))
         seen = {
-            name: stack.enter_context(reading(plain, place, stop=False))
+            name: stack.enter_context(reading(plain, place))
             for name, place in places.items()
         }
         plain(tokens, use_cache=False)

@@ -1,13 +1,15 @@
 """A sweep's axes: settings, and the values that each is to have.
 
 As text, values stand one after another, "1, 2, 5, 10", or as a range: "1..16 x2" goes
-up by a factor, "100..500 +100" by steps, "0.5..8 in 5" in so many by equal ratios.
+up by a factor, "100..500 +100" by steps, "0.5..8 in 5" in so many by equal ratios. A
+hook's name may stand for several: "blocks.*.hook_mlp_out" is that of every layer.
 """
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
 
@@ -22,6 +24,7 @@ _DIGITS = 4
 _RANGE = re.compile(r"(\S+?)\s*\.\.\s*(\S+)\s*(x|\*|\+|in\s)\s*(\S+)")
 # What a person calls a run says nothing of how it is trained.
 _NO_AXES = ("name",)
+_HOOK, _ANY = "hook_name", "*"
 
 Axes = Mapping[str, Sequence[Any]]
 """Settings and their values, in the order in which they are gone through."""
@@ -40,6 +43,40 @@ def values_of(name: str, text: str) -> list[Any]:
         if part := part.strip():
             found += _range(name, part) if ".." in part else [_value(name, kind, part)]
     return list(dict.fromkeys(found))
+
+
+def names_hooks(name: str, values: Any) -> bool:
+    """Whether these values of the setting, a text or a list, name hooks by a pattern,
+    which takes a model to be understood: `with_hooks`."""
+    return name == _HOOK and any(_ANY in str(value) for value in values)
+
+
+def with_hooks(values: Iterable[Any], hooks: Iterable[str]) -> list[Any]:
+    """`values` of the setting hook_name, in place of each pattern those of a model's
+    `hooks` that it is about.
+
+    Raises:
+        InputError: a pattern is about none.
+    """
+    known, found = list(hooks), list[Any]()
+    for value in values:
+        if _ANY not in (pattern := str(value)):
+            found.append(value)
+        elif alike := [hook for hook in known if fnmatchcase(hook, pattern)]:
+            found += alike
+        else:
+            choices = ", ".join(known)
+            raise InputError("unknown_hook", hook=pattern[:NAME_LIMIT], choices=choices)
+    return list(dict.fromkeys(found))
+
+
+def every_layer(hook_name: str, hooks: Iterable[str]) -> str:
+    """The pattern of that hook in every layer; of a model of one layer, of all of its
+    hooks."""
+    layer, kind = hook_name.rpartition(".")[::2]
+    if sum(hook.endswith(f".{kind}") for hook in hooks) > 1:
+        return f"blocks.{_ANY}.{kind}"
+    return f"{layer}.{_ANY}"
 
 
 def seeds(base: TrainConfig, n: int) -> list[int]:

@@ -20,7 +20,7 @@ class Start(NamedTuple):
 
 
 def side_by_side(runs: Iterable[Run]) -> list[list[Start]]:
-    """Parties of runs that read the same activations from the same batch on.
+    """Parties of runs that read the same text alike, from the same batch on.
 
     A process that was killed while it wrote checkpoints left the new one with some of a
     party and the one before with all: it goes on from that. One that was stopped alone,

@@ -31,10 +31,11 @@ from tinysae.setting import NAME_LIMIT
 
 COMMAND = "sweep"
 FORMAT = 1
-# What decides which activations are read, in which order and in what form. The seed is
-# among it: it shuffles. So is the norm, measured on the stream's first batches.
+# What decides which activations are read, in which order and in what form, but for the
+# hook: one forward serves all. The seed is among it: it shuffles. So is the norm,
+# measured on the stream's first batches.
 _STREAM = (
-    *("model_name", "hook_name", "dataset_path", "is_dataset_tokenized"),
+    *("model_name", "dataset_path", "is_dataset_tokenized"),
     *("dataset_column", "dataset_name", "dataset_split", "streaming"),
     *("context_size", "exclude_special_tokens", "store_batch_size_prompts"),
     *("train_batch_size_tokens", "n_batches_in_buffer", "seed"),
@@ -71,8 +72,8 @@ class Sweep(Job):
 
 
 def stream_of(config: TrainConfig, own: str) -> Hashable:
-    """What two points have to share to read the same activations; `own` is what no
-    other point has.
+    """What two points have to share to be read for by the same forwards of the model;
+    `own` is what no other point has.
 
     wandb knows one run of a process at a time: what goes there is trained alone.
     """
@@ -81,7 +82,7 @@ def stream_of(config: TrainConfig, own: str) -> Hashable:
 
 
 def streams(points: Sequence[TrainConfig]) -> list[list[TrainConfig]]:
-    """The points of a sweep, those together that read the same activations."""
+    """The points of a sweep, those together that are read for at once."""
     alike: defaultdict[Hashable, list[TrainConfig]] = defaultdict(list)
     for n, point in enumerate(points):
         alike[stream_of(point, str(n))].append(point)

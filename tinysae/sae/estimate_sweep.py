@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tinysae.config import TrainConfig
+from tinysae.errors import InputError
 from tinysae.sae.estimate import (
     FLOAT_BYTES,
     HIGH,
@@ -87,12 +88,29 @@ def together_bytes(
     configs: Sequence[TrainConfig], width_of: WidthOf, n_parameters: int
 ) -> int:
     """Memory of trainings of one stream at their peak: weights of all, the passing
-    arrays of one step, one buffer."""
+    arrays of one step, a buffer for each hook."""
     needed = [floats(config, width_of(config)) for config in configs]
     n_floats = sum(each["d_sae"] for each in needed)
     n_floats += max(each["train_batch_size_tokens"] for each in needed)
-    n_floats += max(each["n_batches_in_buffer"] for each in needed)
+    of_hooks = {
+        config.hook_name: each["n_batches_in_buffer"]
+        for config, each in zip(configs, needed, strict=True)
+    }
+    n_floats += sum(of_hooks.values())
     return LIBRARIES_BYTES + FLOAT_BYTES * (n_parameters + n_floats)
+
+
+def deepest(configs: Sequence[TrainConfig], hooks: Sequence[str]) -> TrainConfig:
+    """Of `configs` the one at whose hook a forward arrives last.
+
+    Raises:
+        InputError: a hook that is not among the model's `hooks`.
+    """
+    for config in configs:
+        if config.hook_name not in hooks:
+            named = {"hook": config.hook_name[:200], "choices": ", ".join(hooks)}
+            raise InputError("unknown_hook", **named)
+    return max(configs, key=lambda config: hooks.index(config.hook_name))
 
 
 def disk_bytes(config: TrainConfig, d_in: int) -> int:

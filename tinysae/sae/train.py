@@ -38,6 +38,7 @@ from tinysae.sae.step.engine import (
 )
 from tinysae.sae.step.result import StepResult
 from tinysae.sae.step.saelens import dense_step_seconds
+from tinysae.sae.together import estimate_norms
 from tinysae.sae.tracker import Tracker, Trackers, step_log
 from tinysae.sae.training_state import load_checkpoint, write_checkpoint
 
@@ -98,12 +99,13 @@ class SAETraining:
         self.model = model
         self._rounding = ExitStack()
         self._rounding.enter_context(rounded_products(config.precision, device))
-        self._batches = TrainingBatches(config, model)
+        self.batches = TrainingBatches(config, model)
+        """What its steps are taken on."""
         self._watch = DivergenceWatch()
         self._trainer: Any = SAETrainer(
             self._runner.to_sae_trainer_config(),
             self._sae,
-            self._batches,
+            self.batches,
         )
         if device == "cuda":
             fuse_adam(self._trainer.optimizer)
@@ -195,7 +197,7 @@ class SAETraining:
         Raises:
             OSError: the folder cannot be written.
         """
-        write_checkpoint(self._trainer, self._batches.n_read, folder, self._control)
+        write_checkpoint(self._trainer, self.batches.n_read, folder, self._control)
 
     def resume(self, folder: Path) -> None:
         """Goes on from where `save_checkpoint` was called: the same numbers, bit for
@@ -205,12 +207,12 @@ class SAETraining:
             DamagedError: the checkpoint cannot be read or belongs to other settings.
         """
         n_read = load_checkpoint(self._trainer, folder, self._control)
-        self._batches.close()
-        self._batches = TrainingBatches(self.config, self.model, start=n_read)
+        self.batches.close()
+        self.batches = TrainingBatches(self.config, self.model, start=n_read)
 
     def close(self) -> None:
         """Stops the reading ahead, when the training is over."""
-        self._batches.close()
+        self.batches.close()
         self._rounding.close()
 
     def estimate_norm(self, progress: Callable[[int], bool]) -> bool:
@@ -219,19 +221,18 @@ class SAETraining:
         The batches it is measured on are not trained on. `progress` hears how many are
         done and stops by returning False; the result says whether it went to the end.
         """
-        norms: list[float] = []
-        for batch in self._batches:
-            norms.append(batch.norm(dim=-1).mean().item())
-            if not progress(len(norms)):
-                return False
-            if len(norms) == self.config.n_batches_for_norm_estimate:
-                break
-        mean_norm = sum(norms) / len(norms)
+        return estimate_norms([self], progress)
+
+    def scale_to(self, mean_norm: float) -> None:
+        """Makes sqrt(d_in) of the activations' mean norm.
+
+        Raises:
+            TinysaeError: it is no length.
+        """
         if not math.isfinite(mean_norm) or mean_norm == 0:
             raise TinysaeError("activations_not_finite", hook=self.config.hook_name)
         scale = math.sqrt(self._sae.cfg.d_in) / mean_norm
         self._trainer.activation_scaler.scaling_factor = scale
-        return True
 
     def run(self, progress: Callable[[int, StepMetrics | None], bool]) -> bool:
         """Trains to the end, or until `progress` returns False.
@@ -255,14 +256,14 @@ class SAETraining:
 
     def next_batch(self) -> "Tensor":
         """What the next step is taken on, [train_batch_size_tokens, d_in]."""
-        return next(self._batches)
+        return next(self.batches)
 
     def follow(self, leader: "SAETraining") -> None:
         """From now on takes its steps on the batches of `leader`, and has its norm: two
         whose settings give one stream, as many batches on, need to read it only once.
         """
-        self._batches.close()
-        self._batches = leader._batches
+        self.batches.close()
+        self.batches = leader.batches
         scale = leader._trainer.activation_scaler.scaling_factor
         self._trainer.activation_scaler.scaling_factor = scale
 

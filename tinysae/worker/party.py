@@ -1,5 +1,6 @@
-"""Trainings side by side: the activations are read once, and each batch is the next
-step of all of them. Every one comes to the numbers that it would come to alone."""
+"""Trainings side by side: the text is read once, by one forward for all hooks, and each
+batch is the next step of all at its hook. Every one comes to the numbers that it would
+come to alone."""
 
 import logging
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from tinysae.runs.checkpoints import checkpoints
 from tinysae.runs.side_by_side import Start
 from tinysae.runs.store import Run
 from tinysae.sae.step.engine import DENSE_STEP
+from tinysae.sae.together import Together
 from tinysae.worker.keep import KeepersTogether
 from tinysae.worker.load import training_at
 from tinysae.worker.look import text_to_look_at
@@ -49,7 +51,7 @@ class Progress:
 
 
 class Party:
-    """Runs that read one stream from one batch on, as they are trained.
+    """Runs that read one text alike from one batch on, as they are trained.
 
     Args:
         points: all that the process works on.
@@ -79,16 +81,20 @@ class Party:
                 return []
             runs, own = zip(*trainings.values(), strict=True)
             reporters = [PointReporter(run, self._points) for run in runs]
-            if not self._knows_norm(own, reporters):
+            together = Together(own)
+            if not self._knows_norm(together, reporters):
                 for run in runs:
                     self._points.let_go(run, "stopped")
                 return []
-            text = text_to_look_at(own[0])
+            texts = {
+                leader.config.hook_name: text_to_look_at(leader)
+                for leader in together.leaders
+            }
             courses = [
-                stack.enter_context(Course(*each, text))
+                stack.enter_context(Course(*each, texts[each[0].config.hook_name]))
                 for each in zip(runs, own, reporters, strict=True)
             ]
-            return self._take_steps(own[0], courses)
+            return self._take_steps(together, courses)
 
     def _training(self, start: Start, stack: ExitStack) -> "SAETraining | None":
         """The run's training, closed with the others'; None of one that fails."""
@@ -104,14 +110,11 @@ class Party:
         stack.enter_context(closing(made[0].tracker))
         return made[0]
 
-    def _knows_norm(
-        self, trainings: Sequence["SAETraining"], reporters: Sequence[Reporter]
-    ) -> bool:
+    def _knows_norm(self, together: Together, reporters: Sequence[Reporter]) -> bool:
         """Measures the norm once, for all; False when the sweep was asked to stop."""
-        leader = trainings[0]
         told = (self._progress.reporter, *reporters)
-        if leader.needs_norm:
-            config = leader.config
+        if together.needs_norm:
+            config = next(iter(together.leaders)).config
             n, batch = (
                 config.n_batches_for_norm_estimate,
                 config.train_batch_size_tokens,
@@ -124,25 +127,22 @@ class Party:
                     reporter.reached(done)
                 return not self._points.sweep.stop_requested
 
-            if not leader.estimate_norm(reached):
+            if not together.estimate_norm(reached):
                 return False
-        for other in trainings[1:]:
-            other.follow(leader)
+        together.join()
         return True
 
-    def _take_steps(
-        self, leader: "SAETraining", courses: Sequence[Course]
-    ) -> list[Run]:
+    def _take_steps(self, together: Together, courses: Sequence[Course]) -> list[Run]:
         going = self._begun(courses)
         trained: list[Run] = []
         while going := self._without_ended(going, trained):
             try:
-                batch = leader.next_batch()
+                batches = together.next_batches(map(_hook, going))
             except NetworkError:
                 # Nothing is wrong with what was learnt: it goes on from here.
                 self._together.keep([course.keeper for course in going])
                 raise
-            going = [course for course in going if self._steps(course, batch)]
+            going = [c for c in going if self._steps(c, batches[_hook(c)])]
             self._together.keep_if_due([course.keeper for course in going])
             for course in going:
                 course.live.index_if_asked()
@@ -153,10 +153,10 @@ class Party:
 
     def _begun(self, courses: Sequence[Course]) -> list[Course]:
         """They say that their steps begin, and what computes them."""
-        known: dict[tuple[str, int], float] = {}
+        known: dict[tuple[str, int, str], float] = {}
         for course in courses:
             config = course.run.config
-            alike = config.architecture, config.d_sae
+            alike = config.architecture, config.d_sae, config.hook_name
             note_what_it_is_made_with(course.run, course.training, known.get(alike))
             dense = course.run.made_with().get(DENSE_STEP)
             if isinstance(dense, float):
@@ -189,6 +189,10 @@ class Party:
                 else:
                     self._points.let_go(run, "stopped")
         return going
+
+
+def _hook(course: Course) -> str:
+    return course.run.config.hook_name
 
 
 def _tokens(config: TrainConfig) -> int:

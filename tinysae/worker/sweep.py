@@ -1,6 +1,6 @@
 """The life of a sweep's worker: its points' trainings, then what comes of them.
 
-Points that read the same activations are trained side by side (`worker.party`), one
+Points that read the same text alike are trained side by side (`worker.party`), one
 party after another; then all are measured, then all are indexed, one by one. A point
 is a run: what goes wrong with it ends it alone, and it says so itself.
 """
@@ -8,8 +8,10 @@ is a run: what goes wrong with it ends it alone, and it says so itself.
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
+from tinysae.config import TrainConfig
 from tinysae.errors import TinysaeError
 from tinysae.jobs.status import JobStatus, State, write_status
 from tinysae.jobs.work import outcome, quits_when_asked
@@ -89,22 +91,22 @@ class _Worker:
         parts: list[list[Start]] = []
         with self._points.sharing_fate(runs):
             model = self._model(runs[0])
-            d_in = model.hook_widths.get(runs[0].config.hook_name, model.d_model)
-            device = model.plain.device.type
-            about = (d_in, model.n_parameters, device)
+            about = (model.n_parameters, model.plain.device.type)
+
+            def width_of(config: TrainConfig) -> int:
+                return model.hook_widths.get(config.hook_name, model.d_model)
+
+            def check(run: Run) -> None:
+                check_memory(run.config, width_of(run.config), *about)
+
             small = [
                 start
                 for start in party
-                if self._points.survives(
-                    start.run, lambda run=start.run: check_memory(run.config, *about)
-                )
+                if self._points.survives(start.run, partial(check, start.run))
             ]
             left = iter(small)
-            for part in fitting(
-                [start.run.config for start in small],
-                lambda _: d_in,
-                *(model.n_parameters, device),
-            ):
+            configs = [start.run.config for start in small]
+            for part in fitting(configs, width_of, *about):
                 parts.append([next(left) for _ in part])
         return parts
 

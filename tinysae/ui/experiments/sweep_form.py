@@ -13,10 +13,17 @@ from tinysae.errors import TinysaeError
 from tinysae.model.cores import busy_cores
 from tinysae.model.sources import is_at_hand
 from tinysae.presets import PRESETS
-from tinysae.runs.axes import points_of, values_of
+from tinysae.runs.axes import (
+    Axes,
+    every_layer,
+    names_hooks,
+    points_of,
+    values_of,
+    with_hooks,
+)
 from tinysae.runs.store import Run
 from tinysae.runs.sweep import Sweep, start_sweep, streams
-from tinysae.sae.estimate_sweep import SweepEstimate, estimate_sweep
+from tinysae.sae.estimate_sweep import SweepEstimate, deepest, estimate_sweep
 from tinysae.setting import JUMPRELU, PENALISES_L1, Setting
 from tinysae.ui.parts.job_words import duration_range, gigabytes, run_label
 from tinysae.ui.shell import cache
@@ -47,6 +54,8 @@ def show_form(model: str, runs: Sequence[Run], show: Callable[[Sweep], None]) ->
     refusal = _what_is_missing(base)
     try:
         axes = {name: values_of(name, text) for name, text in typed if name}
+        if not refusal:
+            axes = _with_hooks(base, axes)
         points = points_of(base, axes)
         if not refusal:
             with said:
@@ -65,6 +74,20 @@ def show_form(model: str, runs: Sequence[Run], show: Callable[[Sweep], None]) ->
     # A forged click gets past a disabled button.
     if is_pressed and not refusal:
         show(start_sweep(base, axes))
+
+
+def _with_hooks(base: TrainConfig, axes: Axes) -> dict[str, Any]:
+    """`axes` with the hooks that a pattern names."""
+
+    def of_model(name: str, values: Any) -> Any:
+        is_pattern = names_hooks(name, values)
+        return with_hooks(values, _hooks_of(base)) if is_pattern else values
+
+    return {name: of_model(name, values) for name, values in axes.items()}
+
+
+def _hooks_of(base: TrainConfig) -> list[str]:
+    return list(cache.loaded_model(base.model_name).hook_widths)
 
 
 def _choose_base(model: str, runs: Sequence[Run]) -> TrainConfig:
@@ -146,6 +169,8 @@ def _sparsity_of(base: TrainConfig) -> str:
 
 def _usual_values(base: TrainConfig, name: str) -> str:
     value, setting = getattr(base, name), settings()[name]
+    if name == "hook_name" and is_at_hand(base.model_name):
+        return every_layer(value, _hooks_of(base))
     if setting.choices:
         return ", ".join(setting.choices)
     if setting.kind is bool:
@@ -194,10 +219,14 @@ def _show_expected(points: Sequence[TrainConfig], learnt_of: Learnt) -> None:
 def _guess(
     parties: Sequence[Sequence[TrainConfig]], learnt_of: Learnt
 ) -> SweepEstimate | None:
-    first = parties[0][0]
-    if (speed := speed_of(first)) is None:
+    points = [point for party in parties for point in party]
+    first = points[0]
+    if not cache.warm_up_state().done:
         return None
     model = cache.loaded_model(first.model_name)
+    # The forward goes to the last of all hooks.
+    if (speed := speed_of(deepest(points, list(model.hook_widths)))) is None:
+        return None
     return estimate_sweep(
         parties,
         speed,
