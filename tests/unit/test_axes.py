@@ -138,11 +138,13 @@ def test_seeds_go_on_from_the_bases() -> None:
 def test_points_share_a_stream_unless_what_they_read_differs() -> None:
     axes = {"l1_coefficient": [1.0, 2.0], "d_sae": [64, 128], "lr": [1e-3, 1e-4]}
     assert [len(party) for party in streams(points_of(L1, axes))] == [8]
+    # One forward serves all hooks.
+    hooks = {"hook_name": ["blocks.0.hook_mlp_out", "blocks.0.hook_resid_mid"]}
+    assert [len(party) for party in streams(points_of(L1, hooks))] == [2]
     for name, values in {
         "seed": [1, 2],
         "context_size": [64, 128],
         "train_batch_size_tokens": [512, 1024],
-        "hook_name": ["blocks.0.hook_mlp_out", "blocks.0.hook_resid_mid"],
         "normalize_activations": ["none", "expected_average_only_in"],
         "exclude_special_tokens": [True, False],
         "n_batches_in_buffer": [8, 16],
