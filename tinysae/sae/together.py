@@ -71,7 +71,7 @@ def estimate_norms(
     n = trainings[0].config.n_batches_for_norm_estimate
     for done in range(1, n + 1):
         for own, training in zip(norms, trainings, strict=True):
-            own.append(training.next_batch().norm(dim=-1).mean().item())
+            own.append(next(training.batches).norm(dim=-1).mean().item())
         if not progress(done):
             return False
     for own, training in zip(norms, trainings, strict=True):
