@@ -6,9 +6,9 @@ import pytest
 
 from tinysae.features.why.difference import difference, places
 from tinysae.features.why.picture import Picture, picture_of
-from tinysae.library.shipped import POST_SAE_DIR
+from tinysae.library.shipped import POST_SAE_DIR, STORYBOOK_SAE_DIR
 from tinysae.model.sources import STORYBOOK, load_model
-from tinysae.sae.load import load_sae
+from tinysae.sae.load import SAE, load_sae
 from tinysae.words import text
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ def model() -> "LoadedModel":
     return load_model(STORYBOOK)
 
 
-def drawn(model: "LoadedModel", told: str) -> Picture:
+def drawn(model: "LoadedModel", told: str, *more: SAE) -> Picture:
     lily, ben = model.encode(" Lily")[0], model.encode(" Ben")[0]
-    return picture_of(model, model.encode(told), lily, ben, load_sae(POST_SAE_DIR))
+    sae = load_sae(POST_SAE_DIR)
+    return picture_of(model, model.encode(told), lily, ben, sae, more)
 
 
 def test_another_name_makes_the_difference_at_its_word(model: "LoadedModel") -> None:
@@ -45,6 +46,33 @@ def test_a_picture_differs_from_itself_in_nothing(model: "LoadedModel") -> None:
     assert {arc.effect for arc in both.arcs} == {0.0}
     assert {lamp.direct for lamp in both.lamps} == {0.0}
     assert {thread.effect for thread in both.threads} == {0.0}
+
+
+def test_features_of_several_saes_differ_each_from_itself(
+    model: "LoadedModel",
+) -> None:
+    below, told = load_sae(STORYBOOK_SAE_DIR), text("why.prompt_example", "en")
+    other = told.replace("Lily", "Ben")
+    here, there = drawn(model, told, below), drawn(model, other, below)
+    both = difference(here, there)
+    assert both.hooks == here.hooks == (below.hook_name, "blocks.0.hook_resid_post")
+
+    def effects(picture: Picture) -> dict[object, float]:
+        return {
+            (lamp.hook_name, lamp.number, lamp.position): lamp.effect
+            for lamp in picture.lamps
+        }
+
+    in_here, in_there = effects(here), effects(there)
+    assert {lamp.hook_name for lamp in both.lamps} == set(here.hooks)
+    for key, effect in effects(both).items():
+        wanted = in_here.get(key, 0.0) - in_there.get(key, 0.0)
+        assert effect == pytest.approx(wanted, abs=1e-6)
+    assert both.links
+    for link in both.links:
+        ends = [both.lamps[at].hook_name for at in (link.source, link.lamp)]
+        assert ends == list(both.hooks)
+    assert {link.effect for link in difference(here, here).links} == {0.0}
 
 
 def test_words_that_are_only_there_have_no_place_here() -> None:

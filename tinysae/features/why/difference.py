@@ -1,27 +1,28 @@
 """Two sentences' pictures as one: what each part adds in the first and not in the
 second."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from tinysae.features.why.lamps import MAX_LAMPS
-from tinysae.features.why.picture import MAX_ARCS, Arc, Picture, Thread
+from tinysae.features.why.picture import MAX_ARCS, Arc, Link, Picture, Thread
 
 if TYPE_CHECKING:
     from tinysae.features.why.attribution import Part
 
 _ArcKey = tuple[int, int, int, int]
-_LampKey = tuple[int | None, int | None]
+_LampKey = tuple[str | None, int | None, int | None]
 
 
 def difference(here: Picture, there: Picture) -> Picture:
     """`here` with every effect less what the same part has in `there`, the largest
     difference first. Its parts are no cuts: nothing of it can be taken out.
 
-    The same part is the same head between the same words, the same feature at the same
-    word; a word that stands in another one's place is the same place. What is at words
-    of `there` that have no place here is left out.
+    The same part is the same head between the same words, the same feature of the same
+    SAE at the same word; a word that stands in another one's place is the same place.
+    What is at words of `there` that have no place here is left out.
     """
     import torch
 
@@ -43,7 +44,7 @@ def difference(here: Picture, there: Picture) -> Picture:
         if position == -1:
             lit.append(None)
             continue
-        key = (lamp.number, position)
+        key = (lamp.hook_name, lamp.number, position)
         lit.append(key)
         nothing = lamp._replace(position=position, direct=0, effect=0, activation=0)
         own = lamps.get(key, nothing)
@@ -51,21 +52,27 @@ def difference(here: Picture, there: Picture) -> Picture:
             direct=own.direct - lamp.direct, effect=own.effect - lamp.effect
         )
     best = sorted(arcs.values(), key=lambda arc: -abs(arc.effect))[:MAX_ARCS]
-    bright = sorted(lamps.values(), key=lambda lamp: -abs(lamp.effect))[:MAX_LAMPS]
+    bright = _brightest(lamps.values(), here.hooks)
     arc_at = {arc[:4]: place for place, arc in enumerate(best)}
     lamp_at = {_lamp_key(lamp): place for place, lamp in enumerate(bright)}
-    sums: dict[tuple[int, int], float] = {}
     own_arcs = [arc[:4] for arc in here.arcs]
     own_lamps = [_lamp_key(lamp) for lamp in here.lamps]
-    _add(sums, here, own_arcs, own_lamps, arc_at, lamp_at, 1.0)
-    _add(sums, there, keys, lit, arc_at, lamp_at, -1.0)
+    threads = chain(
+        ((own_arcs[t.arc], own_lamps[t.lamp], t.effect) for t in here.threads),
+        ((keys[t.arc], lit[t.lamp], -t.effect) for t in there.threads),
+    )
+    links = chain(
+        ((own_lamps[k.source], own_lamps[k.lamp], k.effect) for k in here.links),
+        ((lit[k.source], lit[k.lamp], -k.effect) for k in there.links),
+    )
     return Picture(
         here.attribution,
         tuple(bright),
         tuple(best),
         torch.zeros(len(best), here.carried.shape[1]),
-        tuple(Thread(*ends, effect) for ends, effect in sums.items()),
+        tuple(Thread(*each) for each in _sums(threads, arc_at, lamp_at)),
         here.hooks,
+        tuple(Link(*each) for each in _sums(links, lamp_at, lamp_at)),
     )
 
 
@@ -85,22 +92,31 @@ def places(here: Sequence[int], there: Sequence[int]) -> dict[int, int]:
 
 
 def _lamp_key(lamp: "Part") -> _LampKey:
-    return lamp.number, lamp.position
+    return lamp.hook_name, lamp.number, lamp.position
 
 
-def _add(
-    sums: dict[tuple[int, int], float],
-    picture: Picture,
-    arcs: Sequence[_ArcKey | None],
-    lamps: Sequence[_LampKey | None],
-    arc_at: Mapping[_ArcKey, int],
-    lamp_at: Mapping[_LampKey, int],
-    sign: float,
-) -> None:
-    """Adds the threads of `picture`, whose parts are called `arcs` and `lamps`."""
-    for thread in picture.threads:
-        arc, lamp = arcs[thread.arc], lamps[thread.lamp]
-        if arc is None or lamp is None or arc not in arc_at or lamp not in lamp_at:
-            continue
-        ends = arc_at[arc], lamp_at[lamp]
-        sums[ends] = sums.get(ends, 0.0) + sign * thread.effect
+def _brightest(lamps: "Iterable[Part]", hooks: Sequence[str]) -> "list[Part]":
+    """As many of each SAE as a picture has, the largest effect first."""
+    by_effect = sorted(lamps, key=lambda lamp: -abs(lamp.effect))
+    kept = [
+        lamp
+        for hook in hooks
+        for lamp in [own for own in by_effect if own.hook_name == hook][:MAX_LAMPS]
+    ]
+    return sorted(kept, key=lambda lamp: -abs(lamp.effect))
+
+
+def _sums(
+    joins: Iterable[tuple[Hashable, Hashable, float]],
+    first_at: Mapping[Any, int],
+    second_at: Mapping[Any, int],
+) -> Iterator[tuple[int, int, float]]:
+    """Of joins (from, to, effect) between parts that are drawn: their places in the
+    picture, and the sum of what goes there."""
+    sums: dict[tuple[int, int], float] = {}
+    for first, second, effect in joins:
+        if first in first_at and second in second_at:
+            ends = first_at[first], second_at[second]
+            sums[ends] = sums.get(ends, 0.0) + effect
+    for ends, effect in sums.items():
+        yield *ends, effect

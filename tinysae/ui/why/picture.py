@@ -30,9 +30,9 @@ KEY = "why.machine"
 
 def show_picture(question: Question) -> None:
     """The machine; a feature of it that is opened leads to Features."""
+    question = replace(question, beside=shown_beside(question))
     there, kept = compared(question), list[Moment]()
     if there is None:
-        question = replace(question, beside=shown_beside(question))
         kept, is_all = moments(question, KEY)
         first, *written = [_data(each) for each in kept]
         data = written_on(first, written, is_all=is_all)
@@ -42,7 +42,7 @@ def show_picture(question: Question) -> None:
         picture = _differing(question, there)
         both = Moment(question, picture, {})
         said = sentence(question, there, picture, _words(question))
-        version = version_of((there.ids, question.ids))
+        version = version_of((there.ids, question.ids, tuple(question.beside)))
         data = written_on(_data(both, version, said), [], is_all=True)
     opened = machine(data, key=KEY)
     if kept:
@@ -65,7 +65,10 @@ def _differing(here: Question, there: Question) -> Picture:
     from tinysae.features.why.picture import picture_of
 
     each = (
-        picture_of(asked.model, asked.ids, here.target, here.other, asked.sae)
+        picture_of(
+            *(asked.model, asked.ids, here.target, here.other),
+            *(asked.sae, asked.more),
+        )
         for asked in (here, there)
     )
     return difference(*each)
