@@ -47,7 +47,9 @@ def test_the_first_screen_shows_control_picture_and_answer(
 ) -> None:
     reader, language = stranger
     page = reader.page
-    go_by_menu(page, name, language)
+    # Where they begin; on a phone, a menu that leads nowhere stays open.
+    if name != "home":
+        go_by_menu(page, name, language)
     elements = SCREENS[name](page, language)
     for locator in elements.values():
         expect(locator).to_be_visible(timeout=LOADED_MS)
