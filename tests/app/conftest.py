@@ -10,6 +10,7 @@ from tinysae.config import TrainConfig
 from tinysae.jobs import launch
 from tinysae.runs.store import Run
 from tinysae.ui.shell import cache
+from tinysae.ui.write import stories
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,10 @@ def warm() -> None:
     """The model is there: a page that came before it is looked at on purpose."""
     cache.start_warm_up()
     assert cache._warm_up_thread().finished.wait(PATIENCE_S)
+
+
+@pytest.fixture
+def written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stories come whole: on a busy machine the page would be drawn anew every few
+    tokens."""
+    monkeypatch.setattr(stories, "DRAW_EVERY_S", PATIENCE_S)

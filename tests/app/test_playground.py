@@ -33,7 +33,7 @@ from tinysae.ui.write import address, stories, word, write_view
 from tinysae.ui.write.told import shipped
 from tinysae.words import LANGUAGES, Language, text
 
-pytestmark = pytest.mark.usefixtures("warm")
+pytestmark = pytest.mark.usefixtures("warm", "written_at_once")
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -120,7 +120,11 @@ def test_page_speaks_the_chosen_language(language: Language) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_generated_text_follows_the_prompt_in_the_strip(language: Language) -> None:
+def test_generated_text_follows_the_prompt_in_the_strip(
+    language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Drawn many times before it is whole.
+    monkeypatch.setattr(stories, "DRAW_EVERY_S", 0.05)
     page = opened(language)
     prompt = text("playground.prompt_default", language)
     generate(page)

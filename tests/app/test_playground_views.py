@@ -43,7 +43,7 @@ from tinysae.ui.write.heatmap import SCALES, colour_steps
 from tinysae.ui.write.suite import rows_of
 from tinysae.words import LANGUAGES, Language, text
 
-pytestmark = pytest.mark.usefixtures("warm")
+pytestmark = pytest.mark.usefixtures("warm", "written_at_once")
 
 
 def test_five_samples_have_seeds_of_their_own_and_are_strips() -> None:
