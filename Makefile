@@ -36,7 +36,9 @@ help: ## what there is
 app: $(RUN) ## set up, and open tinysae in the browser
 	$(PY) -m streamlit run app.py
 
-test: $(DEV) lint types ## set up, then lint, types and the tests (browser included)
+test: $(DEV) lint ## set up, then lint, types and the tests (browser included)
+	# Types take one core. On another, what every worker would compile for itself.
+	$(PY) -m tinysae compile & $(PY) -m pyright && wait
 	$(WITH_CHROMIUM) $(PYTEST) $(WORKERS) -m "not slow"
 
 test-slow: $(DEV) ## the long tests: kills, full disks, stalls, whole trainings

@@ -12,6 +12,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["NUMBA_NUM_THREADS"] = "1"
+# A training's own process has a thread for every core all the same: those that wait
+# for one another shall sleep, rather than go round and round on the others' cores.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 # A page under test keeps no process that waits for a job: its own test does.
 os.environ["TINYSAE_READY_WORKER"] = "off"
 
@@ -60,6 +63,16 @@ def installed_components() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         once = cache(manifest_scanner.scan_component_manifests)
         patch.setattr(manifest_scanner, "scan_component_manifests", once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_core() -> Iterator[None]:
+    """A training in this process would take all cores for it, for good. Steps come to
+    the same numbers with any (`test_step`, and trainings in processes of their own).
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "cpu_count", lambda: 1)
         yield
 
 

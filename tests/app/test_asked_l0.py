@@ -8,7 +8,6 @@ import pytest
 from tests.app.test_train import opened, press, shown
 from tests.builders import finished_run, step_row, write_model
 from tinysae.config import TrainConfig
-from tinysae.jobs import launch
 from tinysae.jobs.files import write_json
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.runs.metrics import MetricsLog
@@ -27,13 +26,6 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
-    configs: list[TrainConfig] = []
-    monkeypatch.setattr(launch, "launch", lambda run, _: configs.append(run.config))
-    return configs
 
 
 def steered_run(settled: Any = 3.412, l0: float = 19.8, **changes: Any) -> Run:

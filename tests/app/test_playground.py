@@ -1,6 +1,5 @@
 """The playground page, in both languages and with everything people may throw at it."""
 
-import base64
 import json
 import math
 import zlib
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -26,30 +24,18 @@ from tinysae.library.shipped import (
 )
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.model.text.generate import BOUNDS
-from tinysae.model.text.logprobs import token_stats
-from tinysae.model.text.ranks import answer_ranks
-from tinysae.model.text.state import MAX_LINK_CHARACTERS, Colour, State, View, packed
-from tinysae.model.text.suite import Row, SuiteRun, shipped_suite, summary
-from tinysae.render.numbers import percent, signed
+from tinysae.model.text.state import State, View
 from tinysae.render.visible import as_word, visible
 from tinysae.sae.load import load_sae
 from tinysae.ui.shell import cache
-from tinysae.ui.shell.choice import Choice, remember_path
 from tinysae.ui.shell.page import ROOT
 from tinysae.ui.write import address, stories, word, write_view
-from tinysae.ui.write.heatmap import SCALES, colour_steps
-from tinysae.ui.write.suite import rows_of
 from tinysae.ui.write.told import shipped
 from tinysae.words import LANGUAGES, Language, text
 
+pytestmark = pytest.mark.usefixtures("warm", "written_at_once")
+
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def warm() -> None:
-    """The model is there: a page that came before it is looked at on purpose."""
-    cache.start_warm_up()
-    assert cache._warm_up_thread().finished.wait(PATIENCE_S)
 
 
 def opened(language: Language = "en", **state: Any) -> AppTest:
@@ -66,7 +52,14 @@ def checked(page: AppTest) -> AppTest:
     return page
 
 
-def generate(page: AppTest) -> AppTest:
+# Long enough to differ, short enough for a test.
+FEW_TOKENS = 12
+
+
+def generate(page: AppTest, n_new: int | None = None) -> AppTest:
+    """Stories of `n_new` tokens at most, or of as many as the page is set to."""
+    if n_new is not None:
+        page.number_input(key="_max_new_tokens").set_value(n_new)
     label = text("playground.generate", language_of(page))
     (button,) = [each for each in page.button if each.label == label]
     return until_written(checked(button.click().run()))
@@ -127,7 +120,11 @@ def test_page_speaks_the_chosen_language(language: Language) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_generated_text_follows_the_prompt_in_the_strip(language: Language) -> None:
+def test_generated_text_follows_the_prompt_in_the_strip(
+    language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Drawn many times before it is whole.
+    monkeypatch.setattr(stories, "DRAW_EVERY_S", 0.05)
     page = opened(language)
     prompt = text("playground.prompt_default", language)
     generate(page)
@@ -145,7 +142,7 @@ def test_generated_text_follows_the_prompt_in_the_strip(language: Language) -> N
 
 
 def test_same_seed_writes_the_same_and_another_seed_something_else() -> None:
-    page = generate(opened())
+    page = generate(opened(), FEW_TOKENS)
     first = strip_text(page)
     assert strip_text(generate(page)) == first
     page.number_input(key="_seed").set_value(7)
@@ -159,14 +156,14 @@ def test_a_worker_is_made_ready_once_something_was_written(
     monkeypatch.setattr(launch, "make_ready", lambda: asked.append(1))
     page = opened()
     assert not asked
-    generate(page)
+    generate(page, FEW_TOKENS)
     assert asked
 
 
 def test_temperature_zero_ignores_the_seed_and_says_so() -> None:
     page = opened()
     page.slider(key="_temperature").set_value(0.0)
-    first = strip_text(generate(page))
+    first = strip_text(generate(page, FEW_TOKENS))
     page.number_input(key="_seed").set_value(7)
     assert strip_text(generate(page)) == first
     assert "always the likeliest" in sentences(page)
@@ -204,7 +201,7 @@ def test_bars_reshape_with_temperature_and_grey_what_is_cut() -> None:
     ],
 )
 def test_any_prompt_comes_back_to_the_letter(prompt: str) -> None:
-    page = generate(typed(opened(), prompt))
+    page = generate(typed(opened(), prompt), FEW_TOKENS)
     assert strip_text(page).startswith(prompt)
     assert not page.error
     assert "<script>alert" not in html(page)
@@ -212,7 +209,7 @@ def test_any_prompt_comes_back_to_the_letter(prompt: str) -> None:
 
 
 def test_empty_prompt_is_no_error() -> None:
-    page = generate(typed(opened(), ""))
+    page = generate(typed(opened(), ""), FEW_TOKENS)
     assert "starts a story from nothing" in sentences(page)
     assert strip_text(page)
     assert not page.error
@@ -459,328 +456,3 @@ def pressed(page: AppTest, key: str) -> AppTest:
     label = text(key, language_of(page))
     (button,) = [each for each in page.button if each.label == label]
     return checked(button.click().run())
-
-
-def test_five_samples_have_seeds_of_their_own_and_are_strips() -> None:
-    page = generate(opened())
-    samples = page.session_state["playground.samples"]
-    assert len(samples) == 5
-    assert len({sample.text for sample in samples}) == 5
-    shown = ["".join(token[0] for token in each["tokens"]) for each in strips(page)]
-    prompt = text("playground.prompt_default", "en")
-    assert shown == [prompt + sample.text for sample in samples]
-    again = generate(opened()).session_state["playground.samples"]
-    assert [sample.text for sample in again] == [sample.text for sample in samples]
-
-
-@pytest.mark.parametrize("colour", SCALES)
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_heatmap_is_coloured_by_what_was_chosen(
-    colour: Colour, language: Language
-) -> None:
-    page = in_view("write", language, colour=colour, prompt="Tom ate a zebra.")
-    shown = strip(page)
-    assert text(f"playground.legend_{colour}", language) in shown["label"]
-    assert text(f"playground.low_{colour}", language) in html(page)
-    model = load_model(STORYBOOK)
-    stats = token_stats(model, model.encode(page.text_area[0].value or ""))
-    assert [token[1] for token in shown["tokens"]] == colour_steps(stats, colour)
-    assert all(
-        token[3][0][0] == text(f"playground.{colour}", language)
-        for token in shown["tokens"]
-    )
-    assert f"{stats.perplexity:,.2f}" in sentences(page)
-
-
-def test_a_pinned_token_shows_its_ten_alternatives() -> None:
-    page = clicked(9)
-    model = load_model(STORYBOOK)
-    stats = token_stats(model, model.encode(text("playground.prompt_default", "en")))
-    for token_id in stats.top_ids[9].tolist():
-        assert escape(as_word(model.token_text(token_id))) in html(page)
-
-
-@pytest.mark.parametrize("drawing", ["circuitsvis", "attention"])
-def test_circuitsvis_is_one_switch_away(drawing: str) -> None:
-    page = typed(opened(), f"Once {HOSTILE}")
-    switch = group(page, "_drawing")
-    checked(switch.set_value(drawing).run())
-    (frame,) = [
-        node.proto
-        for node in page.get("bidi_component")
-        if node.proto.component_name == "tinysae_framed"
-    ]
-    document = zlib.decompress(
-        base64.b64decode(json.loads(frame.json)["html"])
-    ).decode()
-    assert "default-src 'none'" in document
-    # CircuitsVis's own and the one that says how tall it is: none that a token ended.
-    assert document.count("</script>") == 2
-    assert not page.error
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_ranks_are_shown_for_each_token_of_each_answer(language: Language) -> None:
-    page = in_view("ranks", language, answers="she\nLily went")
-    assert not page.error
-    model = load_model(STORYBOOK)
-    prompt = text("playground.prompt_default", language)
-    for answer in ("she", "Lily went"):
-        for token in answer_ranks(model, prompt, answer).tokens:
-            wanted = text(
-                "playground.answer_token",
-                language,
-                token=visible(model.token_text(token.token_id)),
-                rank=f"{token.rank:,}",
-                prob=percent(token.prob),
-                logit=signed(token.logit),
-            )
-            assert wanted in sentences(page).replace("\u2060", "")
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_an_answer_that_would_change_the_prompts_tokens_says_so(
-    language: Language,
-) -> None:
-    state = {"prompt": "Once upon a ti", "prepend_space": False}
-    page = in_view("ranks", language, answers="me", **state)
-    said = text("playground.answer_merges", language, answer="me")
-    assert said in sentences(page)
-    page.session_state["playground.suite_rows"] = [
-        Row("Once upon a ti", "me"),
-        Row("Once upon a time", ", there"),
-    ]
-    pressed(page, "playground.suite_run")
-    assert text("playground.suite_merges", language, n=1) in sentences(page)
-    page = in_view("ranks", language, answers="me", prompt="Once upon a ti")
-    assert said not in sentences(page)
-
-
-@pytest.mark.parametrize(
-    "answers", ["", " \n ", "a\n" * 11, "word " * 300, "x" * 100_000]
-)
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_answers_that_are_none_are_a_plain_sentence(
-    answers: str, language: Language
-) -> None:
-    page = in_view("ranks", language, answers=answers)
-    # One for the ranks, one where their Python would stand.
-    assert page.error
-    assert page.text_area[1].value == answers
-
-
-@pytest.mark.parametrize(
-    "answer", ["\ufffd", "مرحبا بالعالم", "<|endoftext|>", HOSTILE]
-)
-def test_any_answer_has_its_ranks(answer: str) -> None:
-    page = in_view("ranks", answers=answer, prompt="שלום <|endoftext|>")
-    assert not page.error
-    assert page.table
-    assert "special token" in sentences(page)
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_shipped_suite_runs_and_its_table_can_be_taken_along(
-    language: Language,
-) -> None:
-    page = pressed(in_view("ranks", language), "playground.suite_run")
-    assert not page.error
-    run = page.session_state["playground.suite_run"]
-    assert run.is_over
-    figures = summary(run.results)
-    assert figures is not None
-    assert [metric.value for metric in page.metric] == [
-        percent(figures.top_1),
-        percent(figures.top_5),
-        f"{figures.mean_rank:.2f}",
-    ]
-
-
-def test_a_pasted_suite_is_checked_and_what_was_there_stays() -> None:
-    page = in_view("ranks")
-    before = page.session_state["playground.suite_rows"]
-    for pasted, said in (
-        ("text,label\na,b", "prompt and answer"),
-        ("prompt,answer\n" + "a,b\n" * 100_000, "100,000"),
-        ("prompt,answer\na,b,c", "Line 2"),
-    ):
-        page.text_area(key="_suite_paste").set_value(pasted)
-        pressed(page, "playground.suite_use")
-        (error,) = page.error
-        assert said in error.value.replace("\\", "")
-        assert page.session_state["playground.suite_rows"] == before
-    page.text_area(key="_suite_paste").set_value("prompt,answer\nOnce upon a,time\nx,")
-    pressed(page, "playground.suite_use")
-    assert page.session_state["playground.suite_rows"] == [
-        Row("Once upon a", "time"),
-        Row("x", ""),
-    ]
-    pressed(page, "playground.suite_run")
-    results = page.session_state["playground.suite_run"].results
-    assert [each.problem is None for each in results] == [True, False]
-    pressed(page, "playground.suite_shipped")
-    assert page.session_state["playground.suite_rows"] == shipped_suite()
-
-
-def test_a_stopped_suite_keeps_its_results() -> None:
-    run = SuiteRun(load_model(STORYBOOK), shipped_suite())
-    run.step()
-    run.stop()
-    page = in_view("ranks")
-    page.session_state["playground.suite_run"] = run
-    checked(page.run())
-    assert "rows run: 1 of 40" in sentences(page)
-    assert len(run.results) == 1
-
-
-def test_cells_that_nobody_filled_are_no_rows() -> None:
-    table = pd.DataFrame(
-        {"prompt": ["a", None, ""], "answer": [None, "b", float("nan")]}
-    )
-    assert rows_of(table) == [Row("a", ""), Row("", "b")]
-    assert rows_of(table.drop(columns="answer")) == [Row("a", "")]
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_two_texts_are_compared_token_by_token(language: Language) -> None:
-    page = in_view(
-        "compare", language, prompt="Tom was happy.", other="Lily was happy."
-    )
-    assert not page.error
-    first, second = strips(page)
-    assert first["scale"] == "s"
-    assert second["scale"] == "d"
-    model = load_model(STORYBOOK)
-    own = token_stats(model, model.encode("Tom was happy."))
-    other = token_stats(model, model.encode("Lily was happy."))
-    # The names differ, the rest is compared.
-    assert second["tokens"][0][1] is None
-    change = float(other.log_prob[-1] - own.log_prob[-1])
-    assert second["tokens"][-1][3][0][1] == signed(change)
-
-
-def test_one_text_is_compared_in_two_models(tiny_home: Path) -> None:
-    finished_run(write_model(tiny_home / "model"), name="other")
-    page = in_view("compare", prompt="Once upon a time", other="")
-    checked(
-        page.selectbox(key="_other_model").set_value(str(tiny_home / "model")).run()
-    )
-    assert not page.error
-    first, second = strips(page)
-    for shown in (first, second):
-        assert "".join(token[0] for token in shown["tokens"]) == "Once upon a time"
-
-
-def test_the_other_text_is_read_by_the_same_model_at_first(tiny_home: Path) -> None:
-    finished_run(write_model(tiny_home / "model"), name="other")
-    write_model(tiny_home / "mine")
-    page = in_view("compare", prompt="Once upon a time", other="")
-    page.session_state["shell.choice"] = Choice(model=str(tiny_home / "mine"))
-    checked(page.run())
-    chosen = page.selectbox(key="_other_model")
-    assert chosen.value == str(tiny_home / "mine")
-    assert "mine" in chosen.options
-
-
-def shared_link(page: AppTest) -> str:
-    (link,) = [code.value for code in page.code if "?play=" in code.value]
-    return parse_qs(link.partition("?")[2])["play"][0]
-
-
-def with_link(link: str, language: Language = "en", **more: str) -> AppTest:
-    page = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE_S)
-    page.switch_page("pages/playground.py")
-    page.query_params["play"] = link
-    page.query_params["lang"] = language
-    for name, value in more.items():
-        page.query_params[name] = value
-    return checked(page.run())
-
-
-def test_a_reload_finds_the_model_of_a_folder_and_what_it_wrote(
-    tiny_home: Path,
-) -> None:
-    path = str(write_model(tiny_home / "mine"))
-    state = State(prompt="Once", n_samples=1, model=path, is_written=True)
-    page = until_written(with_link(packed(state), model=remember_path(path)))
-    (sample,) = page.session_state["playground.samples"]
-    assert list(sample.prompt.ids) == load_model(path).encode("Once")
-    assert page.session_state["playground.state"].model == path
-    assert not page.warning
-    # Nobody has chosen it here: no other model writes in its place.
-    page = with_link(packed(state), model="~0123456789abcdef")
-    assert "playground.samples" not in page.session_state
-    assert page.warning[0].value == text("models.path_unknown", "en")
-
-
-def test_a_link_opens_the_same_page() -> None:
-    page = opened()
-    page.slider(key="_temperature").set_value(0.3)
-    page.number_input(key="_top_k").set_value(11)
-    page.number_input(key="_seed").set_value(7)
-    page.slider(key="_n_samples").set_value(2)
-    page.selectbox(key="_colour").set_value("rank")
-    generate(typed(page, "One day, 한국어 🎈"))
-    other = until_written(with_link(shared_link(page)))
-    assert other.text_area[0].value == "One day, 한국어 🎈"
-    assert strip(other) == strip(page)
-    assert [sample.text for sample in other.session_state["playground.samples"]] == [
-        sample.text for sample in page.session_state["playground.samples"]
-    ]
-
-
-@pytest.mark.parametrize(
-    ("link", "key"),
-    [("x" * 400_000, "link_too_long"), ("AAAA", "link_damaged")],
-)
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_bad_link_is_a_plain_sentence_on_a_page_that_works(
-    link: str, key: str, language: Language
-) -> None:
-    page = with_link(link, language)
-    (warning,) = page.warning
-    wanted = text(
-        f"error.{key}", language, n=f"{len(link):,}", limit=f"{MAX_LINK_CHARACTERS:,}"
-    )
-    assert warning.value.replace("\\", "") == wanted
-    assert strip_text(page).startswith(text("playground.prompt_default", language))
-
-
-def test_a_link_of_a_megabyte_opens_the_page_without_it() -> None:
-    # Streamlit itself drops a query of more than 512 KiB before a page sees it.
-    page = with_link("x" * 1_000_000)
-    assert strip_text(page).startswith(text("playground.prompt_default", "en"))
-    assert not page.error
-
-
-def test_a_link_with_halves_of_characters_opens_with_whole_ones() -> None:
-    page = with_link(packed(State(prompt="Once\ud800 upon", answers="\udfff")))
-    assert strip_text(page) == "Once\ufffd upon"
-    assert not page.error
-
-
-def test_a_prompt_too_long_for_a_link_can_still_be_taken_along() -> None:
-    digits = "".join(f"{zlib.crc32(i.to_bytes(2)):x}" for i in range(5_000))
-    page = typed(opened(), digits)
-    (error,) = page.error
-    assert "Shorten the text" in error.value
-    assert [code for code in page.code if "TransformerBridge" in code.value]
-
-
-def test_the_beginning_of_a_long_text_can_be_kept_instead() -> None:
-    page = typed(opened(), "Tom was happy. " + "Once upon a time. " * 200)
-    assert "first" in page.info[0].value
-    keep = group(page, "_keep")
-    checked(keep.set_value("start").run())
-    assert strip_text(page).startswith("Tom was happy.")
-    assert r"Left out\: the last" in page.info[0].value
-    assert len(page.text_area[0].value or "") > 3000
-
-
-def test_tokens_are_shown_as_they_are_typed_if_asked_for() -> None:
-    page = typed(opened(), "Once, 한국어 🎈")
-    checked(page.toggle(key="_typed").set_value(True).run())
-    shown = next(each for each in strips(page) if each["spaces"])
-    assert shown["spaces"]
-    assert "".join(token[0] for token in shown["tokens"]) == "Once, 한국어 🎈"
-    assert all(token[1] is None for token in shown["tokens"])

@@ -11,7 +11,6 @@ from benchmarks.clicks import (
     button,
     expect_feature,
     expect_still,
-    open_from_home,
     point_at,
     press,
     write,
@@ -28,7 +27,7 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
 def opened(page: Page, server: Server) -> None:
-    open_from_home(page, server.url, "playground")
+    page.goto(f"{server.url}/playground")
     see_tokens(page)
 
 
@@ -267,8 +266,11 @@ def test_a_click_on_a_token_leads_to_a_feature_that_is_active_there(
 
 
 def view(page: Page, server: Server, name: str) -> None:
-    page.goto(f"{server.url}/playground")
-    see_tokens(page)
+    opened(page, server)
+    choose_view(page, name)
+
+
+def choose_view(page: Page, name: str) -> None:
     label = text(f"playground.view_{name}", "en")
     with answered(page):
         page.get_by_role("radio", name=label, exact=True).click()
@@ -344,23 +346,25 @@ def test_tokens_follow_every_pause_in_typing(
         reader.assert_clean()
 
 
-@pytest.mark.parametrize("drawing", ["circuitsvis", "attention"])
 def test_circuitsvis_draws_offline_and_its_tokens_stay_text(
-    quiet_server: Server, browser: Browser, drawing: str
+    quiet_server: Server, browser: Browser
 ) -> None:
     with visit(browser) as reader:
         page = reader.page
         opened(page, quiet_server)
         ask(page, HOSTILE)
         expect(tokens(page).first).to_have_text("<", timeout=LOADED_MS)
-        label = text(f"playground.drawing_{drawing}", "en")
-        open_more(page)
-        page.get_by_role("radio", name=label, exact=True).click()
-        frame = page.locator(f"iframe[title='{label}']")
-        expect(frame).to_have_attribute("sandbox", "allow-scripts", timeout=LOADED_MS)
-        drawn = page.frame_locator(f"iframe[title='{label}']").locator("body")
-        shown = "script" if drawing == "circuitsvis" else "Head"
-        expect(drawn).to_contain_text(shown, timeout=LOADED_MS)
+        for drawing, shown in {"circuitsvis": "script", "attention": "Head"}.items():
+            label = text(f"playground.drawing_{drawing}", "en")
+            open_more(page)
+            page.get_by_role("radio", name=label, exact=True).click()
+            frame = f"iframe[title='{label}']"
+            expect(page.locator(frame)).to_have_attribute(
+                "sandbox", "allow-scripts", timeout=LOADED_MS
+            )
+            drawn = page.frame_locator(frame).locator("body")
+            expect(drawn).to_contain_text(shown, timeout=LOADED_MS)
+            close_more(page)
         assert not reader.outside
         assert not reader.dialogs
         assert not reader.errors
@@ -380,18 +384,18 @@ def test_a_suite_is_run_and_saved(quiet_server: Server, browser: Browser) -> Non
         assert not reader.outside
 
 
-@pytest.mark.parametrize("name", ["ranks", "compare"])
 def test_no_view_scrolls_sideways_on_a_phone(
-    quiet_server: Server, browser: Browser, name: str
+    quiet_server: Server, browser: Browser
 ) -> None:
     with visit(browser, width=390, height=844) as reader:
         page = reader.page
-        view(page, quiet_server, name)
-        done = "suite" if name == "ranks" else "second_text"
-        heading = page.get_by_role("heading", name=text(f"playground.{done}", "en"))
-        expect(heading).to_be_visible(timeout=LOADED_MS)
-        expect_still(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        opened(page, quiet_server)
+        for name, done in {"ranks": "suite", "compare": "second_text"}.items():
+            choose_view(page, name)
+            heading = page.get_by_role("heading", name=text(f"playground.{done}", "en"))
+            expect(heading).to_be_visible(timeout=LOADED_MS)
+            expect_still(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert not reader.outside
 
 

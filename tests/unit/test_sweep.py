@@ -1,11 +1,11 @@
 """A sweep's worker: what its points come to, and what it survives."""
 
-import json
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +16,23 @@ from safetensors.torch import load_file
 from tests.builders import working
 from tests.unit.test_worker import ended, worker_pid
 from tinysae.config import TrainConfig, settings
-from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.features.index.format import INDEX_NAME
 from tinysae.jobs import launch
 from tinysae.jobs.lock import is_locked
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.runs import sweep as sweeps
 from tinysae.runs.axes import Axes
-from tinysae.runs.checkpoints import checkpoints, new_checkpoint
+from tinysae.runs.checkpoints import checkpoints
 from tinysae.runs.metrics import TIMES, read_evals, read_metrics
 from tinysae.runs.side_by_side import side_by_side
-from tinysae.runs.store import Run, create_run, list_runs, open_run
+from tinysae.runs.store import Run, create_run, open_run
 from tinysae.runs.sweep import (
     Sweep,
     create_sweep,
-    list_sweeps,
-    open_sweep,
-    read_plan,
     start_sweep,
-    sweep_of,
 )
-from tinysae.sae import estimate_sweep
 from tinysae.sae.train import SAETraining
-from tinysae.worker import finish, keep, life, load
+from tinysae.worker import finish, keep, life, load, look
 from tinysae.worker.points import Points
 from tinysae.worker.sweep import work
 
@@ -53,6 +47,8 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "be_nice", lambda: None)
     for name in ("INDEX_TOKENS", "EVALUATION_TOKENS", "CONCEPT_TOKENS"):
         monkeypatch.setattr(finish, name, 2048)
+    # A look takes as long as many steps.
+    monkeypatch.setattr(look, "LOOKS_PER_RUN", 5)
 
 
 @pytest.fixture
@@ -111,7 +107,9 @@ def assert_same(point: Run, alone: Run) -> None:
         assert torch.equal(value, weights[1][name]), name
 
 
+@cache
 def trained_alone(config: TrainConfig) -> Run:
+    """Once, for all tests that compare with it."""
     run = create_run(config)
     with run.locked():
         run.enqueue()
@@ -171,134 +169,6 @@ def test_every_point_is_what_it_is_alone(
     assert len(set(made)) == n_streams
     for run in points:
         assert_same(run, trained_alone(run.config))
-
-
-def test_a_point_is_an_ordinary_run_that_knows_its_sweep(base: TrainConfig) -> None:
-    sweep = create_sweep(base, L1)
-    assert sweep.status.state == "stopped"
-    assert sweep == open_sweep(sweep.id)
-    assert list(list_sweeps()) == [sweep]
-    assert {run.id for run in list_runs()} == set(sweep.point_ids)
-    assert [run.config.l1_coefficient for run in sweep.points()] == [1.0, 5.0, 20.0]
-    assert all(sweep_of(run) == sweep.id for run in list_runs())
-    assert sweep_of(create_run(base)) is None
-    assert all(sweep.id < run.id for run in sweep.points())
-
-
-def test_nothing_is_left_of_a_sweep_that_cannot_be_made(
-    base: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[Run] = []
-
-    def create(*args: Any, **kwargs: Any) -> Run:
-        if len(made) == 2:
-            raise OSError(28, "No space left on device")
-        made.append(create_run(*args, **kwargs))
-        return made[-1]
-
-    monkeypatch.setattr(sweeps, "create_run", create)
-    with pytest.raises(MissingError, match="No space left"):
-        create_sweep(base, L1)
-    assert made
-    assert not list(list_runs())
-    assert not list(list_sweeps())
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{",
-        "[]",
-        '{"format": 1}',
-        '{"format": 9}',
-        '{"format": 1, "base": {"format": 1}, "axes": [], "points": []}',
-        '{"format": 1, "base": {"format": 1}, "axes": {"k": 3}, "points": []}',
-        '{"format": 1, "base": {"format": 1}, "axes": {}, "points": [["x"]]}',
-        '{"format": 1, "base": 3, "axes": {}, "points": []}',
-    ],
-)
-def test_a_damaged_sweep_is_left_out_of_the_list(text: str, base: TrainConfig) -> None:
-    sweep = create_sweep(base, L1)
-    (sweep.path / "sweep.json").write_text(text)
-    with pytest.raises(DamagedError):
-        open_sweep(sweep.id)
-    listed = list_sweeps()
-    assert not listed
-    assert [each.path for each in listed.unreadable] == [sweep.path]
-
-
-def test_points_that_were_deleted_are_no_points_any_more(base: TrainConfig) -> None:
-    sweep = create_sweep(base, L1)
-    (sweep.points()[0].path / "config.json").unlink()
-    sweep.points()
-    assert [run.id for run in sweep.points()] == sweep.point_ids[1:]
-
-
-@pytest.mark.parametrize("sweep_id", ["nope", "../runs", "A", ""])
-def test_only_a_sweeps_id_opens_one(sweep_id: str) -> None:
-    with pytest.raises((InputError, MissingError), match="no sweep"):
-        open_sweep(sweep_id)
-
-
-def test_a_file_says_what_the_options_say(tmp_path: Path) -> None:
-    path = tmp_path / "plan.json"
-    data = {
-        "base": {"architecture": "standard", "d_sae": 64},
-        "axes": {"l1_coefficient": "1..4 x2", "lr": [1e-3, 1e-4]},
-    }
-    path.write_text(json.dumps(data))
-    base, axes = read_plan(path)
-    assert base == TrainConfig(architecture="standard", d_sae=64)
-    assert axes == {"l1_coefficient": [1.0, 2.0, 4.0], "lr": [1e-3, 1e-4]}
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "cannot be read as a sweep"),
-        ("[1]", "cannot be read as a sweep"),
-        ("{}", "cannot be read as a sweep"),
-        ('{"axes": [1]}', "cannot be read as a sweep"),
-        ('{"axes": {"k": 3}}', "cannot be read as a sweep"),
-        ('{"base": [], "axes": {}}', "cannot be read as a sweep"),
-        ('{"base": {"nope": 1}, "axes": {}}', "“nope” is no setting"),
-        ('{"base": {"k": -1}, "axes": {}}', "k is -1"),
-    ],
-)
-def test_a_file_that_says_something_else_is_refused(
-    text: str, said: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "plan.json"
-    path.write_text(text)
-    with pytest.raises(InputError, match=said):
-        read_plan(path)
-
-
-def test_what_decides_the_stream_is_all_that_does(tiny_model: Any) -> None:
-    """Whoever adds a setting that changes which activations are read names it."""
-    from tinysae.runs.sweep import _STREAM
-
-    of_the_text = {
-        n for n, each in settings().items() if each.group in ("data", "store")
-    }
-    # One forward serves all hooks.
-    assert of_the_text - {"name", "training_tokens", "hook_name"} <= set(_STREAM)
-    read: set[str] = set()
-
-    class Watched:
-        def __getattr__(self, name: str) -> Any:
-            if name in settings():
-                read.add(name)
-            return getattr(TrainConfig(context_size=16), name)
-
-    from tinysae.sae.batches import TrainingBatches
-
-    config: Any = Watched()
-    batches = TrainingBatches(config, tiny_model)
-    next(batches)
-    batches.close()
-    assert read
-    assert read - {"hook_name"} <= set(_STREAM)
 
 
 def stepped(
@@ -457,63 +327,6 @@ def test_a_point_that_trains_by_itself_is_left_alone(base: TrainConfig) -> None:
     assert rows(own) == []
     others = [run for run in sweep.points() if run.id != own.id]
     assert [run.status.state for run in others] == ["done", "done"]
-
-
-def test_points_too_large_together_go_in_parts(
-    base: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def width_of(_: TrainConfig) -> int:
-        return 64
-
-    configs = [replace(base, d_sae=4096, l1_coefficient=n) for n in range(1, 6)]
-    two = estimate_sweep.together_bytes(configs[:2], width_of, 0)
-    three = estimate_sweep.together_bytes(configs[:3], width_of, 0)
-    room = (two + three) / 2 / estimate_sweep.MOST_OF_MEMORY
-    monkeypatch.setattr(estimate_sweep, "memory_of", lambda _: room)
-    parts = estimate_sweep.fitting(configs, width_of, 0)
-    assert [len(part) for part in parts] == [2, 2, 1]
-    assert [c for part in parts for c in part] == configs
-
-
-def with_checkpoints(run: Run, steps: Sequence[int]) -> None:
-    for step in steps:
-        with new_checkpoint(run, step, drops_older=False) as stage:
-            (stage / "state").write_text("state")
-
-
-def parties(sweep: Sweep) -> list[tuple[int | None, list[float]]]:
-    """By their step, the coefficients of those that go on from there."""
-    return [
-        (
-            party[0].checkpoint and party[0].checkpoint.step,
-            [start.run.config.l1_coefficient for start in party],
-        )
-        for party in side_by_side(sweep.points())
-    ]
-
-
-def test_a_party_goes_on_from_the_last_step_that_all_have(base: TrainConfig) -> None:
-    sweep = create_sweep(base, L1)
-    runs = by_coefficient(sweep)
-    assert parties(sweep) == [(None, [1.0, 5.0, 20.0])]
-    # Killed while the second checkpoints were written.
-    for coefficient, steps in {1.0: [10, 20], 5.0: [10, 20], 20.0: [10]}.items():
-        with_checkpoints(runs[coefficient], steps)
-    assert parties(sweep) == [(10, [1.0, 5.0, 20.0])]
-    # All have the new one; not all of the old ones are gone.
-    with_checkpoints(runs[20.0], [20])
-    assert parties(sweep) == [(20, [1.0, 5.0, 20.0])]
-
-
-def test_who_was_stopped_earlier_goes_on_alone(base: TrainConfig) -> None:
-    sweep = create_sweep(base, L1)
-    runs = by_coefficient(sweep)
-    for coefficient, steps in {1.0: [20], 20.0: [5, 12, 20]}.items():
-        with_checkpoints(runs[coefficient], steps)
-    assert parties(sweep) == [(None, [5.0]), (20, [1.0, 20.0])]
-    # Nobody goes far back for it.
-    with_checkpoints(runs[5.0], [5])
-    assert parties(sweep) == [(5, [5.0]), (20, [1.0, 20.0])]
 
 
 @pytest.mark.usefixtures("unindexed")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_kernels import (
+from tests.unit.test_step import (
     ARCHITECTURES,
     batch_of,
     copied,

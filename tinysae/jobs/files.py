@@ -126,9 +126,10 @@ def changing(path: Path) -> Generator[None]:
         yield
 
 
-def write_json(path: Path, data: Any) -> None:
+def write_json(path: Path, data: Any, *, outlives_power_cut: bool = True) -> None:
     """`write_bytes` of `data` as JSON."""
-    write_text(path, json.dumps(data, ensure_ascii=False, indent=1))
+    text = encodable(json.dumps(data, ensure_ascii=False, indent=1))
+    write_bytes(path, text.encode(), outlives_power_cut=outlives_power_cut)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -136,8 +137,14 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, encodable(text).encode())
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, outlives_power_cut: bool = True) -> None:
     """Replaces `path` by `data`: temporary name, fsync, rename.
+
+    Args:
+        path: a file, or none yet.
+        data: all of it.
+        outlives_power_cut: otherwise the disk is not waited for, and a power cut may
+            leave an empty file; whoever kills this process leaves the old or the new.
 
     Raises:
         OSError: when the folder cannot be written; `path` is then as it was.
@@ -147,13 +154,15 @@ def write_bytes(path: Path, data: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if outlives_power_cut:
+                os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:
         with suppress(FileNotFoundError):
             Path(name).unlink()
         raise
-    sync_folder(path.parent)
+    if outlives_power_cut:
+        sync_folder(path.parent)
 
 
 def copy_file(source: Path, target: Path) -> None:

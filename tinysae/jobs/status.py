@@ -97,7 +97,8 @@ def write_status(path: Path, status: JobStatus) -> None:
     this.
 
     On a full disk the job's reserve makes room for the last word: what a job that still
-    works has to say would only use it up.
+    works has to say would only use it up. Nor is it worth waiting for the disk: after a
+    power cut nobody works, whatever was said last.
 
     Raises:
         OSError: the file cannot be written, reserve or not.
@@ -111,7 +112,7 @@ def write_status(path: Path, status: JobStatus) -> None:
     if status.error_values:
         data["error_values"] = plain_values(status.error_values)
     try:
-        write_json(path / STATUS_NAME, data)
+        write_json(path / STATUS_NAME, data, outlives_power_cut=not status.is_working)
     except OSError as problem:
         if status.is_working or not is_disk_full(problem):
             raise
