@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from tests.unit.test_sweep import (
+    _home,  # noqa: F401
     assert_same,
     base,  # noqa: F401
     done_here,
@@ -27,17 +27,9 @@ from tinysae.runs.axes import every_layer, names_hooks, with_hooks
 from tinysae.runs.sweep import create_sweep, streams
 from tinysae.sae import estimate_sweep
 from tinysae.sae.train import SAETraining
-from tinysae.worker import finish, load
 
 HOOKS = ["blocks.1.hook_resid_post", "blocks.0.hook_mlp_out", "blocks.1.hook_resid_pre"]
 """Not in the order in which a forward comes to them."""
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TINYSAE_HOME", str(tmp_path))
-    monkeypatch.setattr(load, "be_nice", lambda: None)
-    monkeypatch.setattr(finish, "EVALUATION_TOKENS", 2048)
 
 
 def test_one_forward_gives_what_one_for_each_hook_gives(
