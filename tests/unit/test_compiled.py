@@ -104,12 +104,11 @@ from tinysae.features.index.trial import try_index
 from tinysae.model.sources import load_model
 from tinysae.sae.load import load_sae
 
-def is_loop(each):
-    return hasattr(each, "signatures")
-
 def signatures():
-    loops = {name: each for name, each in vars(kernels).items() if is_loop(each)}
-    return {name: loop.signatures for name, loop in loops.items()}
+    # What these call is compiled with them, or not at all where a cache has them.
+    called = {name: each for name, each in vars(kernels).items() if name[0] != "_"}
+    loops = {name: getattr(each, "signatures", None) for name, each in called.items()}
+    return {name: found for name, found in loops.items() if found is not None}
 
 try_index()
 before, folder = signatures(), Path(sys.argv[1])
