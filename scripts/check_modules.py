@@ -17,7 +17,7 @@ MOST_LINES = 350
 # module -> (the lines it has, why it is not cut)
 LONGER: dict[str, tuple[int, str]] = {
     "tinysae/features/names/rule_kernels.py": (
-        523,
+        504,
         "numba's cache sees changes of one file only: what is called stays beside it",
     ),
 }

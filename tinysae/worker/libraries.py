@@ -5,6 +5,7 @@ import importlib
 import os
 from collections.abc import Callable, Iterator
 
+from tinysae.worker.compiled import RULES, is_compiled
 from tinysae.worker.load import be_nice
 
 # What the stages import when their turn comes, with all that these bring along.
@@ -61,9 +62,12 @@ def _compile_step() -> None:
 
 
 def _compile_rules() -> None:
+    """Loads them: in a fresh install another process compiles them, and a job need not
+    wait until this one has done the same."""
     from tinysae.features.names.rules import try_rules
 
-    try_rules()
+    if is_compiled(RULES):
+        try_rules()
 
 
 def _compile_map() -> None:

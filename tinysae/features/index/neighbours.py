@@ -1,5 +1,6 @@
 """Which decoder directions lie near each other, and a map of them all."""
 
+import contextlib
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -16,6 +17,12 @@ UMAP_EPOCHS = 200
 # Fewer features than this are no landscape, and not worth the seconds that UMAP takes
 # to be imported.
 UMAP_FROM = 100
+# Those of UMAP's loops that take longest to compile.
+_UMAP_LOOPS = (
+    ("umap_", "smooth_knn_dist"),
+    ("umap_", "compute_membership_strengths"),
+    ("layouts", "_nb_optimize_layout_euclidean_single_epoch"),
+)
 # Cosines at once: 256 rows of them.
 _ROWS = 256
 
@@ -79,6 +86,7 @@ def layout(W_dec: Floats, near: Neighbours, kind: Layout, seed: int) -> Floats:
         warnings.simplefilter("ignore")
         from umap import UMAP
 
+        _keep_compiled()
         n = UMAP_NEIGHBOURS
         own = np.arange(len(W_dec), dtype=np.int32)[:, None]
         index = np.hstack([own, near.feature[:, : n - 1]])
@@ -93,6 +101,19 @@ def layout(W_dec: Floats, near: Neighbours, kind: Layout, seed: int) -> Floats:
             force_approximation_algorithm=True,
         ).fit(W_dec)
     return np.ascontiguousarray(fitted.embedding_, dtype=np.float32)
+
+
+def _keep_compiled() -> None:
+    """Has numba keep UMAP's loops on the disk: UMAP itself has them compiled anew, for
+    seconds, in every process."""
+    import umap
+
+    for module, name in _UMAP_LOOPS:
+        loop = getattr(getattr(umap, module), name, None)
+        # Without a folder for them, or in a UMAP that has others, all is as ever.
+        if loop is not None and not loop.signatures:
+            with contextlib.suppress(RuntimeError):
+                loop.enable_caching()
 
 
 def layout_of(d_sae: int, wanted: Layout) -> Layout:

@@ -138,40 +138,71 @@ class _Half(NamedTuple):
     """What `rule_kernels.learn` is told of the tokens to learn from."""
 
     window: NDArray[np.int32]
-    begins: NDArray[np.int64]
-    counts: tuple[NDArray[np.int32], ...]
-    tokens_of: tuple[NDArray[np.int64], NDArray[np.int32]]
+    n_tokens: NDArray[np.int64]
+    n_contexts: NDArray[np.int64]
+    first: NDArray[np.int64]
+    tokens: NDArray[np.int32]
+    context_first: NDArray[np.int64]
+    context_groups: NDArray[np.int32]
 
     @classmethod
-    def of(cls, text: Surroundings, every: int) -> "_Half":
+    def of(cls, text: Surroundings, seen: "_Seen", every: int) -> "_Half":
         """Of the contexts to learn from one in `every`."""
-        from tinysae.features.names import rule_kernels
-
         is_kept = (text.learnt_in >= 0) & (text.learnt_in % every == 0)
         window = np.where(is_kept, text.learnt_in // every, -1).astype(np.int32)
-        counts = tuple(np.zeros((2, len(text.what)), np.int32))
-        seen = (text.group, text.many_first, text.many)
-        rule_kernels.count_groups(seen, window, *counts)
-        return cls(window, _begins(window), counts, _tokens_of_groups(text, is_kept))
+        first, tokens = _tokens_of_groups(text, seen, is_kept)
+        n_tokens = np.diff(first)
+        group = np.repeat(np.arange(len(n_tokens), dtype=np.int32), n_tokens)
+        # A group's tokens are in the text's order, so that those of one context follow
+        # each other.
+        context = window[tokens]
+        is_new = np.append(True, np.diff(context) != 0)[: len(context)]
+        is_new[first[:-1][n_tokens > 0]] = True
+        context, group = context[is_new], group[is_new]
+        order = np.argsort(context, kind="stable")
+        n_windows = int(window.max(initial=-1)) + 1
+        return cls(
+            *(window, n_tokens, np.bincount(group, minlength=len(n_tokens))),
+            *(first, tokens),
+            *(_first(context, n_windows), group[order]),
+        )
+
+
+class _Seen(NamedTuple):
+    """The groups of every token t: group[first[t] : first[t + 1]]."""
+
+    first: NDArray[np.int64]
+    group: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, text: Surroundings) -> "_Seen":
+        n_tokens = text.group.shape[1]
+        at = np.arange(n_tokens, dtype=np.int32)
+        at = np.concatenate(
+            [np.tile(at, len(text.group)), np.repeat(at, np.diff(text.many_first))]
+        )
+        group = np.concatenate([*text.group, text.many])
+        at, group = at[group >= 0], group[group >= 0]
+        return cls(_first(at, n_tokens), group[np.argsort(at, kind="stable")])
 
 
 def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
     """A rule for every feature of the bands, in their order."""
     import torch
 
-    from tinysae.features.names import rule_kernels
+    from tinysae.features.names import rule_kernels, score_kernels
 
-    seen = (text.group, text.many_first, text.many)
+    seen = _Seen.of(text)
     kinds = (
-        np.array(text.first),
+        np.repeat(np.arange(len(ALL_KINDS), dtype=np.int32), np.diff(text.first)),
         np.array([_KINDS[kind].cost for kind in ALL_KINDS]),
         np.array([_KINDS[kind].family for kind in ALL_KINDS]),
         np.array([kind != "place" for kind in ALL_KINDS]),
         np.array([_KINDS[kind].unites for kind in ALL_KINDS]),
     )
     # By whether a feature fires that often.
-    halves = (_Half.of(text, 1), _Half.of(text, THINNED))
-    scored_on = _tokens_of_groups(text, text.is_scored)
+    halves = (_Half.of(text, seen, 1), _Half.of(text, seen, THINNED))
+    scored_on = _tokens_of_groups(text, seen, text.is_scored)
     n_windows = int(text.scored_in.max(initial=-1)) + 1
     n_scored = int(text.is_scored.sum())
 
@@ -184,17 +215,16 @@ def learnt(bands: Iterable["Band"], text: Surroundings) -> Iterator[Rule]:
         edges = np.flatnonzero(np.diff(is_dense)) + 1
         for begin, end in pairwise([0, *edges.tolist(), n]):
             rule_kernels.learn(
-                *(band.first[begin : end + 1], band.position, band.value, seen),
-                *halves[int(is_dense[begin])],
-                *(kinds, (F1_SHARE, CONDITION_COST, MIN_GAIN)),
-                *(kind[begin:end], size[begin:end]),
-                *(groups[begin:end], hits[begin:end], strength[begin:end]),
+                *(band.first[begin : end + 1], band.position, band.value),
+                *(tuple(seen), tuple(halves[int(is_dense[begin])]), kinds),
+                (F1_SHARE, CONDITION_COST, MIN_GAIN),
+                tuple(each[begin:end] for each in (kind, size, groups, hits, strength)),
             )
         figures = np.zeros((n, 8))
-        rule_kernels.score(
-            *(band.first, band.position, band.value, seen),
-            *(text.is_scored, text.scored_in, n_windows, scored_on),
-            *(kind, size, groups, figures),
+        score_kernels.score(
+            *(band.first, band.position, band.value, tuple(seen)),
+            *((text.is_scored, text.scored_in, n_windows), scored_on),
+            *((size, groups), figures),
         )
         sums = _sums(band, text.is_scored)
         rules: list[Rule] = []
@@ -242,26 +272,18 @@ def try_rules() -> None:
 
 
 def _tokens_of_groups(
-    text: Surroundings, is_kept: NDArray[np.bool_]
+    text: Surroundings, seen: _Seen, is_kept: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Group by group the kept tokens in it: [n_groups + 1], and their places."""
-    at = np.arange(text.group.shape[1], dtype=np.int32)
-    at = np.concatenate(
-        [np.tile(at, len(text.group)), np.repeat(at, np.diff(text.many_first))]
-    )
-    group = np.concatenate([*text.group, text.many])
-    kept = (group >= 0) & is_kept[at]
-    at, group = at[kept], group[kept]
+    at = np.repeat(np.arange(len(is_kept), dtype=np.int32), np.diff(seen.first))
+    at, group = at[is_kept[at]], seen.group[is_kept[at]]
     order = np.argsort(group, kind="stable")
-    first = np.searchsorted(group[order], np.arange(len(text.what) + 1))
-    return first, at[order]
+    return _first(group, len(text.what)), at[order]
 
 
-def _begins(window: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Where each context begins, and where the text ends."""
-    inside = np.flatnonzero(window >= 0)
-    _, first = np.unique(window[inside], return_index=True)
-    return np.append(inside[first], len(window))
+def _first(number: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+    """[n + 1]: where each of n numbers begins, once all are in order."""
+    return np.append(0, np.cumsum(np.bincount(number, minlength=n)))
 
 
 def _sums(band: "Band", is_scored: NDArray[np.bool_]) -> list[float]:
