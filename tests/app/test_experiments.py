@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,6 @@ def words(page: AppTest) -> str:
 
 def chart(page: AppTest) -> Any:
     """What the picture's component is told."""
-    import json
-
     for each in page.get("bidi_component"):
         data = json.loads(each.proto.json)
         if "scatter" in data:
@@ -172,6 +171,24 @@ def ticks(monkeypatch: pytest.MonkeyPatch, ids: set[str]) -> None:
         return [entry for entry in entries if entry.id in ids]
 
     monkeypatch.setattr(all_runs, "_show_table", ticked)
+
+
+def test_while_nothing_is_ticked_the_chosen_ones_curves_are_drawn(open_page: OpenPage):
+    older, newer = measured(8.0, 0.9, k=8.0), measured(30.0, 0.8, k=30.0)
+    assert newer.id != older.id
+    page = fine(open_page(PAGE, view="runs", run=older.id))
+    assert text("experiments.none_ticked", "en", name=older.config.title) in words(page)
+    drawn = next(json.loads(each.proto.json) for each in page.get("bidi_component"))
+    assert [series["x"] for series in drawn["series"]] == [[1000, 2000, 3000]]
+    # It is one of the table's.
+    page = fine(open_page(PAGE, view="runs", run=older.id, state="Stopped"))
+    assert text("experiments.tick", "en") in words(page)
+
+
+def test_what_came_along_was_not_started_when_it_was_copied(open_page: OpenPage):
+    measured(8.0, 0.9)
+    shown = table(fine(open_page(PAGE, view="runs", columns="started")))
+    assert shown["started"].notna().tolist() == [True, False, False]
 
 
 def test_one_ticked_run_is_given_tags_and_a_note(

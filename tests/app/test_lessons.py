@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from types import SimpleNamespace
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -139,6 +140,24 @@ def test_a_finished_lesson_leads_to_its_summary_and_not_on(open_page: OpenPage):
         query.startswith("lesson=names") and "step=11" in query
         for query in shown.values()
     )
+
+
+def test_inside_is_asked_about_the_steps_own_story(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(asked, "lesson_result", lambda *_: Result({}, {}))
+    number, step = next(
+        (n, step)
+        for n, step in enumerate(load_lesson("names").steps, 1)
+        if step.page == "why"
+    )
+    page = open_page(LESSONS, lesson="names", step=str(number))
+    page.selectbox(key=f"lessons.names.{number}.name").set_value("Molly").run()
+    label = text("lessons.to_why", "en")
+    (query,) = [query for shown, query in links(page) if shown == label]
+    way = parse_qs(query)
+    assert way["text"] == [step.args["template"].replace("{name}", "Molly")]
+    assert (way["target"], way["other"]) == (["Molly"], [step.args["other"]])
 
 
 def test_a_guess_shows_the_answer_and_says_whether_it_came_out(

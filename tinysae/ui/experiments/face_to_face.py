@@ -64,8 +64,8 @@ def show_face_to_face(here: Chosen) -> None:
         _show_firing(pair)
     with right:
         st.html(_figures(pair))
-        if not are_comparable(one, other):
-            note(t("experiments.figures_apart"))
+        is_fair = are_comparable(one, other)
+        note(t("experiments.better" if is_fair else "experiments.figures_apart"))
     pairs_table.show_pairs(pair.names, pair.sources, matching)
 
 

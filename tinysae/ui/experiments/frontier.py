@@ -6,7 +6,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from tinysae.config import choices
-from tinysae.library.all_compared import all_compared
+from tinysae.library.all_compared import all_compared, named_share
 from tinysae.render.visible import shortened
 from tinysae.runs.compare import NAMED, Compared, are_comparable, by_series
 from tinysae.runs.frontier import Point, beaten_by, frontier
@@ -14,7 +14,7 @@ from tinysae.ui.experiments.chosen_sae import show_beside
 from tinysae.ui.experiments.entries import (
     entry_names,
     figure_text,
-    named_share,
+    share_named,
     short_names,
 )
 from tinysae.ui.parts.charts import colour
@@ -99,7 +99,9 @@ def picture_of(
 
 
 def _place(entry: Compared, kept: str) -> Point | None:
-    value = named_share(entry) if kept == NAMED else entry.figures.get(kept)
+    value = (
+        named_share(entry, share_named) if kept == NAMED else entry.figures.get(kept)
+    )
     if not entry.is_measured or value is None:
         return None
     return Point(entry.figures["l0"], value)
