@@ -177,12 +177,13 @@ def test_while_nothing_is_ticked_the_chosen_ones_curves_are_drawn(open_page: Ope
     older, newer = measured(8.0, 0.9, k=8.0), measured(30.0, 0.8, k=30.0)
     assert newer.id != older.id
     page = fine(open_page(PAGE, view="runs", run=older.id))
-    assert text("experiments.none_ticked", "en", name=older.config.title) in words(page)
+    said = text("experiments.none_ticked", "en", name=older.config.title)
+    assert plain(said) in words(page)
     drawn = next(json.loads(each.proto.json) for each in page.get("bidi_component"))
     assert [series["x"] for series in drawn["series"]] == [[1000, 2000, 3000]]
     # It is one of the table's.
     page = fine(open_page(PAGE, view="runs", run=older.id, state="Stopped"))
-    assert text("experiments.tick", "en") in words(page)
+    assert plain(text("experiments.tick", "en")) in words(page)
 
 
 def test_what_came_along_was_not_started_when_it_was_copied(open_page: OpenPage):
@@ -256,6 +257,24 @@ def test_without_another_sae_of_the_model_it_says_what_to_do(
     run = finished_run(tiny_model_dir, with_features=False)
     page = fine(open_page(PAGE, view="face", run=run.id))
     assert plain(text("experiments.no_rival", "en")) in words(page)
+
+
+def test_an_sae_of_another_model_is_refused_in_a_sentence(
+    open_page: OpenPage, tiny_model_dir: Path
+):
+    other = finished_run(tiny_model_dir, with_features=False)
+    page = fine(open_page(PAGE, view="face", run=STORYBOOK_SAE, other=other.id))
+    assert plain(text("experiments.no_pair", "en", name=other.title)) in words(page)
+    # What can be compared is.
+    assert page.dataframe
+
+
+def test_of_a_chosen_sae_that_is_not_measured_it_says_so(open_page: OpenPage):
+    measured(8.0, 0.9)
+    run = create_run(TrainConfig(name="fresh"))
+    write_status(run.path, JobStatus("stopped"))
+    said = words(fine(open_page(PAGE, run=run.id)))
+    assert plain(text("experiments.unmeasured", "en", name="fresh")) in said
 
 
 def test_every_column_has_its_words(monkeypatch: pytest.MonkeyPatch):

@@ -29,6 +29,7 @@ from tinysae.ui.experiments.entries import (
     entry_name,
     figure_text,
     run_of,
+    setting_text,
     share_named,
 )
 from tinysae.ui.experiments.table_view import FILTERS, TableView
@@ -78,6 +79,8 @@ def said(name: str, entry: Compared) -> str:
     value = entry.value(name)
     if name == "dataset_path" and isinstance(value, str):
         return text_name(value, language())
+    if name in ("model_name", "hook_name") and isinstance(value, str):
+        return setting_text(name, value)
     return t(f"train.state_{value}") if name == "state" else value_text(value)
 
 

@@ -75,7 +75,7 @@ def show_frontier(here: Chosen) -> None:
         if picture is None:
             note(t("experiments.none_measured"))
         else:
-            _draw(picture, kept)
+            _draw(picture, kept, _unmeasured(entries, here))
         show_left_out(entries.unreadable)
     if picture is not None:
         with right:
@@ -107,7 +107,14 @@ def _place(entry: Compared, kept: str) -> Point | None:
     return Point(entry.figures["l0"], value)
 
 
-def _draw(picture: Picture, kept: str) -> None:
+def _unmeasured(entries: Sequence[Compared], here: Chosen) -> str | None:
+    """The name of the chosen SAE, where it has no place among the measured ones."""
+    chosen = here.source and here.source.id
+    own = [entry for entry in entries if entry.id == chosen and not entry.is_measured]
+    return entry_names(own)[own[0].id] if own else None
+
+
+def _draw(picture: Picture, kept: str, unmeasured: str | None) -> None:
     said = sentence(picture, kept)
     name = t(f"experiments.figure_{kept}")
     scatter(
@@ -126,6 +133,8 @@ def _draw(picture: Picture, kept: str) -> None:
     with st.container(key="experiments_said", gap="xxsmall"):
         with st.container(key="experiments_legend"):
             _show_legend(picture)
+        if unmeasured:
+            note(t("experiments.unmeasured", name=unmeasured))
         note(said)
         if picture.others:
             note(t("experiments.hollow", n=len(picture.others)))

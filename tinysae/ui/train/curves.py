@@ -210,6 +210,8 @@ def _show_curve(
     key = _title(run, name)
     x, y = own.points(name)
     value = f" &nbsp;{_said(name, y[-1])}" if y else ""
+    if _asked_for(run, x, name):
+        value += f" · {t('train.l0_beside', wanted=f'{run.config.wanted_l0:g}')}"
     st.markdown(f":small[**{t(key)}**{value}]", help=t(f"{key}_help"))
     amount = drawing.smoothing
     live_chart(

@@ -115,7 +115,9 @@ def _settings_of(preset: Preset, model: str) -> tuple[TrainConfig, DeltaGenerato
     defaults = preset.config
     values: dict[str, Any] = {"model_name": model}
     with st.container(key="train_settings"):
-        for front, column in zip(_IN_FRONT, st.columns(3), strict=True):
+        # Fields in a line, however long their names are.
+        row = st.columns(3, vertical_alignment="bottom")
+        for front, column in zip(_IN_FRONT, row, strict=True):
             with column:
                 name = front or _l0_setting(defaults, preset.key, values)
                 values[name] = _setting_widget(name, defaults, preset.key, values)
