@@ -89,6 +89,19 @@ def test_the_line_joins_what_nothing_beats_and_a_sweep_is_joined(open_page: Open
     assert text("experiments.other_model_name", "en") in said
 
 
+def test_another_models_saes_are_counted_and_drawn_once_it_is_chosen(
+    open_page: OpenPage, tiny_model_dir: Path
+):
+    run = finished_run(tiny_model_dir, with_features=False)
+    write_json(run.path / EVAL_NAME, {"l0": 5.0, "ce_loss_score": 0.1})
+    page = fine(open_page(PAGE, run=STORYBOOK_SAE))
+    assert run.id not in chart(page)["scatter"]["points"]["ids"]
+    assert plain(text("experiments.elsewhere", "en", n=1)) in words(page)
+    page = fine(open_page(PAGE, run=run.id))
+    assert chart(page)["scatter"]["points"]["ids"] == [run.id]
+    assert plain(text("experiments.elsewhere", "en", n=2)) in words(page)
+
+
 def test_a_name_from_outside_is_only_text(open_page: OpenPage):
     run = measured(8.0, 0.9, name=HOSTILE[1])
     page = fine(open_page(PAGE, run=run.id))

@@ -37,6 +37,8 @@ SHARES = frozenset(
 
 # Of the settings that tell an SAE from others of its name.
 TOLD_LETTERS = 40
+# Settings that have a short name of their own here.
+_IN_SHORT = frozenset({"hook_name", "d_sae", "training_tokens"})
 # Where SAEs are mostly trained, of which block.
 _HOOK = re.compile(
     r"blocks\.(\d{1,4})\.hook_(resid_pre|resid_mid|resid_post|mlp_out|attn_out)"
@@ -117,6 +119,8 @@ def column_name(name: str) -> str:
 
 def column_heading(name: str) -> str:
     """`column_name` where there is little room: without a setting's name in code."""
+    if name in _IN_SHORT:
+        return t(f"experiments.figure_{name}")
     return column_name(name).removesuffix(f" ({name})")
 
 

@@ -10,7 +10,7 @@ from tinysae.runs.compare import Compared, columns, in_order
 # What one compares by, beside what says whether one may; all else is a click away.
 COLUMNS: Final = (
     *("name", "ce_loss_score", "l0", "explained_variance", "dead_share"),
-    *("model_name", "hook_name", "architecture", "d_sae", "state", "tags", "started"),
+    *("model_name", "hook_name", "state", "architecture", "d_sae", "tags", "started"),
 )
 # What one narrows a table down by.
 FILTERS: Final = ("model_name", "hook_name", "dataset_path", "architecture", "state")
