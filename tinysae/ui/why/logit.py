@@ -32,7 +32,7 @@ N_BARS = 12
 N_FEATURES = 5
 # Of a name above its bar: as many letters as a phone's line has room for, and of what
 # somebody called a feature at most so many lines.
-LABEL_COLUMNS, MOST_LINES = 46, 4
+LABEL_COLUMNS, MOST_LINES = 56, 4
 # CircuitsVis draws a square of elements for every head.
 MAX_ATTENTION_TOKENS = 48
 
@@ -70,8 +70,9 @@ def _label(question: Question, part: Part) -> str:
     """What a part is called above its bar: of a name that never ends, its number is
     there all the same."""
     name, dot, number = part_called(question.source, part).rpartition(" · ")
-    most = LABEL_COLUMNS * MOST_LINES
-    return f"{shortened(name, most)}{dot}{number}" if dot else number
+    short = shortened(name, LABEL_COLUMNS * MOST_LINES)
+    # No line begins with the dot, and none is the number alone.
+    return f"{short}\N{NO-BREAK SPACE}·\N{NO-BREAK SPACE}{number}" if dot else number
 
 
 def choose_parts() -> str:
