@@ -3,8 +3,8 @@ and the first minute as a moving one.
 
     make screenshots
 
-Trains a few small SAEs first, which takes some minutes. Fonts are the machine's own: one without
-Korean letters draws boxes in their place.
+Trains a few small SAEs first, which takes some minutes. Fonts are the machine's own:
+one without Korean letters draws boxes in their place.
 """
 
 import io
