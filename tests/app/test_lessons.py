@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Title
 
 from tests.app.test_features import literal
-from tests.builders import finished_run, working
+from tests.builders import finished_run, working, write_model
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.jobs.status import JobStatus, State, write_status
@@ -144,9 +144,9 @@ def test_a_finished_lesson_leads_to_its_summary_and_not_on(open_page: OpenPage):
 
 
 def test_an_own_sae_that_is_asked_already_is_not_said_to_be_on_its_way(
-    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, tiny_model_dir: Path
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    own = finished_run(tiny_model_dir)
+    own = finished_run(write_model(tmp_path / "model"))
     monkeypatch.setattr(asked, "lesson_result", lambda *_: Result({}, {}))
     monkeypatch.setattr(asked, "kept_check", lambda *_: None)
     # What its features are by then can be asked.
