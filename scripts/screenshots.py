@@ -3,8 +3,8 @@ and the first minute as a moving one.
 
     make screenshots
 
-Trains a small SAE first, which takes a minute. Fonts are the machine's own: one without
-Korean letters draws boxes in their place.
+Trains a few small SAEs first, which takes some minutes. Fonts are the machine's own:
+one without Korean letters draws boxes in their place.
 """
 
 import io
@@ -29,10 +29,13 @@ from benchmarks.screens import WIDE
 from benchmarks.tour import tour
 from tinysae.presets import PRESETS
 from tinysae.runs.store import Run, start_run
+from tinysae.runs.sweep import start_sweep
 from tinysae.words import text
 
 PICTURES = ROOT / "docs" / "screenshots"
 TRAINED_MS = 1_200_000
+# Around what the preset asks for.
+SWEPT_K = [8.0, 12.0, 48.0]
 # The moving picture: its size on the page that shows it, of the window's proportions,
 # and how long a frame stands.
 MOVING_SIZE = (960, 600)
@@ -51,6 +54,17 @@ def train(server: Server, browser: Browser) -> Run:
         page.screenshot(path=PICTURES / "train-live.png")
         expect(button(page, "train.stop")).to_have_count(0, timeout=TRAINED_MS)
     return run
+
+
+def sweep(server: Server, browser: Browser) -> None:
+    """The same SAE, sparser and denser: what the frontier is about."""
+    started = start_sweep(PRESETS[0].config, {"k": SWEPT_K})
+    with visit(browser, width=WIDE[0], height=WIDE[1]) as reader:
+        page = reader.page
+        page.goto(f"{server.url}/experiments?view=sweep&sweep={started.id}")
+        stop = button(page, "sweep.stop_all")
+        expect(stop).to_be_visible(timeout=LOADED_MS)
+        expect(stop).to_have_count(0, timeout=TRAINED_MS)
 
 
 class Film:
@@ -149,6 +163,7 @@ def main() -> None:
         browser = launch_chromium(playwright)
         try:
             film_first_minute(server, browser)
+            sweep(server, browser)
             run = train(server, browser)
             tour(server, browser, run.id, PICTURES)
         finally:

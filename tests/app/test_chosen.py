@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.builders import finished_run, write_model
 from tinysae.config import TrainConfig
 from tinysae.library.shipped import STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.model.sources import STORYBOOK
@@ -103,6 +104,13 @@ def test_the_address_counts_more_than_what_was_chosen_before():
     del page.query_params["run"]
     page.run()
     assert shown(page) == (STORYBOOK, STORYBOOK_SAE)
+
+
+def test_a_model_that_one_has_an_sae_of_is_in_the_list(tmp_path: Path):
+    own = write_model(tmp_path / "own")
+    finished_run(own)
+    # The list says each by its name.
+    assert own.name in opened("features").selectbox(key="shell.model").options
 
 
 def test_a_run_without_features_is_shown_where_it_trains_only():

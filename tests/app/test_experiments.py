@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,6 @@ def words(page: AppTest) -> str:
 
 def chart(page: AppTest) -> Any:
     """What the picture's component is told."""
-    import json
-
     for each in page.get("bidi_component"):
         data = json.loads(each.proto.json)
         if "scatter" in data:
@@ -88,6 +87,19 @@ def test_the_line_joins_what_nothing_beats_and_a_sweep_is_joined(open_page: Open
     said = words(page)
     assert "80\\.0%" in said
     assert text("experiments.other_model_name", "en") in said
+
+
+def test_another_models_saes_are_counted_and_drawn_once_it_is_chosen(
+    open_page: OpenPage, tiny_model_dir: Path
+):
+    run = finished_run(tiny_model_dir, with_features=False)
+    write_json(run.path / EVAL_NAME, {"l0": 5.0, "ce_loss_score": 0.1})
+    page = fine(open_page(PAGE, run=STORYBOOK_SAE))
+    assert run.id not in chart(page)["scatter"]["points"]["ids"]
+    assert plain(text("experiments.elsewhere", "en", n=1)) in words(page)
+    page = fine(open_page(PAGE, run=run.id))
+    assert chart(page)["scatter"]["points"]["ids"] == [run.id]
+    assert plain(text("experiments.elsewhere", "en", n=2)) in words(page)
 
 
 def test_a_name_from_outside_is_only_text(open_page: OpenPage):
@@ -174,6 +186,25 @@ def ticks(monkeypatch: pytest.MonkeyPatch, ids: set[str]) -> None:
     monkeypatch.setattr(all_runs, "_show_table", ticked)
 
 
+def test_while_nothing_is_ticked_the_chosen_ones_curves_are_drawn(open_page: OpenPage):
+    older, newer = measured(8.0, 0.9, k=8.0), measured(30.0, 0.8, k=30.0)
+    assert newer.id != older.id
+    page = fine(open_page(PAGE, view="runs", run=older.id))
+    said = text("experiments.none_ticked", "en", name=older.config.title)
+    assert plain(said) in words(page)
+    drawn = next(json.loads(each.proto.json) for each in page.get("bidi_component"))
+    assert [series["x"] for series in drawn["series"]] == [[1000, 2000, 3000]]
+    # It is one of the table's.
+    page = fine(open_page(PAGE, view="runs", run=older.id, state="Stopped"))
+    assert plain(text("experiments.tick", "en")) in words(page)
+
+
+def test_what_came_along_was_not_started_when_it_was_copied(open_page: OpenPage):
+    measured(8.0, 0.9)
+    shown = table(fine(open_page(PAGE, view="runs", columns="started")))
+    assert shown["started"].notna().tolist() == [True, False, False]
+
+
 def test_one_ticked_run_is_given_tags_and_a_note(
     open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ):
@@ -239,6 +270,24 @@ def test_without_another_sae_of_the_model_it_says_what_to_do(
     run = finished_run(tiny_model_dir, with_features=False)
     page = fine(open_page(PAGE, view="face", run=run.id))
     assert plain(text("experiments.no_rival", "en")) in words(page)
+
+
+def test_an_sae_of_another_model_is_refused_in_a_sentence(
+    open_page: OpenPage, tiny_model_dir: Path
+):
+    other = finished_run(tiny_model_dir, with_features=False)
+    page = fine(open_page(PAGE, view="face", run=STORYBOOK_SAE, other=other.id))
+    assert plain(text("experiments.no_pair", "en", name=other.title)) in words(page)
+    # What can be compared is.
+    assert page.dataframe
+
+
+def test_of_a_chosen_sae_that_is_not_measured_it_says_so(open_page: OpenPage):
+    measured(8.0, 0.9)
+    run = create_run(TrainConfig(name="fresh"))
+    write_status(run.path, JobStatus("stopped"))
+    said = words(fine(open_page(PAGE, run=run.id)))
+    assert plain(text("experiments.unmeasured", "en", name="fresh")) in said
 
 
 def test_every_column_has_its_words(monkeypatch: pytest.MonkeyPatch):

@@ -1,14 +1,16 @@
 """A lesson's steps about the reader's own training: what they say of every state."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Title
 
 from tests.app.test_features import literal
-from tests.builders import working
+from tests.builders import finished_run, working, write_model
 from tests.conftest import OpenPage
 from tinysae.config import TrainConfig
 from tinysae.jobs.status import JobStatus, State, write_status
@@ -139,6 +141,38 @@ def test_a_finished_lesson_leads_to_its_summary_and_not_on(open_page: OpenPage):
         query.startswith("lesson=names") and "step=11" in query
         for query in shown.values()
     )
+
+
+def test_an_own_sae_that_is_asked_already_is_not_said_to_be_on_its_way(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    own = finished_run(write_model(tmp_path / "model"))
+    monkeypatch.setattr(asked, "lesson_result", lambda *_: Result({}, {}))
+    monkeypatch.setattr(asked, "kept_check", lambda *_: None)
+    # What its features are by then can be asked.
+    with working(own, "evaluating"):
+        page = open_page(LESSONS, lesson="train", step="6", run=own.id)
+    assert not page.exception
+    assert text("lessons.own_asked", "en") in said(page)
+    assert text("lessons.own_coming", "en") not in said(page)
+
+
+def test_inside_is_asked_about_the_steps_own_story(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(asked, "lesson_result", lambda *_: Result({}, {}))
+    number, step = next(
+        (n, step)
+        for n, step in enumerate(load_lesson("names").steps, 1)
+        if step.page == "why"
+    )
+    page = open_page(LESSONS, lesson="names", step=str(number))
+    page.selectbox(key=f"lessons.names.{number}.name").set_value("Molly").run()
+    label = text("lessons.to_why", "en")
+    (query,) = [query for shown, query in links(page) if label in shown]
+    way = parse_qs(query)
+    assert way["text"] == [step.args["template"].replace("{name}", "Molly")]
+    assert (way["target"], way["other"]) == (["Molly"], [step.args["other"]])
 
 
 def test_a_guess_shows_the_answer_and_says_whether_it_came_out(

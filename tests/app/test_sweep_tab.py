@@ -36,7 +36,7 @@ def with_rows(sweep: Sweep) -> None:
     for n, run in enumerate(sweep.points()):
         with MetricsLog[StepMetrics](run.metrics_path) as log:
             for step in range(20):
-                log.append(step_row(step=step, n_tokens=64 * (step + 1), l0=50.0 - n))
+                log.append(step_row(step=step, n_tokens=64 * (step + 1), mse=50.0 - n))
 
 
 def said_on(page: AppTest) -> str:

@@ -281,6 +281,15 @@ def test_a_saved_file_runs_nothing_and_fits_a_phone(
         assert page.locator("img, script, iframe, object").count() == 0
         widest = page.evaluate("() => document.documentElement.scrollWidth")
         assert widest <= 390
+        # No figure is broken over lines.
+        lines = page.locator(".figures th + td").evaluate_all(
+            """cells => cells.map((cell) => {
+              const range = document.createRange();
+              range.selectNodeContents(cell);
+              return range.getClientRects().length;
+            })"""
+        )
+        assert set(lines) == {1}
         background = page.evaluate("() => getComputedStyle(document.body).background")
         assert "rgb(21, 25, 28)" in background
         assert not reader.dialogs

@@ -62,6 +62,15 @@ def zoom_in(page: Page) -> None:
     expect(page.get_by_role("button", name="Reset zoom")).to_be_visible()
 
 
+def test_an_axis_begins_at_nothing_and_has_none_below(reader: Visit):
+    page = reader.page
+    # From so many points on a curve is one.
+    page.wait_for_function("() => window.node.data[0].x.length > 25")
+    ranges = [chart(page, f"_fullLayout.{axis}.range") for axis in ("xaxis", "yaxis")]
+    assert ranges[0][0] == 0
+    assert ranges[1][0] >= 0
+
+
 def test_new_points_come_into_the_same_node_and_the_zoom_stays(reader: Visit):
     page = reader.page
     zoom_in(page)

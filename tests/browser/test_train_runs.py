@@ -10,7 +10,7 @@ from tests.browser.conftest import Server, visit
 from tinysae.config import TrainConfig
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.runs.metrics import MetricsLog
-from tinysae.runs.store import create_run
+from tinysae.runs.store import create_run, list_runs
 from tinysae.sae.rows import StepMetrics
 from tinysae.words import text
 
@@ -54,6 +54,25 @@ def test_a_phone_shows_what_to_do_with_a_run_that_has_no_curve(
         expect_still(page)
         expect(button(page, "train.resume")).to_be_visible()
         expect(button(page, "train.delete")).to_be_visible()
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_phone_offers_undo_where_delete_was_pressed(
+    server: Server, browser: Browser
+) -> None:
+    with visit(browser, width=390, height=844) as reader:
+        page = reader.page
+        page.goto(f"{server.url}/train")
+        delete = button(page, "train.delete")
+        expect(delete).to_be_visible(timeout=LOADED_MS)
+        expect_still(page)
+        delete.click()
+        undo = button(page, "train.undo")
+        expect(undo).to_be_in_viewport(timeout=LOADED_MS)
+        undo.click()
+        expect(undo).to_have_count(0, timeout=LOADED_MS)
+        assert len(list_runs()) == 2
+        reader.assert_clean()
 
 
 def tick(page: Page, row: int) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinysae.ui.parts.charts import MAX_POINTS, RAREST, Series, feature_points, thinned
+from tinysae.ui.parts.scatter import Dot, readable
 
 
 def curve(n: int) -> Series:
@@ -54,3 +55,27 @@ def test_a_map_has_every_feature_that_has_a_place_and_its_words_are_literal():
         "Feature 2<br>c",
     ]
     assert points.rates == [-0.3, RAREST]
+
+
+def test_a_name_without_room_on_one_side_stands_on_another():
+    dots = [
+        Dot("few", 8.0, 0.85, "k 8", ()),
+        Dot("near", 20.0, 0.99, "Storybook output SAE", ()),
+        Dot("best", 24.0, 0.998, "Storybook SAE", ()),
+        Dot("many", 64.0, 0.93, "k 64", ()),
+    ]
+    # To its left stands another point, to its right there is room.
+    places = readable(dots, "many")
+    assert places["best"] == "middle right"
+    assert (places["few"], places["many"]) == ("middle right", "middle left")
+    # Where there is none on either side, above it.
+    dots[3] = dots[3]._replace(y=0.995)
+    assert readable(dots, "many")["best"] == "top center"
+
+
+def test_names_never_lie_over_each_other_and_the_chosen_ones_is_there():
+    twins = [Dot(name, 8.0, 0.9, "a name of some length", ()) for name in "abcd"]
+    places = readable([*twins, Dot("many", 64.0, 0.8, "k 64", ())], "b")
+    assert {"b", "many"} <= places.keys()
+    sides = [side for name, side in places.items() if name != "many"]
+    assert len(sides) == len(set(sides)) < len(twins)

@@ -17,6 +17,7 @@ from tinysae.lessons.calls.cases import CHECKING_SEED, CHOOSING_SEED, filled, na
 from tinysae.lessons.calls.held_out import feature_parts
 from tinysae.lessons.calls.model_cache import kept_with_model
 from tinysae.lessons.calls.name_calls import name_heads
+from tinysae.lessons.calls.probabilities import apart
 from tinysae.lessons.calls.registry import CALLS, asked
 from tinysae.lessons.calls.results import Bars, Result, Stage, Table
 from tinysae.lessons.handout import Entry, handout
@@ -37,6 +38,7 @@ from tinysae.lessons.progress import (
 )
 from tinysae.library.feature_source import embedded_source
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
+from tinysae.render.numbers import percent
 from tinysae.sae.load import load_sae
 from tinysae.words import LANGUAGES
 
@@ -115,6 +117,30 @@ def test_a_step_of_no_strength_changes_nothing(stage: Stage):
         assert bars.values == pytest.approx(
             [bars.values[0]] * len(bars.values), rel=1e-3
         )
+
+
+def test_an_answer_says_of_the_shuffled_sae_what_its_bar_says(stage: Stage):
+    result = asked("went_well", stage, {})
+    (bars,) = result.views
+    assert isinstance(bars, Bars)
+    # It is worse than nothing in that place, and the answer says so, too.
+    assert bars.values[-1] < 0
+    assert result.words["control"] == percent(bars.values[-1])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        (0.9, 0.9, "0.0"),
+        (0.9999, 0.9996, "<0.1"),
+        (0.5, 0.9, "40.0"),
+        (0.9, 0.5, "40.0"),
+    ],
+)
+def test_a_small_distance_of_two_probabilities_is_not_none(
+    one: float, other: float, words: str
+):
+    assert apart(one, other) == words
 
 
 def test_a_random_model_fails_the_claims_of_the_trained_one(tiny_model: LoadedModel):

@@ -43,6 +43,21 @@ def test_bars_stay_inside_the_drawing(values: list[float]) -> None:
         assert share(rect, "x") + share(rect, "width") <= 100
 
 
+def test_a_long_label_stands_whole_above_its_bar_in_lines() -> None:
+    name = "Perhaps the mark that opens speech, or the mark that ends it, at once"
+    drawn = read(svg.bars([name, "x"], [1.0, 1.0], title="", label_columns=30))
+    texts = [text.text or "" for text in drawn.iter("text")]
+    lines, rest = texts[: texts.index("1.00")], texts[texts.index("1.00") :]
+    assert " ".join(lines) == name
+    assert len(lines) == 3
+    assert rest == ["1.00", "x", "1.00"]
+    # No line stands on a bar, nor below the drawing.
+    tops = [float(part.attrib["y"]) for part in drawn.findall("g/svg")]
+    first, second = (float(rect.attrib["y"]) for rect in drawn.iter("rect"))
+    assert max(tops[:3]) < first < tops[3] < second
+    assert second + 14 <= float(drawn.attrib["height"])
+
+
 def test_texts_are_literal() -> None:
     drawn = read(svg.bars(HOSTILE, [1.0] * len(HOSTILE), title=HOSTILE[0]))
     assert {element.tag for element in drawn.iter()} <= {

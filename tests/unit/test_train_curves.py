@@ -14,10 +14,17 @@ from tinysae.ui.parts import job_words
 from tinysae.ui.parts.job_words import (
     duration,
     duration_range,
+    gigabytes,
     rate_range,
     token_count,
 )
-from tinysae.ui.train.curves import LEAST_ROWS, Curves, curves, smoothed
+from tinysae.ui.train.curves import (
+    LEAST_ROWS,
+    Curves,
+    curves,
+    legend_names,
+    smoothed,
+)
 from tinysae.words import LANGUAGES, Language, text
 
 ROW = step_row()
@@ -111,6 +118,24 @@ def test_ranges_are_as_exact_as_a_guess() -> None:
     assert duration_range(40, 100) == "40–100 s"
     assert rate_range(4_612.3, 10_412.0) == "4,600–10,000"
     assert math.isclose(float(rate_range(5.2, 5.2).split("–")[0]), 5)
+
+
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [(0, "0 MB"), (48_200_000, "48 MB"), (1e8, "0.1 GB"), (2e9, "2.0 GB")],
+)
+def test_a_small_size_is_not_said_to_be_none(n: float, words: str) -> None:
+    assert gigabytes(n) == words
+
+
+def test_a_legend_says_once_what_tells_a_run_from_others(run: Run) -> None:
+    others = [create_run(TrainConfig(k=k, name=f"k {k:g}")) for k in (8.0, 64.0)]
+    k = f"{run.config.k:g}"
+    assert legend_names([run, *others]) == [
+        f"{run.config.title} (k {k})",
+        "k 8",
+        "k 64",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from tinysae.render.visible import (
     as_words,
     encodable,
     harmless,
+    in_lines,
     in_place,
     shortened,
     visible,
@@ -75,6 +76,20 @@ def test_words_of_a_list_have_their_space_marked_where_two_would_look_alike() ->
 )
 def test_a_name_without_room_is_cut_between_words(text, columns, shown) -> None:
     assert shortened(text, columns) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "lines"),
+    [
+        ("the name of a girl", 18, ["the name of a girl"]),
+        ("the name of a girl", 8, ["the name", "of a", "girl"]),
+        ("a wonderful x", 4, ["a", "wonderful", "x"]),
+        ("여자아이 이름", 12, ["여자아이", "이름"]),
+        ("", 5, [""]),
+    ],
+)
+def test_a_name_is_parted_into_lines_between_words(text, columns, lines) -> None:
+    assert in_lines(text, columns) == lines
 
 
 def test_lines_tabs_and_letters_of_every_script_are_no_harm() -> None:

@@ -1,8 +1,9 @@
 """All SAEs that there are to compare: runs, those that came along, those from
 elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from tinysae.checked_numbers import whole
@@ -58,7 +59,10 @@ def compared_shipped() -> list[Compared]:
     """
     with embedded_remedy():
         return [
-            compared(Run(name, path, run_in(path).config), "shipped")
+            # When these files were copied here says nothing of when it was made.
+            replace(
+                compared(Run(name, path, run_in(path).config), "shipped"), created_at=0
+            )
             for name, path in _SHIPPED.items()
         ]
 
@@ -116,11 +120,27 @@ def share_named(source: FeatureSource) -> float | None:
     return sum(sureness(each) > 0 for each in labels) / len(labels) if labels else None
 
 
-def with_named(entry: Compared) -> Compared:
-    """`entry` with `share_named` among its figures, where that can be read."""
-    share = None
+def named_share(
+    entry: Compared, read: Callable[[FeatureSource], float | None] = share_named
+) -> float | None:
+    """`share_named` of an entry; None too where its features are yet to be collected,
+    cannot be read or have gone meanwhile.
+
+    Args:
+        entry: of which SAE.
+        read: `share_named`, or what keeps what it has read.
+    """
     with suppress(TinysaeError):
-        share = share_named(feature_source(entry.id))
+        source = feature_source(entry.id)
+        return read(source) if source.readiness == "ready" else None
+    return None
+
+
+def with_named(
+    entry: Compared, read: Callable[[FeatureSource], float | None] = share_named
+) -> Compared:
+    """`entry` with its `named_share` among its figures, where it has one."""
+    share = named_share(entry, read)
     return entry if share is None else entry.with_figure(NAMED, share)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from tinysae.render.numbers import percent, signed
 from tinysae.render.palette import NEGATIVE, POSITIVE
+from tinysae.render.visible import in_lines
 
 ROW = 22
-# Of a bar whose label stands above it.
-TALL_ROW = 38
+# Of a label that stands above its bar.
+LINE = 16
 FONT = "font-size:13px;font-variant-numeric:tabular-nums"
 # Shares of the width: labels of bars, and the room for the numbers at their ends.
 LABELS, NUMBERS = 27.0, 12.0
@@ -46,29 +47,29 @@ def bars(
     values: Sequence[float],
     *,
     title: str,
-    whole_labels: bool = False,
+    label_columns: int = 0,
     are_shares: bool = False,
 ) -> str:
     """Horizontal bars from a common zero: teal to the right, orange to the left.
 
-    labels and values [n], the first on top. With `whole_labels` each stands above its
-    bar, which a phone has room for, too; with `are_shares` values are written as
-    percentages.
+    labels and values [n], the first on top. With `label_columns` each label stands
+    whole above its bar, in lines of so many letters; with `are_shares` values are
+    written as percentages.
     """
     written = percent if are_shares else signed
     low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
     span = (high - low) or 1.0
     # Room for a number beyond the longest bar on either side.
     left = NUMBERS if low < 0 else 1.0
-    if not whole_labels:
+    if not label_columns:
         left += LABELS
     width = 100.0 - NUMBERS - left
     zero = left - low / span * width
-    parts = []
-    high_row = TALL_ROW if whole_labels else ROW
-    for row, (label, value) in enumerate(zip(labels, values, strict=True)):
-        top = row * high_row
-        middle = top + high_row - ROW / 2
+    parts, top = [], 0
+    for label, value in zip(labels, values, strict=True):
+        lines = in_lines(label, label_columns) if label_columns else []
+        above = [_label(line, top + n * LINE, 100) for n, line in enumerate(lines)]
+        middle = top + len(lines) * LINE + ROW / 2
         size = abs(value) / span * width
         start = zero if value >= 0 else zero - size
         end, anchor, shift = (
@@ -76,7 +77,7 @@ def bars(
         )
         parts.append(
             f"<g><title>{html.escape(label)}: {signed(value, 3)}</title>"
-            f"{_label(label, top, 100) if whole_labels else _label(_short(label), top)}"
+            f"{''.join(above) or _label(_short(label), top)}"
             f'<rect x="{start:.2f}%" y="{middle - 7:.0f}" width="{size:.2f}%" '
             f'height="14" rx="2" fill="{POSITIVE if value >= 0 else NEGATIVE}"/>'
             f'<text x="{end:.2f}%" dx="{shift}" y="{middle:.0f}" dy=".35em" '
@@ -86,8 +87,8 @@ def bars(
             f'y2="{middle + ROW / 2:.0f}" stroke="currentColor" stroke-opacity=".4"/>'
             "</g>"
         )
-    height = max(1, len(values)) * high_row
-    return _svg(parts, height, title)
+        top += len(lines) * LINE + ROW
+    return _svg(parts, max(top, ROW), title)
 
 
 def histogram(

@@ -61,10 +61,27 @@ def shortened(text: str, columns: int) -> str:
     """`text` cut between words to `columns` of letters; a Korean one takes two."""
     n_columns = 0
     for place, letter in enumerate(text):
-        n_columns += 1 + (unicodedata.east_asian_width(letter) in "WF")
+        n_columns += _columns(letter)
         if n_columns > columns:
             return f"{text[:place].rsplit(' ', 1)[0].rstrip(' ,;:·')}…"
     return text
+
+
+def in_lines(text: str, columns: int) -> list[str]:
+    """`text` in lines of at most `columns` of letters, as `shortened` counts them,
+    parted between words; a longer word has a line of its own."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and sum(map(_columns, longer)) > columns:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _columns(letter: str) -> int:
+    return 1 + (unicodedata.east_asian_width(letter) in "WF")
 
 
 def harmless(text: str) -> str:

@@ -11,8 +11,8 @@ from tinysae.errors import InputError
 from tinysae.lessons.calls.cases import read_name
 from tinysae.lessons.calls.held_out import CHECKING_SEED, feature_parts
 from tinysae.lessons.calls.probabilities import (
+    apart,
     next_probs_moved,
-    points,
     probability,
     share,
 )
@@ -274,7 +274,7 @@ def transplant(
             "n": str(len(moved)),
             **percents(before=before, after=after, control=control),
             **percents(error=by_error, whole=whole),
-            "missing": points(whole - after),
+            "missing": apart(whole, after),
         },
         [
             named_bars(

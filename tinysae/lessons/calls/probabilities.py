@@ -49,6 +49,13 @@ def share(after: float, before: float) -> float:
     return after / max(before, 1e-9)
 
 
+def apart(one: float, other: float) -> str:
+    """How far two probabilities are from each other, in percentage points: "12.3";
+    "<0.1" where that would round to nothing."""
+    between = 100 * abs(one - other)
+    return "<0.1" if 0 < between < 0.05 else f"{between:.1f}"
+
+
 def points(difference: float) -> str:
     """A difference of probabilities, in percentage points."""
     # Adding zero turns the minus zero of a small negative number into plain zero.

@@ -158,9 +158,9 @@ def went_well(stage: Stage) -> Result:
         },
         {
             "recovered": percent(own.ce_loss_score),
-            "control": percent(max(0.0, shuffled.ce_loss_score)),
+            "control": percent(shuffled.ce_loss_score),
             "l0": f"{own.l0:.0f}",
-            "explained": percent(max(0.0, own.explained_variance)),
+            "explained": percent(own.explained_variance),
             "d_sae": f"{sae.d_sae:,}",
         },
         [

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from tinysae.library.all_compared import all_compared
+from tinysae.library.all_compared import all_compared, with_named
 from tinysae.library.text_read import text_name
 from tinysae.render.csv_text import csv_text
 from tinysae.render.numbers import NO_FIGURE
@@ -24,13 +24,16 @@ from tinysae.runs.store import Run
 from tinysae.ui.experiments import remarks_form, table_view
 from tinysae.ui.experiments.entries import (
     SHARES,
+    column_heading,
     column_name,
     entry_name,
     figure_text,
-    named_share,
     run_of,
+    setting_text,
+    share_named,
 )
 from tinysae.ui.experiments.table_view import FILTERS, TableView
+from tinysae.ui.parts.job_words import run_name
 from tinysae.ui.parts.left_out import show_left_out
 from tinysae.ui.shell.chosen import Chosen
 from tinysae.ui.shell.i18n import language, t
@@ -38,6 +41,9 @@ from tinysae.ui.shell.page import note
 from tinysae.ui.train.curves import choose_drawing, curves, show_curves
 
 SEEN_ROWS, ROW_PX = 9, 35
+# So that the names of what came along are whole.
+NAME_PX = 190
+COUNTS = ("d_sae", "training_tokens")
 CSV_NAME = "runs.csv"
 # Curves that can still be told apart, and of which each is read from its file.
 MOST_CURVES = 6
@@ -50,7 +56,7 @@ def show_all_runs(here: Chosen) -> None:
     with st.container(horizontal=True, key="experiments_tools", gap="small"):
         view = _choose_view(entries, view)
         if NAMED in (*view.columns, view.sort):
-            entries[:] = map(_with_named, entries)
+            entries[:] = [with_named(entry, share_named) for entry in entries]
         shown = table_view.shown(entries, view, said)
         st.download_button(
             t("experiments.csv"),
@@ -65,7 +71,7 @@ def show_all_runs(here: Chosen) -> None:
     show_left_out(entries.unreadable)
     if view.group:
         _show_groups(shown, view)
-    _show_ticked(ticked)
+    _show_ticked(ticked, shown, here)
 
 
 def said(name: str, entry: Compared) -> str:
@@ -73,12 +79,9 @@ def said(name: str, entry: Compared) -> str:
     value = entry.value(name)
     if name == "dataset_path" and isinstance(value, str):
         return text_name(value, language())
+    if name in ("model_name", "hook_name") and isinstance(value, str):
+        return setting_text(name, value)
     return t(f"train.state_{value}") if name == "state" else value_text(value)
-
-
-def _with_named(entry: Compared) -> Compared:
-    share = named_share(entry)
-    return entry if share is None else entry.with_figure(NAMED, share)
 
 
 def _choose_view(entries: Sequence[Compared], view: TableView) -> TableView:
@@ -186,15 +189,17 @@ def _cell(name: str, entry: Compared) -> Value:
 
 
 def _column(name: str) -> Any:
-    column = st.column_config
-    title = column_name(name)
+    column, title = st.column_config, column_heading(name)
+    whole = column_name(name) if column_name(name) != title else None
     if name in SHARES:
         return column.NumberColumn(title, format="percent")
     if name == "l0":
         return column.NumberColumn(title, format="%.1f")
+    if name in COUNTS:
+        return column.NumberColumn(title, help=whole, format="localized")
     if name == "name":
-        return column.TextColumn(title, pinned=True)
-    return title
+        return column.TextColumn(title, pinned=True, width=NAME_PX)
+    return column.Column(title, help=whole)
 
 
 def _show_groups(entries: Sequence[Compared], view: TableView) -> None:
@@ -222,20 +227,37 @@ def _group_heads(view: TableView, figures: Sequence[str]) -> list[str]:
     ]
 
 
-def _show_ticked(ticked: Sequence[Compared]) -> None:
-    """The curves of those that were trained here, and what is kept about one."""
+def _show_ticked(
+    ticked: Sequence[Compared], shown: Sequence[Compared], here: Chosen
+) -> None:
+    """The curves of those that were trained here, and what is kept about one; while
+    none is ticked, the curves of one that is shown."""
     runs = [run for entry in ticked if (run := run_of(entry)) is not None]
-    if not runs:
+    usual = None if ticked else _usual(shown, here)
+    drawn = runs or ([usual] if usual else [])
+    if not drawn:
         note(t("experiments.tick"))
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        _show_curves(runs[:MOST_CURVES])
+        _show_curves(drawn[:MOST_CURVES])
+    # Beside the curves: a tick moves nothing.
     with right:
+        if usual:
+            note(t("experiments.none_ticked", name=run_name(usual)))
         if len(ticked) == 1 and ticked[0].kind == "run":
             remarks_form.show_remarks(runs[0])
         else:
             note(t("experiments.tick_one"))
+
+
+def _usual(shown: Sequence[Compared], here: Chosen) -> Run | None:
+    """What is drawn while nothing is ticked: the chosen SAE's training, else the first
+    in the table that has curves."""
+    chosen = here.source and here.source.id
+    ordered = sorted(shown, key=lambda entry: entry.id != chosen)
+    found = (run for entry in ordered if (run := run_of(entry)) is not None)
+    return next((run for run in found if curves(run).rows), None)
 
 
 def _show_curves(runs: Sequence[Run]) -> None:

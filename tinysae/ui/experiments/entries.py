@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from tinysae.config import settings
 from tinysae.errors import TinysaeError
-from tinysae.library.all_compared import share_named
+from tinysae.library import all_compared
 from tinysae.library.feature_source import FeatureSource, feature_source
 from tinysae.library.shipped import STORYBOOK_POST, STORYBOOK_SAE
 from tinysae.library.text_read import text_name
@@ -37,6 +37,8 @@ SHARES = frozenset(
 
 # Of the settings that tell an SAE from others of its name.
 TOLD_LETTERS = 40
+# Settings that have a short name of their own here.
+_IN_SHORT = frozenset({"hook_name", "d_sae", "training_tokens"})
 # Where SAEs are mostly trained, of which block.
 _HOOK = re.compile(
     r"blocks\.(\d{1,4})\.hook_(resid_pre|resid_mid|resid_post|mlp_out|attn_out)"
@@ -101,6 +103,8 @@ def figure_text(name: str, value: Value) -> str:
         return f"{signed(100 * value, 1)}%"
     if name == "l0":
         return f"{value:,.1f}"
+    if name == "mse":
+        return f"{float(f'{value:.3g}'):,g}"
     if name == "training_tokens":
         return token_count(int(value))
     return duration(value) if name == "seconds" else value_text(value)
@@ -111,6 +115,13 @@ def column_name(name: str) -> str:
     if name in (*FACTS, *FIGURES, NAMED, *COSTS):
         return t(f"experiments.figure_{name}")
     return settings()[name].label(language())
+
+
+def column_heading(name: str) -> str:
+    """`column_name` where there is little room: without a setting's name in code."""
+    if name in _IN_SHORT:
+        return t(f"experiments.figure_{name}")
+    return column_name(name).removesuffix(f" ({name})")
 
 
 def run_of(entry: Compared) -> Run | None:
@@ -146,16 +157,7 @@ def source_of(entry: Compared) -> FeatureSource | None:
     return None
 
 
-def named_share(entry: Compared) -> float | None:
-    """The share of its features with a name that fits; None where none were named."""
-    source = source_of(entry)
-    if source is None or source.readiness != "ready":
-        return None
-    with suppress(TinysaeError):
-        return _named_share(source)
-    return None
-
-
 @shared(512)
-def _named_share(source: FeatureSource) -> float | None:
-    return share_named(source)
+def share_named(source: FeatureSource) -> float | None:
+    """The same as the library's, read once for all sessions."""
+    return all_compared.share_named(source)

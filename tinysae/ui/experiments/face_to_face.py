@@ -48,6 +48,8 @@ def show_face_to_face(here: Chosen) -> None:
     entries = all_compared()
     one = next((e for e in entries if here.source and e.id == here.source.id), None)
     others = rivals(one, entries) if one is not None else []
+    if one is not None:
+        _show_refused(one, entries, others)
     if one is None or here.source is None or not others:
         empty_state("experiments.no_rival", page="train", link_key="common.no_sae_link")
         return
@@ -64,8 +66,8 @@ def show_face_to_face(here: Chosen) -> None:
         _show_firing(pair)
     with right:
         st.html(_figures(pair))
-        if not are_comparable(one, other):
-            note(t("experiments.figures_apart"))
+        is_fair = are_comparable(one, other)
+        note(t("experiments.better" if is_fair else "experiments.figures_apart"))
     pairs_table.show_pairs(pair.names, pair.sources, matching)
 
 
@@ -81,6 +83,16 @@ def rivals(one: Compared, entries: Sequence[Compared]) -> list[Compared]:
         and (source.sae_dir / WEIGHTS_NAME).is_file()
     ]
     return sorted(found, key=lambda entry: not _is_of_one_place(one, entry))
+
+
+def _show_refused(
+    one: Compared, entries: Sequence[Compared], others: Sequence[Compared]
+) -> None:
+    """That the link's other one is none of its rivals."""
+    linked = st.query_params.get(OTHER)
+    asked = [entry for entry in entries if entry.id == linked]
+    if asked and asked[0] not in (one, *others):
+        note(t("experiments.no_pair", name=entry_name(asked[0])))
 
 
 def _is_of_one_place(one: Compared, other: Compared) -> bool:

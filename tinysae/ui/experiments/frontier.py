@@ -6,15 +6,15 @@ from typing import NamedTuple
 import streamlit as st
 
 from tinysae.config import choices
-from tinysae.library.all_compared import all_compared
+from tinysae.library.all_compared import all_compared, named_share
 from tinysae.render.visible import shortened
-from tinysae.runs.compare import NAMED, Compared, are_comparable, by_series
+from tinysae.runs.compare import NAMED, Compared, Value, are_comparable, by_series
 from tinysae.runs.frontier import Point, beaten_by, frontier
 from tinysae.ui.experiments.chosen_sae import show_beside
 from tinysae.ui.experiments.entries import (
     entry_names,
     figure_text,
-    named_share,
+    share_named,
     short_names,
 )
 from tinysae.ui.parts.charts import colour
@@ -41,14 +41,16 @@ class Picture(NamedTuple):
     """What is drawn.
 
     shown: the SAE it is about. same: those that can be compared with it, and it itself,
-    each with its place; others: those that cannot. best: of `same`, where those are
-    that no other beats. names, short_names: by id, what they are called among each
-    other.
+    each with its place; others: those of its model that cannot; n_elsewhere: how many
+    are of other models, whose figures would only stretch the axes. best: of `same`,
+    where those are that no other beats. names, short_names: by id, what they are called
+    among each other.
     """
 
     shown: Compared
     same: list[Placed]
     others: list[Placed]
+    n_elsewhere: int
     best: list[int]
     names: dict[str, str]
     short_names: dict[str, str]
@@ -75,7 +77,7 @@ def show_frontier(here: Chosen) -> None:
         if picture is None:
             note(t("experiments.none_measured"))
         else:
-            _draw(picture, kept)
+            _draw(picture, kept, _unmeasured(entries, here))
         show_left_out(entries.unreadable)
     if picture is not None:
         with right:
@@ -85,27 +87,52 @@ def show_frontier(here: Chosen) -> None:
 def picture_of(
     entries: Sequence[Compared], chosen: str | None, kept: str
 ) -> Picture | None:
-    """What there is to draw around the SAE that is chosen, or around the newest that
-    was measured; None where none was."""
+    """What there is to draw around the SAE that is chosen, or around the newest of its
+    model, or of any, that was measured; None where none was."""
     placed = [(entry, place) for entry in entries if (place := _place(entry, kept))]
     if not placed:
         return None
-    shown = next((e for e, _ in placed if e.id == chosen), placed[0][0])
-    same = [each for each in placed if are_comparable(shown, each[0])]
-    others = [each for each in placed if not are_comparable(shown, each[0])]
+    own = next((_model(entry) for entry in entries if entry.id == chosen), None)
+    shown, _ = min(
+        placed, key=lambda each: (each[0].id != chosen, _model(each[0]) != own)
+    )
+    near = [each for each in placed if _model(each[0]) == _model(shown)]
+    same = [each for each in near if are_comparable(shown, each[0])]
+    others = [each for each in near if not are_comparable(shown, each[0])]
     best = frontier([place for _, place in same])
-    all_ = [entry for entry, _ in placed]
-    return Picture(shown, same, others, best, entry_names(all_), short_names(all_))
+    all_ = [entry for entry, _ in near]
+    return Picture(
+        shown,
+        same,
+        others,
+        len(placed) - len(near),
+        best,
+        entry_names(all_),
+        short_names(all_),
+    )
+
+
+def _model(entry: Compared) -> Value:
+    return entry.settings.get("model_name")
 
 
 def _place(entry: Compared, kept: str) -> Point | None:
-    value = named_share(entry) if kept == NAMED else entry.figures.get(kept)
+    value = (
+        named_share(entry, share_named) if kept == NAMED else entry.figures.get(kept)
+    )
     if not entry.is_measured or value is None:
         return None
     return Point(entry.figures["l0"], value)
 
 
-def _draw(picture: Picture, kept: str) -> None:
+def _unmeasured(entries: Sequence[Compared], here: Chosen) -> str | None:
+    """The name of the chosen SAE, where it has no place among the measured ones."""
+    chosen = here.source and here.source.id
+    own = [entry for entry in entries if entry.id == chosen and not entry.is_measured]
+    return entry_names(own)[own[0].id] if own else None
+
+
+def _draw(picture: Picture, kept: str, unmeasured: str | None) -> None:
     said = sentence(picture, kept)
     name = t(f"experiments.figure_{kept}")
     scatter(
@@ -124,9 +151,13 @@ def _draw(picture: Picture, kept: str) -> None:
     with st.container(key="experiments_said", gap="xxsmall"):
         with st.container(key="experiments_legend"):
             _show_legend(picture)
+        if unmeasured:
+            note(t("experiments.unmeasured", name=unmeasured))
         note(said)
         if picture.others:
             note(t("experiments.hollow", n=len(picture.others)))
+        if picture.n_elsewhere:
+            note(t("experiments.elsewhere", n=picture.n_elsewhere))
 
 
 def _dot(

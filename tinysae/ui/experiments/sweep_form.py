@@ -116,7 +116,7 @@ def _choose_axis(base: TrainConfig, n: int) -> tuple[str, str]:
     """A setting and its values as they were typed; no setting for none."""
     there = _axes(base)
     options = list(there) if n == 0 else ["", *there]
-    left, right = st.columns(2)
+    left, right = st.columns([3, 2])
     key = f"sweep_axis_{n}_{base.architecture}"
     _forget_gone(key, options)
     with left:

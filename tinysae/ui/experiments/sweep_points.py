@@ -26,8 +26,9 @@ from tinysae.ui.train.shipped_run import shipped_run
 
 REFRESH_S = 1.0
 CHART_PX = 260
-# What one watches of many; each has a sentence of its own.
-METRICS = ("l0", "mse", "explained_variance", "ce_loss_score")
+# What one watches of many; each has a sentence of its own. The error falls in any
+# training, an L0 that was given is a straight line.
+METRICS = ("mse", "l0", "explained_variance", "ce_loss_score")
 # As many rows as fit below the chart; more of them scroll.
 SEEN_ROWS, ROW_PX = 6, 52
 SPARK_POINTS, SPARK_W, SPARK_H = 30, 72, 22
@@ -106,7 +107,14 @@ def _show_state(sweep: Sweep, status: JobStatus, runs: Sequence[Run]) -> None:
             launch.launch(sweep, COMMAND)
             st.rerun()
     if status.is_working:
-        st.progress(status.share)
+        # What is done to one point after another has a share a point.
+        shares = [_share(run.status) for run in runs]
+        st.progress(status.share or sum(shares) / max(1, len(shares)))
+
+
+def _share(status: JobStatus) -> float:
+    """How far a point is in what is being done to it."""
+    return 1.0 if status.state == "done" else status.share
 
 
 def _state_word(status: JobStatus) -> str:
@@ -185,7 +193,6 @@ def _show_row(run: Run, name: str, at: int) -> None:
 def _row(run: Run, status: JobStatus, name: str, at: int) -> str:
     figures = run.evaluation() or {}
     state = t(f"train.state_{status.state}")
-    share = 1.0 if status.state == "done" else status.share
     told = [state]
     if "l0" in figures:
         told.append(f"L0 {figures['l0']:.1f}")
@@ -197,7 +204,7 @@ def _row(run: Run, status: JobStatus, name: str, at: int) -> str:
         f"<b>{html.escape(shortened(name, NAME_LETTERS) or NO_FIGURE)}</b>"
         f"{_spark(run, colour(at))}"
         f"<small>{html.escape(' · '.join(told))}</small>"
-        f'<u style="width:{share:.1%}"></u></div>'
+        f'<u style="width:{_share(status):.1%}"></u></div>'
     )
 
 

@@ -7,13 +7,13 @@ import streamlit as st
 
 from tinysae.runs.compare import Compared, columns, in_order
 
-# What one compares by; all else is a click away.
+# What one compares by, beside what says whether one may; all else is a click away.
 COLUMNS: Final = (
     *("name", "ce_loss_score", "l0", "explained_variance", "dead_share"),
-    *("architecture", "d_sae", "state", "tags", "started"),
+    *("model_name", "hook_name", "state", "architecture", "d_sae", "tags", "started"),
 )
 # What one narrows a table down by.
-FILTERS: Final = ("dataset_path", "architecture", "state")
+FILTERS: Final = ("model_name", "hook_name", "dataset_path", "architecture", "state")
 # Of a link: nobody filters by more.
 MOST_VALUES, MOST_LETTERS = 50, 200
 _KEPT = "experiments.table_view"

@@ -4,6 +4,7 @@ The address says where the reader is (`?lesson=names&step=4&run=...`); progress 
 in the home folder as well.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from tinysae.checked_numbers import typed_whole
 from tinysae.errors import MissingError, TinysaeError
 from tinysae.lessons.answers import answer, own_claim
 from tinysae.lessons.calls import registry
+from tinysae.lessons.calls.cases import filled
 from tinysae.lessons.calls.results import Stage
 from tinysae.lessons.lesson import Input, Lesson, Step
 from tinysae.lessons.lesson_file import load_lesson
@@ -191,10 +193,30 @@ def _present() -> None:
 
 
 def _way_there(place: Place, page: Page) -> dict[str, str]:
-    """What a link to another page carries: the way back, and the training asked of."""
+    """What a link to another page carries: the way back, and the training or the story
+    asked of."""
     way = {WAY_BACK: f"{place.lesson.id}.{place.number}"}
     run = st.query_params.get("run")
-    return {**way, "run": run} if run and page == "train" else way
+    if run and page == "train":
+        way["run"] = run
+    return {**way, **_question(place)} if page == "why" else way
+
+
+def _question(place: Place) -> dict[str, str]:
+    """What Inside is asked: the step's story, its name, and the name beside that."""
+    chosen = _saved(place)
+    for each in place.step.inputs:
+        key = f"{_key(place)}.{each.name}"
+        chosen[each.name] = st.session_state.get(key, chosen[each.name])
+    values: dict[str, Any] = {}
+    # What is wrong with a choice is said where it is made.
+    with suppress(TinysaeError):
+        values = place.step.values(chosen)
+    template, name = values.get("template"), values.get("name")
+    if not template or not name:
+        return {}
+    story = {"text": filled(template, name), "target": name}
+    return story | ({"other": values["other"]} if values.get("other") else {})
 
 
 def _show_cell(place: Place) -> None:

@@ -56,14 +56,15 @@ def show_offer(source: FeatureSource, way_there: Mapping[str, str]) -> None:
     if run is None:
         note(t("lessons.own_none"))
         return
-    if run.status.is_working:
+    if source.id == run.id:
+        # It can be asked before its training is over.
+        note(t("lessons.own_asked"))
+    elif run.status.is_working:
         st.fragment(partial(_coming, run), run_every=_LOOK_S)()
     elif run_source(run).readiness != "ready":
         note(t("lessons.own_unready", name=run.config.title))
         way = {**way_there, "run": run.id}
         page_link("train", t("lessons.to_train"), quiet=False, **way)
-    elif source.id == run.id:
-        note(t("lessons.own_asked"))
     else:
         st.button(
             t("lessons.take_own", name=plain(run.config.title)),

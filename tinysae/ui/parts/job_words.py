@@ -19,6 +19,10 @@ _BADGES: dict[State, tuple[str, Colour]] = {
 _WORKING: tuple[str, Colour] = (":material/progress_activity:", "blue")
 
 
+# Below it, tenths of a gigabyte would say 0.0.
+_SMALL_BYTES = 1e8
+
+
 class _Unit(NamedTuple):
     key: str
     seconds: int
@@ -68,7 +72,9 @@ def milliseconds(seconds: float) -> str:
 
 
 def gigabytes(n_bytes: float) -> str:
-    """A memory size: "1.2 GB"."""
+    """A size in memory or on the disk: "1.2 GB"; a small one "48 MB"."""
+    if n_bytes < _SMALL_BYTES:
+        return f"{n_bytes / 1e6:.0f} MB"
     return f"{n_bytes / 1e9:.1f} GB"
 
 

@@ -113,13 +113,20 @@ function curves({ series, log_y, x_title, legend }, line) {
     opacity: style === "faint" ? 0.3 : 1, showlegend: style !== "faint",
     hoverinfo: style === "faint" ? "skip" : "all", hovertemplate: "%{y:.4~g}",
   }));
+  // All begin at nothing, and what is never below zero has no axis there.
+  const isCurve = series.every(({ style }) => style !== "bars");
+  const isPositive = isCurve && series.every(({ y }) => y.every((value) => !(value < 0)));
   const layout = {
     xaxis: {
-      ...axis, title: { text: x_title, standoff: 8, font: { size: 13 } },
+      ...axis, rangemode: isCurve ? "tozero" : "normal",
+      title: { text: x_title, standoff: 8, font: { size: 13 } },
       showgrid: false, spikecolor: line, spikethickness: 1, spikedash: "solid",
     },
     // A zoom is in the axis's own units: another kind of axis starts afresh.
-    yaxis: { ...axis, type: log_y ? "log" : "linear", uirevision: `${log_y}`, nticks: 6 },
+    yaxis: {
+      ...axis, type: log_y ? "log" : "linear", uirevision: `${log_y}`, nticks: 6,
+      rangemode: isPositive ? "nonnegative" : "normal",
+    },
     hovermode: "x unified",
     showlegend: legend && lines.filter((line) => line.showlegend).length > 1,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },

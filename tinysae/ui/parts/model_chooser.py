@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -29,9 +29,15 @@ UNPINNED = "error.hub_pickle_unpinned"
 REFRESH_S = 0.5
 
 
-def show_models(shown: str, *, key: str, on_choice: Callable[[str], None]) -> None:
+def show_models(
+    shown: str,
+    *,
+    key: str,
+    on_choice: Callable[[str], None],
+    own: Sequence[str] = (),
+) -> None:
     """The list of models, in which anything else can be typed, with `shown` chosen;
-    `on_choice` hears of another choice.
+    `on_choice` hears of another choice. `own` are those that the reader has SAEs of.
 
     Under it stands the download of a model that is not on this computer. Ask
     `is_at_hand` before it is loaded.
@@ -43,11 +49,11 @@ def show_models(shown: str, *, key: str, on_choice: Callable[[str], None]) -> No
         if typed:
             on_choice(typed)
 
-    listed = [entry.source for entry in CATALOGUE]
+    first, *listed = (entry.source for entry in CATALOGUE)
     st.session_state[key] = shown
     st.selectbox(
         t("models.model"),
-        list(dict.fromkeys([*listed, shown])),
+        list(dict.fromkeys([first, *own, *listed, shown])),
         format_func=option,
         key=key,
         help=plain(f"{t('models.choose_help')}\n\n{_facts(shown)}"),

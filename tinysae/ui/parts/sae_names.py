@@ -41,6 +41,12 @@ def show_list(
     """A list of what the address may name, with what it does name chosen; `on_choice`
     hears of another choice."""
     st.session_state[key] = shown if shown in labels else None
+
+    def choose() -> None:
+        # A page that was drawn half may be told again what it shows.
+        if st.session_state[key] != shown:
+            on_choice(st.session_state[key])
+
     st.selectbox(
         label,
         list(labels),
@@ -48,5 +54,5 @@ def show_list(
         key=key,
         placeholder=placeholder,
         width=width,
-        on_change=lambda: on_choice(st.session_state[key]),
+        on_change=choose,
     )

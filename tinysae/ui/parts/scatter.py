@@ -11,11 +11,13 @@ import streamlit as st
 from tinysae.ui.parts.charts import colour, frame, live_component
 
 Symbol = Literal["circle", "diamond", "square"]
+# Of a dot, where its name stands, as Plotly calls it.
+Side = Literal["middle right", "middle left", "top center"]
 # Of the width that the points take: room at either side, at least this factor in all.
 PAD, LEAST_SPAN = 0.12, 2.0
-# Letters that a phone's chart has room for across, and lines up: what has room there
-# has room everywhere.
-ACROSS, UP = 44, 16
+# Of a phone's chart: a letter's share of its width, a line's of its height; what has
+# room there has room everywhere.
+LETTER, LINE = 1 / 44, 1 / 16
 # Where numbers stand on the axis: at these times the powers of ten, the coarsest of
 # them that gives enough.
 _STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
@@ -123,56 +125,68 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def _columns(dots: Sequence[Dot], chosen: str | None) -> dict[str, list[Any]]:
-    named = readable(dots, chosen)
-    middle = _middle(dots)
+    places = readable(dots, chosen)
     return {
         "ids": [dot.id for dot in dots],
         "x": [dot.x for dot in dots],
         "y": [dot.y for dot in dots],
         "names": [
-            f"{_GAP}{html.escape(dot.name)}{_GAP}" if dot.id in named else ""
+            f"{_GAP}{html.escape(dot.name)}{_GAP}" if dot.id in places else ""
             for dot in dots
         ],
-        # Into the picture, where it is not cut off.
-        "places": [
-            "middle right" if dot.x <= middle else "middle left" for dot in dots
-        ],
+        "places": [places.get(dot.id, "middle right") for dot in dots],
         "texts": ["<br>".join(map(html.escape, dot.texts)) for dot in dots],
         "colours": [colour(dot.colour) for dot in dots],
         "symbols": [f"{dot.symbol}{'-open' * dot.is_hollow}" for dot in dots],
     }
 
 
-def readable(dots: Sequence[Dot], chosen: str | None) -> set[str]:
-    """The ids of the dots whose names have room beside them: the chosen one's first,
-    then as they come; none over another name, or over another dot."""
+def readable(dots: Sequence[Dot], chosen: str | None) -> dict[str, Side]:
+    """The ids of the dots whose names have room beside them, and on which side: the
+    chosen one's first, then as they come; none over another name, or over another dot.
+    """
     low, high = bounds([dot.x for dot in dots])
     span = math.log10(high / low)
     heights = [dot.y for dot in dots]
     tall = max(heights) - min(heights) or 1.0
-    middle, letter, line = _middle(dots), 1 / ACROSS, 1 / UP
     taken: list[tuple[float, float, float]] = []
-    named: set[str] = set()
+    places: dict[str, Side] = {}
     at = {
         id(dot): (math.log10(dot.x / low) / span, (dot.y - min(heights)) / tall)
         for dot in dots
     }
     for dot in sorted(dots, key=lambda dot: dot.id != chosen):
         x, y = at[id(dot)]
-        wide = (len(dot.name) + 2 * len(_GAP)) * letter
-        begin, end = (
-            (x + letter, x + wide) if dot.x <= middle else (x - wide, x - letter)
-        )
+        wide = (len(dot.name) + 2 * len(_GAP)) * LETTER
         over = [*taken, *((px, px, py) for px, py in at.values() if (px, py) != (x, y))]
-        if all(e < begin or b > end or abs(py - y) > line for b, e, py in over):
-            named.add(dot.id)
-            taken.append((begin, end, y))
-    return named
+        for side, (begin, end, height) in _sides(x, y, wide).items():
+            if all(
+                e < begin or b > end or abs(at - height) > LINE for b, e, at in over
+            ):
+                places[dot.id] = side
+                taken.append((begin, end, height))
+                break
+    return places
 
 
-def _middle(dots: Sequence[Dot]) -> float:
-    """Of the axis."""
-    return math.sqrt(min(dot.x for dot in dots) * max(dot.x for dot in dots))
+def _sides(x: float, y: float, wide: float) -> dict[Side, tuple[float, float, float]]:
+    """Where a name of that width may stand beside a dot: from where to where across
+    and how far up, in shares of the picture. Towards its middle first, which is never
+    cut off; elsewhere where it is not."""
+    right, left = (x + LETTER, x + wide, y), (x - wide, x - LETTER, y)
+    sides: dict[Side, tuple[float, float, float]] = {
+        "middle right": right,
+        "middle left": left,
+    }
+    if x > 0.5:
+        sides = {"middle left": left, "middle right": right}
+    sides["top center"] = (x - wide / 2, x + wide / 2, y + LINE)
+    first = next(iter(sides))
+    return {
+        side: place
+        for side, place in sides.items()
+        if side == first or (place[0] >= 0 and place[1] <= 1)
+    }
 
 
 def _line(line: Line) -> dict[str, Any]:

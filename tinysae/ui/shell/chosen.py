@@ -77,7 +77,12 @@ def chosen(page: Page) -> Chosen:
     if source is None or (page not in _SHOW_UNFINISHED and not source.is_open):
         source = _default(page, of_model)
     with sidebar_place():
-        show_models(model, key=_MODEL, on_choice=lambda typed: choose(model=typed))
+        show_models(
+            model,
+            key=_MODEL,
+            on_choice=lambda typed: choose(model=typed),
+            own=[source.model for source in found],
+        )
         _choose_sae(source, of_model)
         show_left_out(found.unreadable)
     return Chosen(model, source)

@@ -169,9 +169,14 @@ def legend_names(runs: Sequence[Run]) -> list[str]:
     tell it from them (untrusted text)."""
     apart = told_apart([run.config for run in runs])
     return [
-        f"{run_name(run)} ({shortened(told, TOLD_LETTERS)})" if told else run_name(run)
-        for run, told in zip(runs, apart, strict=True)
+        _with_told(run_name(run), told) for run, told in zip(runs, apart, strict=True)
     ]
+
+
+def _with_told(name: str, told: str) -> str:
+    # A sweep has called its runs by just that.
+    is_said = set(told.split(", ")) <= {"", *name.split(", ")}
+    return name if is_said else f"{name} ({shortened(told, TOLD_LETTERS)})"
 
 
 def _show_legend(run: Run, own: Curves, others: Sequence[Run]) -> None:
@@ -205,6 +210,8 @@ def _show_curve(
     key = _title(run, name)
     x, y = own.points(name)
     value = f" &nbsp;{_said(name, y[-1])}" if y else ""
+    if _asked_for(run, x, name):
+        value += f" · {t('train.l0_beside', wanted=f'{run.config.wanted_l0:g}')}"
     st.markdown(f":small[**{t(key)}**{value}]", help=t(f"{key}_help"))
     amount = drawing.smoothing
     live_chart(

@@ -15,7 +15,7 @@ from tinysae.presets import RETIRED, Preset
 from tinysae.runs.store import Run
 from tinysae.sae.estimate import Estimate
 from tinysae.sae.sparsity_control import l0_setting
-from tinysae.setting import GROUPS
+from tinysae.setting import GROUPS, IN_STEPS
 from tinysae.ui.shell import cache
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain
@@ -35,12 +35,6 @@ _IN_FRONT = ("architecture", "", "name")
 _ELSEWHERE = frozenset({*text_chooser.FIELDS, *_IN_FRONT, "model_name"})
 # What decides how many steps a run has, and what is counted in them.
 _STEPS_OF = ("training_tokens", "train_batch_size_tokens")
-_IN_STEPS = (
-    "lr_warm_up_steps",
-    "lr_decay_steps",
-    "l1_warm_up_steps",
-    "l0_warm_up_steps",
-)
 EXPANSION_FACTORS = (1, 2, 4, 8, 16, 32, 64)
 
 Start = Callable[[TrainConfig, Estimate | None], None]
@@ -121,7 +115,9 @@ def _settings_of(preset: Preset, model: str) -> tuple[TrainConfig, DeltaGenerato
     defaults = preset.config
     values: dict[str, Any] = {"model_name": model}
     with st.container(key="train_settings"):
-        for front, column in zip(_IN_FRONT, st.columns(3), strict=True):
+        # Fields in a line, however long their names are.
+        row = st.columns(3, vertical_alignment="bottom")
+        for front, column in zip(_IN_FRONT, row, strict=True):
             with column:
                 name = front or _l0_setting(defaults, preset.key, values)
                 values[name] = _setting_widget(name, defaults, preset.key, values)
@@ -203,7 +199,7 @@ def _keep_shares(preset: str, defaults: TrainConfig) -> None:
     before, steps = state.get(key, defaults.total_training_steps), tokens // batch
     if steps < 1:
         return
-    for name in _IN_STEPS:
+    for name in IN_STEPS:
         if (field := f"{preset}_{name}") in state:
             state[field] = state[field] * steps // before
     state[key] = steps

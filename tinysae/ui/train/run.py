@@ -166,7 +166,8 @@ def show_undo() -> None:
     just = next((run for run in trash.deleted_runs() if run.id == run_id), None)
     if just is None:
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
+    # A phone shows it at the screen's foot (page.css): the table is far from Delete.
+    with st.container(horizontal=True, vertical_alignment="center", key="train_gone"):
         st.markdown(f":small[{plain(t('train.deleted', name=just.config.title))}]")
         if st.button(t("train.undo"), icon=":material/undo:", key="train_undo"):
             _restore(just)

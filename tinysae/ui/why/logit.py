@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 N_BARS = 12
 N_FEATURES = 5
-# Of a name beside its bar: as many letters as the bars leave room for.
-LABEL_COLUMNS = 40
+# Of a name above its bar: as many letters as a phone's line has room for, and of what
+# somebody called a feature at most so many lines.
+LABEL_COLUMNS, MOST_LINES = 56, 4
 # CircuitsVis draws a square of elements for every head.
 MAX_ATTENTION_TOKENS = 48
 
@@ -66,9 +67,12 @@ def show_why(question: Question) -> None:
 
 
 def _label(question: Question, part: Part) -> str:
-    """What a part is called beside its bar: a long name is cut, its number is not."""
+    """What a part is called above its bar: of a name that never ends, its number is
+    there all the same."""
     name, dot, number = part_called(question.source, part).rpartition(" · ")
-    return f"{shortened(name, LABEL_COLUMNS)}{dot}{number}" if dot else number
+    short = shortened(name, LABEL_COLUMNS * MOST_LINES)
+    # No line begins with the dot, and none is the number alone.
+    return f"{short}\N{NO-BREAK SPACE}·\N{NO-BREAK SPACE}{number}" if dot else number
 
 
 def choose_parts() -> str:
@@ -87,7 +91,7 @@ def _show_bars(question: Question, found: Attribution, parts: Sequence[Part]) ->
     if others:
         labels.append(t("why.rest", n=f"{len(others):,}"))
         values.append(sum(part.direct for part in others))
-    picture = svg.bars(labels, values, title=t("why.bars"), whole_labels=True)
+    picture = svg.bars(labels, values, title=t("why.bars"), label_columns=LABEL_COLUMNS)
     st.subheader(t("why.bars"), anchor=False)
     drawing(picture, key="why.bars")
     note(

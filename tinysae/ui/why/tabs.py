@@ -1,10 +1,9 @@
 """Inside, below its title: the question, and a tab for each way to look at it."""
 
-import streamlit as st
+from functools import partial
 
+from tinysae.ui.parts.linked_tabs import linked_tabs
 from tinysae.ui.shell.chosen import chosen
-from tinysae.ui.shell.i18n import t
-from tinysae.ui.shell.page import shown_errors
 from tinysae.ui.why import ask, logit, picture, steer, what_if
 
 # In links, a view is called as it was when Parts was Why.
@@ -14,7 +13,6 @@ VIEWS = {
     "whatif": what_if.show_whatif,
     "steer": steer.show_steer,
 }
-_KEY = "why.view"
 
 
 def show_inside() -> None:
@@ -26,17 +24,4 @@ def show_inside() -> None:
     question = ask.ask(chosen("why"))
     if question is None:
         return
-    names = {view: t(f"why.view_{view}") for view in VIEWS}
-    linked = st.query_params.get("view", "")
-    st.session_state[_KEY] = names.get(linked, names["picture"])
-
-    def choose() -> None:
-        view = {name: view for view, name in names.items()}[st.session_state[_KEY]]
-        st.query_params["view"] = view
-
-    tabs = st.tabs(list(names.values()), key=_KEY, on_change=choose)
-    for tab, view in zip(tabs, VIEWS.values(), strict=True):
-        # What is not open costs nothing.
-        if tab.open:
-            with tab, shown_errors():
-                view(question)
+    linked_tabs("why", {name: partial(show, question) for name, show in VIEWS.items()})
