@@ -66,6 +66,7 @@ _WRITTEN: Mapping[str, str] = {
         ("share", "ev", "score", "honest", "gain", "error", "bound"), ".0%"
     ),
     **dict.fromkeys(("n", "steps", "tokens", "features", "step", "d_in"), ",.0f"),
+    "rise": ".1%",
     **dict.fromkeys(("width", "several", "firings", "n_tokens"), ",.0f"),
 }
 
