@@ -391,7 +391,10 @@ def test_a_narrower_sae_has_the_nested_widths_that_follow_from_its_own() -> None
     wide = TrainConfig(
         architecture="matryoshka_batchtopk", d_sae=4096, matryoshka_widths="512, 2048"
     )
-    assert mended(wide, {"d_sae": 1024}).matryoshka_levels == [64, 256, 1024]
+    narrow = mended(wide, {"d_sae": 1024})
+    assert narrow.matryoshka_levels == [64, 256, 1024]
+    # Nothing is said as nothing, and not as what was forgotten.
+    assert spelled(wide, narrow)[1] == "matryoshka_widths 512, 2048 → –"  # noqa: RUF001
 
 
 def test_what_changes_nothing_or_cannot_be_is_no_remedy() -> None:
