@@ -22,7 +22,7 @@ GATED = {"architecture": "gated", "l1_coefficient": 2.0}
 MATRYOSHKA = {"architecture": "matryoshka_batchtopk"}
 EVERY = (STANDARD, TOPK, BATCHTOPK, JUMPRELU, GATED, MATRYOSHKA)
 # The other models are 96 and 64 wide: twice as many features, as of the storybook, and
-# as sparse. A JumpReLU SAE of the first has half of them dead at any coefficient tried.
+# as sparse. JumpReLU's coefficient, which hangs on the model, is known for that alone.
 LAYERS = {"hook_name": "blocks.1.hook_resid_post", "context_size": 128}
 LAYERS |= {"d_sae": 192, "k": 9.0}
 TINY = {"hook_name": "blocks.0.hook_resid_post", "context_size": 128}
