@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from benchmarks.common import N_CORES, measuring, options, print_last
+from benchmarks.common import measuring, options, print_last
 from benchmarks.doctor_faults import FAULTS, Fault
 from benchmarks.doctor_healthy import HEALTHY
 from benchmarks.doctor_runs import Models, Wanted, trained
@@ -112,7 +112,8 @@ def main() -> int:
     parser.add_argument("--healthy", type=int, default=len(HEALTHY), help="how many")
     parser.add_argument("--keep", type=Path, help="a file of outcomes, to go on from")
     asked, variant = options(parser, free=["keep"])
-    torch.set_num_threads(N_CORES)
+    # A second thread gains nothing on runs so small, and waits on a busy machine.
+    torch.set_num_threads(1)
     faults = [fault for fault in FAULTS if fault.key in asked.faults]
     kept = Kept(asked.keep)
     with (

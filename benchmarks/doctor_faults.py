@@ -166,7 +166,7 @@ FAULTS = (
     ),
     Fault(
         "few_tokens",
-        of_storybook(architecture="topk", training_tokens=20_000),
+        of_storybook(architecture="topk", training_tokens=10_000),
         *("explained variance", explained, higher),
     ),
     Fault(

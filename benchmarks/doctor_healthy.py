@@ -21,10 +21,15 @@ JUMPRELU = {"architecture": "jumprelu", "l0_coefficient": 0.35, "d_sae": 1024}
 GATED = {"architecture": "gated", "l1_coefficient": 2.0}
 MATRYOSHKA = {"architecture": "matryoshka_batchtopk"}
 EVERY = (STANDARD, TOPK, BATCHTOPK, JUMPRELU, GATED, MATRYOSHKA)
-# What the other models read, and how much of it an SAE is to tell apart.
-LAYERS = {"hook_name": "blocks.1.hook_resid_post", "context_size": 128, "k": 20.0}
-TINY = {"hook_name": "blocks.0.hook_resid_post", "context_size": 128, "k": 16.0}
-POST, MLP = "blocks.0.hook_resid_post", "blocks.0.hook_mlp_out"
+# The other models are 96 and 64 wide: twice as many features, as of the storybook, and
+# as sparse. JumpReLU's coefficient, which hangs on the model, is known for that alone.
+LAYERS = {"hook_name": "blocks.1.hook_resid_post", "context_size": 128}
+LAYERS |= {"d_sae": 192, "k": 9.0}
+TINY = {"hook_name": "blocks.0.hook_resid_post", "context_size": 128}
+TINY |= {"d_sae": 128, "k": 6.0}
+# There 0.35 has killed half of JumpReLU's features at once.
+AFTER = {"hook_name": "blocks.0.hook_resid_post", "l0_coefficient": 0.12}
+MLP = "blocks.0.hook_mlp_out"
 
 
 def _healthy(model: str, *settings: dict[str, Any]) -> Wanted:
@@ -36,8 +41,8 @@ def _healthy(model: str, *settings: dict[str, Any]) -> Wanted:
 
 HEALTHY = (
     *(_healthy(STORYBOOK, own) for own in EVERY),
-    *(_healthy(STORYBOOK, own, {"hook_name": POST}) for own in EVERY),
+    *(_healthy(STORYBOOK, own, AFTER) for own in EVERY),
     _healthy(STORYBOOK, BATCHTOPK, {"hook_name": MLP}),
-    *(_healthy("layers", own, LAYERS) for own in EVERY[1:5]),
+    *(_healthy("layers", own, LAYERS) for own in (TOPK, BATCHTOPK, GATED, MATRYOSHKA)),
     *(_healthy("tiny", own, TINY) for own in (TOPK, BATCHTOPK, MATRYOSHKA)),
 )

@@ -211,6 +211,35 @@ GROUPS = (
         ),
     ),
     Group(
+        "Experiments",
+        (
+            Row(
+                "time of eight L1 trainings over that of one sweep of them: SAELens's "
+                "runner eight times; its MultiSAETrainingRunner; our runs one by one",
+                "{experiments[sweep_over_saelens_runs]:.1f}; "
+                "{experiments[sweep_over_saelens_multi]:.1f}; "
+                "{experiments[sweep_over_own_runs]:.1f}",
+            ),
+            Row(
+                "largest gap of a sweep's point to the same run alone: of the CE with "
+                "the SAE in place (nats) or of L0 (a share)",
+                "{experiments[sweep_point_gap]:.2g}",
+            ),
+            Row(
+                "an L0 asked for, the worst of {experiments[settings]:.0f} settings "
+                "(standard, gated and JumpReLU, two widths, two L0s): how far the "
+                "held-out L0 is from it; the CE loss recovered from a plain run's "
+                "with the coefficient that was found",
+                "{experiments[target_l0_gap]:.1%}; {experiments[target_l0_ce_gap]:.4f}",
+            ),
+            Row(
+                "the same on average",
+                "{experiments[target_l0_gap_mean]:.1%}; "
+                "{experiments[target_l0_ce_gap_mean]:.4f}",
+            ),
+        ),
+    ),
+    Group(
         "What is brought from elsewhere",
         (
             Row(

@@ -218,8 +218,8 @@ def pairs() -> dict[str, Pair]:
             {"architecture": "gated"},
         ),
         "few_tokens": (
-            # Half of what is missing goes with each doubling: y = 1 - 1 / t.
-            case(look=lambda n: {"explained_variance": 1 - 1 / n}),
+            # A third of what is missing goes with each doubling: y = 1 - t^-0.5.
+            case(look=lambda n: {"explained_variance": 1 - n**-0.5}),
             case(look=lambda n: {"explained_variance": 1 - n**-0.2}),
             {"training_tokens": 4 * STEPS * BATCH},
         ),
@@ -318,6 +318,15 @@ def test_the_cause_is_said_before_or_without_what_it_causes() -> None:
     assert said(wide) == ["too_wide", "dead", "dense"]
 
 
+def test_two_spikes_that_last_are_no_accident() -> None:
+    def spiky(*high: int) -> Case:
+        return case(row=lambda step: {"mse": 6.1} if step in high else {}, lr=4e-3)
+
+    assert said(spiky(*range(150, 153), *range(200, 203))) == ["spikes"]
+    assert said(spiky(*range(150, 156))) == []
+    assert said(spiky(*range(150, 152), *range(200, 206))) == []
+
+
 def test_a_falling_l0_is_waited_for() -> None:
     falling = case(
         row=lambda step: {"l0": 450.0 - step}, n_rows=200, is_over=False, **L1
@@ -335,11 +344,27 @@ def test_a_run_of_an_earlier_version_is_judged_by_what_it_knows() -> None:
 
 def test_what_more_tokens_bring_follows_the_power_law() -> None:
     """y = a - b t^-c, of which all is known."""
-    a, b, c = 0.95, 0.5, 0.4
+    a, b, c = 0.95, 0.8, 0.4
     found = few_tokens.find(case(look=lambda n: {"explained_variance": a - b * n**-c}))
     assert found is not None
     assert found.evidence["gain"] == pytest.approx(a - b * (4 * LOOKS) ** -c, abs=2e-3)
     assert found.evidence["r"] == pytest.approx(2**-c, abs=0.02)
+
+
+def test_the_last_of_what_is_missing_is_worth_no_tokens() -> None:
+    """Half of it with each doubling, but a fortieth of the variance."""
+    assert said(case(look=lambda n: {"explained_variance": 1 - 1 / n})) == []
+
+
+def test_a_cosines_curve_says_nothing_of_the_tokens() -> None:
+    def rising(scheduler: str) -> Case:
+        return case(
+            look=lambda n: {"explained_variance": 1 - n**-0.5},
+            lr_scheduler_name=scheduler,
+        )
+
+    assert said(rising("constant")) == ["few_tokens"]
+    assert said(rising("cosineannealing")) == []
 
 
 def test_no_two_rules_have_one_key() -> None:
@@ -366,7 +391,10 @@ def test_a_narrower_sae_has_the_nested_widths_that_follow_from_its_own() -> None
     wide = TrainConfig(
         architecture="matryoshka_batchtopk", d_sae=4096, matryoshka_widths="512, 2048"
     )
-    assert mended(wide, {"d_sae": 1024}).matryoshka_levels == [64, 256, 1024]
+    narrow = mended(wide, {"d_sae": 1024})
+    assert narrow.matryoshka_levels == [64, 256, 1024]
+    # Nothing is said as nothing, and not as what was forgotten.
+    assert spelled(wide, narrow)[1] == "matryoshka_widths 512, 2048 → –"  # noqa: RUF001
 
 
 def test_what_changes_nothing_or_cannot_be_is_no_remedy() -> None:

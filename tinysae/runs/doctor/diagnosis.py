@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tinysae.config import TrainConfig
 from tinysae.errors import SettingError
+from tinysae.render.numbers import NO_FIGURE
 from tinysae.runs.doctor.case import Case
 from tinysae.setting import IN_STEPS, NAME_LIMIT
 from tinysae.words import Language, text
@@ -66,6 +67,7 @@ _WRITTEN: Mapping[str, str] = {
         ("share", "ev", "score", "honest", "gain", "error", "bound"), ".0%"
     ),
     **dict.fromkeys(("n", "steps", "tokens", "features", "step", "d_in"), ",.0f"),
+    "rise": ".1%",
     **dict.fromkeys(("width", "several", "firings", "n_tokens"), ",.0f"),
 }
 
@@ -138,7 +140,9 @@ def spelled(config: TrainConfig, better: TrainConfig) -> list[str]:
 
 def _value(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value).lower() if isinstance(value, bool) else str(value)
+        said = str(value).lower() if isinstance(value, bool) else str(value)
+        # Nothing given: what follows from the other settings.
+        return said or NO_FIGURE
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
