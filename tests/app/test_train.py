@@ -220,7 +220,7 @@ def test_an_estimate_learns_from_what_earlier_runs_took(
         PRESETS[0].config,
         {"tokens_per_s": (900, 1100), "seconds": (9, 11), "memory_bytes": 10**9},
     )
-    took = {"training": 60.0, "n_tokens": 6000, "peak_memory_bytes": 31 * 10**8}
+    took = {"training": 1e3, "n_tokens": 10**5 * 2, "peak_memory_bytes": 31 * 10**8}
     write_json(run.path / TOOK_NAME, took)
     write_status(run.path, JobStatus("done"))
     after = shown(opened())

@@ -1,5 +1,6 @@
 """Estimates learn from what earlier runs took here."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tinysae.runs.store import Run, create_run
 from tinysae.sae.estimate import Speed, estimate
 
 SPEED = Speed(product_flops=1e11, pass_bytes=1e10, model_tokens=1e5, n_cores=2)
-CONFIG = TrainConfig()
+CONFIG = TrainConfig(train_batch_size_tokens=100)
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,12 @@ def test_time_is_corrected_by_the_middle_run_and_memory_by_the_largest() -> None
     assert found.times == pytest.approx(3)
     assert found.more_bytes == 600_000_000
     assert found.n_runs == 3
+
+
+def test_a_run_of_a_few_steps_teaches_nothing() -> None:
+    # All of them were its beginning.
+    wide = TrainConfig(train_batch_size_tokens=512)
+    assert experience([ran(config=wide)], CONFIG.architecture) == Experience()
 
 
 def test_memory_is_never_promised_below_what_the_shapes_say() -> None:
@@ -92,7 +99,7 @@ def test_an_estimate_that_is_corrected_meets_what_happened() -> None:
 
 
 def test_runs_of_the_same_architecture_count_alone() -> None:
-    other = TrainConfig(architecture="standard")
+    other = replace(CONFIG, architecture="standard")
     runs = [ran(100), ran(20, config=other)]
     assert experience(runs, "standard").times == pytest.approx(2)
     assert experience(runs, "gated").n_runs == 2

@@ -18,7 +18,7 @@ from tinysae.runs.store import Run
 # The newest that can be learnt from: machines and their other work change.
 N_RUNS = 5
 # A shorter training says more of its beginning than of its speed.
-SHORTEST_S = 2.0
+SHORTEST_S, FEWEST_STEPS = 2.0, 50
 # What is further off than this was another machine, or one that slept.
 MOST_TIMES = 50.0
 
@@ -81,6 +81,8 @@ def _lesson(run: Run) -> _Lesson | None:
         return None
     low, high, promised, peak, n_tokens, seconds, times, more_bytes = numbers
     if min(low, high, n_tokens, times) <= 0 or seconds < SHORTEST_S:
+        return None
+    if n_tokens < FEWEST_STEPS * run.config.train_batch_size_tokens:
         return None
     # Between the ends of the guess, without what had been learnt before it.
     found = math.sqrt(low * high) * times * seconds / n_tokens
