@@ -25,6 +25,8 @@ EVERY = (STANDARD, TOPK, BATCHTOPK, JUMPRELU, GATED, MATRYOSHKA)
 # as sparse. JumpReLU's coefficient, which hangs on the model, is known for that alone.
 LAYERS = {"hook_name": "blocks.1.hook_resid_post", "context_size": 128}
 LAYERS |= {"d_sae": 192, "k": 9.0}
+# Of the second, whose loss is 3.8 nats after 160 steps, BatchTopK and Matryoshka have
+# a third of the features dead, which the doctor says.
 TINY = {"hook_name": "blocks.0.hook_resid_post", "context_size": 128}
 TINY |= {"d_sae": 128, "k": 6.0}
 # There 0.35 has killed half of JumpReLU's features at once.
@@ -44,5 +46,5 @@ HEALTHY = (
     *(_healthy(STORYBOOK, own, AFTER) for own in EVERY),
     _healthy(STORYBOOK, BATCHTOPK, {"hook_name": MLP}),
     *(_healthy("layers", own, LAYERS) for own in (TOPK, BATCHTOPK, GATED, MATRYOSHKA)),
-    *(_healthy("tiny", own, TINY) for own in (TOPK, BATCHTOPK, MATRYOSHKA)),
+    *(_healthy("tiny", own, TINY) for own in (TOPK, GATED)),
 )
