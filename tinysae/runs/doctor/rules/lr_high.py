@@ -7,7 +7,8 @@ from tinysae.runs.doctor.diagnosis import USUAL_LR, Finding, Rule, Seriousness
 from tinysae.sae.rows import EvalMetrics
 from tinysae.setting import WITH_RESTARTS
 
-# The text is the same at every look: of healthy runs the most was 0.003.
+# In all. The text is the same at every look. With five times the best rate it was 0.055
+# to 0.18 (three seeds), with two and a half times, which learns as well, below 0.01.
 FELL = 0.02
 # Of L0: a penalty that makes features fewer takes some of it away, too.
 KEPT = 0.95
@@ -20,14 +21,14 @@ def find(case: Case) -> Finding | None:
         return None
     begin = max(TOO_EARLY * case.total, _warm_up(case))
     judged = [look for look in case.looks if look["step"] >= begin]
-    falls = [_fall(before, after) for before, after in pairwise(judged)]
-    lost = max(falls, default=0.0)
+    changes = [_fall(before, after) for before, after in pairwise(judged)]
+    falls = [fall for fall in changes if fall > 0]
+    lost = sum(falls)
     if not lost > FELL:
         return None
     lr = case.config.lr
-    several = sum(fall > FELL for fall in falls)
     return Finding(
-        {"lr": lr, "lost": lost, "several": float(several)},
+        {"lr": lr, "lost": lost, "several": float(len(falls))},
         {"lr": min(lr / SMALLER, USUAL_LR)},
     )
 
@@ -49,10 +50,11 @@ RULE = Rule(
     "lr_high",
     Seriousness.SPOILED,
     find,
-    formula="what the explained variance of the held-out text loses from one look to "
-    "the next, after the first third and the penalty's warm-up, where L0 "
+    formula="the sum of what the explained variance of the held-out text loses from one "
+    "look to the next, after the first third and the penalty's warm-up, where L0 "
     "stays and the schedule has no restarts",
-    bound="0.02; the looks are at one text, and of healthy runs the most was 0.003",
+    bound="0.02; with five times the best rate it was 0.055 and more, with two and a "
+    "half times, which learns as well, below 0.01",
     remedy="lr / 5, at most 0.002",
     source="SAELens [#67](https://github.com/decoderesearch/SAELens/issues/67): lower "
     "the learning rate; Gao et al. 2024, [A.3](https://arxiv.org/abs/2406.04093)",
