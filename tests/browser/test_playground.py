@@ -21,6 +21,7 @@ from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.model.text.generate import GenerateSettings, next_token_probs
 from tinysae.model.text.logprobs import next_logits
 from tinysae.render.numbers import percent
+from tinysae.library.shipped_stories import read_stories
 from tinysae.words import text
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -134,7 +135,10 @@ def test_a_space_that_ends_a_line_has_no_colour_and_is_copied_all_the_same(
     with visit(browser, width=390, height=844) as reader:
         page = reader.page
         page.goto(quiet_server.url)
-        see_tokens(page)
+        # Home's story comes token by token.
+        n_tokens = len(read_stories().stories[0].texts)
+        expect(tokens(page)).to_have_count(n_tokens, timeout=LOADED_MS)
+        expect_still(page)
         story = page.get_by_role("listbox").first
         # So many lines that words with a space before them begin some.
         lines = {round(box(token)[1]) for token in tokens(page).all()}

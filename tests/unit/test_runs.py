@@ -393,10 +393,10 @@ def test_on_a_full_disk_the_reserve_makes_room_for_the_last_words(
     reserve = run.path / status.RESERVE_NAME
     assert reserve.stat().st_size == status.RESERVE_BYTES
 
-    def write_json(path: Path, data: Any) -> None:
+    def write_json(path: Path, data: Any, **how: bool) -> None:
         if reserve.exists():
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(path, data)
+        real(path, data, **how)
 
     monkeypatch.setattr(status, "write_json", write_json)
     # A run that still works would use it up before there is a last word.

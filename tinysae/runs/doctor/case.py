@@ -139,7 +139,7 @@ class Case:
         """How far a weight can have come, in normalised units: the sum of the learning
         rates, as Adam moves none by more than that a step (Kingma and Ba 2015, 2.1)."""
         rates = [rate for rate in self.values("lr") if not math.isnan(rate)]
-        return math.fsum(rates) / len(rates) * self.n_steps if rates else NAN
+        return sum(rates) / len(rates) * self.n_steps if rates else NAN
 
     @cached_property
     def learning(self) -> list[tuple[int, float]]:
