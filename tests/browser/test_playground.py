@@ -17,11 +17,11 @@ from benchmarks.clicks import (
 )
 from benchmarks.screens import box, expect_unmoved, tops
 from tests.browser.conftest import Server, Theme, visit
+from tinysae.library.shipped_stories import read_stories
 from tinysae.model.sources import STORYBOOK, load_model
 from tinysae.model.text.generate import GenerateSettings, next_token_probs
 from tinysae.model.text.logprobs import next_logits
 from tinysae.render.numbers import percent
-from tinysae.library.shipped_stories import read_stories
 from tinysae.words import text
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
