@@ -56,7 +56,7 @@ def show_offer(source: FeatureSource, way_there: Mapping[str, str]) -> None:
     if run is None:
         note(t("lessons.own_none"))
         return
-    if source.id == run.id:
+    if source.id == run.id and source.is_open:
         # It can be asked before its training is over.
         note(t("lessons.own_asked"))
     elif run.status.is_working:
