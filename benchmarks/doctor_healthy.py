@@ -44,7 +44,7 @@ def _healthy(model: str, *settings: dict[str, Any]) -> Wanted:
 HEALTHY = (
     *(_healthy(STORYBOOK, own) for own in EVERY),
     *(_healthy(STORYBOOK, own, AFTER) for own in EVERY),
-    _healthy(STORYBOOK, BATCHTOPK, {"hook_name": MLP}),
+    *(_healthy(STORYBOOK, own, {"hook_name": MLP}) for own in (BATCHTOPK, GATED)),
     *(_healthy("layers", own, LAYERS) for own in (TOPK, BATCHTOPK, GATED, MATRYOSHKA)),
     *(_healthy("tiny", own, TINY) for own in (TOPK, GATED)),
 )

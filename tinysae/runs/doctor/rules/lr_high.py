@@ -50,8 +50,8 @@ RULE = Rule(
     "lr_high",
     Seriousness.SPOILED,
     find,
-    formula="the sum of what the explained variance of the held-out text loses from one "
-    "look to the next, after the first third and the penalty's warm-up, where L0 "
+    formula="the sum of what the explained variance of the held-out text loses from "
+    "one look to the next, after the first third and the penalty's warm-up, where L0 "
     "stays and the schedule has no restarts",
     bound="0.02; with five times the best rate it was 0.055 and more, with two and a "
     "half times, which learns as well, below 0.01",
