@@ -127,14 +127,15 @@ def changing(path: Path) -> Generator[None]:
 
 
 def write_json(path: Path, data: Any, *, outlives_power_cut: bool = True) -> None:
-    """`write_bytes` of `data` as JSON."""
-    text = encodable(json.dumps(data, ensure_ascii=False, indent=1))
-    write_bytes(path, text.encode(), outlives_power_cut=outlives_power_cut)
+    """`write_text` of `data` as JSON."""
+    text = json.dumps(data, ensure_ascii=False, indent=1)
+    write_text(path, text, outlives_power_cut=outlives_power_cut)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, outlives_power_cut: bool = True) -> None:
     """`write_bytes` of a text; half a character is U+FFFD."""
-    write_bytes(path, encodable(text).encode())
+    data = encodable(text).encode()
+    write_bytes(path, data, outlives_power_cut=outlives_power_cut)
 
 
 def write_bytes(path: Path, data: bytes, *, outlives_power_cut: bool = True) -> None:
