@@ -21,16 +21,19 @@ LOADED_MS = 180_000
 # what it was sent a little later, and a component that hears of it once more.
 LOOK_MS, QUIET_MS = 50, 100
 
-# All is drawn, without a break since the first look for `[look, quiet]`.
+# All is drawn, without a break since the first look for `[look, quiet]`, and as high as
+# it was: what grows or shrinks moves the buttons below it.
 _DRAWN = """([look, quiet]) => {
   const app = document.querySelector("[data-testid=stApp]");
+  const height = document.querySelector("[data-testid=stMain]")?.scrollHeight;
   const isDrawn =
     app?.dataset.testScriptState === "notRunning" &&
     !document.querySelector(
       "[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]",
     );
   const now = performance.now();
-  if (!isDrawn || window.drawn?.look !== look) window.drawn = { look, since: now };
+  const isSame = window.drawn?.look === look && window.drawn.height === height;
+  if (!isDrawn || !isSame) window.drawn = { look, height, since: now };
   return isDrawn && now - window.drawn.since >= quiet;
 }"""
 

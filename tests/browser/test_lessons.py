@@ -70,6 +70,8 @@ def expect_fits_everywhere(page: Page) -> None:
     for width in (DESK, PHONE):
         page.set_viewport_size({"width": width, "height": HEIGHT})
         expect_fits(page)
+    # Charts are drawn for the new width a while after: a click would land beside.
+    expect_still(page)
 
 
 @pytest.mark.parametrize("name", FIRST)
