@@ -57,9 +57,9 @@ def test_sums_over_pairs_are_dense_products(
     exact, wide = acts.astype(np.float64), w.astype(np.float64)
 
     out = x.copy()
-    half = d_in // 2
+    half = n // 2
     sums.decode(first, token, value, w, out, 0, half)
-    sums.decode(first, token, value, w, out, half, d_in)
+    sums.decode(first, token, value, w, out, half, n)
     assert_close(out, x + exact.T @ wide)
 
     pulled, gradient = np.full_like(value, np.nan), np.full_like(w, np.nan)
@@ -85,7 +85,7 @@ def test_pairs_may_begin_in_the_middle_of_their_arrays() -> None:
     x, w = normal(50, 8), normal(12, 8, seed=2)
     zero, part = np.zeros(5, np.float32), slice(4, 9)
     out = np.zeros_like(x)
-    sums.decode(first[4:10], token, value, w[part], out, 0, 8)
+    sums.decode(first[4:10], token, value, w[part], out, 0, 50)
     assert_close(out, acts[part].T @ w[part])
     pulled, gradient = np.full_like(value, np.nan), np.empty((5, 8), np.float32)
     sums.pull(first[4:10], token, value, x, w[part], zero, pulled, gradient)

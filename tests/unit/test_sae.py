@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from tinysae.config import Architecture, TrainConfig
 from tinysae.errors import DamagedError, MissingError, SettingError, TinysaeError
-from tinysae.model import forward as forward_module
+from tinysae.model.from_hook import FromHook
 from tinysae.sae import batches as batches_module
 from tinysae.sae import evaluate as evaluate_module
-from tinysae.sae.evaluate import DENSE_ABOVE, evaluate
+from tinysae.sae.evaluate import DENSE_ABOVE, evaluate, with_parts
 from tinysae.sae.load import load_sae
 from tinysae.sae.train import SAETraining
 
@@ -173,11 +173,12 @@ def test_an_evaluation_where_nothing_changes_is_a_sentence(
     training = SAETraining(small_config(normalize_activations="none"), tiny_model)
     training.save(tmp_path)
     sae = load_sae(tmp_path)
-    monkeypatch.setattr(
-        forward_module,
-        "activations",
-        lambda _model, tokens, _hook: torch.zeros(*tokens.shape, sae.d_in),
-    )
+
+    def nothing_there(model: Any, tokens: Any, hook: str) -> Any:
+        x, parts = with_parts(model, tokens, hook)
+        return torch.zeros_like(x), parts
+
+    monkeypatch.setattr(evaluate_module, "with_parts", nothing_there)
     with pytest.raises(TinysaeError, match="all zero"):
         evaluate(sae, tiny_model, [np.ones((2, 16), np.int32)], n_ce_batches=1)
 
@@ -191,14 +192,14 @@ def test_a_look_is_an_evaluation_and_asks_for_what_stays_once(
     contexts = list(
         np.random.default_rng(0).integers(0, tiny_model.d_vocab, (6, 16), np.int32)
     )
-    text, whole = training.held_out_text(contexts), forward_module.logits_with
+    text, whole = training.held_out_text(contexts), FromHook.logits
     replaced: list[bool] = []
 
-    def counted(model: Any, tokens: Any, hook: str, replacement: Any) -> Any:
+    def counted(here: FromHook, replacement: Any) -> Any:
         replaced.append(replacement is not None)
-        return whole(model, tokens, hook, replacement)
+        return whole(here, replacement)
 
-    monkeypatch.setattr(forward_module, "logits_with", counted)
+    monkeypatch.setattr(FromHook, "logits", counted)
     first = training.look(text)
     assert replaced.count(False) == 2
     assert training.run(lambda _, __: True)

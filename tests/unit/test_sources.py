@@ -28,6 +28,7 @@ from tests.unit.tiny_model import N_CTX, save_model, save_tokenizer
 from tinysae.errors import DamagedError, InputError, MissingError
 from tinysae.model import blas, lean, sources
 from tinysae.model.forward import activations, logits, logits_with
+from tinysae.model.from_hook import FromHook
 from tinysae.model.names import shown_name
 from tinysae.model.sources import STORYBOOK, LoadedModel, load_model
 from tinysae.model.text.pieces import WindowStream, token_texts
@@ -214,6 +215,11 @@ def check_hooks(model: LoadedModel) -> None:
                 rtol=1e-3,
                 atol=1e-3,
             )
+            here = FromHook(model, tokens, name)
+            assert torch.equal(here.x, seen)
+            for new in (changed, None, changed):
+                whole = logits_with(model, tokens, name, new)
+                assert torch.equal(here.logits(new), whole)
 
 
 def test_activations_are_the_bridges(tiny_model: LoadedModel) -> None:

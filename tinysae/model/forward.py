@@ -45,7 +45,7 @@ def activations(model: "LoadedModel", tokens: "Tensor", hook_name: str) -> "Tens
     Raises:
         InputError: the model has no such hook.
     """
-    return activations_at(model, tokens, _place(model, hook_name))
+    return activations_at(model, tokens, place_of(model, hook_name))
 
 
 def activations_of_hooks(
@@ -57,7 +57,7 @@ def activations_of_hooks(
     Raises:
         InputError: the model has no such hook.
     """
-    places = [_place(model, hook_name) for hook_name in hook_names]
+    places = [place_of(model, hook_name) for hook_name in hook_names]
     return _activations_at(model, tokens, places)
 
 
@@ -108,7 +108,7 @@ def logits_with(
     Raises:
         InputError: the model has no such hook.
     """
-    place = _place(model, hook_name)
+    place = place_of(model, hook_name)
     if replacement is None:
         return logits(model, tokens)
     moved = replacement.to(model.plain.device)
@@ -116,7 +116,12 @@ def logits_with(
         return model.plain(tokens.to(model.plain.device), use_cache=False).logits
 
 
-def _place(model: "LoadedModel", hook_name: str) -> HookPlace:
+def place_of(model: "LoadedModel", hook_name: str) -> HookPlace:
+    """Where in the model the hook is.
+
+    Raises:
+        InputError: the model has no such hook.
+    """
     try:
         return model.hooks[hook_name]
     except KeyError:

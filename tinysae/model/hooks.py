@@ -5,7 +5,7 @@ We ask it for the place, and then check the place: a hook whose activations diff
 the Bridge's own is not offered.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -97,8 +97,9 @@ def verified_hooks(
     widths: dict[str, int] = {}
     with torch.no_grad(), ExitStack() as stack:
         stack.enter_context(cores_for(0))
+        # Most of a short forward, of which nothing is asked here.
         for head in (bridge.unembed.original_component, plain.get_output_embeddings()):
-            stack.enter_context(_without_product(head))
+            stack.enter_context(instead(head, lambda x: x))
         _, cache = bridge.run_with_cache(tokens, names_filter=list(places))
         seen = {
             name: stack.enter_context(reading(plain, place))
@@ -118,17 +119,17 @@ def verified_hooks(
 
 
 @contextmanager
-def _without_product(unembed: Any) -> Iterator[None]:
-    """While inside, the unembedding, most of a short forward, gives back its input."""
-    own = unembed.__dict__.get("forward")
-    unembed.forward = lambda x: x
+def instead(module: Any, forward: Callable[..., Any]) -> Iterator[None]:
+    """While inside, `forward` stands in for the module's own."""
+    own = module.__dict__.get("forward")
+    module.forward = forward
     try:
         yield
     finally:
         if own is None:
-            del unembed.forward
+            del module.forward
         else:
-            unembed.forward = own
+            module.forward = own
 
 
 def _places(

@@ -24,7 +24,7 @@ SAELens takes the mean of its batches'.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -37,6 +37,7 @@ from tinysae.sae.totals import Sums, exact
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tinysae.model.from_hook import FromHook
     from tinysae.model.sources import LoadedModel
 
 DENSE_ABOVE = 0.1
@@ -131,19 +132,18 @@ def evaluate(
     with torch.inference_mode():
         for index, batch in enumerate(batches):
             tokens = torch.from_numpy(batch).long().to(model.plain.device)
-            x = activations(model, tokens, sae.hook_name)
+            if index < n_ce_batches:
+                x, parts = with_parts(model, tokens, sae.hook_name)
+            else:
+                x, parts = activations(model, tokens, sae.hook_name), ()
             acts = sae.encode(x)
             x_hat = sae.decode(acts)
             kept = tokens != model.bos_id
             sums.add(x[kept], x_hat[kept], acts[kept])
             sums.add_special(x[~kept])
-            if index < n_ce_batches:
-                for part in in_parts(model, tokens):
-                    effects.add(
-                        _effects(
-                            model, tokens[part], sae.hook_name, x[part], x_hat[part]
-                        )
-                    )
+            for part in parts:
+                rows = part.rows
+                effects.add(_effects(model, tokens[rows], part, x[rows], x_hat[rows]))
             if progress is not None:
                 progress(tokens.numel())
     return _evaluation(sums, effects, sae.hook_name, model.d_vocab)
@@ -152,20 +152,21 @@ def evaluate(
 def cross_entropies(
     model: "LoadedModel",
     tokens: "Tensor",
-    hook_name: str,
+    part: "Part",
     replacement: "Tensor | None",
 ) -> "Tensor":
-    """[n], of each *source* token of `tokens` [batch, pos] that counts and has a next.
+    """[n], of each *source* token of the part of `tokens` [batch, pos] that counts and
+    has a next.
 
-    `replacement` [batch, pos, d] stands in for what is at the hook.
+    `replacement` [batch, pos, d] stands in for what is at the hook, of all the batch.
     """
     from torch.nn.functional import cross_entropy
 
-    from tinysae.model.forward import logits_with
-
-    counts = (tokens != model.bos_id)[:, :-1]
-    logits = logits_with(model, tokens, hook_name, replacement)[:, :-1][counts]
-    return cross_entropy(logits, tokens[:, 1:][counts], reduction="none")
+    mine = tokens[part.rows]
+    counts = (mine != model.bos_id)[:, :-1]
+    changed = None if replacement is None else replacement[part.rows]
+    logits = part.from_hook.logits(changed)[:, :-1][counts]
+    return cross_entropy(logits, mine[:, 1:][counts], reduction="none")
 
 
 def patched(x: "Tensor", x_hat: "Tensor", kept: "Tensor") -> "Tensor":
@@ -180,11 +181,30 @@ def ce_loss_score(clean: float, with_sae: float, zero: float) -> float:
     return (zero - with_sae) / (zero - clean)
 
 
-def in_parts(model: "LoadedModel", tokens: "Tensor") -> Iterator[slice]:
-    """Slices of a batch [batch, pos] whose logits may be held at once."""
-    rows = max(1, LOGITS_AT_ONCE // (tokens.shape[1] * model.d_vocab))
-    for first in range(0, len(tokens), rows):
-        yield slice(first, first + rows)
+class Part(NamedTuple):
+    """Contexts of a batch whose logits may be held at once, run as far as the hook."""
+
+    rows: slice
+    from_hook: "FromHook"
+
+
+def with_parts(
+    model: "LoadedModel", tokens: "Tensor", hook_name: str
+) -> "tuple[Tensor, Iterable[Part]]":
+    """What is at the hook [batch, pos, d] for a batch of `tokens` [batch, pos], and the
+    batch in parts, made one by one."""
+    from tinysae.model.forward import activations
+    from tinysae.model.from_hook import FromHook
+
+    n, n_at_once = len(tokens), LOGITS_AT_ONCE // (tokens.shape[1] * model.d_vocab)
+    rows = max(1, n_at_once)
+    if rows >= n:
+        whole = FromHook(model, tokens, hook_name)
+        return whole.x, [Part(slice(0, n), whole)]
+    slices = (slice(first, first + rows) for first in range(0, n, rows))
+    return activations(model, tokens, hook_name), (
+        Part(part, FromHook(model, tokens[part], hook_name)) for part in slices
+    )
 
 
 class _Effects(NamedTuple):
@@ -198,17 +218,16 @@ class _Effects(NamedTuple):
 
 
 def _effects(
-    model: "LoadedModel", tokens: "Tensor", hook_name: str, x: "Tensor", x_hat: "Tensor"
+    model: "LoadedModel", tokens: "Tensor", part: Part, x: "Tensor", x_hat: "Tensor"
 ) -> _Effects:
-    """Cross-entropies and divergences, where the *source* token counts."""
+    """Cross-entropies and divergences, where the *source* token counts; the others are
+    the part's."""
     import torch
-
-    from tinysae.model.forward import logits_with
 
     kept = tokens != model.bos_id
 
     def logits(replacement: "Tensor | None") -> "Tensor":
-        return logits_with(model, tokens, hook_name, replacement)[kept]
+        return part.from_hook.logits(replacement)[kept]
 
     # The next token of each that counts; its last stands in where there is none.
     next_tokens = torch.cat([tokens[:, 1:], tokens[:, -1:]], 1)[kept, None]
@@ -219,10 +238,10 @@ def _effects(
     is_cpu = x.device.type == "cpu"
     rows = max(1, (SOFTMAXES_AT_ONCE if is_cpu else LOGITS_AT_ONCE) // model.d_vocab)
     parts: list[Tensor] = []
-    for chosen, *part in zip(
+    for chosen, *some in zip(
         next_tokens.split(rows), *(kind.split(rows) for kind in kinds), strict=True
     ):
-        log_probs = [one.log_softmax(-1) for one in part]
+        log_probs = [one.log_softmax(-1) for one in some]
         clean, *changed = log_probs
         probs = clean.exp()
         losses = [-one.gather(-1, chosen)[:, 0] for one in log_probs]

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from tinysae.data.corpus import batched
 from tinysae.errors import TinysaeError
-from tinysae.sae.evaluate import ce_loss_score, cross_entropies, in_parts, patched
+from tinysae.sae.evaluate import (
+    Part,
+    ce_loss_score,
+    cross_entropies,
+    patched,
+    with_parts,
+)
 from tinysae.sae.rows import DENSITY_EDGES, EvalMetrics
 from tinysae.sae.totals import Sums, exact
 
@@ -67,44 +73,45 @@ class HeldOutText:
         sae, scale = trainer.sae, trainer.activation_scaler.scaling_factor or 1.0
         sums = Sums(sae.cfg.d_in, sae.cfg.d_sae)
         losses: list[Tensor] = []
-        for tokens, x in self._batches:
+        for tokens, x, parts in self._batches:
             acts = sae.encode(x * scale)
             x_hat = sae.decode(acts) / scale
             kept = tokens != self._model.bos_id
             sums.add(x[kept], x_hat[kept], acts[kept])
-            losses += self._losses(tokens, patched(x, x_hat, kept))
+            losses += self._losses(tokens, parts, patched(x, x_hat, kept))
         return sums, _mean(losses)
 
     @cached_property
     def _without(self) -> tuple[float, float]:
         """The model's own cross-entropy, and that with zeros at the hook."""
+        import torch
+
         clean: list[Tensor] = []
         zero: list[Tensor] = []
-        for tokens, x in self._batches:
-            clean += self._losses(tokens, None)
-            zero += self._losses(tokens, x.new_zeros(x.shape))
+        for tokens, x, parts in self._batches:
+            clean += self._losses(tokens, parts, None)
+            zero += self._losses(tokens, parts, torch.zeros_like(x))
         return _mean(clean), _mean(zero)
 
     @cached_property
-    def _batches(self) -> "list[tuple[Tensor, Tensor]]":
-        """Tokens [batch, pos], and what is at the hook [batch, pos, d_in]."""
+    def _batches(self) -> "list[tuple[Tensor, Tensor, list[Part]]]":
+        """Tokens [batch, pos], what is at the hook [batch, pos, d_in], and how a
+        forward goes on from there."""
         import torch
 
-        from tinysae.model.forward import activations
-
         device = self._model.plain.device
-        batches: list[tuple[Tensor, Tensor]] = []
+        batches: list[tuple[Tensor, Tensor, list[Part]]] = []
         for batch in batched(self._contexts, self._n_at_once):
             tokens = torch.from_numpy(batch).long().to(device)
-            batches.append((tokens, activations(self._model, tokens, self._hook_name)))
+            x, parts = with_parts(self._model, tokens, self._hook_name)
+            batches.append((tokens, x, list(parts)))
         return batches
 
     def _losses(
-        self, tokens: "Tensor", replacement: "Tensor | None"
+        self, tokens: "Tensor", parts: Sequence[Part], replacement: "Tensor | None"
     ) -> "Iterator[Tensor]":
-        for part in in_parts(self._model, tokens):
-            changed = None if replacement is None else replacement[part]
-            yield cross_entropies(self._model, tokens[part], self._hook_name, changed)
+        for part in parts:
+            yield cross_entropies(self._model, tokens, part, replacement)
 
 
 def _mean(losses: "Sequence[Tensor]") -> float:

@@ -1,9 +1,16 @@
-"""Trainings side by side: what several of them read is read once."""
+"""Trainings side by side: what several of them read is read once, and they take their
+steps at the same time."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from tinysae.model.blas import one_thread
 from tinysae.sae.batches import read_together
+from tinysae.sae.rows import StepMetrics
+from tinysae.sae.step.engine import SPARSE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +29,7 @@ class Together:
     """
 
     def __init__(self, trainings: Sequence["SAETraining"]) -> None:
-        self._trainings = trainings
+        self._trainings, self._stack = trainings, ExitStack()
         self._leaders: dict[str, SAETraining] = {}
         for training in trainings:
             self._leaders.setdefault(training.config.hook_name, training)
@@ -61,6 +68,41 @@ class Together:
         for hook_name in self._leaders.keys() - wanted:
             self._leaders.pop(hook_name).batches.close()
         return {hook: leader.next_batch() for hook, leader in self._leaders.items()}
+
+    def steps(
+        self, trainings: Sequence["SAETraining"], batches: "Mapping[str, Tensor]"
+    ) -> list[Callable[[], StepMetrics | None]]:
+        """A step of each of `trainings` on its hook's batch; what is given for each is
+        called once, and does what `SAETraining.step` does.
+
+        Where the steps are our own, they are taken at once: what one does on a single
+        core is done beside what another does. Their bits depend on no threads; those of
+        SAELens's steps do.
+        """
+        steps = [
+            partial(training.step, batches[training.config.hook_name])
+            for training in trainings
+        ]
+        if self._threads is None or len(steps) < 2:
+            return [*steps]
+        # As each step has it, so that none of them ends it for the others.
+        with one_thread():
+            taken = [self._threads.submit(step) for step in steps]
+            wait(taken)
+        return [step.result for step in taken]
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor | None:
+        import torch
+
+        if any(training.engine.name != SPARSE for training in self._trainings):
+            return None
+        threads = ThreadPoolExecutor(torch.get_num_threads(), "steps")
+        return self._stack.enter_context(threads)
+
+    def close(self) -> None:
+        """When the last step is taken."""
+        self._stack.close()
 
 
 def estimate_norms(

@@ -3,8 +3,9 @@ batch is the next step of all at its hook. Every one comes to the numbers that i
 come to alone."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tinysae.config import TrainConfig
@@ -13,6 +14,7 @@ from tinysae.jobs.reporter import Reporter
 from tinysae.runs.checkpoints import checkpoints
 from tinysae.runs.side_by_side import Start
 from tinysae.runs.store import Run
+from tinysae.sae.rows import StepMetrics
 from tinysae.sae.step.engine import DENSE_STEP
 from tinysae.sae.together import Together
 from tinysae.worker.keep import KeepersTogether
@@ -81,7 +83,7 @@ class Party:
                 return []
             runs, own = zip(*trainings.values(), strict=True)
             reporters = [PointReporter(run, self._points) for run in runs]
-            together = Together(own)
+            together = stack.enter_context(closing(Together(own)))
             if not self._knows_norm(together, reporters):
                 for run in runs:
                     self._points.let_go(run, "stopped")
@@ -142,7 +144,7 @@ class Party:
                 # Nothing is wrong with what was learnt: it goes on from here.
                 self._together.keep([course.keeper for course in going])
                 raise
-            going = [c for c in going if self._steps(c, batches[_hook(c)])]
+            going = self._stepped(together, going, batches)
             self._together.keep_if_due([course.keeper for course in going])
             for course in going:
                 course.live.index_if_asked()
@@ -165,13 +167,23 @@ class Party:
         self._progress.begin()
         return list(courses)
 
-    def _steps(self, course: Course, batch: "Tensor") -> bool:
-        """Whether the step went well."""
+    def _stepped(
+        self,
+        together: Together,
+        courses: Sequence[Course],
+        batches: "Mapping[str, Tensor]",
+    ) -> list[Course]:
+        """Those whose step went well."""
+        steps = together.steps([course.training for course in courses], batches)
 
-        def step() -> None:
-            course.note(course.training.step(batch))
+        def note(course: Course, step: Callable[[], StepMetrics | None]) -> None:
+            course.note(step())
 
-        return self._points.survives(course.run, step)
+        return [
+            course
+            for course, step in zip(courses, steps, strict=True)
+            if self._points.survives(course.run, partial(note, course, step))
+        ]
 
     def _without_ended(
         self, courses: Sequence[Course], trained: list[Run]

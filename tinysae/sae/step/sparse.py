@@ -33,14 +33,10 @@ from tinysae.sae.step.compress import Compressor
 from tinysae.sae.step.kernels import sums
 from tinysae.sae.step.pairs import Floats, Pairs
 from tinysae.sae.step.result import StepResult
-from tinysae.sae.step.workers import Workers, blocks
+from tinysae.sae.step.workers import Workers, blocks, features_a_task
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# Columns of the output a task, at least; and what they are a multiple of, so that no
-# two threads write to one line of the cache.
-_COLUMNS, _LINE = 64, 16
 
 
 class Forward(NamedTuple):
@@ -175,19 +171,20 @@ class SparseStep:
                 rows.start, product, bias[rows], scale[rows], floor[rows]
             )
 
-        return self._workers.each(block, blocks(self._d_sae))
+        size = features_a_task(self._d_sae)
+        return self._workers.each(block, blocks(self._d_sae, size))
 
     def _decode(self, pairs: list[Pairs], weights: Floats, out: Floats) -> None:
         """Adds every pair's value times its feature's row of `weights` to `out`."""
 
-        def columns(part: slice) -> None:
+        def tokens(part: slice) -> None:
             for piece in pairs:
                 sums.decode(*piece[1:], weights[piece.rows], out, part.start, part.stop)
 
-        # Columns, so that threads never meet; each has all the pairs to go through.
-        width = -(-self._d_in // self._workers.n)
-        width = max(_COLUMNS, -(-width // _LINE) * _LINE)
-        self._workers.each(columns, blocks(self._d_in, width))
+        # A thread has its own tokens: none waits for another's row. Each number is the
+        # same sum in the same order, however many they are.
+        n = len(out)
+        self._workers.each(tokens, blocks(n, -(-n // self._workers.n)))
 
     def _row_sums(self, pairs: list[Pairs], values: list[Floats]) -> Floats:
         """[d_sae]: the sum of each feature's `values`, an array for each of `pairs`."""

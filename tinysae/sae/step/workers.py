@@ -12,9 +12,10 @@ from tinysae.sae.step.pairs import Floats
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Features a task: its product with a batch of 4096 tokens is 8 MB, within reach of a
-# core's cache, and large enough for BLAS.
-FEATURES = 512
+# Features a task, at most: its product with a batch of 4096 tokens is 8 MB, within
+# reach of a core's cache. Of a small SAE fewer, so that there are some for every core,
+# but enough for BLAS.
+FEATURES, _LEAST_FEATURES, _PIECES = 512, 128, 4
 
 
 class Workers:
@@ -40,11 +41,16 @@ class Workers:
         out = np.empty(len(matrix), np.float32)
         self.each(
             lambda rows: sums.row_squares(matrix[rows], out[rows]),
-            blocks(len(matrix)),
+            blocks(len(matrix), FEATURES),
         )
         return out
 
 
-def blocks(n: int, size: int = FEATURES) -> list[slice]:
+def features_a_task(d_sae: int) -> int:
+    """How many of an SAE's features are one piece of work."""
+    return min(FEATURES, max(_LEAST_FEATURES, -(-d_sae // _PIECES)))
+
+
+def blocks(n: int, size: int) -> list[slice]:
     """0 ... n in slices of `size`."""
     return [slice(i, min(n, i + size)) for i in range(0, n, size)]

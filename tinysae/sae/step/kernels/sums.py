@@ -33,24 +33,40 @@ def _prefetch(_context, matrix, row, column):
 
 
 @compiled()
-def _prefetch_row(matrix, row, start, stop):
+def _prefetch_row(matrix, row):
     """Asks for the beginning of what comes next: no processor guesses which row that
     is; of what follows in the row it then thinks by itself."""
-    for column in range(start, min(stop, start + _AHEAD_COLUMNS), 16):
+    for column in range(0, min(matrix.shape[1], _AHEAD_COLUMNS), 16):
         _prefetch(matrix, row, column)
 
 
+@compiled()
+def _place_of(token, start, stop, least):
+    """The first place from `start` to before `stop`, between which tokens ascend, of a
+    token that is `least` or more."""
+    while start < stop:
+        middle = (start + stop) // 2
+        if token[middle] < least:
+            start = middle + 1
+        else:
+            stop = middle
+    return start
+
+
 @compiled(fastmath=SUMS)
-def decode(first, token, value, weights, out, start, stop):
-    """out[t, start:stop] += sum over the pairs (j, t) of value * weights[j]."""
+def decode(first, token, value, weights, out, begin, end):
+    """out[t] += sum over the pairs (j, t) of value * weights[j], t from `begin` to
+    before `end`."""
     for j in range(first.shape[0] - 1):
-        row = weights[j, start:stop]
-        for p in range(first[j], first[j + 1]):
+        row, stop = weights[j], first[j + 1]
+        p = _place_of(token, first[j], stop, begin)
+        while p < stop and token[p] < end:
             if p + 2 < token.shape[0]:
-                _prefetch_row(out, np.int64(token[p + 2]), start, stop)
-            target, a = out[token[p], start:stop], value[p]
-            for c in range(stop - start):
+                _prefetch_row(out, np.int64(token[p + 2]))
+            target, a = out[token[p]], value[p]
+            for c in range(row.shape[0]):
                 target[c] += a * row[c]
+            p += 1
 
 
 @compiled(fastmath=SUMS)

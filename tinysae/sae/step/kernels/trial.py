@@ -20,7 +20,7 @@ def try_kernels() -> None:
     product = np.ascontiguousarray(w @ x.T)
     finding.compress(product, zero, one, zero, token, value, first)
     out = np.zeros_like(x)
-    sums.decode(first, token, value, w, out, 0, 5)
+    sums.decode(first, token, value, w, out, 0, len(x))
     pulled, g = np.empty_like(value), np.empty_like(w)
     sums.pull(first, token, value, x, w, zero, pulled, g)
     sums.push(first, token, pulled, zero, x, g, np.empty_like(zero))
