@@ -160,13 +160,18 @@ def cross_entropies(
 
     `replacement` [batch, pos, d] stands in for what is at the hook, of all the batch.
     """
+    import torch
     from torch.nn.functional import cross_entropy
 
     mine = tokens[part.rows]
-    counts = (mine != model.bos_id)[:, :-1]
     changed = None if replacement is None else replacement[part.rows]
-    logits = part.from_hook.logits(changed)[:, :-1][counts]
-    return cross_entropy(logits, mine[:, 1:][counts], reduction="none")
+    logits = part.from_hook.logits(changed)
+    # All of them, those that do not count too: cheaper than to copy the others.
+    following = torch.cat([mine[:, 1:], mine[:, -1:]], 1)
+    losses = cross_entropy(
+        logits.flatten(0, 1), following.flatten(), reduction="none"
+    ).view_as(mine)
+    return losses[:, :-1][(mine != model.bos_id)[:, :-1]]
 
 
 def patched(x: "Tensor", x_hat: "Tensor", kept: "Tensor") -> "Tensor":

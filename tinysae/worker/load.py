@@ -92,9 +92,15 @@ def bring_text(config: TrainConfig, reporter: Reporter) -> None:
 
 
 def training_at(
-    run: Run, model: "LoadedModel", checkpoint: Checkpoint | None
+    run: Run,
+    model: "LoadedModel",
+    checkpoint: Checkpoint | None,
+    alike: Mapping[str, Any] | None = None,
 ) -> "SAETraining":
     """The run's training as it was at `checkpoint`; None: before anything.
+
+    `alike` is the `provenance` of one that reads the same text alike, if somebody has
+    it already.
 
     Raises:
         TinysaeError: the settings do not fit the model or the text.
@@ -106,7 +112,7 @@ def training_at(
     config, before = run.config, run.made_with()
     training = SAETraining(config, model, EngineChoice.from_json(before))
     training.tracker = start_trackers(run, training.runner_config)
-    now = provenance(config, model, training.device)
+    now = dict(alike or provenance(config, model, training.device))
     _check_same_text(before, now)
     if TEXT not in before and not _is_streamed(config):
         now[TEXT] = text_facts(

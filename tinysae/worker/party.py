@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinysae.config import TrainConfig
 from tinysae.errors import NetworkError
@@ -21,6 +21,7 @@ from tinysae.worker.keep import KeepersTogether
 from tinysae.worker.load import training_at
 from tinysae.worker.look import text_to_look_at
 from tinysae.worker.points import PointReporter, Points
+from tinysae.worker.provenance import provenance
 from tinysae.worker.train import Course, note_what_it_is_made_with
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Party:
     ) -> None:
         self._points, self._model, self._progress = points, model, progress
         self._together = KeepersTogether()
+        self._alike: dict[str, Any] = {}
 
     def train(self, starts: Sequence[Start]) -> list[Run]:
         """Takes all their steps; gives those that have taken their last. The others
@@ -103,7 +105,11 @@ class Party:
         made: list[SAETraining] = []
 
         def make() -> None:
-            made.append(training_at(start.run, self._model, start.checkpoint))
+            config, device = start.run.config, str(self._model.plain.device)
+            self._alike = self._alike or provenance(config, self._model, device)
+            made.append(
+                training_at(start.run, self._model, start.checkpoint, self._alike)
+            )
 
         if not self._points.survives(start.run, make):
             return None
