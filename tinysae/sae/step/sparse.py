@@ -171,8 +171,11 @@ class SparseStep:
                 rows.start, product, bias[rows], scale[rows], floor[rows]
             )
 
-        size = features_a_task(self._d_sae)
-        return self._workers.each(block, blocks(self._d_sae, size))
+        return self._workers.each(block, blocks(self._d_sae, self._features_a_task))
+
+    @property
+    def _features_a_task(self) -> int:
+        return features_a_task(self._d_sae, *self._inputs.shape)
 
     def _decode(self, pairs: list[Pairs], weights: Floats, out: Floats) -> None:
         """Adds every pair's value times its feature's row of `weights` to `out`."""

@@ -10,7 +10,7 @@ from tinysae.sae.step.compress import by_feature
 from tinysae.sae.step.kernels import finding, sums
 from tinysae.sae.step.pairs import Floats, Pairs, fired, split
 from tinysae.sae.step.sparse import Forward, SparseStep, mean
-from tinysae.sae.step.workers import FEATURES, blocks, features_a_task
+from tinysae.sae.step.workers import FEATURES, blocks
 
 # Tokens a task where all of a token's features are needed at once.
 _TOKENS = 256
@@ -102,8 +102,7 @@ class TopKStep(SparseStep):
         return [self._d_sae]
 
     def _edges(self) -> list[int]:
-        size = features_a_task(self._d_sae)
-        return [*self._levels(), *range(0, self._d_sae, size)]
+        return [*self._levels(), *range(0, self._d_sae, self._features_a_task)]
 
     def _select(self, dead: NDArray[np.int64], dead_acts: Floats) -> list[Pairs]:
         """The pairs that are kept, values s; writes the dead features' s [n, dead]."""

@@ -13,9 +13,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 # Features a task, at most: its product with a batch of 4096 tokens is 8 MB, within
-# reach of a core's cache. Of a small SAE fewer, so that there are some for every core,
-# but enough for BLAS.
-FEATURES, _LEAST_FEATURES, _PIECES = 512, 128, 4
+# reach of a core's cache.
+FEATURES = 512
+# A small SAE has fewer, so that there are some for every core; but multiplications
+# enough (half a millisecond's) that a thread is worth waking.
+_PIECES, _LEAST_PRODUCT = 4, 1 << 25
 
 
 class Workers:
@@ -46,9 +48,10 @@ class Workers:
         return out
 
 
-def features_a_task(d_sae: int) -> int:
-    """How many of an SAE's features are one piece of work."""
-    return min(FEATURES, max(_LEAST_FEATURES, -(-d_sae // _PIECES)))
+def features_a_task(d_sae: int, n_tokens: int, d_in: int) -> int:
+    """How many of an SAE's features are one piece of a step's work."""
+    enough = -(-_LEAST_PRODUCT // (n_tokens * d_in))
+    return min(FEATURES, max(-(-d_sae // _PIECES), enough))
 
 
 def blocks(n: int, size: int) -> list[slice]:
