@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from tinysae.sae.train import SAETraining
 
+# Steps of our own at once: while one does what a single core can, another keeps the rest
+# busy; and two need no more memory than one of SAELens's, which is what is reckoned with.
+AT_ONCE = 2
+
 
 class Together:
     """The batches of trainings whose settings give one stream, but for their hooks.
@@ -75,9 +79,8 @@ class Together:
         """A step of each of `trainings` on its hook's batch; what is given for each is
         called once, and does what `SAETraining.step` does.
 
-        Where the steps are our own, they are taken at once: what one does on a single
-        core is done beside what another does. Their bits depend on no threads; those of
-        SAELens's steps do.
+        Where the steps are our own, `AT_ONCE` are taken at once: their bits depend on no
+        threads, as those of SAELens's steps do.
         """
         steps = [
             partial(training.step, batches[training.config.hook_name])
@@ -97,7 +100,7 @@ class Together:
 
         if any(training.engine.name != SPARSE for training in self._trainings):
             return None
-        threads = ThreadPoolExecutor(torch.get_num_threads(), "steps")
+        threads = ThreadPoolExecutor(min(AT_ONCE, torch.get_num_threads()), "steps")
         return self._stack.enter_context(threads)
 
     def close(self) -> None:
