@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from tinysae.sae.train import SAETraining
 
-# Steps of our own at once: while one does what a single core can, another keeps the rest
-# busy; and two need no more memory than one of SAELens's, which is what is reckoned with.
+# Steps of our own at once: while one does what a single core can, another keeps the
+# rest busy; and two need no more memory than one of SAELens's, which is reckoned with.
 AT_ONCE = 2
 
 
@@ -79,8 +79,8 @@ class Together:
         """A step of each of `trainings` on its hook's batch; what is given for each is
         called once, and does what `SAETraining.step` does.
 
-        Where the steps are our own, `AT_ONCE` are taken at once: their bits depend on no
-        threads, as those of SAELens's steps do.
+        Where the steps are our own, `AT_ONCE` are taken at once: their bits depend on
+        no threads, as those of SAELens's steps do.
         """
         steps = [
             partial(training.step, batches[training.config.hook_name])
