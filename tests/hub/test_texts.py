@@ -21,8 +21,7 @@ from tinysae.runs.store import start_run
 
 READ = """
 import json, sys
-from tests.unit.test_worker import wait_for
-from tinysae.config import TextChoice, TrainConfig
+from tinysae.config import TextChoice
 from tinysae.data.texts import open_text
 from tinysae.errors import TinysaeError
 def read(path, **how):
@@ -124,8 +123,7 @@ known = socket.getaddrinfo
 def resolved(host, *arguments, **named):
     return known(host.removeprefix("datasets-server."), *arguments, **named)
 socket.getaddrinfo = resolved
-from tests.unit.test_worker import wait_for
-from tinysae.config import TextChoice, TrainConfig
+from tinysae.config import TextChoice
 from tinysae.data import preview as looks
 from tinysae.data.preview import preview
 from tinysae.model.sources import load_model
