@@ -71,6 +71,7 @@ def test_nothing_is_left_of_a_sweep_that_cannot_be_made(
         '{"format": 9}',
         '{"format": 1, "base": {"format": 1}, "axes": [], "points": []}',
         '{"format": 1, "base": {"format": 1}, "axes": {"k": 3}, "points": []}',
+        '{"format": 1, "base": {"format": 1}, "axes": {"no": [3]}, "points": []}',
         '{"format": 1, "base": {"format": 1}, "axes": {}, "points": [["x"]]}',
         '{"format": 1, "base": 3, "axes": {}, "points": []}',
     ],
