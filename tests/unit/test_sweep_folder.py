@@ -86,6 +86,14 @@ def test_a_damaged_sweep_is_left_out_of_the_list(text: str) -> None:
     assert [each.path for each in listed.unreadable] == [sweep.path]
 
 
+def test_a_point_that_is_named_twice_is_one() -> None:
+    sweep = create_sweep(BASE, L1)
+    path = sweep.path / "sweep.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"points": data["points"] * 2}))
+    assert open_sweep(sweep.id).point_ids == sweep.point_ids
+
+
 def test_points_that_were_deleted_are_no_points_any_more() -> None:
     sweep = create_sweep(BASE, L1)
     (sweep.points()[0].path / "config.json").unlink()

@@ -154,7 +154,8 @@ def open_sweep(sweep_id: str) -> Sweep:
         if data.get("format") != FORMAT:
             raise ValueError("format")
         base = TrainConfig.from_json(data["base"])
-        point_ids = [each for each in data["points"] if JOB_ID.fullmatch(each)]
+        named = dict.fromkeys(data["points"])
+        point_ids = [each for each in named if JOB_ID.fullmatch(each)]
         axes = _axes(data["axes"])
         if not axes.keys() <= settings().keys():
             raise ValueError("axes")
