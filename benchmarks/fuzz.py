@@ -47,6 +47,7 @@ from tinysae.errors import MissingError, TinysaeError
 
 SOURCES = [
     "benchmarks/fuzz.py",
+    "benchmarks/fuzz_jobs.py",
     "benchmarks/fuzz_samples.py",
     "benchmarks/fuzz_targets.py",
     "benchmarks/mutations.py",

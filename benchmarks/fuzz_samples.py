@@ -11,35 +11,10 @@ import os
 import struct
 from pathlib import Path
 
-RUN_ID, FINGERPRINT, D_SAE, D_MODEL = "20260101-000000-abc0000", "0" * 64, 12, 8
+from benchmarks.fuzz_jobs import RUN_ID
+
+FINGERPRINT, D_SAE, D_MODEL = "0" * 64, 12, 8
 TEXT = "Once upon a time there was a cat named Lily. "
-
-
-def write_run(home: Path) -> None:
-    from tinysae.config import TrainConfig
-    from tinysae.jobs.files import make_folder, write_json
-    from tinysae.jobs.status import JobStatus, write_status
-    from tinysae.sae.estimate import Estimate
-
-    folder = home / "runs" / RUN_ID
-    make_folder(folder)
-    config = TrainConfig(name="a run", seed=7).to_json()
-    made_with = {"torch": "2.9", "device": "cpu", "n_threads": 2}
-    write_json(folder / "config.json", config | {"made_with": made_with})
-    status = JobStatus("failed", 3, 10, 2.5, 4.0, "error.run_id", {"run": "x"})
-    write_status(folder, status)
-    write_json(folder / "eval.json", {"l0": 3.0, "ce_loss_score": 0.5, "d_sae": 40})
-    write_json(folder / "estimate.json", Estimate(1, (1.0, 2.0), (3.0, 4.0)).to_json())
-    write_json(folder / "took.json", {"training": 2.0, "n_tokens": 10})
-    write_json(folder / "wandb.json", {"mode": "offline", "n_lost": 0})
-    names = ("n_tokens", "mse", "l1", "loss", "l0", "explained_variance", "lr")
-    rows = (
-        {"step": n, "n_dead": 0, "density": [3, 4], **dict.fromkeys(names, n * 10)}
-        for n in range(20)
-    )
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    look = {"step": 1, "n_tokens": 5, "ce_loss_score": 0.5, "l0": 3.0}
-    (folder / "evals.jsonl").write_text(json.dumps(look) + "\n")
 
 
 def write_notes(home: Path) -> None:

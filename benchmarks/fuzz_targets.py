@@ -1,7 +1,7 @@
 """What people bring and links carry, by reader: a small valid sample, and its reading.
 
-A target's sample (`fuzz_samples.py`) lies in a folder that is also the home
-(`TINYSAE_HOME`); `read` does with it what pages and commands do, and may raise a
+A target's sample (`fuzz_samples.py`, `fuzz_jobs.py`) lies in a folder that is also the
+home (`TINYSAE_HOME`); `read` does with it what pages and commands do, and may raise a
 `TinysaeError`.
 """
 
@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import fuzz_jobs as jobs
 from benchmarks import fuzz_samples as samples
 
 
@@ -40,7 +41,7 @@ def _read_run(home: Path) -> None:  # noqa: ARG001
 
     list_runs()
     feature_sources()
-    run = open_run(samples.RUN_ID)
+    run = open_run(jobs.RUN_ID)
     status = run.status
     _shown(run.title, status.error, status.error_values, run.created_at, run.keys)
     f"{status.share:.0%} {status.done:,} {status.total:,} {status.eta_s or 0:.1f}"
@@ -51,6 +52,43 @@ def _read_run(home: Path) -> None:  # noqa: ARG001
     for found in diagnose(case_of(run)):
         _shown(found.to_json())
     _shown(run.made_with())
+
+
+def _read_remarks(home: Path) -> None:  # noqa: ARG001
+    from tinysae.runs.compare import compared
+    from tinysae.runs.remarks import keep_remarks, remarks
+    from tinysae.runs.store import open_run
+
+    run = open_run(jobs.RUN_ID)
+    _shown(compared(run))
+    _each(lambda: _shown(remarks(run)))
+    keep_remarks(run, tags="c, d")
+
+
+def _read_sweep(home: Path) -> None:  # noqa: ARG001
+    from tinysae.runs.axes import called, labels_of
+    from tinysae.runs.store import open_run
+    from tinysae.runs.sweep import list_sweeps, open_sweep, sweep_of
+
+    _shown(sweep_of(open_run(jobs.RUN_ID)))
+    list_sweeps()
+    sweep = open_sweep(jobs.SWEEP_ID)
+    _shown(sweep.title, sweep.status, sweep.keys)
+    for run in sweep.points():
+        _shown(called(labels_of(run.config, sweep.axes)))
+
+
+def _read_plan(home: Path) -> None:
+    from tinysae.runs.axes import names_hooks, points_of, with_hooks
+    from tinysae.runs.sweep import read_plan, streams
+
+    base, axes = read_plan(home / "plan.json")
+    hooks = ["blocks.0.hook_mlp_out", "blocks.1.hook_mlp_out"]
+    known = {
+        name: with_hooks(values, hooks) if names_hooks(name, values) else values
+        for name, values in axes.items()
+    }
+    _shown(streams(points_of(base, known)))
 
 
 def _read_notes(home: Path) -> None:  # noqa: ARG001
@@ -268,12 +306,15 @@ def _shown(*values: object) -> None:
         str(value)
 
 
-RUN_FILES = f"runs/{samples.RUN_ID}"
+RUN_FILES = f"runs/{jobs.RUN_ID}"
 TARGETS: dict[str, Target] = {
-    "config": Target(samples.write_run, _read_run, f"{RUN_FILES}/config.json"),
-    "status": Target(samples.write_run, _read_run, f"{RUN_FILES}/status.json"),
-    "metrics": Target(samples.write_run, _read_run, f"{RUN_FILES}/*s.jsonl"),
-    "eval": Target(samples.write_run, _read_run, f"{RUN_FILES}/[etw]*.json"),
+    "config": Target(jobs.write_run, _read_run, f"{RUN_FILES}/config.json"),
+    "status": Target(jobs.write_run, _read_run, f"{RUN_FILES}/status.json"),
+    "metrics": Target(jobs.write_run, _read_run, f"{RUN_FILES}/*s.jsonl"),
+    "eval": Target(jobs.write_run, _read_run, f"{RUN_FILES}/[etw]*.json"),
+    "remarks": Target(jobs.write_remarks, _read_remarks, f"{RUN_FILES}/remarks.json"),
+    "sweep": Target(jobs.write_sweep, _read_sweep, "**/sweep.json"),
+    "plan": Target(jobs.write_plan, _read_plan, "plan.json"),
     "notes": Target(samples.write_notes, _read_notes, "notes/*.json"),
     "lessons": Target(samples.write_lessons, _read_lessons, "**/*.json"),
     "home": Target(samples.write_others, _read_others, "**/*.json"),

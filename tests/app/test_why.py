@@ -228,6 +228,34 @@ def test_saes_of_several_layers_have_rows_of_lamps(
     assert measured == {0, 1}
 
 
+def test_a_comparison_with_another_sae_of_the_same_hook_is_another_picture(
+    opened: Any, tiny_home: Path
+) -> None:
+    model_dir, hook = write_model(tiny_home / "model"), "blocks.1.hook_resid_post"
+
+    def above(seed: int) -> None:
+        run = finished_run(model_dir, seed=seed, with_features=False)
+        write_sae(run.sae_dir, seed=seed, metadata={"hook_name": hook})
+
+    above(1)
+    run = finished_run(model_dir)
+    page = opened(run=run.id)
+    page.multiselect(key="why.layers").set_value([hook]).run()
+    page.text_area(key="why.compare").set_value("Another story.").run()
+    before = drawn(page)
+    assert before["hooks"] == [0, 1]
+    page.run()
+    assert drawn(page)["print"] == before["print"]
+    # The newest of a hook is shown.
+    above(2)
+    page.run()
+    assert not page.exception
+    after = drawn(page)
+    assert after["hooks"] == [0, 1]
+    assert after["lamps"] != before["lamps"]
+    assert after["print"] != before["print"]
+
+
 def linked(page: AppTest) -> list[tuple[str, str]]:
     """The links to features, as source and number."""
     links = [parse_qs(node.proto.query_string) for node in page.get("page_link")]

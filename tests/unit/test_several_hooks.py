@@ -19,7 +19,7 @@ from tests.unit.test_sweep import (
 )
 from tinysae.config import TrainConfig
 from tinysae.data.branches import Branches
-from tinysae.errors import InputError
+from tinysae.errors import InputError, NetworkError
 from tinysae.model import forward
 from tinysae.model.forward import activations, activations_of_hooks
 from tinysae.model.loaded import LoadedModel
@@ -211,3 +211,15 @@ def test_branches_keep_nothing_for_who_has_left_and_all_begin_at_one_place() -> 
     branches.leave(1)
     assert list(second) == []
     assert list(first) == [4, 5, 6, 7, 8]
+
+
+def test_what_goes_wrong_with_a_row_is_raised_to_everybody_who_comes_to_it() -> None:
+    def rows(start: int) -> Iterator[list[int]]:
+        yield [start, start]
+        raise NetworkError("text_network", dataset="a")
+
+    branches = Branches(rows, 2)
+    for branch in (branches.branch(0, 5), branches.branch(1, 5)):
+        assert next(branch) == 5
+        with pytest.raises(NetworkError):
+            next(branch)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tinysae import __main__
+from tinysae.model import sources
 from tinysae.runs.metrics import read_metrics
 from tinysae.runs.sweep import list_sweeps
 from tinysae.sae.train import SAETraining
@@ -69,6 +70,25 @@ def test_a_dry_run_says_what_it_takes_and_starts_nothing(
     assert "3 trainings, whose activations are read once" in said
     assert "GB of memory" in said
     assert not list_sweeps()
+
+
+def test_a_pattern_of_hooks_and_the_estimate_load_the_model_once(
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    loaded: list[str] = []
+    real = sources.load_model
+
+    def load_model(source: str) -> Any:
+        loaded.append(source)
+        return real(source)
+
+    monkeypatch.setattr(sources, "load_model", load_model)
+    asked = [*words, "--over", "hook_name=blocks.*.hook_mlp_out", "--dry-run"]
+    assert __main__.main(asked) == 0
+    assert "2 trainings, whose activations are read once" in capsys.readouterr().out
+    assert len(loaded) == 1
 
 
 def test_a_file_and_what_is_typed_on_top_of_it(

@@ -71,6 +71,7 @@ def test_nothing_is_left_of_a_sweep_that_cannot_be_made(
         '{"format": 9}',
         '{"format": 1, "base": {"format": 1}, "axes": [], "points": []}',
         '{"format": 1, "base": {"format": 1}, "axes": {"k": 3}, "points": []}',
+        '{"format": 1, "base": {"format": 1}, "axes": {"no": [3]}, "points": []}',
         '{"format": 1, "base": {"format": 1}, "axes": {}, "points": [["x"]]}',
         '{"format": 1, "base": 3, "axes": {}, "points": []}',
     ],
@@ -83,6 +84,14 @@ def test_a_damaged_sweep_is_left_out_of_the_list(text: str) -> None:
     listed = list_sweeps()
     assert not listed
     assert [each.path for each in listed.unreadable] == [sweep.path]
+
+
+def test_a_point_that_is_named_twice_is_one() -> None:
+    sweep = create_sweep(BASE, L1)
+    path = sweep.path / "sweep.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"points": data["points"] * 2}))
+    assert open_sweep(sweep.id).point_ids == sweep.point_ids
 
 
 def test_points_that_were_deleted_are_no_points_any_more() -> None:

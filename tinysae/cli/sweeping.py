@@ -2,11 +2,12 @@
 
 import argparse
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinysae.cli.arguments import Commands
 from tinysae.cli.job_here import add_lock_option, do_here
@@ -35,6 +36,11 @@ from tinysae.runs.sweep import (
     read_plan,
     streams,
 )
+
+if TYPE_CHECKING:
+    from tinysae.model.sources import LoadedModel
+
+    Load = Callable[[str], LoadedModel]
 
 OVER_HELP = (
     "a setting and its values, “l1_coefficient=1,2,5,10”; a range is “1..16 x2” (by a "
@@ -76,8 +82,7 @@ def _sweep(options: argparse.Namespace) -> int:
     if options.sweep:
         sweep = open_sweep(options.sweep)
     else:
-        base, axes = _plan(options)
-        write_line(_expected(base, points_of(base, axes)))
+        base, axes = _announced(options)
         if options.dry_run:
             return 0
         sweep = create_sweep(base, axes)
@@ -86,7 +91,28 @@ def _sweep(options: argparse.Namespace) -> int:
         return _work_here(sweep, options.lock_fd)
 
 
-def _plan(options: argparse.Namespace) -> tuple[TrainConfig, Axes]:
+def _announced(options: argparse.Namespace) -> tuple[TrainConfig, Axes]:
+    """What was asked for, once it is said what that will take."""
+    # Patterns and the estimate share a model, which is let go before the training.
+    load = _loads_once()
+    base, axes = _plan(options, load)
+    write_line(_expected(base, points_of(base, axes), load))
+    return base, axes
+
+
+def _loads_once() -> "Load":
+    """Loads a model when it is first asked for."""
+
+    @cache
+    def load(source: str) -> "LoadedModel":
+        from tinysae.model.sources import load_model
+
+        return load_model(source)
+
+    return load
+
+
+def _plan(options: argparse.Namespace, load: "Load") -> tuple[TrainConfig, Axes]:
     """What was asked for: the file's, and on top of it what was typed."""
     axes: dict[str, Any] = {}
     if options.file is not None:
@@ -106,26 +132,19 @@ def _plan(options: argparse.Namespace) -> tuple[TrainConfig, Axes]:
         axes[name] = values_of(name, values)
     if options.seeds is not None:
         axes["seed"] = seeds(base, options.seeds)
-    return base, {name: _hooks(base, name, values) for name, values in axes.items()}
+    for name, values in axes.items():
+        if names_hooks(name, values):
+            axes[name] = with_hooks(values, load(base.model_name).hook_widths)
+    return base, axes
 
 
-def _hooks(base: TrainConfig, name: str, values: list[Any]) -> list[Any]:
-    """The values, with the model's hooks in place of a pattern."""
-    from tinysae.model.sources import load_model
-
-    if not names_hooks(name, values):
-        return values
-    return with_hooks(values, load_model(base.model_name).hook_widths)
-
-
-def _expected(base: TrainConfig, points: list[TrainConfig]) -> str:
+def _expected(base: TrainConfig, points: list[TrainConfig], load: "Load") -> str:
     """What the sweep will take, in one line."""
     from tinysae.model.cores import busy_cores
-    from tinysae.model.sources import load_model
     from tinysae.sae.estimate import measure
     from tinysae.sae.estimate_sweep import deepest, estimate_sweep
 
-    model, parties = load_model(base.model_name), streams(points)
+    model, parties = load(base.model_name), streams(points)
     guess = estimate_sweep(
         parties,
         measure(model, deepest(points, list(model.hook_widths)).hook_name),

@@ -26,10 +26,12 @@ class Branches(Generic[T]):
         self._rows_from, self._lock = rows_from, threading.Lock()
         self._rows: Iterator[Sequence[T]] | None = None
         self._begun_at: int | None = None
+        self._problem: Exception | None = None
         self._kept: dict[int, deque[T]] = {at: deque() for at in range(n)}
 
     def branch(self, at: int, start: int) -> Iterator[T]:
-        """What stands at place `at` in the rows from `start` on.
+        """What stands at place `at` in the rows from `start` on. What goes wrong with a
+        row is raised to everybody who comes to it.
 
         Raises:
             ValueError: others began elsewhere.
@@ -52,9 +54,20 @@ class Branches(Generic[T]):
             if at not in self._kept or self._rows is None:
                 return None
             if not self._kept[at]:
-                row = next(self._rows, None)
+                row = self._row(self._rows)
                 if row is None:
                     return None
                 for place, kept in self._kept.items():
                     kept.append(row[place])
             return self._kept[at].popleft()
+
+    def _row(self, rows: Iterator[Sequence[T]]) -> Sequence[T] | None:
+        """The next row; None after the last."""
+        # To the others, an iterator that has failed looks like one that is over.
+        if self._problem is not None:
+            raise self._problem
+        try:
+            return next(rows, None)
+        except Exception as problem:
+            self._problem = problem
+            raise

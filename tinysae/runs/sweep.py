@@ -154,8 +154,11 @@ def open_sweep(sweep_id: str) -> Sweep:
         if data.get("format") != FORMAT:
             raise ValueError("format")
         base = TrainConfig.from_json(data["base"])
-        point_ids = [each for each in data["points"] if JOB_ID.fullmatch(each)]
+        named = dict.fromkeys(data["points"])
+        point_ids = [each for each in named if JOB_ID.fullmatch(each)]
         axes = _axes(data["axes"])
+        if not axes.keys() <= settings().keys():
+            raise ValueError("axes")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise DamagedError("sweep_damaged", sweep=sweep_id) from problem
     return Sweep(sweep_id, path, base, axes, point_ids[:MAX_POINTS])

@@ -50,7 +50,7 @@ class Moment:
 
     @property
     def version(self) -> int:
-        return version_of(_asked(self.question))
+        return version_of(what_is_asked(self.question))
 
     def measure(self, names: list[str]) -> None:
         """Takes parts out and adds what is lost to `measured`."""
@@ -82,7 +82,7 @@ def moments(question: Question, key: str) -> tuple[list[Moment], bool]:
         question: whose answer is the first word written.
         key: of the machine, in which the reader asks.
     """
-    asked = _asked(question)
+    asked = what_is_asked(question)
     before, kept = st.session_state.get(_KEPT, (None, []))
     if before != asked or not kept:
         kept = [_moment(question)]
@@ -103,6 +103,13 @@ def moments(question: Question, key: str) -> tuple[list[Moment], bool]:
     return kept, is_over or len(kept) > N_WRITTEN
 
 
+def what_is_asked(question: Question) -> tuple[object, ...]:
+    """What a picture depends on: the text, the words and the SAEs."""
+    beside = tuple(source.id for source, _ in question.beside.values())
+    own = (question.source.id, beside)
+    return (*own, question.ids, question.target, question.other)
+
+
 def version_of(asked: object) -> int:
     """Of a picture: what was asked, in the language in which it is told."""
     return hash((asked, language())) & 0x7FFFFFFF
@@ -113,12 +120,6 @@ def shown_answers(question: Question) -> list[int]:
     likely = question.log_probs.topk(min(N_ANSWERS, len(question.log_probs))).indices
     first = [question.target, *([] if question.other is None else [question.other])]
     return list(dict.fromkeys([*first, *likely.tolist()]))[:N_ANSWERS]
-
-
-def _asked(question: Question) -> tuple[object, ...]:
-    beside = tuple(source.id for source, _ in question.beside.values())
-    own = (question.source.id, beside)
-    return (*own, question.ids, question.target, question.other)
 
 
 def _moment(question: Question) -> Moment:

@@ -17,7 +17,13 @@ from tinysae.ui.why.called import called, seen_word
 from tinysae.ui.why.check import show_check
 from tinysae.ui.why.layers import show_layers, shown_beside
 from tinysae.ui.why.machine import Answer, Lamp, machine, machine_data, written_on
-from tinysae.ui.why.moments import Moment, moments, shown_answers, version_of
+from tinysae.ui.why.moments import (
+    Moment,
+    moments,
+    shown_answers,
+    version_of,
+    what_is_asked,
+)
 from tinysae.ui.why.take_along import show_take_along
 
 if TYPE_CHECKING:
@@ -42,7 +48,7 @@ def show_picture(question: Question) -> None:
         picture = _differing(question, there)
         both = Moment(question, picture, {})
         said = sentence(question, there, picture, _words(question))
-        version = version_of((there.ids, question.ids, tuple(question.beside)))
+        version = version_of((there.ids, what_is_asked(question)))
         data = written_on(_data(both, version, said), [], is_all=True)
     opened = machine(data, key=KEY)
     if kept:
