@@ -41,9 +41,9 @@ from tinysae.config import TrainConfig, is_read, reads
 
 # K and R: of an error, what is corrected while n grows by a factor of e, and what would
 # be in a whole run.
-GAIN, PACE = 2.0, 15.0
+GAIN, PACE = 2.0, 20.0
 # E, as a factor: what is further off is steered no faster. L0 begins at half of all.
-MOST_TIMES_OFF = 2.0
+MOST_TIMES_OFF = 1.5
 # Of what the coefficient is set to: features that learn under too weak a penalty find
 # their places later; those that too strong a one has bent or killed do not.
 BEGIN = 0.25
