@@ -1,6 +1,7 @@
 """The tab Sweep of the page Experiments, without a browser."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -72,6 +73,22 @@ def test_start_makes_the_sweep_that_was_typed_and_shows_it(
     assert [run.config.k for run in sweep.points()] == [4.0, 8.0, 16.0]
     assert [(job.id, command) for job, command in started] == [(sweep.id, "sweep")]
     assert page.query_params["sweep"] == sweep.id
+
+
+def test_no_setting_has_two_axes(open_page: OpenPage) -> None:
+    page = open_page(PAGE, view="sweep")
+
+    def axes() -> list[Any]:
+        return [e for e in page.selectbox if "sweep_axis_" in str(e.key)]
+
+    first, second = axes()
+    assert first.value == "k"
+    assert "k" not in [option.split()[-1].strip("()") for option in second.options]
+    second.set_value("lr").run()
+    axes()[0].set_value("lr").run()
+    assert not page.exception
+    first, second = axes()
+    assert (first.value, second.value) == ("lr", "")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,9 @@ def show_form(model: str, runs: Sequence[Run], show: Callable[[Sweep], None]) ->
         runs: whose settings can be a sweep's base, the newest first.
     """
     base = _choose_base(model, runs)
-    typed = [_choose_axis(base, n) for n in range(N_AXES)]
+    typed: list[tuple[str, str]] = []
+    for n in range(N_AXES):
+        typed.append(_choose_axis(base, n, [name for name, _ in typed]))
     said = st.container(key="sweep_expected", gap="xsmall")
     axes: dict[str, Any] = {}
     refusal = _what_is_missing(base)
@@ -112,9 +114,10 @@ def _choose_base(model: str, runs: Sequence[Run]) -> TrainConfig:
     return bases.get(key) or TrainConfig(model_name=model)
 
 
-def _choose_axis(base: TrainConfig, n: int) -> tuple[str, str]:
-    """A setting and its values as they were typed; no setting for none."""
-    there = _axes(base)
+def _choose_axis(base: TrainConfig, n: int, taken: Collection[str]) -> tuple[str, str]:
+    """A setting, of those that no axis has taken, and its values as they were typed; no
+    setting for none."""
+    there = {name: each for name, each in _axes(base).items() if name not in taken}
     options = list(there) if n == 0 else ["", *there]
     left, right = st.columns([3, 2])
     key = f"sweep_axis_{n}_{base.architecture}"
