@@ -52,7 +52,7 @@ KEEP_SCRIPTS = """
         return address;
     };
 """
-# A call of the chart's script that Streamlit ends at once, as when a newer one is there.
+# A call of the chart's script that is ended at once, as when a newer one is there.
 BE_OVERTAKEN = """
     async () => {
         const box = document.querySelector(".tinysae-live");
