@@ -142,6 +142,7 @@ def _draw(picture: Picture, kept: str, unmeasured: str | None) -> None:
         ],
         _lines(picture),
         key="experiments_frontier",
+        of=f"{kept} {_model(picture.shown)}",
         alt=t("experiments.alt", kept=name, said=said),
         x_title=t("experiments.axis_l0"),
         on_click=lambda entry_id: choose(run=entry_id),

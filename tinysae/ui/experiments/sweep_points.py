@@ -39,7 +39,7 @@ def show_none() -> None:
     """In place of a sweep: one training's curve, as each of many will be drawn."""
     run = shipped_run()
     metric = _choose_metric()
-    _show_chart([run], {run.id: t("train.shipped_run")}, metric)
+    _show_chart(run.id, [run], {run.id: t("train.shipped_run")}, metric)
     note(t("sweep.none"))
 
 
@@ -74,7 +74,7 @@ def _live(sweep_id: str, metric: str, was_working: bool) -> None:
             st.rerun()
         names = {run.id: called(labels_of(run.config, sweep.axes)) for run in runs}
         _show_state(sweep, status, runs)
-        _show_chart(runs, names, metric)
+        _show_chart(sweep_id, runs, names, metric)
         with st.container(
             height=SEEN_ROWS * ROW_PX if len(runs) > SEEN_ROWS else "content",
             border=False,
@@ -124,7 +124,9 @@ def _state_word(status: JobStatus) -> str:
     return status.state
 
 
-def _show_chart(runs: Sequence[Run], names: dict[str, str], metric: str) -> None:
+def _show_chart(
+    of: str, runs: Sequence[Run], names: dict[str, str], metric: str
+) -> None:
     series: list[Series] = []
     for at, run in enumerate(runs):
         x, y = curves(run).points(metric)
@@ -133,6 +135,7 @@ def _show_chart(runs: Sequence[Run], names: dict[str, str], metric: str) -> None
     title = t(f"train.chart_{metric}")
     live_chart(
         key=f"sweep_chart_{metric}",
+        of=of,
         series=series,
         height=CHART_PX,
         x_title=t("train.axis_tokens"),

@@ -121,6 +121,7 @@ def show_map(explored: Explored, feature: int) -> None:
     feature_map(
         points,
         key="features.map",
+        of=explored.source.id,
         alt=alt,
         on_click=lambda other: go(feature=other),
         chosen=feature,

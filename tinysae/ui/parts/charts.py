@@ -143,6 +143,7 @@ def live_chart(
     key: str,
     series: Sequence[Series],
     *,
+    of: str = "",
     height: int = 280,
     log_y: bool = False,
     x_title: str = "",
@@ -152,10 +153,12 @@ def live_chart(
     """Curves that take new points in place: zoom and hidden curves stay.
 
     Call it again with the same `key`, also from a fragment that reruns by itself; the
-    chart's node in the page stays the same one. Drag to zoom, double-click to go back.
+    chart's node in the page stays the same one. Where Streamlit mounts it anew, what
+    the reader has set is there again. Drag to zoom, double-click to go back.
 
     Args:
         key: names the chart on its page.
+        of: what is drawn (a run, say): another one's chart is not zoomed as this one's.
         series: the curves; each is thinned to `MAX_POINTS`.
         height: in pixels.
         log_y: a logarithmic y axis; values of zero and less leave gaps.
@@ -182,16 +185,23 @@ def live_chart(
             "log_y": log_y,
             "x_title": html.escape(x_title),
             "legend": legend,
-            **frame(height, t("common.chart_description", title=title, latest=latest)),
+            **frame(
+                key,
+                of,
+                height=height,
+                description=t("common.chart_description", title=title, latest=latest),
+            ),
         },
         # Its place is there before the script that draws it.
         height=height,
     )
 
 
-def frame(height: int, description: str) -> dict[str, Any]:
+def frame(key: str, of: str, *, height: int, description: str) -> dict[str, Any]:
     """What every chart is told."""
     return {
+        # By this the browser knows what a reader has set, also in a node mounted anew.
+        "of": f"{key} {of}",
         "address": _plotly_address(),
         "height": height,
         "description": description,
@@ -274,6 +284,7 @@ def feature_map(
     points: FeaturePoints,
     *,
     key: str,
+    of: str,
     alt: str,
     on_click: Callable[[int], None],
     chosen: int | None = None,
@@ -287,6 +298,7 @@ def feature_map(
     Args:
         points: what is on it.
         key: names the map on its page.
+        of: whose features these are: another's map is not moved as this one's.
         alt: what it shows, for who does not see it.
         on_click: hears the feature that was clicked.
         chosen: the feature with a ring around it, if it has a place.
@@ -310,7 +322,7 @@ def feature_map(
                 "chosen": chosen,
                 "chosenTheme": theme,
             },
-            **frame(height, description=alt),
+            **frame(key, of, height=height, description=alt),
         },
         height=height,
         on_clicked_change=clicked,

@@ -1,7 +1,8 @@
 // A chart that takes new points without being built again: Plotly.react on one node, so
-// that zoom, hidden lines and the scroll position stay as they are. Curves, a map of
-// points or a scatter, which tell what is clicked. Streamlit calls the default export for every
-// change of the data or the theme, and this text travels with each of them: keep it short.
+// that the scroll position stays as it is, with the zoom and the hidden lines as the reader
+// has set them. Curves, a map of points or a scatter, which tell what is clicked. Streamlit
+// calls the default export for every change of the data or the theme, and this text travels
+// with each of them: keep it short.
 
 // plotly.js comes once, as a file of its own that the browser keeps.
 function load(address) {
@@ -17,6 +18,34 @@ function load(address) {
     document.head.append(script);
   });
   return window.tinysaePlotly;
+}
+
+// What the reader has set, by what a chart is of, until the page is left. Not on its node:
+// Streamlit mounts a chart anew where two reruns of its fragment meet.
+const settings = new Map(), MOST_SETTINGS = 50, AXES = ["xaxis", "yaxis"];
+
+const isLog = (axis) => axis.type === "log";
+const zoomed = (layout) => AXES.filter((at) => layout[at].autorange === false);
+
+function keep(of, { data, layout }) {
+  const axes = zoomed(layout).map((at) => [at, isLog(layout[at]), [...layout[at].range]]);
+  const hidden = data.filter((each) => each.showlegend !== false && each.visible === "legendonly");
+  settings.delete(of);
+  if (axes.length + hidden.length === 0) return;
+  settings.set(of, { axes, hidden: hidden.map(({ name }) => name) });
+  if (settings.size > MOST_SETTINGS) settings.delete(settings.keys().next().value);
+}
+
+// A zoom is in the axis's own units: another kind of axis starts afresh.
+function asSet(of, [data, layout, config]) {
+  const { axes, hidden } = settings.get(of) ?? { axes: [], hidden: [] };
+  const kept = axes.filter(([at, was]) => was === isLog(layout[at]));
+  return [
+    data.map((each) => (hidden.includes(each.name) ? { ...each, visible: "legendonly" } : each)),
+    { ...layout, ...Object.fromEntries(kept.map(([at, , range]) =>
+      [at, { ...layout[at], range: [...range], autorange: false }])) },
+    config,
+  ];
 }
 
 function map(points, ink) {
@@ -37,7 +66,7 @@ function map(points, ink) {
       colorscale: colours.map((colour, i) => [i / (colours.length - 1), colour]),
     },
   }, ring], {
-    xaxis: axis, yaxis: axis, dragmode: "pan", hovermode: "closest", showlegend: false,
+    xaxis: { ...axis }, yaxis: { ...axis }, dragmode: "pan", hovermode: "closest", showlegend: false,
   }];
 }
 
@@ -122,9 +151,8 @@ function curves({ series, log_y, x_title, legend }, line) {
       title: { text: x_title, standoff: 8, font: { size: 13 } },
       showgrid: false, spikecolor: line, spikethickness: 1, spikedash: "solid",
     },
-    // A zoom is in the axis's own units: another kind of axis starts afresh.
     yaxis: {
-      ...axis, type: log_y ? "log" : "linear", uirevision: `${log_y}`, nticks: 6,
+      ...axis, type: log_y ? "log" : "linear", nticks: 6,
       rangemode: isPositive ? "nonnegative" : "normal",
     },
     hovermode: "x unified",
@@ -171,7 +199,7 @@ function figure(data, style) {
   const [shown, layout] = data.points ? map(data.points, text)
     : data.scatter ? scatter(data.scatter, text, line) : curves(data, line);
   return [shown, {
-    ...layout, uirevision: "kept", margin: { l: 8, r: 8, t: 8, b: 8 },
+    ...layout, margin: { l: 8, r: 8, t: 8, b: 8 },
     hoverlabel: {
       bgcolor: style.getPropertyValue("--st-background-color"), bordercolor: line,
       font: { color: text }, align: "left",
@@ -181,32 +209,41 @@ function figure(data, style) {
   }, { displayModeBar: false, doubleClick: "autosize", scrollZoom: !!data.points }];
 }
 
+// What stands there now is what the reader has set.
+function notice(box, chart, reset) {
+  keep(box.drawn.of, chart);
+  reset.hidden = zoomed(chart.layout).length === 0;
+}
+
 function wire(Plotly, box, chart, reset) {
   chart.on("plotly_click", ({ points: [point] }) => {
     if (point?.customdata === undefined) return;
     Plotly.Fx.unhover(chart);
     box.click(point.customdata);
   });
-  chart.on("plotly_relayout", () => {
-    const { xaxis, yaxis } = chart.layout;
-    reset.hidden = xaxis.autorange !== false && yaxis.autorange !== false;
+  chart.on("plotly_restyle", () => notice(box, chart, reset));
+  chart.on("plotly_relayout", (changed) => {
+    notice(box, chart, reset);
+    // A chart with ranges of its own goes back to them.
+    if (changed["xaxis.autorange"]) box.ask();
     // Not amid turns of the wheel, which it would throw off.
     clearTimeout(box.naming);
     box.naming = setTimeout(() => chart.isConnected && addNames(Plotly, box, chart), REST_MS);
   });
   reset.onclick = () =>
     Plotly.relayout(chart, { "xaxis.autorange": true, "yaxis.autorange": true });
-  // The sidebar changes the width without resizing the window.
-  chart.resizing = new ResizeObserver(() => Plotly.Plots.resize(chart));
+  // The sidebar changes the width without resizing the window. None where it is taken away.
+  chart.resizing = new ResizeObserver(() => chart.offsetParent && Plotly.Plots.resize(chart));
   chart.resizing.observe(chart);
 }
 
 async function draw(box, chart, reset, problem) {
   const Plotly = await load(box.latest.address);
   // What arrived while Plotly was busy is drawn next, and only the newest of it.
-  for (let drawn; drawn !== box.latest && chart.isConnected; ) {
-    drawn = box.latest;
-    await Plotly.react(chart, ...figure(drawn, getComputedStyle(box)));
+  while (box.drawn !== box.latest && chart.isConnected) {
+    box.drawn = box.latest;
+    await Plotly.react(chart, ...asSet(box.drawn.of, figure(box.drawn, getComputedStyle(box))));
+    notice(box, chart, reset);
     problem.hidden = true;
     box.names = "";
     await addNames(Plotly, box, chart);
@@ -224,12 +261,17 @@ export default function ({ parentElement, data, setTriggerValue }) {
   reset.textContent = data.reset;
   // In a node of its own: what Plotly draws into is Plotly's.
   problem.textContent = data.failed;
-  box.latest = { ...data };
   box.click = (feature) => setTriggerValue("clicked", feature);
-  box.drawing ??= draw(box, chart, reset, problem)
-    .catch(() => (problem.hidden = false))
-    .finally(() => (box.drawing = undefined));
+  box.ask = () => {
+    box.latest = { ...data };
+    box.drawing ??= draw(box, chart, reset, problem)
+      .catch(() => (problem.hidden = false))
+      .finally(() => (box.drawing = undefined));
+  };
+  box.ask();
   return () => {
+    // Streamlit ends a call that a newer one has overtaken, too: the chart is the newer one's.
+    if (chart.isConnected) return;
     chart.resizing?.disconnect();
     window.Plotly?.purge(chart);
   };

@@ -57,6 +57,7 @@ def scatter(
     lines: Sequence[Line],
     *,
     key: str,
+    of: str,
     alt: str,
     x_title: str,
     on_click: Callable[[str], None],
@@ -69,6 +70,7 @@ def scatter(
         dots: at least one.
         lines: behind them.
         key: names the chart on its page.
+        of: what is drawn: another picture is not moved as this one.
         alt: what it shows, for who does not see it.
         x_title: what x counts.
         on_click: hears the id of a dot that was clicked.
@@ -95,7 +97,7 @@ def scatter(
                 "ticks": ticks(low, high),
                 "x_title": html.escape(x_title),
             },
-            **frame(height, alt),
+            **frame(key, of, height=height, description=alt),
         },
         height=height,
         on_clicked_change=clicked,

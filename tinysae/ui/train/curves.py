@@ -216,6 +216,7 @@ def _show_curve(
     amount = drawing.smoothing
     live_chart(
         key=f"chart_{name}",
+        of=run.id,
         series=[
             *_series_over(laid, name, amount),
             *_series(run, x, y, amount, bool(laid)),
