@@ -160,6 +160,33 @@ def test_a_rule_is_told_in_words(clause: Clause, name: str):
     assert label_sentence(named(clause), "en") == name
 
 
+@pytest.mark.parametrize(
+    ("what", "concept", "en", "ko"),
+    [
+        # It read: before “a”, “an” and “the” and the like.
+        (
+            " by",
+            "article",
+            "“by” and the like before an article (“a”, “the”) or similar",
+            "a와 the 같은 관사 등 앞의 “by” 같은 말",
+        ),
+        (
+            ".",
+            "full_stop",
+            "The end of a sentence or similar before a full stop or similar",
+            "마침표 등 앞의 문장의 끝 등",
+        ),
+    ],
+)
+def test_more_of_a_kind_is_told_otherwise_than_more_words(
+    what: str, concept: str, en: str, ko: str
+):
+    given = (Condition("about_to", (concept,), 3),)
+    label = named(Clause("token", (what,), 5, given=given))
+    assert label_sentence(label, "en") == en
+    assert label_sentence(label, "ko") == ko
+
+
 def test_names_are_unique_in_both_languages():
     rule = Rule((Clause("token", (" dog",), 1),), 0.9, 0.8, 0.7)
     found = labels([[" dog"]] * 4, None, [rule] * 4, [[" a"], [" b"], [" b"], [" b"]])

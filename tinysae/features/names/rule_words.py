@@ -135,7 +135,9 @@ def _list(told: Sequence[str], n: int, language: Language, n_words: int) -> str:
     if n <= n_words or (len(own) <= n_words and n <= len(told)):
         return shown
     if n_words <= N_SHORT:
-        return text("names.more", language, what=shown)
+        # What has a name of its own is no word that others are like.
+        key = "names.more" if is_quoted(own[:n_words][-1]) else "names.more_kinds"
+        return text(key, language, what=shown)
     left = n - min(n_words, len(told))
     return text("names.all", language, what=shown, n=left) if left else shown
 
@@ -158,6 +160,11 @@ def piece(what: str, language: Language, place: str = "anywhere") -> str:
     elif sign == "quote" and place == "outside_speech":
         sign = "quote_closes"
     return text(f"names.sign_{sign}", language, what=as_word(what))
+
+
+def is_quoted(told: str) -> bool:
+    """Whether it is a word in quotation marks, not the name of a sign or a concept."""
+    return told.startswith("“") and told.endswith("”")
 
 
 def is_word(what: str) -> bool:
