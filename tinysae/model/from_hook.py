@@ -6,13 +6,13 @@ a model of one layer, two thirds of a forward that ends with the MLP's output.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from tinysae.model.forward import activations, logits_with, place_of, running
-from tinysae.model.hooks import HookPlace, Reached, hooked, instead
+from tinysae.model.forward import activations, logits_with, place_of
+from tinysae.model.hooks import instead
 from tinysae.model.lean import FEW_ROWS
 
 if TYPE_CHECKING:
@@ -44,73 +44,55 @@ class FromHook:
     """
 
     def __init__(self, model: "LoadedModel", tokens: "Tensor", hook_name: str) -> None:
-        self._model, self._tokens = model, tokens.to(model.plain.device)
-        self._place = place_of(model, hook_name)
+        self._model, self._tokens, self._hook_name = model, tokens, hook_name
         known = _is_exact.setdefault(model, {})
         if hook_name not in known:
             known[hook_name] = _is_exact_at(model, hook_name)
-        self.x, self._outputs = _come_to(model, self._place, self._tokens)
-        if not known[hook_name]:
-            self.x, self._outputs = activations(model, self._tokens, hook_name), {}
+        self._outputs: dict[str, Any] = {}
+        if known[hook_name]:
+            self.x, self._outputs = _come_to(model, tokens, hook_name)
+        else:
+            self.x = activations(model, tokens, hook_name)
 
     def logits(self, replacement: "Tensor | None" = None) -> "Tensor":
         """Logits [batch, pos, d_vocab], with `replacement` [batch, pos, d] at the hook
         if there is one."""
-        return _go_on(
-            self._model, self._place, self._tokens, self._outputs, replacement
-        )
+        with _known(self._model, self._outputs):
+            return logits_with(self._model, self._tokens, self._hook_name, replacement)
 
 
 def _come_to(
-    model: "LoadedModel", place: HookPlace, tokens: "Tensor"
+    model: "LoadedModel", tokens: "Tensor", hook_name: str
 ) -> "tuple[Tensor, dict[str, Any]]":
-    """What is at `place`, and the outputs, by module, with which a forward comes there
+    """What is at the hook, and the outputs, by module, with which a forward comes there
     again without computing anything."""
-    plain = model.plain
+    plain, path = model.plain, place_of(model, hook_name).module
     outputs: dict[str, Any] = {}
     repeated: set[str] = set()
-    seen: list[Tensor] = []
 
     def remember(name: str, _: Any, __: Any, output: Any) -> None:
         if name in outputs:
             repeated.add(name)
         outputs[name] = output
 
-    def read(x: "Tensor") -> None:
-        seen.append(x)
-        raise Reached
-
-    with running(model, tokens.numel()), ExitStack() as stack:
-        for name in _along(plain, place.module):
+    with model.lock, ExitStack() as stack:
+        for name in _along(plain, path):
             module = plain.get_submodule(name)
             handle = module.register_forward_hook(partial(remember, name))
             stack.callback(handle.remove)
-        stack.enter_context(hooked(plain, place, read))
-        with suppress(Reached):
-            plain(tokens, use_cache=False)
-    if not seen:
-        raise RuntimeError(f"the forward never came to {place.module}")
+        x = activations(model, tokens, hook_name)
     kept = {name: out for name, out in outputs.items() if name not in repeated}
-    return seen[0], _only_last_block(plain, place.module, kept)
+    return x, _only_last_block(plain, path, kept)
 
 
-def _go_on(
-    model: "LoadedModel",
-    place: HookPlace,
-    tokens: "Tensor",
-    outputs: Mapping[str, Any],
-    replacement: "Tensor | None",
-) -> "Tensor":
-    """Logits [batch, pos, d_vocab], with `outputs` for what comes before the hook."""
-    plain = model.plain
-    with running(model, tokens.numel()), ExitStack() as stack:
+@contextmanager
+def _known(model: "LoadedModel", outputs: Mapping[str, Any]) -> Iterator[None]:
+    """Inside, one forward takes these modules' outputs as they are, by name."""
+    with model.lock, ExitStack() as stack:
         for name, output in outputs.items():
-            module = plain.get_submodule(name)
+            module = model.plain.get_submodule(name)
             stack.enter_context(instead(module, _once(output, module.forward)))
-        if replacement is not None:
-            moved = replacement.to(plain.device)
-            stack.enter_context(hooked(plain, place, lambda _: moved))
-        return plain(tokens, use_cache=False).logits
+        yield
 
 
 def _along(plain: "PreTrainedModel", path: str) -> Iterator[str]:
@@ -165,13 +147,14 @@ def _is_exact_at(model: "LoadedModel", hook_name: str) -> bool:
     n = min(FEW_ROWS, model.n_ctx)
     ids = torch.arange(_TRIED_CONTEXTS * n, device=model.plain.device) % model.d_vocab
     tokens = ids.reshape(_TRIED_CONTEXTS, n)
-    place = place_of(model, hook_name)
-    x, outputs = _come_to(model, place, tokens)
-    tried = (None, torch.zeros_like(x), None)
+    x, outputs = _come_to(model, tokens, hook_name)
+
+    def is_same(replacement: "Tensor | None") -> bool:
+        whole = logits_with(model, tokens, hook_name, replacement)
+        with _known(model, outputs):
+            gone_on = logits_with(model, tokens, hook_name, replacement)
+        return torch.equal(whole, gone_on)
+
     return torch.equal(x, activations(model, tokens, hook_name)) and all(
-        torch.equal(
-            logits_with(model, tokens, hook_name, replacement),
-            _go_on(model, place, tokens, outputs, replacement),
-        )
-        for replacement in tried
+        map(is_same, (None, torch.zeros_like(x), None))
     )

@@ -105,7 +105,7 @@ class Party:
         made: list[SAETraining] = []
 
         def make() -> None:
-            config, device = start.run.config, str(self._model.plain.device)
+            config, device = start.run.config, self._model.plain.device.type
             self._alike = self._alike or provenance(config, self._model, device)
             made.append(
                 training_at(start.run, self._model, start.checkpoint, self._alike)
