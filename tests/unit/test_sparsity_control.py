@@ -143,7 +143,7 @@ def test_what_cannot_be_reached_stops_at_a_rail_and_leaves_it_at_once(
     other = WANTED**2 / max(l0, 1e-3)
     for step in range(STEPS // 2, STEPS * 3 // 5):
         control.hear(step, other, TrainConfig.lr)
-    assert control.coefficient != pytest.approx(rail, rel=0.3)
+    assert control.coefficient != pytest.approx(rail, rel=0.5)
 
 
 def test_a_state_that_is_read_back_goes_on_to_the_bit() -> None:

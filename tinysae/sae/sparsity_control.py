@@ -43,7 +43,7 @@ from tinysae.config import TrainConfig, is_read, reads
 # be in a whole run.
 GAIN, PACE = 2.0, 20.0
 # E, as a factor: what is further off is steered no faster. L0 begins at half of all.
-MOST_TIMES_OFF = 1.5
+MOST_TIMES_OFF = 1.6
 # Of what the coefficient is set to: features that learn under too weak a penalty find
 # their places later; those that too strong a one has bent or killed do not.
 BEGIN = 0.25
