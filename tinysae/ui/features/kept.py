@@ -7,6 +7,7 @@ import streamlit as st
 from tinysae.features.names.notes import MAX_FILE_BYTES, MAX_NOTE_CHARACTERS, Note
 from tinysae.render.visible import encodable
 from tinysae.ui.features.explored import Explored
+from tinysae.ui.parts.download import download_button
 from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import plain, shown_errors
 
@@ -121,14 +122,13 @@ def _save_button(features: Sequence[int], explored: Explored, *, name: str) -> N
         )
         return encodable(export_html(explored.index, features, how)).encode()
 
-    st.download_button(
+    download_button(
         t("features.save_html", n=len(features)),
         made,
-        file_name=f"{name}.html",
-        mime="text/html",
+        f"{name}.html",
+        "text/html",
         icon=":material/save:",
         help=t("features.save_html_help"),
         disabled=not features,
-        on_click="ignore",
         key=f"features.save_{name}",
     )

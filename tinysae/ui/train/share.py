@@ -26,6 +26,7 @@ from tinysae.library.transfers import (
 from tinysae.runs.store import Run
 from tinysae.runs.tracking import WANDB_DIR, tracked
 from tinysae.sae.load import WEIGHTS_NAME
+from tinysae.ui.parts.download import download_button
 from tinysae.ui.parts.transfer_progress import (
     MEGABYTE,
     newest,
@@ -71,13 +72,12 @@ def _show_zip(run: AnySAE) -> None:
         return out.getvalue()
 
     note(t("saes.zip_out_how"))
-    st.download_button(
+    download_button(
         t("saes.zip_out"),
         made,
-        file_name=f"{zip_name(run)}.zip",
-        mime="application/zip",
+        f"{zip_name(run)}.zip",
+        "application/zip",
         icon=":material/folder_zip:",
-        on_click="ignore",
         key="saes.zip_out",
     )
 

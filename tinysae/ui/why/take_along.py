@@ -10,6 +10,7 @@ import streamlit as st
 
 from tinysae.errors import TinysaeError
 from tinysae.render.visible import encodable
+from tinysae.ui.parts.download import download_button
 from tinysae.ui.parts.feature_names import feature_name
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import more
@@ -29,21 +30,19 @@ def show_take_along(
     from tinysae.features.why.attribution_table import picture_code
 
     with more("why_take", t("why.share")):
-        st.download_button(
+        download_button(
             t("why.take_html"),
             lambda: machine_file(data).encode(),
             "inside.html",
             "text/html",
             key="why.take_html",
-            on_click="ignore",
         )
-        st.download_button(
+        download_button(
             t("why.take_json"),
             lambda: _graph(question),
             "inside.json",
             "application/json",
             key="why.take_json",
-            on_click="ignore",
         )
         st.markdown(t("why.python"))
         code = picture_code(
