@@ -287,6 +287,8 @@ def to_own_feature(browser: Browser, folder: Path, outside: list[str]) -> Journe
 def main() -> int:
     # What is started in the clone must find the clone's modules, not this checkout's.
     os.environ.pop("PYTHONPATH", None)
+    # Where a newcomer has it, Python keeps what it has compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.update(SERVER_OPTIONS)
     with measuring("pages", SOURCES) as figures:
         figures |= measured()

@@ -18,9 +18,6 @@ from tinysae.ui.train.form import show_form
 from tinysae.ui.train.shipped_run import is_shipped, shipped_run
 from tinysae.ui.train.steering import show_steering
 
-# Twice a second: a curve that moves, at a few kilobytes a look.
-REFRESH_S = 0.5
-
 
 def main() -> None:
     page_setup("train")
@@ -70,7 +67,7 @@ def shown_run(here: Chosen, runs: list[Run], working: list[Run]) -> Run:
 def show_run(run: Run, runs: list[Run]) -> None:
     """Its state and its curves; what works is drawn again and again by itself."""
     is_working = run.status.is_working
-    st.fragment(live, run_every=REFRESH_S if is_working else None)(
+    st.fragment(live, run_every=work.REFRESH_S if is_working else None)(
         run, runs, is_working
     )
 

@@ -11,7 +11,9 @@ from tinysae.ui.parts.job_words import progress_text
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import plain, shown_errors
 
-REFRESH_S = 0.5
+# Once a second a curve moves. Twice as often, a browser took half of a core for it, of
+# the two that a training may have.
+REFRESH_S = 1.0
 
 
 def at_work(runs: Sequence[Run]) -> list[Run]:
