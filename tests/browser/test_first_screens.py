@@ -6,11 +6,12 @@ its answer (`benchmarks.screens`) lie inside the window.
 
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from benchmarks.browser import Server, Visit, visit
+from benchmarks.browser import Server, Visit, start_server, visit
 from benchmarks.clicks import LOADED_MS, expect_played, expect_still
 from benchmarks.layout import shifts_of
 from benchmarks.screens import (
@@ -68,10 +69,25 @@ def test_the_first_screen_shows_control_picture_and_answer(
 MOST_SHIFT = 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize("name", SCREENS)
 def test_nothing_moves_while_a_page_comes_and_at_its_main_action(
     server: Server, new_browser: Browser, name: str, size: tuple[int, int]
 ) -> None:
     moved = shifts_of(new_browser, server, name, size)
+    assert {what: v for what, v in moved.items() if v > MOST_SHIFT} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("name", ["playground", "train"])
+def test_nothing_moves_on_a_server_that_still_loads_its_model(
+    tmp_path: Path, new_browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    server = start_server(tmp_path / "home", tmp_path / "log")
+    try:
+        moved = shifts_of(new_browser, server, name, size)
+    finally:
+        server.stop()
     assert {what: v for what, v in moved.items() if v > MOST_SHIFT} == {}

@@ -59,11 +59,15 @@ def choose_preset(model: str, runs: Sequence[Run], learnt_of: Learnt) -> Preset:
         elif not is_tutorial and model == needed and not is_at_hand(needed):
             choose(model=STORYBOOK)
 
+    # A place of its own for what says that a model is loaded: a page that came before
+    # the model has none of it, and all that follows would be drawn anew.
+    with st.container(key="train_loading"):
+        captions = [_takes(preset, model, learnt_of) for preset in presets.values()]
     key = st.radio(
         t("train.preset"),
         list(presets),
         format_func=names.__getitem__,
-        captions=[_takes(preset, model, learnt_of) for preset in presets.values()],
+        captions=captions,
         key="train_preset",
         label_visibility="collapsed",
         horizontal=True,

@@ -54,8 +54,8 @@ def show_form(
     config = guess = refusal = None
     learnt_of = learning(runs)
     preset = choose_preset(model, runs, learnt_of)
-    # Its place is there before what it says.
-    summary = st.container(key="train_summary").empty()
+    # Their places are there before what they say, and hold on to what they said before.
+    summary = st.container(key="train_summary")
     begin = st.container(
         key="train_begin", horizontal=True, vertical_alignment="center", gap="small"
     )
