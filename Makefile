@@ -19,8 +19,8 @@ DEV := $(call stamp,dev,requirements.txt requirements-dev.txt constraints.txt)
 
 # A file of tests goes to one worker, which has one core and one Chromium. A third of
 # the time most wait for what is seen on a page: one worker more than cores. The slow
-# ones train.
-PYTEST := $(PY) -m pytest --dist loadfile --no-loadscope-reorder --numprocesses
+# ones train. What one has compiled, also of the tests themselves, the others read.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --dist loadfile --no-loadscope-reorder --numprocesses
 WITH_CHROMIUM = CHROMIUM="$$($(PY) scripts/find_chromium.py)" && export CHROMIUM &&
 WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 
@@ -38,7 +38,8 @@ app: $(RUN) ## set up, and open tinysae in the browser
 
 test: $(DEV) lint ## set up, then lint, types and the tests (browser included)
 	# Types take one core. On another, what every worker would compile for itself.
-	$(PY) -m tinysae compile & $(PY) -m pyright && wait
+	{ $(PY) -m tinysae compile; $(PYTEST) 0 --collect-only -q > /dev/null; } & \
+	$(PY) -m pyright && wait
 	$(WITH_CHROMIUM) $(PYTEST) $(WORKERS) -m "not slow"
 
 test-slow: $(DEV) ## the long tests: kills, full disks, stalls, whole trainings

@@ -207,6 +207,7 @@ def test_without_the_model_pages_that_need_it_say_so_until_it_is_back(
         expect(awaited(reader.page, "train")).to_be_enabled(timeout=LOADED_MS)
 
 
+@pytest.mark.slow
 def test_without_its_showcase_home_says_so_and_the_rest_works(
     checkout: Path, copy: Server, browser: Browser
 ) -> None:
@@ -217,6 +218,7 @@ def test_without_its_showcase_home_says_so_and_the_rest_works(
         expect_works(reader, copy, "train", "features")
 
 
+@pytest.mark.slow
 def test_without_the_index_features_says_so_and_the_rest_works(
     checkout: Path, copy: Server, browser: Browser
 ) -> None:
@@ -232,6 +234,7 @@ def test_without_the_index_features_says_so_and_the_rest_works(
         expect_works(reader, copy, "train")
 
 
+@pytest.mark.slow
 def test_without_the_sae_features_and_a_token_say_so_and_stories_go_on(
     checkout: Path, copy: Server, browser: Browser
 ) -> None:
@@ -249,6 +252,7 @@ def test_without_the_sae_features_and_a_token_say_so_and_stories_go_on(
         expect_said(reader, said)
 
 
+@pytest.mark.slow
 def test_without_storage_in_the_browser_the_pages_work(
     copy: Server, browser: Browser
 ) -> None:

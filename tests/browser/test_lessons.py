@@ -74,8 +74,20 @@ def expect_fits_everywhere(page: Page) -> None:
     expect_still(page)
 
 
-@pytest.mark.parametrize("name", FIRST)
-@pytest.mark.parametrize("language", LANGUAGES)
+# In one language each, by turns; in the other with the long tests.
+WALKS = [
+    pytest.param(
+        name,
+        language,
+        id=f"{language}-{name}",
+        marks=[pytest.mark.slow] if (at + turn) % 2 else [],
+    )
+    for at, name in enumerate(FIRST)
+    for turn, language in enumerate(LANGUAGES)
+]
+
+
+@pytest.mark.parametrize(("name", "language"), WALKS)
 def test_a_lesson_is_walked_to_its_end(
     server: Server, browser: Browser, name: str, language: Language
 ):

@@ -284,6 +284,7 @@ def hand_in(form: Locator, file: Path) -> None:
     form.get_by_role("button", name=text("features.open_sae_now", "en")).click()
 
 
+@pytest.mark.slow
 def test_a_zip_that_saelens_saved_opens_and_one_that_leads_out_does_not(
     place: Place,
     browser: Browser,

@@ -82,6 +82,7 @@ def sae_at(folder: Path, d_sae: int = 2048) -> Path:
     return write_sae(folder, d_in=64, d_sae=d_sae)
 
 
+@pytest.mark.slow
 def test_an_upload_comes_back_byte_for_byte(
     tinysae: Command, hub: Hub, run: Run, home: Path
 ) -> None:
@@ -153,6 +154,7 @@ def test_an_upload_without_leave_is_a_sentence_and_tells_no_token(
     assert not any(t in text for text in told for t in (TOKEN, ANOTHER_TOKEN))
 
 
+@pytest.mark.slow
 def test_a_killed_download_goes_on_where_it_was(
     tinysae: Command, hub: Hub, home: Path
 ) -> None:

@@ -54,6 +54,7 @@ def test_rows_come_in_shards_and_a_failure_is_tried_again(
     assert len(failed) >= 4
 
 
+@pytest.mark.slow
 def test_a_dataset_is_downloaded_and_then_read_offline(hub: Hub, child: Child) -> None:
     rows = parquet(hub, "ada/text", n_shards=1)
     code = READ + 'print(json.dumps(read("ada/text", streaming=False)))'
@@ -265,6 +266,7 @@ print(json.dumps([
     assert n_tokens > 0
 
 
+@pytest.mark.slow
 def test_a_run_downloads_its_dataset_first_and_can_be_stopped_meanwhile(
     hub: Hub,
     sees_hub: None,  # noqa: ARG001

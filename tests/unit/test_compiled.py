@@ -120,6 +120,7 @@ assert signatures() == before, (signatures(), before)
 """
 
 
+@pytest.mark.slow
 def test_an_index_needs_no_loops_but_those_that_were_compiled(tmp_path: Path) -> None:
     command = [sys.executable, "-c", INDEXED_AFTER_A_TRIAL, str(tmp_path)]
     done = subprocess.run(

@@ -100,6 +100,7 @@ def test_every_point_is_what_it_is_alone_and_the_text_is_read_once(
         assert_same(run, trained_alone(run.config))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unindexed")
 def test_a_hook_whose_points_are_stopped_is_kept_for_no_more_and_goes_on(
     base: TrainConfig,  # noqa: F811

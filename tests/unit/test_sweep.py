@@ -215,6 +215,7 @@ def test_one_point_stops_alone_and_goes_on_with_the_others_or_alone(
         assert_same(run, trained_alone(run.config))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unindexed")
 def test_all_stop_keep_what_they_have_and_go_on(
     base: TrainConfig, monkeypatch: pytest.MonkeyPatch
@@ -293,6 +294,7 @@ def test_a_sweep_whose_model_is_not_there_says_so_of_each(
     assert sweep.status.error == "error.model_missing"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unindexed")
 def test_a_full_disk_ends_all_and_they_go_on_when_there_is_room(
     base: TrainConfig, monkeypatch: pytest.MonkeyPatch
@@ -329,6 +331,7 @@ def test_a_point_that_trains_by_itself_is_left_alone(base: TrainConfig) -> None:
     assert [run.status.state for run in others] == ["done", "done"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unindexed")
 @pytest.mark.parametrize("n_written", [1, 3, 5])
 def test_wherever_the_writing_of_checkpoints_is_cut_off_all_go_on_together(

@@ -91,6 +91,7 @@ def endless(model_dir: Path) -> TrainConfig:
     return config_for(model_dir, training_tokens=10**9)
 
 
+@pytest.mark.slow
 def test_a_run_goes_from_start_to_an_index(
     tiny_model_dir: Path, short_text: Path
 ) -> None:
