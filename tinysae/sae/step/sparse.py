@@ -33,7 +33,7 @@ from tinysae.sae.step.compress import Compressor
 from tinysae.sae.step.kernels import sums
 from tinysae.sae.step.pairs import Floats, Pairs
 from tinysae.sae.step.result import StepResult
-from tinysae.sae.step.workers import Workers, blocks, features_a_task
+from tinysae.sae.step.workers import LEAST_SUM, Workers, blocks, features_a_task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -186,8 +186,9 @@ class SparseStep:
 
         # A thread has its own tokens: none waits for another's row. Each number is the
         # same sum in the same order, however many they are.
-        n = len(out)
-        self._workers.each(tokens, blocks(n, -(-n // self._workers.n)))
+        n_products = sum(len(piece.token) for piece in pairs) * self._d_in
+        n_threads = self._workers.n if n_products >= LEAST_SUM else 1
+        self._workers.each(tokens, blocks(len(out), -(-len(out) // n_threads)))
 
     def _row_sums(self, pairs: list[Pairs], values: list[Floats]) -> Floats:
         """[d_sae]: the sum of each feature's `values`, an array for each of `pairs`."""

@@ -16,8 +16,9 @@ R = TypeVar("R")
 # reach of a core's cache.
 FEATURES = 512
 # A small SAE has fewer, so that there are some for every core; but multiplications
-# enough (half a millisecond's) that a thread is worth waking.
-_PIECES, _LEAST_PRODUCT = 4, 1 << 25
+# enough (a millisecond's) that a thread is worth waking. As sums over pairs they are
+# slower, each by itself.
+_PIECES, _LEAST_PRODUCT, LEAST_SUM = 4, 1 << 25, 1 << 22
 
 
 class Workers:
