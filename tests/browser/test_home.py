@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from benchmarks.clicks import (
     LOADED_MS,
@@ -14,6 +14,8 @@ from benchmarks.clicks import (
     expect_feature,
     expect_keys,
     expect_still,
+    go_to,
+    open_from_home,
 )
 from tests.browser.conftest import Server, Theme, visit
 from tinysae.config import TrainConfig
@@ -21,6 +23,7 @@ from tinysae.features.names.showcase import read_showcases
 from tinysae.library.shipped import STORYBOOK_FEATURES_DIR
 from tinysae.render.palette import BACKGROUND
 from tinysae.runs.store import create_run
+from tinysae.ui.shell.i18n import NAMES
 from tinysae.words import Language, text
 
 HOSTILE = (
@@ -139,6 +142,42 @@ def test_the_chosen_language_survives_a_reload_and_other_pages(
         page.go_back()
         expect(title).to_have_text(text("home.title", "ko"), timeout=LOADED_MS)
         reader.assert_clean()
+
+
+def test_what_was_chosen_stays_chosen_in_another_language(
+    quiet_server: Server, browser: Browser
+):
+    with visit(browser, width=1440) as reader:
+        page = reader.page
+        open_from_home(page, quiet_server.url, "train")
+        with answered(page):
+            preset(page, "good", "en").locator("..").click()
+        choose_language(page, "ko")
+        expect(preset(page, "good", "ko")).to_be_checked()
+        # A browser that knew it by its old name would lose it at the next answer.
+        choose_language(page, "en")
+        expect(preset(page, "good", "en")).to_be_checked()
+        go_to(page, "experiments")
+        page.get_by_role("tab", name=text("experiments.view_sweep", "en")).click()
+        base = page.get_by_role("combobox", name=text("sweep.base", "en"))
+        expect(base).to_have_value(text("train.preset_look", "en"), timeout=LOADED_MS)
+        choose_language(page, "ko")
+        base = page.get_by_role("combobox", name=text("sweep.base", "ko"))
+        expect(base).to_have_value(text("train.preset_look", "ko"))
+        reader.assert_clean()
+
+
+def preset(page: Page, key: str, language: Language) -> Locator:
+    name = text(f"train.preset_{key}", language)
+    return page.get_by_role("radio", name=re.compile(f"^{name}"))
+
+
+def choose_language(page: Page, language: Language) -> None:
+    """By the sidebar's picker, until all of the page speaks it."""
+    expect_still(page)
+    with answered(page):
+        page.get_by_role("radio", name=NAMES[language], exact=True).click()
+    expect_still(page)
 
 
 def test_a_question_mark_opens_what_a_page_can_do(
