@@ -133,6 +133,44 @@ def test_a_sweep_at_work_is_watched_and_stopped(open_page: OpenPage) -> None:
         assert not page.exception
 
 
+def test_what_waits_for_the_sweep_is_not_called_stopped(open_page: OpenPage) -> None:
+    sweep = some_sweep()
+    first, second, _ = sweep.points()
+    second.request_stop()
+    with working(sweep, "queued"):  # type: ignore[arg-type]
+        page = open_page(PAGE, view="sweep")
+        assert not page.exception
+        said = " ".join(str(each.proto) for each in page.get("html"))
+        assert said.count(text("train.state_queued", "en")) == 2
+        assert said.count(text("train.state_stopped", "en")) == 1
+    assert first.status.state == "stopped"
+
+
+def test_points_are_called_by_what_differs(open_page: OpenPage) -> None:
+    base = TrainConfig(architecture="standard")
+    axes = {"l1_coefficient": [1.0, 5.0], "training_tokens": [2_000_000]}
+    with_rows(create_sweep(base, axes))
+    page = open_page(PAGE, view="sweep")
+    assert "from 49 (l1_coefficient 5) to 50 (l1_coefficient 1)" in said_on(page)
+
+
+def test_another_architecture_has_other_settings_to_vary(
+    open_page: OpenPage, started: list[tuple[Job, str]]
+) -> None:
+    page = open_page(PAGE, view="sweep")
+    (box,) = (e for e in page.selectbox if "sweep_architecture" in str(e.key))
+    box.set_value("standard").run()
+    (values,) = (e for e in page.text_input if "_l1_coefficient" in str(e.key))
+    values.set_value("1, 2").run()
+    page.button(key="sweep_start").click().run()
+    assert not page.exception
+    (sweep,) = list_sweeps()
+    assert len(started) == 1
+    runs = [run.config for run in sweep.points()]
+    assert [run.l1_coefficient for run in runs] == [1.0, 2.0]
+    assert {run.architecture for run in runs} == {"standard"}
+
+
 def test_a_stopped_sweep_goes_on(
     open_page: OpenPage, started: list[tuple[Job, str]]
 ) -> None:

@@ -53,14 +53,63 @@ def test_home_speaks_the_browsers_language_in_its_theme(
         page.wait_for_function(f"() => document.documentElement.lang === '{language}'")
         icon = page.locator("link[rel~=icon]")
         expect(icon).to_have_attribute("href", "app/static/icon.png")
-        red, green, blue = (int(BACKGROUND[theme][i : i + 2], 16) for i in (1, 3, 5))
-        expect(page.get_by_test_id("stApp")).to_have_css(
-            "background-color", f"rgb({red}, {green}, {blue})"
-        )
+        expect_theme(page, theme)
         page.wait_for_function(
             "() => [...document.fonts].some(f => f.family.includes('Figtree')"
             " && f.status === 'loaded')"
         )
+        reader.assert_clean()
+
+
+def expect_theme(page: Page, theme: Theme) -> None:
+    red, green, blue = (int(BACKGROUND[theme][i : i + 2], 16) for i in (1, 3, 5))
+    expect(page.get_by_test_id("stApp")).to_have_css(
+        "background-color", f"rgb({red}, {green}, {blue})", timeout=LOADED_MS
+    )
+
+
+def test_the_chosen_theme_holds_on_every_page_that_is_opened(
+    quiet_server: Server, browser: Browser
+):
+    with visit(browser) as reader:
+        page = reader.page
+        open_from_home(page, quiet_server.url, "lessons")
+        choose_theme(page, "dark")
+        for path in ("lessons", "experiments", ""):
+            page.goto(f"{quiet_server.url}/{path}")
+            expect_theme(page, "dark")
+            expect_still(page)
+        # Another choice, on another page than the first, is the one that counts.
+        choose_theme(page, "light")
+        page.goto(f"{quiet_server.url}/lessons")
+        expect_theme(page, "light")
+        reader.assert_clean()
+
+
+def choose_theme(page: Page, theme: Theme) -> None:
+    """In Streamlit's own menu, as a reader does."""
+    page.get_by_test_id("stMainMenuButton").click()
+    page.get_by_test_id(f"stMainMenuItem-theme-{theme.title()}").click()
+    expect_theme(page, theme)
+    page.keyboard.press("Escape")
+
+
+def test_an_open_menu_lies_over_no_page_that_is_opened_on_a_phone(
+    quiet_server: Server, browser: Browser
+):
+    with visit(browser, width=390, height=844) as reader:
+        page = reader.page
+        page.goto(quiet_server.url)
+        expect_still(page)
+        page.get_by_test_id("stExpandSidebarButton").click()
+        menu = page.get_by_role("link", name=text("common.nav_train", "en"), exact=True)
+        expect(menu).to_be_in_viewport(timeout=LOADED_MS)
+        page.reload()
+        expect(page.get_by_test_id("stExpandSidebarButton")).to_be_visible(
+            timeout=LOADED_MS
+        )
+        expect_still(page)
+        expect(menu).not_to_be_in_viewport()
         reader.assert_clean()
 
 

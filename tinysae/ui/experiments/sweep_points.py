@@ -33,6 +33,8 @@ METRICS = ("mse", "l0", "explained_variance", "ce_loss_score")
 SEEN_ROWS, ROW_PX = 6, 52
 SPARK_POINTS, SPARK_W, SPARK_H = 30, 72, 22
 NAME_LETTERS = 48
+# States of a sweep in which it has yet to speak for its points.
+_WAITS = ("queued", "starting")
 
 
 def show_none() -> None:
@@ -72,7 +74,7 @@ def _live(sweep_id: str, metric: str, was_working: bool) -> None:
         if was_working and not status.is_working:
             # The end: one whole rerun, and no timer is left.
             st.rerun()
-        names = {run.id: called(labels_of(run.config, sweep.axes)) for run in runs}
+        names = _names(sweep, runs)
         _show_state(sweep, status, runs)
         _show_chart(sweep_id, runs, names, metric)
         with st.container(
@@ -82,7 +84,21 @@ def _live(sweep_id: str, metric: str, was_working: bool) -> None:
             gap="xsmall",
         ):
             for at, run in enumerate(runs):
-                _show_row(run, names[run.id], at)
+                _show_row(run, _state_of(run, status), names[run.id], at)
+
+
+def _names(sweep: Sweep, runs: Sequence[Run]) -> dict[str, str]:
+    """What each is called here: by what differs, not by a value that all have."""
+    differing = {name: all_ for name, all_ in sweep.axes.items() if len(all_) > 1}
+    return {run.id: called(labels_of(run.config, differing)) for run in runs}
+
+
+def _state_of(run: Run, sweep: JobStatus) -> JobStatus:
+    """A point's state. One that was made with the sweep, or stopped with it, waits as
+    the sweep does until it has begun."""
+    status = run.status
+    is_still = status.state == "stopped" and not run.stop_requested
+    return JobStatus("queued") if is_still and sweep.state in _WAITS else status
 
 
 def _show_state(sweep: Sweep, status: JobStatus, runs: Sequence[Run]) -> None:
@@ -106,10 +122,12 @@ def _show_state(sweep: Sweep, status: JobStatus, runs: Sequence[Run]) -> None:
         ):
             launch.launch(sweep, COMMAND)
             st.rerun()
-    if status.is_working:
-        # What is done to one point after another has a share a point.
-        shares = [_share(run.status) for run in runs]
-        st.progress(status.share or sum(shares) / max(1, len(shares)))
+    # Its place stays, or the curves would move at every beginning and end.
+    with st.container(key="sweep_progress"):
+        if status.is_working:
+            # What is done to one point after another has a share a point.
+            shares = [_share(run.status) for run in runs]
+            st.progress(status.share or sum(shares) / max(1, len(shares)))
 
 
 def _share(status: JobStatus) -> float:
@@ -174,13 +192,12 @@ def _shown(series: Sequence[Series], metric: str) -> str:
     )
 
 
-def _show_row(run: Run, name: str, at: int) -> None:
+def _show_row(run: Run, status: JobStatus, name: str, at: int) -> None:
     """A point: which, its state and progress, its curve, what it came to, Stop."""
-    status = run.status
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(_row(run, status, name, at), width="stretch")
         page_link("train", t("sweep.open"), run=run.id)
-        if not status.is_working:
+        if not run.status.is_working:
             return
         if run.stop_requested:
             st.caption(t("sweep.stopping"))
