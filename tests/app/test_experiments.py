@@ -290,6 +290,16 @@ def test_of_a_chosen_sae_that_is_not_measured_it_says_so(open_page: OpenPage):
     assert plain(text("experiments.unmeasured", "en", name="fresh")) in said
 
 
+def test_of_a_model_without_a_measured_sae_it_says_whose_are_drawn(
+    open_page: OpenPage, tiny_model_dir: Path
+):
+    run = create_run(TrainConfig(model_name=str(tiny_model_dir)))
+    write_status(run.path, JobStatus("stopped"))
+    said = words(fine(open_page(PAGE, run=run.id)))
+    names = {"model": tiny_model_dir.name, "drawn": "storybook"}
+    assert plain(text("experiments.none_of_model", "en", **names)) in said
+
+
 def test_every_column_has_its_words(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tinysae.ui.experiments.entries.language", lambda: "en")
     assert len({column_name(name) for name in columns()}) == len(columns())

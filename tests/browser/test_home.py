@@ -102,7 +102,8 @@ def test_an_open_menu_lies_over_no_page_that_is_opened_on_a_phone(
         page.goto(quiet_server.url)
         expect_still(page)
         page.get_by_test_id("stExpandSidebarButton").click()
-        menu = page.get_by_role("link", name=text("common.nav_train", "en"), exact=True)
+        sidebar = page.get_by_test_id("stSidebar")
+        menu = sidebar.get_by_role("link", name=text("common.nav_train", "en"))
         expect(menu).to_be_in_viewport(timeout=LOADED_MS)
         page.reload()
         expect(page.get_by_test_id("stExpandSidebarButton")).to_be_visible(
@@ -200,7 +201,8 @@ def test_what_was_chosen_stays_chosen_in_another_language(
         page = reader.page
         open_from_home(page, quiet_server.url, "train")
         with answered(page):
-            preset(page, "good", "en").locator("..").click()
+            # What is clicked is the whole card, which lies over its parts.
+            preset(page, "good", "en").locator("xpath=ancestor::label").click()
         choose_language(page, "ko")
         expect(preset(page, "good", "ko")).to_be_checked()
         # A browser that knew it by its old name would lose it at the next answer.

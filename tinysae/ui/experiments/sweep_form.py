@@ -120,7 +120,15 @@ def _choose_base(model: str, runs: Sequence[Run]) -> TrainConfig:
         architecture = setting_field(
             "architecture", base.architecture, f"sweep_architecture_{key}"
         )
-    return replace(base, architecture=architecture)
+    return replace(base, architecture=architecture, context_size=_context(base))
+
+
+def _context(base: TrainConfig) -> int:
+    """As many tokens as the model reads at once, if that is less: its trainings would
+    be refused, once they had waited for their turn."""
+    if not cache.warm_up_state().done or not is_at_hand(base.model_name):
+        return base.context_size
+    return min(base.context_size, cache.loaded_model(base.model_name).n_ctx)
 
 
 def _choose_axis(base: TrainConfig, n: int, taken: Collection[str]) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from tinysae.jobs.status import JobStatus
 from tinysae.render.numbers import NO_FIGURE
 from tinysae.render.palette import CATEGORICAL
 from tinysae.render.visible import shortened
-from tinysae.runs.axes import called, labels_of
+from tinysae.runs.axes import called, labels_of, varied
 from tinysae.runs.metrics import sampled_metrics
 from tinysae.runs.store import Run
 from tinysae.runs.sweep import COMMAND, Sweep, open_sweep
@@ -22,6 +22,7 @@ from tinysae.ui.parts.job_words import badge_of, duration
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, page_link, plain, shown_errors
 from tinysae.ui.train.curves import curves
+from tinysae.ui.train.run import show_failure
 from tinysae.ui.train.shipped_run import shipped_run
 
 REFRESH_S = 1.0
@@ -74,7 +75,8 @@ def _live(sweep_id: str, metric: str, was_working: bool) -> None:
         if was_working and not status.is_working:
             # The end: one whole rerun, and no timer is left.
             st.rerun()
-        names = _names(sweep, runs)
+        told = varied(sweep.axes)
+        names = {run.id: called(labels_of(run.config, told)) for run in runs}
         _show_state(sweep, status, runs)
         _show_chart(sweep_id, runs, names, metric)
         with st.container(
@@ -85,12 +87,6 @@ def _live(sweep_id: str, metric: str, was_working: bool) -> None:
         ):
             for at, run in enumerate(runs):
                 _show_row(run, _state_of(run, status), names[run.id], at)
-
-
-def _names(sweep: Sweep, runs: Sequence[Run]) -> dict[str, str]:
-    """What each is called here: by what differs, not by a value that all have."""
-    differing = {name: all_ for name, all_ in sweep.axes.items() if len(all_) > 1}
-    return {run.id: called(labels_of(run.config, differing)) for run in runs}
 
 
 def _state_of(run: Run, sweep: JobStatus) -> JobStatus:
@@ -122,6 +118,8 @@ def _show_state(sweep: Sweep, status: JobStatus, runs: Sequence[Run]) -> None:
         ):
             launch.launch(sweep, COMMAND)
             st.rerun()
+    if status.state == "failed":
+        show_failure(status)
     # Its place stays, or the curves would move at every beginning and end.
     with st.container(key="sweep_progress"):
         if status.is_working:
