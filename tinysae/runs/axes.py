@@ -128,9 +128,14 @@ def labels_of(config: TrainConfig, axes: Axes) -> dict[str, Any]:
 
 
 def called(values: Mapping[str, Any]) -> str:
-    """A point by its values: "l1_coefficient 2, d_sae 512"."""
+    """A point by its values: "l1_coefficient 2, d_sae 512". A hook says itself what it
+    is: where there is room for a word alone, it tells the layers apart."""
     return ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        str(value)
+        if name == _HOOK
+        else f"{name} {value:g}"
+        if isinstance(value, float)
+        else f"{name} {value}"
         for name, value in values.items()
     )
 
