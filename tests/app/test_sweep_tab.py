@@ -184,11 +184,11 @@ def test_a_failed_sweep_says_why(open_page: OpenPage) -> None:
     assert "256" in told.value
 
 
+@pytest.mark.usefixtures("warm")
 def test_contexts_are_no_longer_than_the_model_reads(
     open_page: OpenPage,
     started: list[tuple[Job, str]],
     tiny_model_dir: Path,
-    warm: None,
 ) -> None:
     run = create_run(TrainConfig(model_name=str(tiny_model_dir)))
     write_status(run.path, JobStatus("stopped"))
