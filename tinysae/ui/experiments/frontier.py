@@ -136,7 +136,9 @@ def _not_drawn(
         return t("experiments.none_of_model", **names)
     chosen = here.source and here.source.id
     own = [entry for entry in entries if entry.id == chosen and not entry.is_measured]
-    return t("experiments.unmeasured", name=entry_names(own)[chosen]) if own else None
+    return (
+        t("experiments.unmeasured", name=entry_names(own)[own[0].id]) if own else None
+    )
 
 
 def _draw(picture: Picture, kept: str, not_drawn: str | None) -> None:
