@@ -21,7 +21,7 @@ from tinysae.runs.metrics import MetricsLog
 from tinysae.runs.remarks import Remarks, keep_remarks, remarks
 from tinysae.runs.store import EVAL_NAME, Run, create_run
 from tinysae.sae.rows import StepMetrics
-from tinysae.ui.experiments import all_runs
+from tinysae.ui.experiments import all_runs, table_view
 from tinysae.ui.experiments.entries import column_name
 from tinysae.ui.experiments.experiment_views import VIEWS
 from tinysae.ui.shell.page import plain
@@ -164,6 +164,25 @@ def test_the_table_is_ordered_narrowed_down_and_grouped(open_page: OpenPage):
     assert "80.0%" in words(page)
 
 
+def test_a_filter_is_as_long_in_the_table_as_in_its_link(open_page: OpenPage):
+    long = "x" * (table_view.MOST_LETTERS + 9)
+    for _ in range(2):
+        measured(8.0, 0.9, dataset_path=f"/{long}")
+    page = fine(open_page(PAGE, view="runs"))
+    (value,) = (
+        each
+        for each in page.multiselect(key="experiments.only.dataset_path").options
+        if "x" in each
+    )
+    page.multiselect(key="experiments.only.dataset_path").set_value([value]).run()
+    assert len(table(fine(page))) == 2
+    kept = "".join(page.query_params["dataset_path"])
+    assert len(kept) == table_view.MOST_LETTERS
+    # Somebody who follows the link sees the same.
+    linked = fine(open_page(PAGE, view="runs", dataset_path=kept))
+    assert len(table(linked)) == 2
+
+
 def test_ticked_runs_lie_over_each_other_by_what_differs(
     open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ):
@@ -288,6 +307,16 @@ def test_of_a_chosen_sae_that_is_not_measured_it_says_so(open_page: OpenPage):
     write_status(run.path, JobStatus("stopped"))
     said = words(fine(open_page(PAGE, run=run.id)))
     assert plain(text("experiments.unmeasured", "en", name="fresh")) in said
+
+
+def test_of_a_model_without_a_measured_sae_it_says_whose_are_drawn(
+    open_page: OpenPage, tiny_model_dir: Path
+):
+    run = create_run(TrainConfig(model_name=str(tiny_model_dir)))
+    write_status(run.path, JobStatus("stopped"))
+    said = words(fine(open_page(PAGE, run=run.id)))
+    names = {"model": tiny_model_dir.name, "drawn": "storybook"}
+    assert plain(text("experiments.none_of_model", "en", **names)) in said
 
 
 def test_every_column_has_its_words(monkeypatch: pytest.MonkeyPatch):

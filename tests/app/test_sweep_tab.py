@@ -8,11 +8,13 @@ from streamlit.testing.v1 import AppTest
 
 from tests.builders import step_row, working
 from tests.conftest import OpenPage
+from tests.unit.tiny_model import N_CTX
 from tinysae.config import TrainConfig
 from tinysae.jobs import launch
 from tinysae.jobs.job import Job
 from tinysae.jobs.status import JobStatus, write_status
 from tinysae.runs.metrics import MetricsLog
+from tinysae.runs.store import create_run
 from tinysae.runs.sweep import Sweep, create_sweep, list_sweeps
 from tinysae.sae.rows import StepMetrics
 from tinysae.words import LANGUAGES, Language, text
@@ -131,6 +133,72 @@ def test_a_sweep_at_work_is_watched_and_stopped(open_page: OpenPage) -> None:
         page.button(key="sweep_stop_all").click().run()
         assert sweep.stop_requested
         assert not page.exception
+
+
+def test_what_waits_for_the_sweep_is_not_called_stopped(open_page: OpenPage) -> None:
+    sweep = some_sweep()
+    first, second, _ = sweep.points()
+    second.request_stop()
+    with working(sweep, "queued"):  # type: ignore[arg-type]
+        page = open_page(PAGE, view="sweep")
+        assert not page.exception
+        said = " ".join(str(each.proto) for each in page.get("html"))
+        assert said.count(text("train.state_queued", "en")) == 2
+        assert said.count(text("train.state_stopped", "en")) == 1
+    assert first.status.state == "stopped"
+
+
+def test_points_are_called_by_what_differs(open_page: OpenPage) -> None:
+    base = TrainConfig(architecture="standard")
+    axes = {"l1_coefficient": [1.0, 5.0], "training_tokens": [2_000_000]}
+    with_rows(create_sweep(base, axes))
+    page = open_page(PAGE, view="sweep")
+    assert "from 49 (l1_coefficient 5) to 50 (l1_coefficient 1)" in said_on(page)
+
+
+def test_another_architecture_has_other_settings_to_vary(
+    open_page: OpenPage, started: list[tuple[Job, str]]
+) -> None:
+    page = open_page(PAGE, view="sweep")
+    (box,) = (e for e in page.selectbox if "sweep_architecture" in str(e.key))
+    box.set_value("standard").run()
+    (values,) = (e for e in page.text_input if "_l1_coefficient" in str(e.key))
+    values.set_value("1, 2").run()
+    page.button(key="sweep_start").click().run()
+    assert not page.exception
+    (sweep,) = list_sweeps()
+    assert len(started) == 1
+    runs = [run.config for run in sweep.points()]
+    assert [run.l1_coefficient for run in runs] == [1.0, 2.0]
+    assert {run.architecture for run in runs} == {"standard"}
+
+
+def test_a_failed_sweep_says_why(open_page: OpenPage) -> None:
+    sweep = some_sweep()
+    values = {"field": "context_size", "value": 256, "low": 2, "high": 64}
+    failed = JobStatus("failed", error="error.setting_range", error_values=values)
+    write_status(sweep.path, failed)
+    page = open_page(PAGE, view="sweep")
+    assert not page.exception
+    (told,) = page.error
+    assert "256" in told.value
+
+
+@pytest.mark.usefixtures("warm")
+def test_contexts_are_no_longer_than_the_model_reads(
+    open_page: OpenPage,
+    started: list[tuple[Job, str]],
+    tiny_model_dir: Path,
+) -> None:
+    run = create_run(TrainConfig(model_name=str(tiny_model_dir)))
+    write_status(run.path, JobStatus("stopped"))
+    page = open_page(PAGE, view="sweep", run=run.id)
+    page.button(key="sweep_start").click().run()
+    assert not page.exception
+    (sweep,) = list_sweeps()
+    assert len(started) == 1
+    assert sweep.base.model_name == str(tiny_model_dir)
+    assert {each.config.context_size for each in sweep.points()} == {N_CTX}
 
 
 def test_a_stopped_sweep_goes_on(

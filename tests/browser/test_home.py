@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from benchmarks.clicks import (
     LOADED_MS,
@@ -14,6 +14,8 @@ from benchmarks.clicks import (
     expect_feature,
     expect_keys,
     expect_still,
+    go_to,
+    open_from_home,
 )
 from tests.browser.conftest import Server, Theme, visit
 from tinysae.config import TrainConfig
@@ -21,6 +23,7 @@ from tinysae.features.names.showcase import read_showcases
 from tinysae.library.shipped import STORYBOOK_FEATURES_DIR
 from tinysae.render.palette import BACKGROUND
 from tinysae.runs.store import create_run
+from tinysae.ui.shell.i18n import NAMES
 from tinysae.words import Language, text
 
 HOSTILE = (
@@ -50,14 +53,64 @@ def test_home_speaks_the_browsers_language_in_its_theme(
         page.wait_for_function(f"() => document.documentElement.lang === '{language}'")
         icon = page.locator("link[rel~=icon]")
         expect(icon).to_have_attribute("href", "app/static/icon.png")
-        red, green, blue = (int(BACKGROUND[theme][i : i + 2], 16) for i in (1, 3, 5))
-        expect(page.get_by_test_id("stApp")).to_have_css(
-            "background-color", f"rgb({red}, {green}, {blue})"
-        )
+        expect_theme(page, theme)
         page.wait_for_function(
             "() => [...document.fonts].some(f => f.family.includes('Figtree')"
             " && f.status === 'loaded')"
         )
+        reader.assert_clean()
+
+
+def expect_theme(page: Page, theme: Theme) -> None:
+    red, green, blue = (int(BACKGROUND[theme][i : i + 2], 16) for i in (1, 3, 5))
+    expect(page.get_by_test_id("stApp")).to_have_css(
+        "background-color", f"rgb({red}, {green}, {blue})", timeout=LOADED_MS
+    )
+
+
+def test_the_chosen_theme_holds_on_every_page_that_is_opened(
+    quiet_server: Server, browser: Browser
+):
+    with visit(browser) as reader:
+        page = reader.page
+        open_from_home(page, quiet_server.url, "lessons")
+        choose_theme(page, "dark")
+        for path in ("lessons", "experiments", ""):
+            page.goto(f"{quiet_server.url}/{path}")
+            expect_theme(page, "dark")
+            expect_still(page)
+        # Another choice, on another page than the first, is the one that counts.
+        choose_theme(page, "light")
+        page.goto(f"{quiet_server.url}/lessons")
+        expect_theme(page, "light")
+        reader.assert_clean()
+
+
+def choose_theme(page: Page, theme: Theme) -> None:
+    """In Streamlit's own menu, as a reader does."""
+    page.get_by_test_id("stMainMenuButton").click()
+    page.get_by_test_id(f"stMainMenuItem-theme-{theme.title()}").click()
+    expect_theme(page, theme)
+    page.keyboard.press("Escape")
+
+
+def test_an_open_menu_lies_over_no_page_that_is_opened_on_a_phone(
+    quiet_server: Server, browser: Browser
+):
+    with visit(browser, width=390, height=844) as reader:
+        page = reader.page
+        page.goto(quiet_server.url)
+        expect_still(page)
+        page.get_by_test_id("stExpandSidebarButton").click()
+        sidebar = page.get_by_test_id("stSidebar")
+        menu = sidebar.get_by_role("link", name=text("common.nav_train", "en"))
+        expect(menu).to_be_in_viewport(timeout=LOADED_MS)
+        page.reload()
+        expect(page.get_by_test_id("stExpandSidebarButton")).to_be_visible(
+            timeout=LOADED_MS
+        )
+        expect_still(page)
+        expect(menu).not_to_be_in_viewport()
         reader.assert_clean()
 
 
@@ -139,6 +192,43 @@ def test_the_chosen_language_survives_a_reload_and_other_pages(
         page.go_back()
         expect(title).to_have_text(text("home.title", "ko"), timeout=LOADED_MS)
         reader.assert_clean()
+
+
+def test_what_was_chosen_stays_chosen_in_another_language(
+    quiet_server: Server, browser: Browser
+):
+    with visit(browser, width=1440) as reader:
+        page = reader.page
+        open_from_home(page, quiet_server.url, "train")
+        with answered(page):
+            # What is clicked is the whole card, which lies over its parts.
+            preset(page, "good", "en").locator("xpath=ancestor::label").click()
+        choose_language(page, "ko")
+        expect(preset(page, "good", "ko")).to_be_checked()
+        # A browser that knew it by its old name would lose it at the next answer.
+        choose_language(page, "en")
+        expect(preset(page, "good", "en")).to_be_checked()
+        go_to(page, "experiments")
+        page.get_by_role("tab", name=text("experiments.view_sweep", "en")).click()
+        base = page.get_by_role("combobox", name=text("sweep.base", "en"))
+        expect(base).to_have_value(text("train.preset_look", "en"), timeout=LOADED_MS)
+        choose_language(page, "ko")
+        base = page.get_by_role("combobox", name=text("sweep.base", "ko"))
+        expect(base).to_have_value(text("train.preset_look", "ko"))
+        reader.assert_clean()
+
+
+def preset(page: Page, key: str, language: Language) -> Locator:
+    name = text(f"train.preset_{key}", language)
+    return page.get_by_role("radio", name=re.compile(f"^{name}"))
+
+
+def choose_language(page: Page, language: Language) -> None:
+    """By the sidebar's picker, until all of the page speaks it."""
+    expect_still(page)
+    with answered(page):
+        page.get_by_role("radio", name=NAMES[language], exact=True).click()
+    expect_still(page)
 
 
 def test_a_question_mark_opens_what_a_page_can_do(

@@ -187,6 +187,23 @@ def test_more_of_a_kind_is_told_otherwise_than_more_words(
     assert label_sentence(label, "ko") == ko
 
 
+@pytest.mark.parametrize(
+    ("clause", "name"),
+    [
+        (Clause("next", (" Lily",), 1), "“Lily” 바로 앞에 오는 말"),
+        (
+            Clause("next", (" Bob", " Jane", " Ben", " Tom"), 9, "in_speech"),
+            "따옴표 안의 “Bob”, “Jane”, “Ben” 같은 말 바로 앞에 오는 말",
+        ),
+    ],
+)
+def test_a_korean_name_is_one_phrase_without_a_colon(clause: Clause, name: str):
+    assert label_sentence(named(clause), "ko") == name
+    # Not sure, or one of two things: it goes on as a phrase.
+    unsure = replace(named(clause), detection=0.6)
+    assert label_sentence(unsure, "ko") == f"아마도 {name}"
+
+
 def test_names_are_unique_in_both_languages():
     rule = Rule((Clause("token", (" dog",), 1),), 0.9, 0.8, 0.7)
     found = labels([[" dog"]] * 4, None, [rule] * 4, [[" a"], [" b"], [" b"], [" b"]])

@@ -108,12 +108,17 @@ def points_of(base: TrainConfig, axes: Axes) -> list[TrainConfig]:
     _check_number(math.prod(map(len, axes.values())))
     points: dict[tuple[Any, ...], TrainConfig] = {}
     for values in product(*axes.values()):
-        point = _point(base, dict(zip(axes, values, strict=True)))
+        point = _point(base, dict(zip(axes, values, strict=True)), varied(axes))
         points.setdefault(_what_is_read(point), point)
     found = list(points.values())
     _check_read(axes, found)
     _check_number(len(found))
     return found
+
+
+def varied(axes: Axes) -> Axes:
+    """Those of more than one value, by which points are told apart."""
+    return {name: values for name, values in axes.items() if len(values) > 1}
 
 
 def labels_of(config: TrainConfig, axes: Axes) -> dict[str, Any]:
@@ -123,9 +128,14 @@ def labels_of(config: TrainConfig, axes: Axes) -> dict[str, Any]:
 
 
 def called(values: Mapping[str, Any]) -> str:
-    """A point by its values: "l1_coefficient 2, d_sae 512"."""
+    """A point by its values: "l1_coefficient 2, d_sae 512". A hook says itself what it
+    is: where there is room for a word alone, it tells the layers apart."""
     return ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        str(value)
+        if name == _HOOK
+        else f"{name} {value:g}"
+        if isinstance(value, float)
+        else f"{name} {value}"
         for name, value in values.items()
     )
 
@@ -137,14 +147,14 @@ def _axis(name: str) -> Any:
     return settings()[name].kind
 
 
-def _point(base: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+def _point(base: TrainConfig, values: Mapping[str, Any], told: Axes) -> TrainConfig:
     changes = dict(values)
     steps = _steps(base, values)
     if steps and (before := base.total_training_steps) != steps:
         for name in IN_STEPS:
             changes.setdefault(name, getattr(base, name) * steps // before)
     point = replace(base, **changes)
-    name = called(labels_of(point, dict.fromkeys(values, ())))
+    name = called(labels_of(point, told))
     name = f"{base.name}: {name}" if base.name else name
     return replace(point, name=name[:NAME_LIMIT])
 

@@ -25,7 +25,7 @@ from tinysae.jobs.home import home, home_errors
 from tinysae.jobs.job import JOB_ID, Job, job_ids, new_job_id
 from tinysae.jobs.listed import Listed, listed
 from tinysae.jobs.status import JobStatus, write_status
-from tinysae.runs.axes import MAX_POINTS, Axes, points_of, values_of
+from tinysae.runs.axes import MAX_POINTS, Axes, points_of, values_of, varied
 from tinysae.runs.store import SWEEP_NAME, Run, create_run, open_run, runs_dir
 from tinysae.setting import NAME_LIMIT
 
@@ -60,7 +60,7 @@ class Sweep(Job):
 
     @property
     def title(self) -> str:
-        return self.base.name or f"{self.base.title}: {', '.join(self.axes)}"
+        return self.base.name or f"{self.base.title}: {', '.join(varied(self.axes))}"
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -75,7 +75,12 @@ def show_all_runs(here: Chosen) -> None:
 
 
 def said(name: str, entry: Compared) -> str:
-    """What people call an entry's value in a column that is filtered by."""
+    """What people call an entry's value in a column that is filtered by, as much of it
+    as a link says."""
+    return _called(name, entry)[: table_view.MOST_LETTERS]
+
+
+def _called(name: str, entry: Compared) -> str:
     value = entry.value(name)
     if name == "dataset_path" and isinstance(value, str):
         return text_name(value, language())

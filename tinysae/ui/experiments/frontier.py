@@ -7,6 +7,7 @@ import streamlit as st
 
 from tinysae.config import choices
 from tinysae.library.all_compared import all_compared, named_share
+from tinysae.model.names import shown_name
 from tinysae.render.visible import shortened
 from tinysae.runs.compare import NAMED, Compared, Value, are_comparable, by_series
 from tinysae.runs.frontier import Point, beaten_by, frontier
@@ -77,7 +78,7 @@ def show_frontier(here: Chosen) -> None:
         if picture is None:
             note(t("experiments.none_measured"))
         else:
-            _draw(picture, kept, _unmeasured(entries, here))
+            _draw(picture, kept, _not_drawn(picture, entries, here))
         show_left_out(entries.unreadable)
     if picture is not None:
         with right:
@@ -125,14 +126,22 @@ def _place(entry: Compared, kept: str) -> Point | None:
     return Point(entry.figures["l0"], value)
 
 
-def _unmeasured(entries: Sequence[Compared], here: Chosen) -> str | None:
-    """The name of the chosen SAE, where it has no place among the measured ones."""
+def _not_drawn(
+    picture: Picture, entries: Sequence[Compared], here: Chosen
+) -> str | None:
+    """That it is not about what is chosen, where the model has no SAE that was measured
+    or the SAE was not."""
+    if here.model != (drawn := _model(picture.shown)):
+        names = {"model": shown_name(here.model), "drawn": shown_name(str(drawn))}
+        return t("experiments.none_of_model", **names)
     chosen = here.source and here.source.id
     own = [entry for entry in entries if entry.id == chosen and not entry.is_measured]
-    return entry_names(own)[own[0].id] if own else None
+    return (
+        t("experiments.unmeasured", name=entry_names(own)[own[0].id]) if own else None
+    )
 
 
-def _draw(picture: Picture, kept: str, unmeasured: str | None) -> None:
+def _draw(picture: Picture, kept: str, not_drawn: str | None) -> None:
     said = sentence(picture, kept)
     name = t(f"experiments.figure_{kept}")
     scatter(
@@ -152,8 +161,8 @@ def _draw(picture: Picture, kept: str, unmeasured: str | None) -> None:
     with st.container(key="experiments_said", gap="xxsmall"):
         with st.container(key="experiments_legend"):
             _show_legend(picture)
-        if unmeasured:
-            note(t("experiments.unmeasured", name=unmeasured))
+        if not_drawn:
+            note(not_drawn)
         note(said)
         if picture.others:
             note(t("experiments.hollow", n=len(picture.others)))

@@ -31,6 +31,7 @@ from tinysae.ui.shell.i18n import language, t
 from tinysae.ui.shell.page import note, plain
 from tinysae.ui.train import text_chooser
 from tinysae.ui.train.expected import Learnt, learning, speed_of, until_measured
+from tinysae.ui.train.setting_field import setting_field
 
 MOST_RUNS = 50
 """The newest, to begin from."""
@@ -104,14 +105,30 @@ def _choose_base(model: str, runs: Sequence[Run]) -> TrainConfig:
         bases[run.id] = replace(run.config, name="")
         names[run.id] = run_label(run)
     _forget_gone("sweep_base", bases)
-    key = st.selectbox(
-        t("sweep.base"),
-        list(bases),
-        format_func=lambda each: names[each],
-        key="sweep_base",
-        help=t("sweep.base_help"),
-    )
-    return bases.get(key) or TrainConfig(model_name=model)
+    left, right = st.columns(2)
+    with left:
+        key = st.selectbox(
+            t("sweep.base"),
+            list(bases),
+            format_func=lambda each: names[each],
+            key="sweep_base",
+            help=t("sweep.base_help"),
+        )
+    base = bases.get(key) or TrainConfig(model_name=model)
+    # It decides which settings there are to vary: an L1 coefficient, or a k.
+    with right:
+        architecture = setting_field(
+            "architecture", base.architecture, f"sweep_architecture_{key}"
+        )
+    return replace(base, architecture=architecture, context_size=_context(base))
+
+
+def _context(base: TrainConfig) -> int:
+    """As many tokens as the model reads at once, if that is less: its trainings would
+    be refused, once they had waited for their turn."""
+    if not cache.warm_up_state().done or not is_at_hand(base.model_name):
+        return base.context_size
+    return min(base.context_size, cache.loaded_model(base.model_name).n_ctx)
 
 
 def _choose_axis(base: TrainConfig, n: int, taken: Collection[str]) -> tuple[str, str]:

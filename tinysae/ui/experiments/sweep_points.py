@@ -13,7 +13,7 @@ from tinysae.jobs.status import JobStatus
 from tinysae.render.numbers import NO_FIGURE
 from tinysae.render.palette import CATEGORICAL
 from tinysae.render.visible import shortened
-from tinysae.runs.axes import called, labels_of
+from tinysae.runs.axes import called, labels_of, varied
 from tinysae.runs.metrics import sampled_metrics
 from tinysae.runs.store import Run
 from tinysae.runs.sweep import COMMAND, Sweep, open_sweep
@@ -22,6 +22,7 @@ from tinysae.ui.parts.job_words import badge_of, duration
 from tinysae.ui.shell.i18n import t
 from tinysae.ui.shell.page import note, page_link, plain, shown_errors
 from tinysae.ui.train.curves import curves
+from tinysae.ui.train.run import show_failure
 from tinysae.ui.train.shipped_run import shipped_run
 
 REFRESH_S = 1.0
@@ -33,6 +34,8 @@ METRICS = ("mse", "l0", "explained_variance", "ce_loss_score")
 SEEN_ROWS, ROW_PX = 6, 52
 SPARK_POINTS, SPARK_W, SPARK_H = 30, 72, 22
 NAME_LETTERS = 48
+# States of a sweep in which it has yet to speak for its points.
+_WAITS = ("queued", "starting")
 
 
 def show_none() -> None:
@@ -72,7 +75,8 @@ def _live(sweep_id: str, metric: str, was_working: bool) -> None:
         if was_working and not status.is_working:
             # The end: one whole rerun, and no timer is left.
             st.rerun()
-        names = {run.id: called(labels_of(run.config, sweep.axes)) for run in runs}
+        told = varied(sweep.axes)
+        names = {run.id: called(labels_of(run.config, told)) for run in runs}
         _show_state(sweep, status, runs)
         _show_chart(sweep_id, runs, names, metric)
         with st.container(
@@ -82,7 +86,15 @@ def _live(sweep_id: str, metric: str, was_working: bool) -> None:
             gap="xsmall",
         ):
             for at, run in enumerate(runs):
-                _show_row(run, names[run.id], at)
+                _show_row(run, _state_of(run, status), names[run.id], at)
+
+
+def _state_of(run: Run, sweep: JobStatus) -> JobStatus:
+    """A point's state. One that was made with the sweep, or stopped with it, waits as
+    the sweep does until it has begun."""
+    status = run.status
+    is_still = status.state == "stopped" and not run.stop_requested
+    return JobStatus("queued") if is_still and sweep.state in _WAITS else status
 
 
 def _show_state(sweep: Sweep, status: JobStatus, runs: Sequence[Run]) -> None:
@@ -106,10 +118,14 @@ def _show_state(sweep: Sweep, status: JobStatus, runs: Sequence[Run]) -> None:
         ):
             launch.launch(sweep, COMMAND)
             st.rerun()
-    if status.is_working:
-        # What is done to one point after another has a share a point.
-        shares = [_share(run.status) for run in runs]
-        st.progress(status.share or sum(shares) / max(1, len(shares)))
+    if status.state == "failed":
+        show_failure(status)
+    # Its place stays, or the curves would move at every beginning and end.
+    with st.container(key="sweep_progress"):
+        if status.is_working:
+            # What is done to one point after another has a share a point.
+            shares = [_share(run.status) for run in runs]
+            st.progress(status.share or sum(shares) / max(1, len(shares)))
 
 
 def _share(status: JobStatus) -> float:
@@ -174,13 +190,12 @@ def _shown(series: Sequence[Series], metric: str) -> str:
     )
 
 
-def _show_row(run: Run, name: str, at: int) -> None:
+def _show_row(run: Run, status: JobStatus, name: str, at: int) -> None:
     """A point: which, its state and progress, its curve, what it came to, Stop."""
-    status = run.status
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(_row(run, status, name, at), width="stretch")
         page_link("train", t("sweep.open"), run=run.id)
-        if not status.is_working:
+        if not run.status.is_working:
             return
         if run.stop_requested:
             st.caption(t("sweep.stopping"))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from tinysae.render.numbers import moment
 from tinysae.runs.store import list_runs
 from tinysae.runs.sweep import Sweep, list_sweeps
 from tinysae.ui.experiments.sweep_form import show_form
@@ -59,9 +60,14 @@ def _chosen(sweeps: Sequence[Sweep]) -> Sweep:
     picked = st.selectbox(
         t("sweep.which"),
         list(by_id),
-        format_func=lambda each: by_id[each].title,
+        format_func=lambda each: _label(by_id[each]),
         key=_KEY,
         on_change=choose,
         label_visibility="collapsed",
     )
     return by_id[picked]
+
+
+def _label(sweep: Sweep) -> str:
+    """As a list names it: what it varies, and when it was made."""
+    return f"{sweep.title} · {moment(sweep.created_at)}"

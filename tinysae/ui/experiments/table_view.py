@@ -48,7 +48,7 @@ def keep_view(view: TableView) -> None:
         "columns": ",".join(view.columns) if view.columns != default.columns else "",
         "sort": view.sort if view.sort != default.sort else "",
         "group": view.group,
-        **{name: "\n".join(view.only.get(name, ())) for name in FILTERS},
+        **{name: "\n".join(_bounded(view.only.get(name, ()))) for name in FILTERS},
     }
     for name, value in said.items():
         if value:
@@ -85,13 +85,17 @@ def _linked(asked: Callable[[str, str], str]) -> TableView:
 
     chosen = _known(asked("columns", "").split(","), known)
     only = {
-        name: tuple(value[:MOST_LETTERS] for value in values)
+        name: values
         for name in FILTERS
-        if (values := asked(name, "").split("\n")[:MOST_VALUES]) and any(values)
+        if any(values := _bounded(asked(name, "").split("\n")))
     }
     return TableView(
         chosen or COLUMNS, one("sort", TableView().sort), one("group", ""), only
     )
+
+
+def _bounded(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(value[:MOST_LETTERS] for value in values[:MOST_VALUES])
 
 
 def _known(names: Sequence[str], known: set[str]) -> tuple[str, ...]:

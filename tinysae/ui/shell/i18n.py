@@ -70,6 +70,7 @@ def language_picker() -> None:
         if chosen in LANGUAGES:
             st.session_state[_CHOICE] = chosen
             st.query_params[_PARAMETER] = chosen
+            _say_choices_anew()
 
     st.segmented_control(
         t("common.language"),
@@ -81,3 +82,14 @@ def language_picker() -> None:
         on_change=choose,
         label_visibility="collapsed",
     )
+
+
+def _say_choices_anew() -> None:
+    """What was chosen stays chosen: a browser knows an option by its name, which is in
+    the language that was, and would show nothing or the old name, and at the next click
+    choose it in vain. What a session sets, Streamlit sends by its new name."""
+    for key, value in st.session_state.items():
+        several = value if isinstance(value, list | tuple) else [value]
+        # Not what was pressed, put in or ticked, which no session may set.
+        if several and all(type(each) in (str, int, float) for each in several):
+            st.session_state[key] = value

@@ -181,13 +181,17 @@ def _script(page: Page) -> str:
     return f"""
   document.documentElement.lang = "{language()}";
   document.querySelector("link[rel~=icon]").href = "app/static/icon.png";
-{_ARRIVING}{_KEYS}
+{_ARRIVING}{_KEYS}{_REMEMBERED}
   arrive(JSON.stringify({said}));
+  remember({json.dumps(_ADDRESSES)});
 """
 
 
 _ARRIVING = (_SHELL / "arriving.js").read_text(encoding="utf-8")
 _KEYS = (_SHELL / "keys.js").read_text(encoding="utf-8")
+_REMEMBERED = (_SHELL / "remembered.js").read_text(encoding="utf-8")
+# What a page's address ends in; home's in nothing.
+_ADDRESSES = ["" if name == "home" else name for name in PAGES]
 
 
 def page_link(
