@@ -1,6 +1,7 @@
 """A file that is made at a press, in Streamlit's own store of files."""
 
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from streamlit import runtime
@@ -38,7 +39,8 @@ def scripts_end(files: MediaFileManager) -> None:
 
 def is_there(files: MediaFileManager, address: str) -> bool:
     try:
-        files._storage.get_file(address.rsplit("/", 1)[1])
+        storage = cast("MemoryMediaFileStorage", files._storage)
+        storage.get_file(address.rsplit("/", 1)[1])
     except MediaFileStorageError:
         return False
     return True
