@@ -6,13 +6,20 @@ function remember(pages) {
   const PHONE_PX = 768, CHOSEN = "tinysae.theme", MENU = "stSidebarCollapsed-";
   const base = location.pathname.replace(/[^/]*$/, "");
   const keys = pages.map((page) => `stActiveTheme-${base}${page}-v2`);
+  let kept;
+  try {
+    kept = localStorage;
+  } catch {
+    // A browser that is told to keep nothing: nothing is remembered then.
+    return;
+  }
   const share = () => {
-    const before = localStorage.getItem(CHOSEN);
+    const before = kept.getItem(CHOSEN);
     const now = keys
-      .map((key) => localStorage.getItem(key))
+      .map((key) => kept.getItem(key))
       .find((theme) => theme && theme !== before);
-    for (const key of now ? [CHOSEN, ...keys] : []) localStorage.setItem(key, now);
-    if (innerWidth <= PHONE_PX) localStorage.removeItem(MENU);
+    for (const key of now ? [CHOSEN, ...keys] : []) kept.setItem(key, now);
+    if (innerWidth <= PHONE_PX) kept.removeItem(MENU);
   };
   share();
   if (window.tinysaeRemembers) return;
