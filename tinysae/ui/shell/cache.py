@@ -112,11 +112,11 @@ class _WarmUpThread(threading.Thread):
             from tinysae.worker.compiled import compile_early
 
             close_home()
+            compile_early()
             import_libraries()
             self.state = WarmUp("model", done=False)
             _load(STORYBOOK)
             self.state = WarmUp("ready", done=True)
-            compile_early()  # Not before: whoever looks at a page waits for the model.
         except TinysaeError as error:
             self.state = WarmUp("failed", done=True, error=error)
         except Exception:
