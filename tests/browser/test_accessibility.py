@@ -28,9 +28,13 @@ def test_no_page_has_a_serious_violation(
 def turn(page: Page, theme: Theme) -> None:
     """What the reader's system prefers now; the page follows without being loaded."""
     page.emulate_media(color_scheme=theme)
+    expect_theme(page, theme)
+    # Charts are drawn anew.
+    expect_still(page)
+
+
+def expect_theme(page: Page, theme: Theme) -> None:
     red, green, blue = (int(BACKGROUND[theme][i : i + 2], 16) for i in (1, 3, 5))
     expect(page.get_by_test_id("stApp")).to_have_css(
         "background-color", f"rgb({red}, {green}, {blue})", timeout=LOADED_MS
     )
-    # Charts are drawn anew.
-    expect_still(page)

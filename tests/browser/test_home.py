@@ -18,10 +18,10 @@ from benchmarks.clicks import (
     open_from_home,
 )
 from tests.browser.conftest import Server, Theme, visit
+from tests.browser.test_accessibility import expect_theme
 from tinysae.config import TrainConfig
 from tinysae.features.names.showcase import read_showcases
 from tinysae.library.shipped import STORYBOOK_FEATURES_DIR
-from tinysae.render.palette import BACKGROUND
 from tinysae.runs.store import create_run
 from tinysae.ui.shell.i18n import NAMES
 from tinysae.words import Language, text
@@ -59,13 +59,6 @@ def test_home_speaks_the_browsers_language_in_its_theme(
             " && f.status === 'loaded')"
         )
         reader.assert_clean()
-
-
-def expect_theme(page: Page, theme: Theme) -> None:
-    red, green, blue = (int(BACKGROUND[theme][i : i + 2], 16) for i in (1, 3, 5))
-    expect(page.get_by_test_id("stApp")).to_have_css(
-        "background-color", f"rgb({red}, {green}, {blue})", timeout=LOADED_MS
-    )
 
 
 def test_the_chosen_theme_holds_on_every_page_that_is_opened(
