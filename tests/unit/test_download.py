@@ -68,3 +68,11 @@ def test_a_made_file_is_let_go_after_a_while(
     download._release.join()
     scripts_end(files)
     assert not is_there(files, address)
+
+
+def test_no_more_made_files_are_held_than_a_few(files: MediaFileManager):
+    n = download.MOST_KEPT
+    addresses = [pressed(files, str(at).encode()) for at in range(n + 2)]
+    scripts_end(files)
+    held = [is_there(files, address) for address in addresses]
+    assert held == [False] * 2 + [True] * n

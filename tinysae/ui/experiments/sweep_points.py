@@ -86,13 +86,12 @@ def _live(sweep_id: str, metric: str, was_working: bool) -> None:
             gap="xsmall",
         ):
             for at, run in enumerate(runs):
-                _show_row(run, _state_of(run, status), names[run.id], at)
+                _show_row(run, run.status, status, names[run.id], at)
 
 
-def _state_of(run: Run, sweep: JobStatus) -> JobStatus:
-    """A point's state. One that was made with the sweep, or stopped with it, waits as
-    the sweep does until it has begun."""
-    status = run.status
+def _said_of(run: Run, status: JobStatus, sweep: JobStatus) -> JobStatus:
+    """What is said of a point. One that was made with the sweep, or stopped with it,
+    waits as the sweep does until it has begun."""
     is_still = status.state == "stopped" and not run.stop_requested
     return JobStatus("queued") if is_still and sweep.state in _WAITS else status
 
@@ -190,12 +189,15 @@ def _shown(series: Sequence[Series], metric: str) -> str:
     )
 
 
-def _show_row(run: Run, status: JobStatus, name: str, at: int) -> None:
+def _show_row(
+    run: Run, status: JobStatus, sweep: JobStatus, name: str, at: int
+) -> None:
     """A point: which, its state and progress, its curve, what it came to, Stop."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(_row(run, status, name, at), width="stretch")
+        said = _said_of(run, status, sweep)
+        st.html(_row(run, said, name, at), width="stretch")
         page_link("train", t("sweep.open"), run=run.id)
-        if not run.status.is_working:
+        if not status.is_working:
             return
         if run.stop_requested:
             st.caption(t("sweep.stopping"))

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from uuid import uuid4
+from itertools import cycle
 
 import streamlit as st
 from streamlit import runtime
@@ -10,7 +10,10 @@ from streamlit import runtime
 # From the file's being made until its reader's browser has asked for it: a moment, and
 # on a slow line some more.
 KEPT_S = 60
+# And no more than so many at once, however many readers press.
+MOST_KEPT = 16
 
+_places = cycle(map(str, range(MOST_KEPT)))
 _lock = threading.Lock()
 _release: threading.Timer | None = None
 
@@ -41,7 +44,8 @@ def download_button(
 
 
 def kept(content: bytes, file_name: str, mime: str) -> bytes:
-    """`content`, which Streamlit will store once it is returned, kept for `KEPT_S`.
+    """`content`, which Streamlit will store once it is returned, kept for `KEPT_S` or
+    until `MOST_KEPT` others are made.
 
     What is made at a press belongs to no session there, and is taken away when two
     scripts have ended since, whoever's they are: among many readers, or while a page
@@ -52,7 +56,7 @@ def kept(content: bytes, file_name: str, mime: str) -> bytes:
         return content
     files = runtime.get_instance().media_file_mgr
     # Outside a script, as in the timer's thread, a file's session is nobody's.
-    files.add(content, mime, uuid4().hex, file_name, is_for_static_download=True)
+    files.add(content, mime, next(_places), file_name, is_for_static_download=True)
     with _lock:
         if _release is not None:
             _release.cancel()
